@@ -1,0 +1,53 @@
+# The two commands: `make demo` and `make test`. Everything they need is installed by them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+TEST_READY := $(VENV)/.test-ready
+ARGS ?=
+
+.PHONY: demo test check fix services campaign thunderbird bench clean lock
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+$(TEST_READY): $(READY)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+demo: $(READY)
+	@$(BIN)/mssante demo $(ARGS)
+
+services:
+	@tests/support/services.sh
+
+test: $(TEST_READY) services
+	$(BIN)/pytest $(ARGS)
+
+check: $(TEST_READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tests/support/sizes.py
+
+fix: $(TEST_READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+campaign: $(TEST_READY) services
+	$(BIN)/pytest -m campaign $(ARGS)
+
+thunderbird: $(TEST_READY) services
+	$(BIN)/pytest tests/clients/test_thunderbird.py $(ARGS)
+
+bench: $(TEST_READY) services
+	$(BIN)/python tests/bench/run.py $(ARGS)
+
+lock:
+	$(BIN)/pip freeze --exclude-editable > constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Composition root: a role becomes objects, objects become one TaskGroup. No logic here."""

@@ -1,0 +1,98 @@
+"""Every bound in the system, with the clause or the measurement that sets it. Bytes and seconds."""
+
+from __future__ import annotations
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# Messages
+MESSAGE_BYTES_MAX = (
+    35 * MIB
+)  # default; configurable. MSSanté letters carry 25 MB of documents, base64 adds a third.
+LINE_OCTETS_MAX = (
+    4096  # inbound text line without CRLF; RFC 5321 §4.5.3.1.6 asks 998, field software writes more.
+)
+LINE_OCTETS_OUT_MAX = 998  # RFC 5322 §2.1.1: what we write ourselves.
+RECEIVED_HOPS_MAX = 25  # RFC 5321 §6.3 asks a large count; ours is a closed space of few hops.
+
+# SMTP sessions (security-reliability §6)
+COMMAND_LINE_OCTETS_MAX = 2048  # RFC 5321 §4.5.3.1.4 asks 512; MAIL and RCPT parameters grow it.
+RECIPIENTS_MAX = 200  # RFC 5321 §4.5.3.1.8 asks at least 100.
+UNKNOWN_RECIPIENTS_MAX = 20  # per session: more is harvesting.
+SESSION_ERRORS_MAX = 20
+SESSION_JUNK_MAX = 100  # NOOP, RSET, EHLO without mail.
+SESSION_COMMANDS_WITHOUT_MAIL_MAX = 1000
+HANDSHAKE_SECONDS_MAX = 10
+GREETING_SECONDS_MAX = 30
+COMMAND_SECONDS_MAX = 60
+SESSION_SECONDS_MAX = 1800
+DATA_BYTES_PER_SECOND_MIN = 500
+DATA_CREDIT_SECONDS = 300
+WRITE_SECONDS_MAX = 60
+CONNECTIONS_MAX = 500
+CONNECTIONS_PER_ADDRESS_MAX = 50
+CONNECTIONS_PRE_TLS_MAX = 200
+CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10
+MESSAGES_IN_FLIGHT_MAX = 64  # messages between DATA and 250, all sessions; above: 452 4.3.1.
+TLS_BUFFER_BYTES = 65536  # asyncio keeps 256 KiB a connection (finding A44).
+
+# Sealing
+CHUNK_BYTES = 65536  # plaintext octets per sealed chunk
+INTAKE_MEMORY_BYTES_MAX = 1 * MIB  # sealed content kept in memory before it flows into chunk rows
+DEDUP_DAYS = 7
+
+# MIME (security-reliability §2.7): beyond a limit the rest is opaque text, the message still delivered.
+MIME_DEPTH_MAX = 50
+MIME_PARTS_MAX = 1000
+MIME_HEADER_BYTES_MAX = 256 * KIB  # per part
+MIME_HEADER_BYTES_TOTAL_MAX = 1 * MIB
+MIME_HEADER_LINES_MAX = 1000
+MIME_ADDRESSES_MAX = 1000  # per field
+MIME_PARAMETERS_MAX = 100  # per field
+MIME_BOUNDARY_OCTETS_MAX = 200
+HEADER_KEPT_BYTES_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
+
+# IMAP (security-reliability §3.4)
+IMAP_LINE_OCTETS_MAX = 64 * KIB
+IMAP_LINE_OCTETS_PRE_AUTH_MAX = 8 * KIB
+IMAP_LITERAL_OCTETS_PRE_AUTH_MAX = 1 * KIB
+IMAP_PRE_AUTH_OCTETS_MAX = 16 * KIB
+IMAP_LITERAL_OCTETS_MAX = 100 * KIB  # APPEND's message apart
+IMAP_LITERALS_MAX = 1000
+IMAP_COMMAND_OCTETS_MAX = 1 * MIB
+IMAP_NESTING_MAX = 20
+IMAP_SET_ELEMENTS_MAX = 10_000
+IMAP_SEARCH_KEYS_MAX = 100
+IMAP_FETCH_ITEMS_MAX = 100
+IMAP_PART_DEPTH_MAX = 50
+IMAP_SEARCH_SECONDS_MAX = 5
+IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes
+IMAP_CONNECTIONS_PER_USER_MAX = 20
+IMAP_BAD_COMMANDS_MAX = 20
+FOLDERS_MAX = 1000
+FOLDER_NAME_OCTETS_MAX = 512
+KEYWORDS_MAX = 54  # bits 8..61 of a flag mask
+
+# Authentication
+PASSWORD_OCTETS_MAX = 1024
+PASSWORD_MEMORY_KIB = 64 * 1024  # Argon2id
+PASSWORD_ITERATIONS = 3
+PASSWORD_CHECKS_AT_ONCE = 2
+PASSWORD_CHECKS_QUEUED_MAX = 100
+
+# Directory and trust
+LDAP_SECONDS_MAX = 5
+LDAP_PAGE_ENTRIES = 500
+LDAP_VALUE_OCTETS_MAX = 256
+WHITE_LIST_BYTES_MAX = 50 * MIB
+WHITE_LIST_ENTRIES_MAX = 100_000
+WHITE_LIST_DEPTH_MAX = 100
+CRL_BYTES_MAX = 20 * MIB
+CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day more, with an alarm
+
+# Queue
+RETRY_SECONDS_FIRST = 300
+RETRY_SECONDS_MAX = 4000
+QUEUE_DAYS_MAX = 5
+COURIERS_PER_DESTINATION = 5
+REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6

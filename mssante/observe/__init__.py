@@ -1,0 +1,5 @@
+"""What the server says of itself: typed events, JSON log, metrics."""
+
+from mssante.observe.events import Event, report
+
+__all__ = ["Event", "report"]

@@ -1,0 +1,221 @@
+"""Typed events: what the server says of itself. Their fields are the redaction policy.
+
+Invariants: no event has a field that can hold a subject, body, password, token, key, correspondent's
+address or patient identifier; `report` never raises; a bug is its class and places, never its text.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Level(StrEnum):
+    INFO = "info"
+    WARNING = "warning"
+    ALARM = "alarm"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    level: ClassVar[Level] = Level.INFO
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStarted(Event):
+    version: str
+    domains: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerStopped(Event):
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerOpened(Event):
+    listener: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionRefused(Event):
+    """A connection closed before it could speak: `cause` is a word of ours."""
+
+    level: ClassVar[Level] = Level.WARNING
+    listener: str
+    remote: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandshakeRefused(Event):
+    """`cause` is OpenSSL's own reason: the peer sees only an alert."""
+
+    level: ClassVar[Level] = Level.WARNING
+    listener: str
+    remote: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerAccepted(Event):
+    direction: str  # "in" or "out"
+    dn: str
+    serial: str
+    fingerprint: str
+    tls_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerRefused(Event):
+    level: ClassVar[Level] = Level.WARNING
+    direction: str
+    reason: str
+    remote: str
+    dn: str
+    serial: str
+    fingerprint: str
+    domain: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(Event):
+    listener: str
+    remote: str
+    cause: str
+    commands: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageAccepted(Event):
+    message: str  # our hexadecimal id, never the Message-ID
+    source: str  # "peer", "submission", "append"
+    dn: str
+    bytes: int
+    recipients: int
+    duplicate: bool
+    notes: str = ""  # e.g. "long_line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDeclined(Event):
+    level: ClassVar[Level] = Level.WARNING
+    stage: str  # "mail", "rcpt", "data"
+    reason: str
+    dn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginAccepted(Event):
+    protocol: str
+    person: str
+    remote: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginRefused(Event):
+    level: ClassVar[Level] = Level.WARNING
+    protocol: str
+    remote: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent(Event):
+    queued: str
+    destination: str  # a domain of the trust space
+    attempts: int
+    recipients: int
+    dn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryDeferred(Event):
+    level: ClassVar[Level] = Level.WARNING
+    queued: str
+    destination: str
+    reason: str
+    attempts: int
+    next_attempt_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFailed(Event):
+    level: ClassVar[Level] = Level.WARNING
+    queued: str
+    destination: str
+    reason: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSpaceLoaded(Event):
+    source: str
+    entries: int
+    domains: int
+    names: int
+    odd: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSpaceStale(Event):
+    level: ClassVar[Level] = Level.ALARM
+    source: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorruptionFound(Event):
+    level: ClassVar[Level] = Level.ALARM
+    mailbox: str
+    message: str
+    blob: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageTrouble(Event):
+    level: ClassVar[Level] = Level.ALARM
+    store: str
+    cause: str  # a class name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashed(Event):
+    """A bug met a boundary: which, what class, and where (file:line, innermost last). Never its text."""
+
+    level: ClassVar[Level] = Level.ALARM
+    boundary: str
+    error: str
+    places: str
+
+
+Sink = Callable[[Event], None]
+_sinks: list[Sink] = []
+
+
+def add_sink(sink: Sink) -> Callable[[], None]:
+    """Sends every later event to `sink`; returns what takes it away again."""
+    _sinks.append(sink)
+    return lambda: _sinks.remove(sink)
+
+
+def report(event: Event) -> None:
+    """Tells every sink. A sink that fails is left alone: observing never breaks the work."""
+    for sink in tuple(_sinks):
+        try:
+            sink(event)
+        except Exception:
+            continue
+
+
+def crashed(boundary: str, error: BaseException) -> Crashed:
+    """The event of a bug met at `boundary`, without the exception's text (it may hold a patient's data)."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    places = " ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in frames)
+    return Crashed(boundary=boundary, error=type(error).__name__, places=places)

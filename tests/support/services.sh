@@ -1,0 +1,18 @@
+#!/bin/sh
+# Installs the real services and clients the tests use, where they are missing. Fails when it cannot.
+set -eu
+missing=""
+want() { [ -n "$(command -v "$1" 2>/dev/null || true)" ] || [ -x "$1" ] || missing="$missing $2"; }
+want /usr/sbin/slapd slapd
+want ldapsearch ldap-utils
+want swaks swaks
+want mbsync isync
+[ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
+for extra in "$@"; do missing="$missing $extra"; done
+[ -n "$missing" ] || exit 0
+sudo=""
+[ "$(id -u)" = 0 ] || sudo="sudo"
+echo "installing:$missing"
+$sudo apt-get update -qq
+# policy-rc.d is respected: the tests start their own servers on loopback.
+DEBIAN_FRONTEND=noninteractive $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing
