@@ -1,0 +1,73 @@
+"""/live, /ready and /metrics over plain HTTP on loopback: for supervisors and Prometheus, nobody else.
+
+Invariants: answers GET only, one request a connection, bounded in size and time; shows no name of a
+person, mailbox or correspondent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+REQUEST_OCTETS_MAX = 8192
+REQUEST_SECONDS_MAX = 5
+CONNECTIONS_MAX = 32
+
+
+class StatusServer:
+    """`ready` says what is not ready (nothing: ready); `metrics` is the Prometheus page."""
+
+    def __init__(self, *, ready: Callable[[], Awaitable[list[str]]], metrics: Callable[[], bytes]) -> None:
+        self._ready = ready
+        self._metrics = metrics
+        self._open = 0
+        self._server: asyncio.Server | None = None
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port. Raises OSError when the address cannot be had."""
+        self._server = await asyncio.start_server(self._serve, host, port, limit=REQUEST_OCTETS_MAX)
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open += 1
+        try:
+            if self._open <= CONNECTIONS_MAX:
+                async with asyncio.timeout(REQUEST_SECONDS_MAX):
+                    request = await reader.readuntil(b"\r\n\r\n")
+                    writer.write(await self._answer(request))
+                    await writer.drain()
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            pass  # a supervisor that went away
+        finally:
+            self._open -= 1
+            writer.close()
+
+    async def _answer(self, request: bytes) -> bytes:
+        method, _, rest = request.partition(b" ")
+        path = rest.partition(b" ")[0]
+        if method != b"GET":
+            return _page(405, b"only GET\n")
+        match path:
+            case b"/live":
+                return _page(200, b"live\n")
+            case b"/ready":
+                missing = await self._ready()
+                return _page(503, "\n".join(missing).encode() + b"\n") if missing else _page(200, b"ready\n")
+            case b"/metrics":
+                return _page(200, self._metrics())
+            case _:
+                return _page(404, b"/live /ready /metrics\n")
+
+
+def _page(status: int, body: bytes) -> bytes:
+    words = {200: "OK", 404: "Not Found", 405: "Method Not Allowed", 503: "Service Unavailable"}
+    head = (
+        f"HTTP/1.1 {status} {words[status]}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("ascii") + body

@@ -1,0 +1,72 @@
+"""Events as JSON lines, through structlog.
+
+Invariants: only events are written, field by field; libraries' own loggers are silenced, for they
+repeat what peers say (finding A41); a full disk loses log lines, never a letter.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+
+from mssante.clock import Clock
+from mssante.observe.events import Event, add_sink
+
+# What these say may hold addresses, SQL parameters or message lines.
+SILENCED = (
+    "mail.log",
+    "mail.debug",
+    "aiosmtpd",
+    "aiosmtplib",
+    "sqlalchemy",
+    "aiosqlite",
+    "asyncpg",
+    "ldap3",
+    "alembic",
+)
+
+
+def name_of(event: Event) -> str:
+    """`MessageAccepted` -> `message_accepted`: one word per thing, in the log and in the metrics."""
+    letters = type(event).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in letters).lstrip("_")
+
+
+def start(clock: Clock, file: Path | None = None) -> Callable[[], None]:
+    """Writes every event from now on to `file` (created 0600, appended) or to standard error.
+    Returns what stops it."""
+    silence_libraries()
+    stream: TextIO = sys.stderr
+    if file is not None:
+        file.touch(mode=0o600, exist_ok=True)
+        stream = file.open("a", encoding="utf-8", buffering=1)
+    logger = structlog.wrap_logger(
+        structlog.PrintLogger(stream), processors=[structlog.processors.JSONRenderer(ensure_ascii=False)]
+    )
+
+    def write(event: Event) -> None:
+        at = clock.now().isoformat(timespec="milliseconds")
+        logger.msg(name_of(event), at=at, level=event.level.value, **asdict(event))
+
+    remove = add_sink(write)
+
+    def stop() -> None:
+        remove()
+        if stream is not sys.stderr:
+            stream.close()
+
+    return stop
+
+
+def silence_libraries() -> None:
+    for name in SILENCED:
+        logger = logging.getLogger(name)
+        logger.handlers[:] = [logging.NullHandler()]
+        logger.propagate = False
+        logger.setLevel(logging.CRITICAL + 1)
