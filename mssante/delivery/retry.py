@@ -1,0 +1,106 @@
+"""When to try again, and when to give up: pure decisions on values (time and chance are arguments).
+
+Invariants: nothing is given up before its lifetime unless a peer or a policy refused it for ever; two
+attempts are never closer than the first delay; what is delivered is never tried again (C17).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from mssante import limits
+from mssante.reasons import Declined, Reason, Refused
+
+_LIFETIME = timedelta(days=limits.QUEUE_DAYS_MAX)
+_JITTER = 1 / 3  # later only: at the longest delay five days stay below a hundred attempts (C16)
+
+
+class Fate(StrEnum):
+    """What one attempt did to one recipient."""
+
+    DELIVERED = "delivered"
+    DEFERRED = "deferred"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt, one recipient. `reply` is the remote's own words on one line, or ours ("" when we have
+    none); `reached` is False when nobody was there to answer, so that the whole destination has to wait."""
+
+    fate: Fate
+    reason: Reason | None = None
+    reply: str = ""
+    reached: bool = True
+
+    @classmethod
+    def of(cls, declined: Declined, *, reply: str = "", reached: bool = True) -> Outcome:
+        """The outcome of something declined on our side: Refused is for ever, the rest passes."""
+        fate = Fate.FAILED if isinstance(declined, Refused) else Fate.DEFERRED
+        return cls(fate, declined.reason, reply, reached)
+
+
+def judged(code: int, text: str, *, at_recipient: bool = False) -> Outcome:
+    """What a remote's reply means for a recipient (RFC 5321 §4.2.1). A code that is no answer to the question
+    is taken as passing: a remote's confusion never loses a letter."""
+    reply = f"{code} {text}".strip()
+    if 200 <= code < 300:
+        return Outcome(Fate.DELIVERED, None, reply)
+    if 500 <= code < 600:
+        # RFC 5321 §4.5.3.1.10: an old "552 too many recipients" is a 452; a full mailbox says 5.2.2.
+        if at_recipient and code == 552 and not text.startswith("5.2.2"):
+            return Outcome(Fate.DEFERRED, Reason.REMOTE_DEFERRED, reply)
+        return Outcome(Fate.FAILED, Reason.REMOTE_REFUSED, reply)
+    return Outcome(Fate.DEFERRED, Reason.REMOTE_DEFERRED, reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The remote has it: it answers for it from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Try again at `next_at`."""
+
+    next_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Tell the sender. `expired` when time ran out, not when somebody refused."""
+
+    reason: Reason
+    expired: bool
+
+
+Decision = Done | Later | GiveUp
+
+
+def delay(attempts: int, jitter: float) -> timedelta:
+    """How long to wait after the `attempts`-th failed attempt (from 1): 5 minutes doubling to 67, and up to a
+    third more by `jitter` in [0, 1), so that what failed together does not come back together."""
+    assert attempts >= 1
+    assert 0 <= jitter < 1
+    doubled = limits.RETRY_SECONDS_FIRST * 2 ** min(attempts - 1, 16)
+    return timedelta(seconds=min(doubled, limits.RETRY_SECONDS_MAX) * (1 + jitter * _JITTER))
+
+
+def decide(outcome: Outcome, *, attempts: int, queued_at: datetime, now: datetime, jitter: float) -> Decision:
+    """What becomes of a recipient after its `attempts`-th attempt (this one counted) ended in `outcome`."""
+    match outcome.fate:
+        case Fate.DELIVERED:
+            return Done()
+        case Fate.FAILED:
+            return GiveUp(outcome.reason or Reason.REMOTE_REFUSED, expired=False)
+        case Fate.DEFERRED:
+            next_at = now + delay(attempts, jitter)
+            if now - queued_at >= _LIFETIME:
+                return GiveUp(Reason.EXPIRED_IN_QUEUE, expired=True)
+            # The last attempt is made when the lifetime ends, not somewhere before it.
+            return Later(min(next_at, max(queued_at + _LIFETIME, now + delay(1, jitter))))
+        case _:
+            assert_never(outcome.fate)
