@@ -87,6 +87,10 @@ LDAP_VALUE_OCTETS_MAX = 256
 WHITE_LIST_BYTES_MAX = 50 * MIB
 WHITE_LIST_ENTRIES_MAX = 100_000
 WHITE_LIST_DEPTH_MAX = 100
+DN_CHARACTERS_MAX = 4096
+CERTIFICATE_BYTES_MAX = 64 * KIB  # an operator's certificate is 2 KiB
+CERTIFICATES_PRESENTED_MAX = 8  # by one peer
+CHAIN_CERTIFICATES_MAX = 5  # leaf and anchor included; IGC-Santé has 3
 CRL_BYTES_MAX = 20 * MIB
 CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day more, with an alarm
 
@@ -96,3 +100,12 @@ RETRY_SECONDS_MAX = 4000
 QUEUE_DAYS_MAX = 5
 COURIERS_PER_DESTINATION = 5
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
+
+# Databases (security-reliability §5.5)
+DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them
+DATABASE_JOBS_QUEUED_MAX = 1024  # jobs waiting for the writer; above, callers wait their turn
+DATABASE_READERS = 4
+DATABASE_BUSY_SECONDS = 5  # waiting for a lock before the answer is "try later"
+DATABASE_STATEMENT_SECONDS_MAX = 60
+DATABASE_CHECKPOINT_PAGES = 4000  # a write-ahead log of 16 MiB is folded into the database
+DATABASE_WAL_BYTES_KEPT_MAX = 64 * MIB
