@@ -1,0 +1,192 @@
+"""Distinguished names, parsed and compared as RFC 5280 §7.1 asks: never as strings.
+
+Invariants: two names are equal when their RDN sequences are, after RFC 4518 preparation (NFKC, case
+folded, any run of spaces or no-break spaces is one space); the order is RFC 4514's, most specific
+first. Double quotes are left out of the comparison: lists add and lose them (facts §1). Characters that
+cannot be seen or are not assigned are refused, where RFC 4518 would drop some of them.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cryptography import x509
+
+from mssante.limits import DN_CHARACTERS_MAX
+from mssante.model import Malformed
+
+COMMON_NAME = "2.5.4.3"
+LOCALITY = "2.5.4.7"
+STATE = "2.5.4.8"
+
+# RFC 4514 §3 first; then what OpenSSL, Java and Windows write.
+_OID_OF = {
+    "CN": COMMON_NAME,
+    "L": LOCALITY,
+    "ST": STATE,
+    "O": "2.5.4.10",
+    "OU": "2.5.4.11",
+    "C": "2.5.4.6",
+    "STREET": "2.5.4.9",
+    "DC": "0.9.2342.19200300.100.1.25",
+    "UID": "0.9.2342.19200300.100.1.1",
+    "SN": "2.5.4.4",
+    "SERIALNUMBER": "2.5.4.5",
+    "T": "2.5.4.12",
+    "GIVENNAME": "2.5.4.42",
+    "POSTALCODE": "2.5.4.17",
+    "ORGANIZATIONIDENTIFIER": "2.5.4.97",
+    "EMAILADDRESS": "1.2.840.113549.1.9.1",
+}
+_NAME_OF = {oid: name for name, oid in _OID_OF.items()}
+_OTHER_NAMES = {
+    "S": "ST",
+    "SP": "ST",
+    "E": "EMAILADDRESS",
+    "EMAIL": "EMAILADDRESS",
+    "G": "GIVENNAME",
+    "TITLE": "T",
+    "SURNAME": "SN",
+    "COMMONNAME": "CN",
+    "COUNTRYNAME": "C",
+    "LOCALITYNAME": "L",
+    "STATEORPROVINCENAME": "ST",
+    "ORGANIZATIONNAME": "O",
+    "ORGANIZATIONALUNITNAME": "OU",
+}
+_TYPE = re.compile(r"\s*(?:OID\.)?([A-Za-z][A-Za-z0-9-]*|\d+(?:\.\d+)+)\s*=\s*", re.IGNORECASE)
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"\s*(?=[,+]|\Z)', re.DOTALL)
+_PLAIN = re.compile(r"((?:[^\\,+;]|\\.)*)", re.DOTALL)
+_ESCAPE = re.compile(r"((?:\\[0-9A-Fa-f]{2})+)|\\(.)", re.DOTALL)
+_SPECIAL = re.compile(r'([,+"\\<>;=])')
+
+
+@dataclass(frozen=True, slots=True)
+class DistinguishedName:
+    """A subject or issuer. Equal and hashable by its prepared RDNs; `text` is its RFC 4514 form as first
+    written, spaces tidied, so that `parse(name.text) == name`. `Malformed` when it cannot be made sense of."""
+
+    rdns: tuple[frozenset[tuple[str, str]], ...]
+    text: str = field(compare=False)
+
+    @classmethod
+    def parse(cls, text: str) -> DistinguishedName:
+        """Reads RFC 4514 text and the looser forms of real lists (facts §1): spaces round separators,
+        quotes round values or inside them, OID types."""
+        if len(text) > DN_CHARACTERS_MAX:
+            raise Malformed("a distinguished name too long")
+        return _name(_scan(text))
+
+    @classmethod
+    def of(cls, name: x509.Name) -> DistinguishedName:
+        """The name in a certificate, turned round: DER goes from the country down."""
+        found: list[list[tuple[str, str]]] = []
+        for rdn in reversed(name.rdns):
+            pairs = [(attribute.oid.dotted_string, attribute.value) for attribute in rdn]
+            found.append([(oid, value) for oid, value in pairs if isinstance(value, str)])
+            if len(found[-1]) != len(pairs):
+                raise Malformed("a name attribute that is not text")
+        return _name(found)
+
+    def apart_from(self, oid: str) -> tuple[frozenset[tuple[str, str]], ...]:
+        """The RDNs without those that hold attribute `oid`."""
+        return tuple(rdn for rdn in self.rdns if not any(kind == oid for kind, _ in rdn))
+
+    def holds(self, oid: str) -> bool:
+        return any(kind == oid for rdn in self.rdns for kind, _ in rdn)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _name(rdns: list[list[tuple[str, str]]]) -> DistinguishedName:
+    if not rdns:
+        raise Malformed("an empty distinguished name")
+    prepared = tuple(frozenset((oid, _prepared(value)) for oid, value in rdn) for rdn in rdns)
+    text = ",".join("+".join(sorted(_written(oid, value) for oid, value in rdn)) for rdn in rdns)
+    if len(text) > DN_CHARACTERS_MAX:
+        raise Malformed("a distinguished name too long")
+    return DistinguishedName(prepared, text)
+
+
+def _scan(text: str) -> list[list[tuple[str, str]]]:
+    rdns: list[list[tuple[str, str]]] = []
+    for joined, oid, value in _attributes(text):
+        if joined:
+            rdns[-1].append((oid, value))
+        else:
+            rdns.append([(oid, value)])
+    return rdns
+
+
+def _attributes(text: str) -> Iterator[tuple[bool, str, str]]:
+    """(joined by `+` to the one before, OID, value). A comma or plus sign inside an unquoted value makes
+    what follows no attribute: refused, never guessed."""
+    at, joined = 0, False
+    while True:
+        kind = _TYPE.match(text, at)
+        if kind is None:
+            raise Malformed("not an attribute of a distinguished name")
+        value = _QUOTED.match(text, kind.end()) or _PLAIN.match(text, kind.end())
+        assert value is not None  # _PLAIN matches the empty string
+        if value[0].startswith("#"):
+            raise Malformed("a hexadecimal value in a distinguished name")
+        yield joined, _oid(kind[1]), _unescaped(value[1])
+        at = value.end()
+        if at == len(text):
+            return
+        if text[at] not in ",+":
+            raise Malformed("a stray character in a distinguished name")
+        joined = text[at] == "+"
+        at += 1
+
+
+def _oid(kind: str) -> str:
+    if kind[0].isdigit():
+        return kind
+    name = kind.upper()
+    oid = _OID_OF.get(_OTHER_NAMES.get(name, name))
+    if oid is None:
+        raise Malformed("an unknown attribute type in a distinguished name")
+    return oid
+
+
+def _unescaped(value: str) -> str:
+    def plain(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return found[2]
+        try:
+            return bytes.fromhex(found[1].replace("\\", "")).decode()
+        except UnicodeDecodeError:
+            raise Malformed("escapes that are not UTF-8 in a distinguished name") from None
+
+    return _ESCAPE.sub(plain, value)
+
+
+@lru_cache(maxsize=4096)
+def _prepared(value: str) -> str:
+    """RFC 4518 §2: map, normalise, prohibit, insignificant spaces."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _spaced(value)).casefold())
+    prepared = " ".join(folded.replace('"', "").split())
+    if not prepared:
+        raise Malformed("an empty value in a distinguished name")
+    return prepared
+
+
+def _spaced(value: str) -> str:
+    """One plain space for every run of spaces; refuses what cannot be seen (categories C*)."""
+    spaced = " ".join(value.split())
+    if any(unicodedata.category(character).startswith("C") for character in spaced):
+        raise Malformed("an invisible or unassigned character in a distinguished name")
+    return spaced
+
+
+def _written(oid: str, value: str) -> str:
+    escaped = _SPECIAL.sub(r"\\\1", _spaced(value))
+    if escaped.startswith("#"):
+        escaped = "\\" + escaped
+    return f"{_NAME_OF.get(oid, oid)}={escaped}"
