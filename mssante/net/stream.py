@@ -1,0 +1,336 @@
+"""A byte stream over one connection, in clear then under TLS, for every server that speaks mail.
+
+Invariants: plaintext never crosses the upgrade (anything received behind the command that asked for TLS
+ends the connection before the handshake); what is held in memory is bounded in both directions; every
+write ends or the connection does; a refused handshake is told with OpenSSL's own reason.
+
+TLS runs here on `ssl.SSLObject` and memory BIOs rather than on asyncio's SSLProtocol: the same code serves
+asyncio and uvloop, the boundary between clear and sealed is a line of ours, the alert reaches the peer,
+and an idle connection does not keep a 256 KiB buffer (finding A44).
+"""
+
+from __future__ import annotations
+
+import _ssl
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from mssante import limits
+from mssante.observe.events import HandshakeRefused, report
+
+ContextFactory = Callable[[], ssl.SSLContext]
+
+# Both loops ask for the buffer, fill it and report it within one call, so all connections share this one.
+_SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_BYTES))
+
+
+class PlaintextPipelined(ConnectionError):
+    """Something was sent in clear behind the request for TLS (RFC 3207 §4.2); the connection is closed."""
+
+
+class HandshakeFailed(ConnectionError):
+    """No TLS was agreed; already reported, the connection is closed. `args[0]` is OpenSSL's reason."""
+
+
+class Stopping(Exception):
+    """The server is stopping: say goodbye and end. Raised by reads, never while something is being done."""
+
+
+class Stream(asyncio.BufferedProtocol):
+    """One connection. Made by a Listener; used by one task, the conversation.
+
+    `listener` and `remote` are words for events; `peer_name` is the far host's address."""
+
+    def __init__(
+        self,
+        *,
+        listener: str = "",
+        made: Callable[[Stream], None] | None = None,
+        lost: Callable[[Stream], None] | None = None,
+        write_seconds: float = limits.WRITE_SECONDS_MAX,
+        handshake_seconds: float = limits.HANDSHAKE_SECONDS_MAX,
+    ) -> None:
+        self.listener = listener
+        self.remote = ""
+        self.secured: Callable[[], None] | None = None
+        self._made = made
+        self._lost = lost
+        self._write_seconds = write_seconds
+        self._handshake_seconds = handshake_seconds
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._received: deque[bytes] = deque()
+        self._held = 0
+        self._paused = False
+        self._eof = False
+        self._closed = False
+        self._stopping = False
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._congested = False
+        self._tls: ssl.SSLObject | None = None
+        self._sealed_in = ssl.MemoryBIO()
+        self._sealed_out = ssl.MemoryBIO()
+        self._handshake: asyncio.Future[None] | None = None
+        self._reaper: asyncio.TimerHandle | None = None
+
+    # What a conversation uses
+
+    async def read(self, seconds: float | None = None) -> bytes:
+        """All that has arrived, at least one octet; b"" when the far side has finished.
+
+        Raises TimeoutError after `seconds` of waiting and Stopping when the server stops."""
+        while not self._received:
+            if self._stopping:
+                raise Stopping
+            if self._eof:
+                return b""
+            await self._wait_for_octets(seconds)
+        if self._stopping:
+            raise Stopping
+        taken = self._received[0] if len(self._received) == 1 else b"".join(self._received)
+        self._received.clear()
+        self._held = 0
+        self._resume_reading()
+        return taken
+
+    def write(self, octets: bytes | bytearray | memoryview) -> None:
+        """Sends. Never blocks, never raises: follow with `drain` before producing more than a few KiB."""
+        if self._closed or self._transport is None:
+            return
+        if self._tls is None:
+            self._transport.write(octets)
+            return
+        rest = memoryview(octets)
+        try:
+            while rest:
+                rest = rest[self._tls.write(rest) :]
+        except ssl.SSLError:
+            self.abort()  # the far side has broken the session: nothing more can be said in it
+            return
+        self._flush()
+
+    async def drain(self) -> None:
+        """Waits until the far side has taken what was written. Raises ConnectionError when it is gone, or
+        when it takes nothing for the write deadline (the connection is then cut)."""
+        if self._closed:
+            raise ConnectionResetError
+        if not self._congested:
+            return
+        self._writer = self._loop.create_future()
+        deadline = self._loop.call_later(self._write_seconds, self.abort)
+        try:
+            await self._writer
+        finally:
+            deadline.cancel()
+            self._writer = None
+        if self._closed:
+            raise ConnectionResetError
+
+    async def start_tls(self, context: ssl.SSLContext, *, answer: bytes = b"") -> None:
+        """Sends `answer` in clear, then makes the handshake as the server. The caller has checked that it
+        holds no octet itself. Raises PlaintextPipelined or HandshakeFailed; the connection is then closed.
+        """
+        if self._tls is not None:
+            raise RuntimeError("TLS inside TLS")
+        if self._transport is None or self._closed:
+            raise ConnectionResetError
+        self._pause_reading()
+        if self._received:  # RFC 3207 §4.2, RFC 9051 §6.2.1: nothing said in clear is ever executed.
+            self.abort()
+            raise PlaintextPipelined
+        if answer:
+            self._transport.write(answer)
+        self._tls = context.wrap_bio(self._sealed_in, self._sealed_out, server_side=True)
+        self._handshake = self._loop.create_future()
+        deadline = self._loop.call_later(self._handshake_seconds, self._handshake_over, "handshake timed out")
+        self._resume_reading()
+        try:
+            await self._handshake
+        finally:
+            deadline.cancel()
+            self._handshake = None
+        if self.secured is not None:
+            self.secured()
+
+    @property
+    def pending(self) -> bool:
+        """Whether octets have arrived that nobody has read."""
+        return bool(self._received)
+
+    @property
+    def tls_version(self) -> str | None:
+        """`TLSv1.3`, `TLSv1.2`, or None in clear."""
+        return self._tls.version() if self._tls is not None and self._handshake is None else None
+
+    def peer_chain(self) -> tuple[bytes, ...]:
+        """The certificates the far side showed, DER, its own first; empty when it showed none."""
+        if self._tls is None:
+            return ()
+        # Public as SSLObject.get_unverified_chain since Python 3.13; the same function underneath before.
+        chain = self._tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
+        return tuple(certificate.public_bytes(_ssl.ENCODING_DER) for certificate in chain or ())
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is lost, for good."""
+        return self._closed
+
+    def stop(self) -> None:
+        """Makes this read, or the next, raise Stopping."""
+        self._stopping = True
+        self._wake_reader()
+
+    def close(self) -> None:
+        """Sends what was written, says goodbye in TLS, closes; cuts after the write deadline."""
+        if self._closed or self._transport is None or self._reaper is not None:
+            return
+        if self._tls is not None and self._handshake is None:
+            try:
+                self._tls.unwrap()  # queues close_notify; the far side's own is not waited for
+            except ssl.SSLError:
+                pass
+            self._flush()
+        self._reaper = self._loop.call_later(self._write_seconds, self.abort)
+        self._transport.close()
+
+    def abort(self) -> None:
+        """Closes at once; what was written may be lost."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the transport tells (asyncio.BufferedProtocol)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        address = transport.get_extra_info("peername")
+        self.remote = str(address[0]) if address else "local"
+        if self._made is not None:
+            self._made(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _SCRATCH
+
+    def buffer_updated(self, count: int) -> None:
+        if self._tls is None:
+            self._hold(bytes(_SCRATCH[:count]))
+        else:
+            self._sealed_in.write(_SCRATCH[:count])
+            if self._handshake is None or self._shake_hands():
+                self._unseal()
+        if self._held >= limits.TLS_BUFFER_BYTES:
+            self._pause_reading()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        if self._handshake is not None:
+            self._handshake_over("the far side left during the handshake")
+        self._wake_reader()
+        return True  # a client that has only finished sending still gets its answers
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._eof = self._closed = True
+        if self._handshake is not None:
+            self._handshake_over("the connection was lost during the handshake")
+        if self._reaper is not None:
+            self._reaper.cancel()
+        self._wake_reader()
+        self.resume_writing()
+        if self._lost is not None:
+            self._lost(self)
+
+    def pause_writing(self) -> None:
+        self._congested = True
+
+    def resume_writing(self) -> None:
+        self._congested = False
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
+
+    # Inside
+
+    async def _wait_for_octets(self, seconds: float | None) -> None:
+        self._reader = self._loop.create_future()
+        alarm = None if seconds is None else self._loop.call_later(seconds, self._read_over)
+        try:
+            await self._reader
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+            self._reader = None
+
+    def _read_over(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_exception(TimeoutError())
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _hold(self, octets: bytes) -> None:
+        self._received.append(octets)
+        self._held += len(octets)
+        self._wake_reader()
+
+    def _pause_reading(self) -> None:
+        if not self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _flush(self) -> None:
+        if self._sealed_out.pending and self._transport is not None:
+            self._transport.write(self._sealed_out.read())
+
+    def _shake_hands(self) -> bool:
+        """One step; True once the session stands (what follows in the buffer is sealed content)."""
+        assert self._tls is not None
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._flush()
+            return False
+        except ssl.SSLError as error:
+            self._flush()  # the alert: all that OpenSSL lets the far side know
+            self._handshake_over(_reason(error))
+            return False
+        self._flush()
+        assert self._handshake is not None
+        if not self._handshake.done():
+            self._handshake.set_result(None)
+        return True
+
+    def _handshake_over(self, cause: str) -> None:
+        if self._handshake is None or self._handshake.done():
+            return
+        report(HandshakeRefused(listener=self.listener, remote=self.remote, cause=cause))
+        self._handshake.set_exception(HandshakeFailed(cause))
+        if self._transport is not None:
+            self._transport.close()
+
+    def _unseal(self) -> None:
+        assert self._tls is not None
+        try:
+            while octets := self._tls.read(limits.TLS_BUFFER_BYTES):
+                self._hold(octets)
+            self._eof = True  # close_notify
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            self._eof = True  # a broken record: nothing after it can be believed
+        self._flush()  # answers of TLS itself (key update)
+        if self._eof:
+            self._wake_reader()
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """OpenSSL's own words: `CERTIFICATE_VERIFY_FAILED: certificate has expired`."""
+    detail = getattr(error, "verify_message", "")
+    return f"{error.reason or type(error).__name__}: {detail}" if detail else str(error.reason or error)
