@@ -1,0 +1,115 @@
+"""A database as the stores see it: read on a snapshot, write with group commit.
+
+Invariants: functions given to it are synchronous, take a `sqlalchemy.Connection` and act on nothing
+else; errors that come out are ours (Passing, Conflict, StatementFailed, or what the function raised).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, make_url
+
+from mssante.database.faults import CannotOpen, translated
+from mssante.database.migration import migrate, one_at_a_time
+from mssante.database.postgresql import PostgresqlLanes
+from mssante.database.sqlite import SqliteLanes
+from mssante.database.writer import GroupWriter, Handler
+from mssante.observe.events import StorageTrouble, report
+from mssante.reasons import Passing
+
+T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
+
+_CHECKPOINT_TRIES = 5
+_CHECKPOINT_PAUSE_SECONDS = 0.1
+
+
+class Database:
+    """Open one with `Database.open`, close it with `close`."""
+
+    def __init__(self, lanes: SqliteLanes | PostgresqlLanes, *, purpose: str) -> None:
+        self._lanes = lanes
+        self._purpose = purpose
+        self._writer = GroupWriter(lanes.transact, purpose=purpose)
+
+    @classmethod
+    async def open(
+        cls, url: str, *, purpose: str, migrations_package: str, schema: str | None = None
+    ) -> Database:
+        """Opens `sqlite:///path` or `postgresql://…` and migrates it to the head of `migrations_package`.
+
+        `purpose` names the database in events and its version table ("mail", "keys"); `schema` is a
+        PostgreSQL schema, made if missing. Raises CannotOpen (unsafe files or server, another process,
+        a newer schema), Passing if the server does not answer."""
+        parsed = make_url(url)
+        lanes: SqliteLanes | PostgresqlLanes
+        if parsed.get_backend_name() == "sqlite":
+            lanes = await asyncio.to_thread(SqliteLanes, parsed)
+        elif parsed.get_backend_name() == "postgresql":
+            lanes = PostgresqlLanes(parsed, schema=schema)
+        else:
+            raise CannotOpen("a database URL begins with sqlite:/// or postgresql://")
+        try:
+            await lanes.assert_durable()
+            async with one_at_a_time():
+                await lanes.transact(
+                    lambda connection: migrate(connection, package=migrations_package, purpose=purpose)
+                )
+        except BaseException as error:
+            await lanes.close()
+            trouble = translated(error) if isinstance(error, Exception) else error
+            if trouble is error:
+                raise
+        else:
+            return cls(lanes, purpose=purpose)
+        raise trouble
+
+    @property
+    def dialect(self) -> str:
+        """ "sqlite" or "postgresql"."""
+        return self._lanes.dialect
+
+    @property
+    def accepts_writes(self) -> bool:
+        """False once a sync has failed: the process must be restarted."""
+        return not self._writer.stopped
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """What `fn` returns, run on one snapshot that sees every finished write."""
+        try:
+            return await self._lanes.read(fn)
+        except Exception as error:
+            trouble = translated(error)
+            if trouble is error:
+                raise
+        if isinstance(trouble, Passing):
+            report(StorageTrouble(store=self._purpose, cause=trouble.detail))
+        raise trouble
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """What `fn` returns, after its transaction is committed, perhaps with others'. `fn` may run twice."""
+        return await self._writer.write(lambda connection, _: [fn(connection)], None)
+
+    async def write_many(self, handler: Handler[P, R], payload: P) -> R:
+        """Like `write`; payloads for the same handler that are ready together are given to it together,
+        in the order of the calls, and it answers each. Between handlers there is no order."""
+        return await self._writer.write(handler, payload)
+
+    async def checkpoint_truncate(self) -> bool:
+        """After a shred: empties the write-ahead log, so that what was deleted is in no file any more.
+        False if readers held it all along: then it is not done, and must be tried again later."""
+        for attempt in range(_CHECKPOINT_TRIES):
+            if attempt:
+                await asyncio.sleep(_CHECKPOINT_PAUSE_SECONDS)
+            if await self._lanes.checkpoint_truncate():
+                return True
+        return False
+
+    async def close(self) -> None:
+        """Commits what was given, then closes."""
+        await self._writer.close()
+        await self._lanes.close()

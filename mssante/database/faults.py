@@ -1,0 +1,131 @@
+"""What a database can say no with, in our words.
+
+Invariants: no error that leaves this package holds a parameter or a row's content (a driver's text
+does: PostgreSQL quotes the conflicting key); trouble of the storage is Passing, never a refusal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from sqlalchemy import exc
+
+from mssante.reasons import Passing, Reason
+
+
+class CannotOpen(Exception):
+    """A database or a key file is not fit to be used: the server does not start (exit 78)."""
+
+
+class UnsafeFile(CannotOpen):
+    """A file is a symbolic link, belongs to another user, or is readable by others (K14)."""
+
+
+class AlreadyOpen(CannotOpen):
+    """Another process has this SQLite database open: one process only."""
+
+
+class SchemaTooNew(CannotOpen):
+    """The schema was written by a newer version of this program."""
+
+
+class UnsafeServer(CannotOpen):
+    """The PostgreSQL server would acknowledge what it has not kept."""
+
+
+class Conflict(Exception):
+    """A unique, foreign key, not-null or check constraint stands in the way. `constraint` is its name
+    on PostgreSQL, the columns on SQLite; never a value."""
+
+    def __init__(self, constraint: str) -> None:
+        super().__init__(constraint)
+        self.constraint = constraint
+
+
+class StatementFailed(Exception):
+    """A statement of ours is wrong: a bug. `args` are class names and codes only."""
+
+
+# https://www.sqlite.org/rescode.html: primary codes that say "the storage", not "the statement".
+_SQLITE_STORAGE = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+_SQLITE_SYNC = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+# PostgreSQL appendix A: connection, transaction rollback, resources, not in the needed state,
+# operator intervention, system error, corruption; and 25006, a server that became read-only.
+_POSTGRESQL_STORAGE = ("08", "40", "53", "55", "57", "58", "XX", "25006")
+
+
+def translated(error: Exception) -> Exception:
+    """What callers see instead of a driver's error: a new object, without its cause. Errors that are not
+    the database's are returned as they are."""
+    if isinstance(error, exc.TimeoutError) or (
+        isinstance(error, OSError) and not isinstance(error, sqlite3.Error)
+    ):
+        return Passing(Reason.STORAGE_UNAVAILABLE, type(error).__name__)
+    if isinstance(error, exc.DBAPIError):
+        return _sqlite(error.orig) if isinstance(error.orig, sqlite3.Error) else _postgresql(error)
+    if isinstance(error, sqlite3.Error):
+        return _sqlite(error)
+    if isinstance(error, exc.StatementError):
+        return StatementFailed(type(error).__name__, type(error.orig).__name__)
+    return error
+
+
+def sync_failed(error: BaseException) -> bool:
+    """Whether the kernel failed to sync: what it acknowledged before may be gone, and asking again
+    would lie (the pages are marked clean), so the writer must stop."""
+    return any(
+        isinstance(link, sqlite3.Error) and getattr(link, "sqlite_errorcode", None) in _SQLITE_SYNC
+        for link in _chain(error)
+    )
+
+
+def _sqlite(error: sqlite3.Error) -> Exception:
+    code = getattr(error, "sqlite_errorcode", None)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    primary = code & 0xFF if code is not None else None
+    if primary == sqlite3.SQLITE_FULL:
+        return Passing(Reason.STORAGE_FULL, name)
+    if primary in _SQLITE_STORAGE:
+        return Passing(Reason.STORAGE_UNAVAILABLE, name)
+    if primary == sqlite3.SQLITE_CONSTRAINT:
+        # "UNIQUE constraint failed: message.dedup": SQLite names columns, never values.
+        return Conflict(str(error).rpartition(": ")[2])
+    return StatementFailed(type(error).__name__, name)
+
+
+def _postgresql(error: exc.DBAPIError) -> Exception:
+    links = list(_chain(error))
+    state = next((str(s) for s in (getattr(link, "sqlstate", None) for link in links) if s), "")
+    if state == "53100":
+        return Passing(Reason.STORAGE_FULL, state)
+    if state.startswith(_POSTGRESQL_STORAGE):
+        return Passing(Reason.STORAGE_UNAVAILABLE, state)
+    if state.startswith("23"):
+        names = (
+            getattr(link, "constraint_name", None) or getattr(link, "column_name", None) for link in links
+        )
+        return Conflict(next((str(name) for name in names if name), state))
+    if error.connection_invalidated or not state:
+        return Passing(Reason.STORAGE_UNAVAILABLE, type(error.orig).__name__)
+    return StatementFailed(type(error).__name__, state)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        original = getattr(error, "orig", None)
+        error = original if isinstance(original, BaseException) else error.__cause__ or error.__context__

@@ -1,0 +1,78 @@
+"""Files that only we may read: databases, key files.
+
+Invariants (K14): a file is created 0600 and never through a symbolic link; one that is wider, a link,
+or another user's is refused, never repaired, because it may have been read or replaced already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+from mssante.database.faults import AlreadyOpen, UnsafeFile
+
+
+def create(path: Path) -> bool:
+    """Creates an empty private file where there is none; True if it did. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return False
+    os.close(descriptor)
+    return True
+
+
+def require_private(path: Path) -> None:
+    """Raises UnsafeFile unless `path` is a regular file of ours, closed to group and others, in a
+    directory where nobody else can replace it."""
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeFile(f"{path} is not a regular file")
+    if status.st_uid != os.geteuid():
+        raise UnsafeFile(f"{path} belongs to another user")
+    if status.st_mode & 0o077:
+        raise UnsafeFile(f"{path} is open to others (mode {status.st_mode & 0o777:04o}): chmod 600 {path}")
+    folder = os.stat(path.parent)
+    if folder.st_mode & 0o022 and not folder.st_mode & stat.S_ISVTX:
+        raise UnsafeFile(f"{path.parent} is writable by others: chmod 700 {path.parent}")
+
+
+def read_private(path: Path, bytes_max: int) -> bytes:
+    """The content of a private file, at most `bytes_max`. Raises UnsafeFile, OSError."""
+    require_private(path)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(bytes_max)
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Writes a new private file durably. Raises FileExistsError: it never overwrites."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Lock:
+    """One process only: holds `path` locked until released. Raises AlreadyOpen."""
+
+    def __init__(self, path: Path) -> None:
+        create(path)
+        require_private(path)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise AlreadyOpen(f"{path} is held by another process") from None
+
+    def release(self) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,103 @@
+"""PostgreSQL through asyncpg: one writing connection, a few reading ones.
+
+Invariants (security-reliability §5.5): a server that acknowledges before it has synced is refused at
+open, and every session asks for synchronous_commit itself; each statement, lock and idle transaction
+ends in bounded time; a broken connection is found before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.schema import CreateSchema
+
+from mssante.database.faults import UnsafeServer
+from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_READERS, DATABASE_STATEMENT_SECONDS_MAX
+
+T = TypeVar("T")
+
+# What must hold before a COMMIT means "kept", whatever fails next.
+_DURABLE = {
+    "synchronous_commit": {"on", "remote_apply"},
+    "fsync": {"on"},
+    "full_page_writes": {"on"},
+}
+
+
+class PostgresqlLanes:
+    """One writing lane and DATABASE_READERS reading lanes over one server, in `schema` if given."""
+
+    dialect = "postgresql"
+
+    def __init__(self, url: URL, *, schema: str | None = None) -> None:
+        self._url = url.set(drivername="postgresql+asyncpg")
+        self._schema = schema
+        self._writer = self._engine(connections=1)
+        self._readers = self._engine(connections=DATABASE_READERS).execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+
+    def _engine(self, *, connections: int) -> AsyncEngine:
+        settings = {
+            "synchronous_commit": "on",
+            "statement_timeout": f"{DATABASE_STATEMENT_SECONDS_MAX}s",
+            "lock_timeout": f"{DATABASE_BUSY_SECONDS}s",
+            "idle_in_transaction_session_timeout": f"{DATABASE_STATEMENT_SECONDS_MAX}s",
+            "application_name": "mssante",
+        }
+        if self._schema is not None:
+            settings["search_path"] = self._schema
+        arguments: dict[str, Any] = {
+            "server_settings": settings,
+            "timeout": DATABASE_BUSY_SECONDS,
+            # The server's own time-out, and a little more for a server that no longer answers.
+            "command_timeout": DATABASE_STATEMENT_SECONDS_MAX + DATABASE_BUSY_SECONDS,
+        }
+        return create_async_engine(
+            self._url,
+            hide_parameters=True,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=DATABASE_BUSY_SECONDS,
+            pool_pre_ping=True,
+            connect_args=arguments,
+        )
+
+    async def assert_durable(self) -> None:
+        """Raises UnsafeServer unless the server, asked without our session settings, keeps what it
+        acknowledges; makes the schema."""
+        probe = create_async_engine(
+            self._url, hide_parameters=True, connect_args={"timeout": DATABASE_BUSY_SECONDS}
+        )
+        try:
+            async with probe.begin() as connection:
+                for name, allowed in _DURABLE.items():
+                    value = (await connection.execute(text(f"SHOW {name}"))).scalar_one()
+                    if value not in allowed:
+                        raise UnsafeServer(f"PostgreSQL has {name} = {value}: set it on")
+                if self._schema is not None:
+                    await connection.execute(CreateSchema(self._schema, if_not_exists=True))
+        finally:
+            await probe.dispose()
+
+    async def transact(self, fn: Callable[[Connection], T]) -> T:
+        """Runs `fn` in one transaction; returns after COMMIT."""
+        async with self._writer.begin() as connection:
+            return await connection.run_sync(fn)
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Runs `fn` on one snapshot; the transaction refuses writes."""
+        async with self._readers.begin() as connection:
+            return await connection.run_sync(fn)
+
+    async def checkpoint_truncate(self) -> bool:
+        """Nothing to do: PostgreSQL keeps deleted rows until VACUUM and its log until it is recycled, so
+        there shredding rests on the destruction of epochs alone."""
+        return True
+
+    async def close(self) -> None:
+        await self._readers.dispose()
+        await self._writer.dispose()

@@ -1,0 +1,143 @@
+"""SQLite behind threads: one writing connection, a few reading ones, one hop for each transaction.
+
+Invariants (security-reliability §5.5): WAL, synchronous=FULL and secure_delete on every connection, set
+by us because builds differ; one process (flock); one writing connection, which is also the only
+checkpointer (SQLite before 3.51.3 can reset a WAL wrongly with several); files are 0600.
+Why not aiosqlite: docs/decisions/0001-one-thread-hop-per-transaction.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from mssante.database import files
+from mssante.database.faults import UnsafeFile
+from mssante.limits import (
+    DATABASE_BUSY_SECONDS,
+    DATABASE_CHECKPOINT_PAGES,
+    DATABASE_READERS,
+    DATABASE_WAL_BYTES_KEPT_MAX,
+)
+
+T = TypeVar("T")
+
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = FULL",
+    "secure_delete = ON",
+    "foreign_keys = ON",
+    f"busy_timeout = {DATABASE_BUSY_SECONDS * 1000}",
+    "temp_store = MEMORY",
+    "trusted_schema = OFF",
+    "mmap_size = 0",
+    f"journal_size_limit = {DATABASE_WAL_BYTES_KEPT_MAX}",
+)
+_CHECKPOINT_BUSY_MS = 50  # the writer waits no longer than this for readers; the caller tries again
+
+
+class SqliteLanes:
+    """One writing lane and DATABASE_READERS reading lanes over one file. Raises CannotOpen, OSError."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: URL) -> None:
+        if not url.database or url.database == ":memory:" or url.query:
+            raise UnsafeFile("an SQLite URL names a file and nothing else")
+        path = Path(url.database)
+        self._lock = files.Lock(path.with_name(path.name + ".lock"))
+        try:
+            files.create(path)
+            for suffix in ("", "-wal", "-shm"):
+                part = path.with_name(path.name + suffix)
+                if not suffix or part.exists() or part.is_symlink():
+                    files.require_private(part)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._writer = _engine(path, readers=0)
+        self._readers = _engine(path, readers=DATABASE_READERS)
+        self._writer_thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
+        self._reader_threads = ThreadPoolExecutor(DATABASE_READERS, thread_name_prefix="sqlite-reader")
+
+    async def assert_durable(self) -> None:
+        """Nothing to ask: every connection sets what it needs."""
+
+    async def transact(self, fn: Callable[[Connection], T]) -> T:
+        """Runs `fn` in one BEGIN IMMEDIATE transaction; returns after COMMIT."""
+        return await _hop(self._writer_thread, self._writer, fn)
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """Runs `fn` on one snapshot; the connection refuses writes."""
+        return await _hop(self._reader_threads, self._readers, fn)
+
+    async def checkpoint_truncate(self) -> bool:
+        """Folds the log into the database and empties it; False while a reader needs the log."""
+
+        def truncate() -> bool:
+            with self._writer.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert isinstance(raw, sqlite3.Connection)
+                raw.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_BUSY_MS}")
+                try:
+                    busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                finally:
+                    raw.execute(f"PRAGMA busy_timeout = {DATABASE_BUSY_SECONDS * 1000}")
+                return not busy
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer_thread, truncate)
+
+    async def close(self) -> None:
+        def shut() -> None:
+            self._reader_threads.shutdown(wait=True)
+            self._writer_thread.shutdown(wait=True)
+            self._readers.dispose()  # before the writer: the last to close checkpoints
+            self._writer.dispose()
+            self._lock.release()
+
+        await asyncio.to_thread(shut)
+
+
+async def _hop(threads: ThreadPoolExecutor, engine: Engine, fn: Callable[[Connection], T]) -> T:
+    def transaction() -> T:
+        with engine.begin() as connection:
+            return fn(connection)
+
+    return await asyncio.get_running_loop().run_in_executor(threads, transaction)
+
+
+def _engine(path: Path, *, readers: int) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(path)),
+        hide_parameters=True,
+        pool_size=max(readers, 1),
+        max_overflow=0,
+        connect_args={
+            "check_same_thread": False,  # a pool of threads; each connection is in one at a time
+            "isolation_level": None,  # we say BEGIN ourselves: the driver's own is late and DEFERRED
+            "timeout": DATABASE_BUSY_SECONDS,
+            "cached_statements": 256,
+        },
+    )
+    own = (
+        ("query_only = ON", "wal_autocheckpoint = 0")
+        if readers
+        else (f"wal_autocheckpoint = {DATABASE_CHECKPOINT_PAGES}",)
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(raw: Any, _record: Any) -> None:
+        for pragma in (*_PRAGMAS, *own):
+            raw.execute(f"PRAGMA {pragma}").close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if readers else "BEGIN IMMEDIATE")
+
+    return engine

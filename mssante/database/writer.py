@@ -1,0 +1,115 @@
+"""Group commit: what is ready is committed together, so durability costs one sync per batch.
+
+Invariants: a result is handed out only after COMMIT returned; a job that fails fails alone (the batch
+is rolled back and each job run again by itself, so jobs may run twice and must not act outside the
+transaction); a caller that goes away does not undo its job; after a failed sync nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
+
+from mssante.database.faults import sync_failed, translated
+from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_JOBS_QUEUED_MAX
+from mssante.observe.events import StorageTrouble, report
+from mssante.reasons import Passing, Reason
+
+T = TypeVar("T")
+P = TypeVar("P")
+R = TypeVar("R")
+Handler = Callable[[Connection, list[P]], list[R]]
+Transact = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    handler: Handler[Any, Any]
+    payload: Any
+    outcome: asyncio.Future[Any]
+
+
+class GroupWriter:
+    """The one task that writes. `transact` runs a function in one transaction and returns after COMMIT."""
+
+    def __init__(self, transact: Transact, *, purpose: str) -> None:
+        self._transact = transact
+        self._purpose = purpose
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue(DATABASE_JOBS_QUEUED_MAX)
+        self._closing = False
+        self.stopped = False  # a sync failed: only a restart finds out what was kept
+        self._task = asyncio.create_task(self._run(), name=f"{purpose} writer")
+
+    async def write(self, handler: Handler[P, R], payload: P) -> R:
+        """Raises Passing for trouble of the storage or at shutdown, Conflict, or what the handler raised."""
+        if self._closing:
+            raise Passing(Reason.SHUTTING_DOWN)
+        if self.stopped:
+            raise Passing(Reason.STORAGE_UNAVAILABLE, "sync failed")
+        outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        await self._jobs.put(_Job(handler, payload, outcome))
+        return await outcome  # cancelling the caller cancels this future, not the job
+
+    async def close(self) -> None:
+        """Commits what was given, refuses what comes later."""
+        self._closing = True
+        await self._jobs.join()
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            jobs = [await self._jobs.get()]
+            while len(jobs) < DATABASE_BATCH_JOBS_MAX and not self._jobs.empty():
+                jobs.append(self._jobs.get_nowait())
+            try:
+                await self._commit(jobs)
+            finally:
+                for _ in jobs:
+                    self._jobs.task_done()
+
+    async def _commit(self, jobs: list[_Job]) -> None:
+        if self.stopped:
+            return _fail(jobs, Passing(Reason.STORAGE_UNAVAILABLE, "sync failed"))
+        try:
+            answers = await self._transact(lambda connection: _run_together(connection, jobs))
+        except Exception as error:
+            trouble = error
+        else:
+            for job, answer in answers:
+                if not job.outcome.done():
+                    job.outcome.set_result(answer)
+            return None
+        told = translated(trouble)
+        if sync_failed(trouble):
+            self.stopped = True
+        of_the_storage = isinstance(told, Passing) and told is not trouble
+        if of_the_storage:
+            report(StorageTrouble(store=self._purpose, cause=told.args[1]))
+        # A full disk may still take the smaller jobs; other trouble of the storage would meet them all.
+        if len(jobs) == 1 or (of_the_storage and told.args[0] is not Reason.STORAGE_FULL):
+            return _fail(jobs, trouble)
+        for job in jobs:
+            await self._commit([job])
+        return None
+
+
+def _run_together(connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
+    groups: dict[Handler[Any, Any], list[_Job]] = {}
+    for job in jobs:
+        groups.setdefault(job.handler, []).append(job)
+    answers: list[tuple[_Job, Any]] = []
+    for handler, members in groups.items():
+        answers.extend(zip(members, handler(connection, [member.payload for member in members]), strict=True))
+    return answers
+
+
+def _fail(jobs: list[_Job], error: Exception) -> None:
+    for job in jobs:
+        if not job.outcome.done():
+            # Each its own object: raised in several tasks, one object would mix their tracebacks.
+            job.outcome.set_exception(translated(error))

@@ -1,0 +1,96 @@
+"""A throw-away PostgreSQL for the tests, on a Unix socket of its own; it syncs, as the real one must."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+_SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "16MB",
+    "max_wal_size": "64MB",
+    "min_wal_size": "32MB",
+    "wal_init_zero": "off",
+    "autovacuum": "off",
+    "log_statement": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Postgres:
+    """A running server. `url()` makes a new empty database and returns its URL."""
+
+    folder: Path
+    programs: Path
+    user: str
+
+    @classmethod
+    def start(cls) -> Postgres:
+        """Raises if PostgreSQL is missing: the tests fail, they do not skip."""
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: float(p.parts[-3]))
+        if not found:
+            raise RuntimeError("PostgreSQL is missing: run tests/support/services.sh")
+        # Not pytest's tmp_path: root's is closed to the user PostgreSQL runs as, and socket paths are short.
+        folder = Path(tempfile.mkdtemp(prefix="mssante-pg-"))
+        user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        server = cls(folder, found[-1].parent, user)
+        if os.geteuid() == 0:
+            shutil.chown(folder, "postgres")
+        server._run(
+            "initdb", "-D", str(folder / "data"), "-U", user, "-A", "trust", "-E", "UTF8", "--no-locale", "-N"
+        )
+        options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
+        options += f" -c listen_addresses='' -k {folder}"
+        server._run(
+            "pg_ctl", "-D", str(folder / "data"), "-l", str(folder / "log"), "-w", "-o", options, "start"
+        )
+        return server
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def restart(self, mode: str = "immediate") -> None:
+        """Restarts with the same settings ("fast" or "immediate")."""
+        self._run(
+            "pg_ctl",
+            "-D",
+            str(self.folder / "data"),
+            "-l",
+            str(self.folder / "log"),
+            "-w",
+            "-m",
+            mode,
+            "restart",
+        )
+
+    def url(self) -> str:
+        name = f"t{uuid.uuid4().hex[:16]}"
+        self.sql(f'CREATE DATABASE "{name}"')
+        return f"postgresql://{self.user}@/{name}?host={quote(str(self.folder))}"
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        return self._run(
+            "psql", "-X", "-q", "-At", "-h", str(self.folder), "-U", self.user, "-c", statement, database
+        )
+
+    def _run(self, program: str, *arguments: str) -> str:
+        command = [str(self.programs / program), *arguments]
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command]
+        # A file, not a pipe: the server inherits it and would keep a pipe open for ever.
+        with tempfile.TemporaryFile() as out:
+            done = subprocess.run(command, stdout=out, stderr=subprocess.STDOUT, cwd="/", timeout=120)
+            out.seek(0)
+            text = out.read().decode(errors="replace").strip()
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {text}")
+        return text

@@ -1,0 +1,1 @@
+"""A small schema with one migration, for the tests of `mssante.database`."""
