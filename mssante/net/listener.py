@@ -121,6 +121,8 @@ class Listener:
         self._pre_tls += 1
         self._pre_tls_by_address[stream.remote] += 1
         stream.secured = lambda: self._secure(stream)
+        if self._tls is not None:
+            stream.expect_tls(self._tls())
         talk = asyncio.get_running_loop().create_task(self._talk(stream))
         self._talks.add(talk)
         talk.add_done_callback(self._talks.discard)
@@ -153,7 +155,7 @@ class Listener:
     async def _talk(self, stream: Stream) -> None:
         try:
             if self._tls is not None:
-                await stream.start_tls(self._tls())
+                await stream.handshake()
             await self._handler(stream)
         except (ConnectionError, TimeoutError, Stopping):
             pass  # the far side left, was cut, or we are stopping: no fault of the code

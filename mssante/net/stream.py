@@ -75,6 +75,7 @@ class Stream(asyncio.BufferedProtocol):
         self._sealed_in = ssl.MemoryBIO()
         self._sealed_out = ssl.MemoryBIO()
         self._handshake: asyncio.Future[None] | None = None
+        self._agreed = False  # the handshake is done
         self._reaper: asyncio.TimerHandle | None = None
 
     # What a conversation uses
@@ -144,10 +145,19 @@ class Stream(asyncio.BufferedProtocol):
             raise PlaintextPipelined
         if answer:
             self._transport.write(answer)
+        self.expect_tls(context)
+        await self.handshake()
+
+    def expect_tls(self, context: ssl.SSLContext) -> None:
+        """From here on every octet received belongs to TLS (a port that is TLS from the first octet)."""
         self._tls = context.wrap_bio(self._sealed_in, self._sealed_out, server_side=True)
         self._handshake = self._loop.create_future()
-        deadline = self._loop.call_later(self._handshake_seconds, self._handshake_over, "handshake timed out")
         self._resume_reading()
+
+    async def handshake(self) -> None:
+        """Waits for the handshake that `expect_tls` opened. Raises HandshakeFailed."""
+        assert self._handshake is not None
+        deadline = self._loop.call_later(self._handshake_seconds, self._handshake_over, "handshake timed out")
         try:
             await self._handshake
         finally:
@@ -164,7 +174,7 @@ class Stream(asyncio.BufferedProtocol):
     @property
     def tls_version(self) -> str | None:
         """`TLSv1.3`, `TLSv1.2`, or None in clear."""
-        return self._tls.version() if self._tls is not None and self._handshake is None else None
+        return self._tls.version() if self._tls is not None and self._agreed else None
 
     def peer_chain(self) -> tuple[bytes, ...]:
         """The certificates the far side showed, DER, its own first; empty when it showed none."""
@@ -188,7 +198,7 @@ class Stream(asyncio.BufferedProtocol):
         """Sends what was written, says goodbye in TLS, closes; cuts after the write deadline."""
         if self._closed or self._transport is None or self._reaper is not None:
             return
-        if self._tls is not None and self._handshake is None:
+        if self._tls is not None and self._agreed:
             try:
                 self._tls.unwrap()  # queues close_notify; the far side's own is not waited for
             except ssl.SSLError:
@@ -219,7 +229,7 @@ class Stream(asyncio.BufferedProtocol):
             self._hold(bytes(_SCRATCH[:count]))
         else:
             self._sealed_in.write(_SCRATCH[:count])
-            if self._handshake is None or self._shake_hands():
+            if self._agreed or self._shake_hands():
                 self._unseal()
         if self._held >= limits.TLS_BUFFER_BYTES:
             self._pause_reading()
@@ -302,8 +312,8 @@ class Stream(asyncio.BufferedProtocol):
             self._handshake_over(_reason(error))
             return False
         self._flush()
-        assert self._handshake is not None
-        if not self._handshake.done():
+        self._agreed = True
+        if self._handshake is not None and not self._handshake.done():
             self._handshake.set_result(None)
         return True
 
