@@ -1,0 +1,36 @@
+"""Writes a white list in the published format (facts §1), for development: who speaks for which domain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from lxml import etree
+
+NAMESPACE = "https://listeblanche.mssante.fr/schema"
+
+
+def white_list(pairs: Iterable[tuple[str, str]], *, generated_at: datetime) -> bytes:
+    """The XML of (domain, operator's DN in RFC 4514) pairs, in their order, dated to the second."""
+    stamp = generated_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    root = etree.Element(
+        f"{{{NAMESPACE}}}ListeBlancheMSSante",
+        nsmap={None: NAMESPACE},  # type: ignore[dict-item] # lxml-stubs: None is the default namespace
+    )
+    _child(root, "DateDeGeneration", stamp)
+    domains = _child(root, "ListeDomaines")
+    for domain, name in pairs:
+        entry = _child(domains, "Domaine")
+        _child(entry, "Nom", domain)
+        _child(entry, "Description", "Domaine de développement")
+        _child(entry, "DNCertificatOperateur", name)
+        _child(entry, "ResponsableContact", "contact@operateur.test")
+        _child(entry, "SupportContact", "support@operateur.test")
+        _child(entry, "DateMAJ", stamp)
+    return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def _child(parent: etree._Element, name: str, text: str | None = None) -> etree._Element:
+    child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}")
+    child.text = text
+    return child
