@@ -1,0 +1,180 @@
+"""Sealing a DEK to a mailbox (HPKE, RFC 9180) and wrapping it again symmetrically.
+
+Invariants: whoever delivers knows public halves only; the context binds version, purpose, suite,
+mailbox, epoch, message and blob, so a sealed key moved elsewhere does not open; the hybrid suite
+(ML-KEM-768 with X25519) is the one used: health data must stay secret for decades.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
+from mssante.crypto.dek import Dek
+from mssante.crypto.keys import ID_BYTES, Cipher, NotAuthentic
+from mssante.model import BlobId, MailboxId, MessageId
+
+_MLKEM768_PUBLIC_BYTES = 1184  # FIPS 203 §8, table 3
+_X25519_BYTES = 32
+_CACHED_PUBLIC_KEYS = 4096
+
+
+class Suite(IntEnum):
+    """How a DEK is closed. The numbers are stored: they never change meaning."""
+
+    X25519 = 1  # DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM
+    MLKEM768_X25519 = 2  # the hybrid KEM, HKDF-SHA256, AES-256-GCM
+    AES256_GCM = 256  # a symmetric wrap under the mailbox's own key
+
+
+class Form(StrEnum):
+    """SEALED to a public key at delivery, WRAPPED by the mailbox's key at first use."""
+
+    SEALED = "sealed"
+    WRAPPED = "wrapped"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half of a mailbox's epoch: all that delivery needs. `public` is raw bytes."""
+
+    mailbox: MailboxId
+    epoch: int
+    suite: Suite
+    public: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """A DEK as stored beside its message."""
+
+    epoch: int
+    suite: Suite
+    form: Form
+    ciphertext: bytes = field(repr=False)
+
+
+def context(
+    purpose: str, *, suite: int, mailbox: MailboxId, epoch: int, message: MessageId, blob: BlobId
+) -> bytes:
+    """What a DEK is bound to: "mssop/v1\\0" ‖ len(purpose) ‖ purpose ‖ suite (2) ‖ mailbox (16) ‖
+    epoch (4) ‖ message (16) ‖ blob (16), numbers big-endian."""
+    assert len(mailbox) == len(message) == len(blob) == ID_BYTES
+    return b"".join(
+        (
+            b"mssop/v1\0",
+            bytes((len(purpose),)),
+            purpose.encode(),
+            struct.pack(">H", suite),
+            mailbox,
+            struct.pack(">I", epoch),
+            message,
+            blob,
+        )
+    )
+
+
+def draw_key_pair(suite: Suite = Suite.MLKEM768_X25519) -> tuple[bytes, bytes]:
+    """(secret, public), raw. Hybrid: secret = X25519 (32) ‖ ML-KEM seed (64), public = ML-KEM (1184) ‖
+    X25519 (32)."""
+    classical = X25519PrivateKey.generate()
+    secret, public = classical.private_bytes_raw(), classical.public_key().public_bytes_raw()
+    if suite is Suite.MLKEM768_X25519:
+        lattice = MLKEM768PrivateKey.generate()
+        return secret + lattice.private_bytes_raw(), lattice.public_key().public_bytes_raw() + public
+    assert suite is Suite.X25519
+    return secret, public
+
+
+def seal_dek(key: PublicKey, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
+    """The DEK, closed so that only the mailbox's secret half opens it. 0.1 ms."""
+    info = context("dek", suite=key.suite, mailbox=key.mailbox, epoch=key.epoch, message=message, blob=blob)
+    ciphertext = _hpke(key.suite).encrypt(dek.key, _public(key.suite, key.public), info)
+    return SealedKey(key.epoch, key.suite, Form.SEALED, ciphertext)
+
+
+class SecretKey:
+    """The secret half of a mailbox's epoch, parsed once."""
+
+    __slots__ = ("_epoch", "_mailbox", "_private", "_suite")
+
+    def __init__(self, *, mailbox: MailboxId, epoch: int, suite: Suite, secret: bytes) -> None:
+        self._mailbox = mailbox
+        self._epoch = epoch
+        self._suite = suite
+        classical = X25519PrivateKey.from_private_bytes(secret[:_X25519_BYTES])
+        self._private: X25519PrivateKey | hpke.MLKEM768X25519PrivateKey = classical
+        if suite is Suite.MLKEM768_X25519:
+            lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_BYTES:])
+            self._private = hpke.MLKEM768X25519PrivateKey(lattice, classical)
+
+    def open_dek(self, message: MessageId, blob: BlobId, sealed: SealedKey) -> Dek:
+        """Raises NotAuthentic. 0.1 ms."""
+        if sealed.form is not Form.SEALED or sealed.suite is not self._suite or sealed.epoch != self._epoch:
+            raise NotAuthentic
+        info = context(
+            "dek", suite=self._suite, mailbox=self._mailbox, epoch=self._epoch, message=message, blob=blob
+        )
+        try:
+            return Dek(_hpke(self._suite).decrypt(sealed.ciphertext, self._private, info))
+        except (InvalidTag, ValueError):
+            raise NotAuthentic from None
+
+    def __repr__(self) -> str:
+        return "SecretKey(***)"
+
+
+class WrappingKey:
+    """K_wrap of a mailbox's epoch: DEKs under it open in a microsecond."""
+
+    __slots__ = ("_cipher", "_epoch", "_mailbox")
+
+    def __init__(self, key: bytes, *, mailbox: MailboxId, epoch: int) -> None:
+        self._cipher = Cipher(key)
+        self._mailbox = mailbox
+        self._epoch = epoch
+
+    def wrap_dek(self, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
+        wrapped = self._cipher.wrap(dek.key, self._aad(message, blob))
+        return SealedKey(self._epoch, Suite.AES256_GCM, Form.WRAPPED, wrapped)
+
+    def unwrap_dek(self, message: MessageId, blob: BlobId, wrapped: SealedKey) -> Dek:
+        """Raises NotAuthentic."""
+        if wrapped.form is not Form.WRAPPED or wrapped.epoch != self._epoch:
+            raise NotAuthentic
+        return Dek(self._cipher.unwrap(wrapped.ciphertext, self._aad(message, blob)))
+
+    def _aad(self, message: MessageId, blob: BlobId) -> bytes:
+        return context(
+            "dek",
+            suite=Suite.AES256_GCM,
+            mailbox=self._mailbox,
+            epoch=self._epoch,
+            message=message,
+            blob=blob,
+        )
+
+    def __repr__(self) -> str:
+        return "WrappingKey(***)"
+
+
+@lru_cache(maxsize=4)
+def _hpke(suite: Suite) -> hpke.Suite:
+    kem = hpke.KEM.MLKEM768_X25519 if suite is Suite.MLKEM768_X25519 else hpke.KEM.X25519
+    return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+
+
+@lru_cache(maxsize=_CACHED_PUBLIC_KEYS)
+def _public(suite: Suite, public: bytes) -> X25519PublicKey | hpke.MLKEM768X25519PublicKey:
+    classical = X25519PublicKey.from_public_bytes(public[-_X25519_BYTES:])
+    if suite is Suite.X25519:
+        return classical
+    lattice = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM768_PUBLIC_BYTES])
+    return hpke.MLKEM768X25519PublicKey(lattice, classical)

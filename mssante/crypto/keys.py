@@ -1,0 +1,95 @@
+"""Drawing keys, deriving keys, and the one cipher.
+
+Invariants: only `Cipher.encrypt` and `Cipher.decrypt` call AES-GCM (K3); a (key, nonce) pair is used
+once: a nonce is either a counter under a key made for that content, or 96 random bits; whatever does
+not open raises NotAuthentic and says nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+KEY_BYTES = 32
+ID_BYTES = 16
+NONCE_BYTES = 12
+TAG_BYTES = 16
+LABEL_PREFIX = b"mssop/v1/"
+
+
+class NotAuthentic(Exception):
+    """A ciphertext is damaged, moved, or sealed for something else. Callers answer Reason.CORRUPTION."""
+
+
+class NonceReused(AssertionError):
+    """Two contents under one key and nonce: only a bug can do this. Raised while nonces are watched."""
+
+
+_watched: dict[tuple[bytes, bytes], bytes] | None = None
+
+
+def watch_nonces() -> None:
+    """From now on each (key, nonce) is remembered, and a second content under it raises NonceReused.
+    For tests: memory grows with every sealing."""
+    global _watched
+    _watched = {}
+
+
+def random_key() -> bytes:
+    """32 random bytes from the kernel."""
+    return os.urandom(KEY_BYTES)
+
+
+def random_id() -> bytes:
+    """16 random bytes from the kernel."""
+    return os.urandom(ID_BYTES)
+
+
+def derive(key: bytes, label: str) -> bytes:
+    """HKDF-Expand-SHA256 (RFC 5869 §2.3) of a uniformly random key, under "mssop/v1/<label>"."""
+    return HKDFExpand(SHA256(), KEY_BYTES, LABEL_PREFIX + label.encode()).derive(key)
+
+
+def mac(key: bytes, data: bytes) -> bytes:
+    """HMAC-SHA256."""
+    return hmac.digest(key, data, "sha256")
+
+
+class Cipher:
+    """AES-256-GCM under one key of 32 bytes."""
+
+    __slots__ = ("_aes", "_mark")
+
+    def __init__(self, key: bytes) -> None:
+        assert len(key) == KEY_BYTES
+        self._aes = AESGCM(key)
+        self._mark = hashlib.sha256(key).digest() if _watched is not None else b""
+
+    def encrypt(self, nonce: bytes, plaintext: bytes | bytearray | memoryview, aad: bytes) -> bytes:
+        """Ciphertext and tag. The caller answers for the nonce: see `wrap` and `stream`."""
+        sealed = self._aes.encrypt(nonce, plaintext, aad)
+        if _watched is not None and _watched.setdefault((self._mark, nonce), sealed) != sealed:
+            raise NonceReused
+        return sealed
+
+    def decrypt(self, nonce: bytes, sealed: bytes | memoryview, aad: bytes) -> bytes:
+        """Raises NotAuthentic."""
+        try:
+            return self._aes.decrypt(nonce, sealed, aad)
+        except (InvalidTag, ValueError):
+            raise NotAuthentic from None
+
+    def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
+        """A random nonce, then ciphertext and tag: 28 bytes more. At most 2^32 for one key."""
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce + self.encrypt(nonce, plaintext, aad)
+
+    def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
+        """Raises NotAuthentic."""
+        return self.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], aad)
