@@ -1,0 +1,177 @@
+"""Address lists (RFC 5322 §3.4) in the shape IMAP's ENVELOPE wants (RFC 3501 §7.4.2).
+
+Invariants: never raises; iterative and linear, whatever the nesting of comments or groups; at most
+MIME_ADDRESSES_MAX entries are read from one field. Encoded words are left as written.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mssante import limits
+from mssante.mime import words
+from mssante.mime.header import unescaped
+
+_TOKEN = re.compile(
+    rb'\s++|"((?:[^"\\]|\\.)*+)"?|(\[[^\]\\]*+\]?)|([<>@,;:()])|((?:[^\s"\[<>@,;:()\\]|\\.)++)|.', re.DOTALL
+)
+_COMMENT_EDGE = re.compile(rb"[()\\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One address: display name, source route, local part, domain. A group opens with `host` None and its
+    name in `mailbox`, and closes with all four None (RFC 3501 §7.4.2)."""
+
+    name: bytes | None
+    route: bytes | None
+    mailbox: bytes | None
+    host: bytes | None
+
+    @property
+    def address(self) -> str | None:
+        """`local@domain` as text; None for a group's edge or an entry without a domain."""
+        if not self.mailbox or not self.host:
+            return None
+        return f"{words.decode(self.mailbox)}@{words.decode(self.host)}"
+
+
+_GROUP_END = Entry(None, None, None, None)
+
+
+class _Reader:
+    """One pass over one field; `entries` grows as addresses end."""
+
+    def __init__(self, value: bytes) -> None:
+        self.value = value
+        self.position = 0
+        self.entries: list[Entry] = []
+        self.in_group = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self.pieces: list[bytes] = []  # outside angle brackets: a display name, or a bare address
+        self.gap = False  # a blank or a comment stands before the next word
+        self.at: int | None = None  # index in `pieces` where a bare address's domain begins
+        self.comment: bytes | None = None
+        self.angle: Entry | None = None
+
+    def read(self) -> tuple[Entry, ...]:
+        while self.position < len(self.value) and len(self.entries) < limits.MIME_ADDRESSES_MAX:
+            token = self._next()
+            if token[3] is not None:
+                self._special(token[3])
+            elif (word := _word(token)) is not None:
+                if self.gap and self.pieces and self.at is None:
+                    self.pieces.append(b" ")
+                self.pieces.append(word)
+                self.gap = False
+            else:
+                self.gap = True
+        self._finish()
+        if self.in_group:
+            self.entries.append(_GROUP_END)
+        return tuple(self.entries)
+
+    def _next(self) -> re.Match[bytes]:
+        token = _TOKEN.match(self.value, self.position)
+        assert token is not None, "the last alternative takes any octet"
+        self.position = token.end()
+        return token
+
+    def _special(self, special: bytes) -> None:
+        match special:
+            case b",":
+                self._finish()
+            case b"(":
+                self.comment = self._skip_comment() or self.comment
+                self.gap = True
+            case b"<":
+                self.angle = self._read_angle()
+            case b"@" if self.at is None:
+                self.at = len(self.pieces)
+            case b":" if not self.in_group:
+                self.entries.append(Entry(None, None, b"".join(self.pieces), None))
+                self.in_group = True
+                self._clear()
+            case b";":
+                self._finish()
+                if self.in_group:
+                    self.entries.append(_GROUP_END)
+                    self.in_group = False
+
+    def _finish(self) -> None:
+        if self.angle is not None:
+            name = b"".join(self.pieces) or self.comment
+            self.entries.append(Entry(name, self.angle.route, self.angle.mailbox, self.angle.host))
+        elif self.pieces:
+            at = len(self.pieces) if self.at is None else self.at
+            mailbox, host = b"".join(self.pieces[:at]), b"".join(self.pieces[at:])
+            self.entries.append(Entry(self.comment, None, mailbox, host))
+        self._clear()
+
+    def _skip_comment(self) -> bytes:
+        """Past the comment that has just opened; its text, for `address (Name)`."""
+        start, depth = self.position, 1
+        while depth and (edge := _COMMENT_EDGE.search(self.value, self.position)):
+            self.position = edge.end() + (edge[0] == b"\\")
+            depth += {b"(": 1, b")": -1}.get(edge[0], 0)
+        if depth:
+            self.position = len(self.value)
+            return self.value[start:].strip()
+        return unescaped(self.value[start : self.position - 1]).strip()
+
+    def _read_angle(self) -> Entry:
+        """Past `<…>`: an optional route, a local part, a domain (RFC 5322 §3.4 and §4.4)."""
+        route: bytes | None = None
+        local: list[bytes] = []
+        host: list[bytes] = []
+        part = local
+        while self.position < len(self.value):
+            before = self.position
+            special = (token := self._next())[3]
+            if special is None:
+                part.append(_word(token) or b"")
+            elif special == b">":
+                break
+            elif special == b"(":
+                self._skip_comment()
+            elif special == b"@":
+                part = host
+            elif local:  # the bracket was never closed: the next address begins here
+                self.position = before
+                break
+            elif special == b":":
+                route = b"@" + b"".join(host)
+                host.clear()
+                part = local
+            elif special == b",":
+                host.append(b",@")
+        return Entry(None, route, b"".join(local), b"".join(host))
+
+
+def _word(token: re.Match[bytes]) -> bytes | None:
+    if token[1] is not None:
+        return unescaped(token[1])
+    if token[2] is not None:
+        return token[2]
+    return unescaped(token[4]) if token[4] is not None else None
+
+
+def parse(value: bytes) -> tuple[Entry, ...]:
+    """The entries of an unfolded From, Sender, Reply-To, To, Cc or Bcc value, in order."""
+    return _Reader(value).read()
+
+
+def text(entries: tuple[Entry, ...]) -> str:
+    """The entries as people read them, for SEARCH: `Name <local@domain>, …`, decoded."""
+    shown = []
+    for entry in entries:
+        if entry.mailbox is None:
+            continue
+        address = words.decode(entry.mailbox)
+        if entry.host:
+            address += "@" + words.decode(entry.host)
+        shown.append(f"{words.decode(entry.name)} <{address}>" if entry.name else address)
+    return ", ".join(shown)

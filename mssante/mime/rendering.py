@@ -1,0 +1,146 @@
+"""ENVELOPE, BODY and BODYSTRUCTURE as IMAP sends them (RFC 3501 §7.4.2), rendered once at reception.
+
+Invariants: our own encoder, so nothing a peer wrote can end a string early: quoted where legal, a literal
+otherwise; CR, LF and eight-bit octets never stand in a quoted string, and NUL never at all (§9, CHAR8).
+"""
+
+from __future__ import annotations
+
+import re
+
+from mssante.mime import addresses
+from mssante.mime.addresses import Entry
+from mssante.mime.content import Content, EnvelopeFields
+from mssante.mime.header import Parameters
+from mssante.mime.structure import Part
+
+_NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
+# A multipart in which no part was found: the grammar asks for one, an empty text serves.
+_NO_PART = b'("text" "plain" NIL NIL NIL "7bit" 0 0)'
+
+
+def string(octets: bytes) -> bytes:
+    """An IMAP string (RFC 3501 §4.3): quoted when it may be, else a literal. NUL is left out."""
+    if _NOT_QUOTABLE.search(octets):
+        octets = octets.replace(b"\0", b"")
+        if _NOT_QUOTABLE.search(octets):
+            return b"{%d}\r\n%b" % (len(octets), octets)
+    if b"\\" in octets or b'"' in octets:
+        octets = octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"%b"' % octets
+
+
+def nstring(octets: bytes | None) -> bytes:
+    return b"NIL" if octets is None else string(octets)
+
+
+def envelope(fields: EnvelopeFields, lists: dict[str, tuple[Entry, ...]] | None = None) -> bytes:
+    """The ENVELOPE. `lists`: the address fields already read (see `address_lists`)."""
+    lists = address_lists(fields) if lists is None else lists
+    author = _addresses(lists["from"])
+    # RFC 3501 §7.4.2: the server MUST default sender and reply-to from From.
+    sender = author if not lists["sender"] else _addresses(lists["sender"])
+    reply_to = author if not lists["reply_to"] else _addresses(lists["reply_to"])
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        nstring(fields.date),
+        nstring(fields.subject),
+        author,
+        sender,
+        reply_to,
+        _addresses(lists["to"]),
+        _addresses(lists["cc"]),
+        _addresses(lists["bcc"]),
+        nstring(fields.in_reply_to),
+        nstring(fields.message_id),
+    )
+
+
+def address_lists(fields: EnvelopeFields) -> dict[str, tuple[Entry, ...]]:
+    """The six address fields, read."""
+    written = {
+        "from": fields.from_,
+        "sender": fields.sender,
+        "reply_to": fields.reply_to,
+        "to": fields.to,
+        "cc": fields.cc,
+        "bcc": fields.bcc,
+    }
+    return {name: addresses.parse(value) if value else () for name, value in written.items()}
+
+
+def _addresses(entries: tuple[Entry, ...]) -> bytes:
+    if not entries:
+        return b"NIL"
+    return b"(%b)" % b"".join(
+        b"(%b %b %b %b)" % (nstring(e.name), nstring(e.route), nstring(e.mailbox), nstring(e.host))
+        for e in entries
+    )
+
+
+def body(part: Part) -> bytes:
+    """The BODY of a part: its structure without extension data."""
+    return _structure(part, extended=False)
+
+
+def bodystructure(part: Part) -> bytes:
+    """The BODYSTRUCTURE of a part."""
+    return _structure(part, extended=True)
+
+
+def _structure(part: Part, *, extended: bool) -> bytes:
+    # Recursion is bounded: the scanner opens no more than MIME_DEPTH_MAX parts inside one another.
+    if part.content.is_multipart:
+        return _multipart(part, extended=extended)
+    content = part.content
+    pieces = [
+        string(content.media),
+        string(content.subtype),
+        _parameters(content.parameters),
+        nstring(content.id),
+        nstring(content.description),
+        string(content.encoding),
+        b"%d" % part.body_octets,
+    ]
+    if content.is_message:
+        message = part.children[0]
+        pieces.append(envelope(message.envelope or EnvelopeFields()))
+        pieces.append(_structure(message, extended=extended))
+    if content.is_message or content.media == b"text":
+        pieces.append(b"%d" % part.lines)
+    if extended:
+        pieces.append(nstring(content.md5))
+        pieces.append(_extension(content))
+    return b"(%b)" % b" ".join(pieces)
+
+
+def _multipart(part: Part, *, extended: bool) -> bytes:
+    children = b"".join(_structure(child, extended=extended) for child in part.children) or _NO_PART
+    if not extended:
+        return b"(%b %b)" % (children, string(part.content.subtype))
+    return b"(%b %b %b %b)" % (
+        children,
+        string(part.content.subtype),
+        _parameters(part.content.parameters),
+        _extension(part.content),
+    )
+
+
+def _extension(content: Content) -> bytes:
+    """Disposition, language, location."""
+    disposition = b"NIL"
+    if content.disposition:
+        disposition = b"(%b %b)" % (string(content.disposition), _parameters(content.disposition_parameters))
+    match content.languages:
+        case ():
+            language = b"NIL"
+        case (one,):
+            language = string(one)
+        case many:
+            language = b"(%b)" % b" ".join(map(string, many))
+    return b"%b %b %b" % (disposition, language, nstring(content.location))
+
+
+def _parameters(parameters: Parameters) -> bytes:
+    if not parameters:
+        return b"NIL"
+    return b"(%b)" % b" ".join(b"%b %b" % (string(name), string(text)) for name, text in parameters)

@@ -1,0 +1,223 @@
+"""What is kept, sealed, of each message besides its octets: enough to list and search without opening a body.
+
+Invariants: the layout is versioned by its first octet and frozen by test vectors; fields may be added at
+the end, and a reader that does not know them passes over them. ENVELOPE, BODY and BODYSTRUCTURE are
+ready to send; the search texts and the table of parts are decoded only when asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple
+
+import msgpack
+
+from mssante import limits
+from mssante.mime import addresses, dates, rendering, words
+from mssante.mime.content import EnvelopeFields
+from mssante.mime.structure import Part, Structure
+from mssante.reasons import Reason, Refused
+
+_VERSION = 1
+_FIELDS = 10
+_TYPES_LAST = (bytes, bytes, bytes, bytes, bytes, int)
+# A structure rendered larger than this is the work of an attacker: the message is shown as one text.
+_RENDERED_OCTETS_MAX = 512 * limits.KIB
+
+SectionText = Literal["", "HEADER", "TEXT", "MIME"]
+
+
+class Extent(NamedTuple):
+    """Where one entity lies in the message, in octets; the header ends with its blank line."""
+
+    header_offset: int
+    header_octets: int
+    body_offset: int
+    body_octets: int
+
+
+class SearchTexts(NamedTuple):
+    """Decoded texts for SEARCH SUBJECT, FROM, TO, CC and BCC, as people read them."""
+
+    subject: str
+    from_: str
+    to: str
+    cc: str
+    bcc: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartTable:
+    """Extents by IMAP part number: `parts["1.2"]`; `messages[""]` is the message itself, `messages["3"]` the
+    one inside the message/rfc822 part 3."""
+
+    parts: dict[str, Extent]
+    messages: dict[str, Extent]
+
+    def locate(self, path: str, text: SectionText = "") -> tuple[int, int] | None:
+        """Offset and length of BODY[path] or BODY[path.text] (RFC 3501 §6.4.5); None when there is no such
+        section. The whole message is path "" and text ""."""
+        if text in ("HEADER", "TEXT"):
+            message = self.messages.get(path)
+            if message is None:
+                return None
+            return message[:2] if text == "HEADER" else message[2:]
+        if not path:
+            top = self.messages[""]
+            return (0, top.body_offset + top.body_octets) if text == "" else None
+        part = self.parts.get(path)
+        if part is None:
+            return None
+        return part[:2] if text == "MIME" else part[2:]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """`size` in octets; `internal_date` in Unix seconds; `sent_at` and `sent_offset`: the Date field's
+    instant in Unix seconds and its offset in minutes; None when there is no date that can be read."""
+
+    size: int
+    internal_date: int
+    sent_at: int | None
+    sent_offset: int | None
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    packed_texts: bytes = field(repr=False)
+    packed_parts: bytes = field(repr=False)
+    header_octets: int
+
+    @property
+    def texts(self) -> SearchTexts:
+        return SearchTexts(*_unpacked(self.packed_texts)[:5])
+
+    @property
+    def parts(self) -> PartTable:
+        parts, messages = _unpacked(self.packed_parts)[:2]
+        return PartTable(
+            parts={path: Extent(*extent) for path, extent in parts.items()},
+            messages={path: Extent(*extent) for path, extent in messages.items()},
+        )
+
+    def to_bytes(self) -> bytes:
+        packed: bytes = msgpack.packb(
+            (
+                self.size,
+                self.internal_date,
+                self.sent_at,
+                self.sent_offset,
+                self.envelope,
+                self.body,
+                self.bodystructure,
+                self.packed_texts,
+                self.packed_parts,
+                self.header_octets,
+            )
+        )
+        return bytes((_VERSION,)) + packed
+
+    @classmethod
+    def from_bytes(cls, octets: bytes) -> Summary:
+        """Raises Refused(CORRUPTION) when the octets are no summary, or of a version we do not know."""
+        if octets[:1] != b"\x01":
+            raise Refused(Reason.CORRUPTION, "message summary: unknown version")
+        found = _unpacked(octets[1:])
+        if len(found) < _FIELDS or tuple(map(type, found[4:10])) != _TYPES_LAST or type(found[0]) is not int:
+            raise Refused(Reason.CORRUPTION, "message summary: fields missing")
+        return cls(
+            size=found[0],
+            internal_date=found[1],
+            sent_at=found[2],
+            sent_offset=found[3],
+            envelope=found[4],
+            body=found[5],
+            bodystructure=found[6],
+            packed_texts=found[7],
+            packed_parts=found[8],
+            header_octets=found[9],
+        )
+
+
+def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gives it; checked by the callers
+    # msgpack bounds every length by the size of what it is given.
+    try:
+        found = msgpack.unpackb(octets)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise Refused(Reason.CORRUPTION, "message summary: not readable") from error
+    if not isinstance(found, list):
+        raise Refused(Reason.CORRUPTION, "message summary: not a list")
+    return found
+
+
+def summarise(structure: Structure, *, internal_date: datetime) -> Summary:
+    """The summary of a scanned message. `internal_date` (RFC 3501 §2.3.3) must be aware."""
+    root = structure.root
+    fields = root.envelope or EnvelopeFields()
+    lists = rendering.address_lists(fields)
+    sent = dates.parse(fields.date) if fields.date else None
+    offset = sent.utcoffset() if sent else None
+    bodystructure = rendering.bodystructure(root)
+    if len(bodystructure) > _RENDERED_OCTETS_MAX:
+        root = _as_text(root)
+        bodystructure = rendering.bodystructure(root)
+    texts = (
+        words.decode(fields.subject) if fields.subject else "",
+        addresses.text(lists["from"]),
+        addresses.text(lists["to"]),
+        addresses.text(lists["cc"]),
+        addresses.text(lists["bcc"]),
+    )
+    return Summary(
+        size=structure.size,
+        internal_date=int(internal_date.timestamp()),
+        sent_at=int(sent.timestamp()) if sent else None,
+        sent_offset=offset // timedelta(minutes=1) if offset is not None else None,
+        envelope=rendering.envelope(fields, lists),
+        body=rendering.body(root),
+        bodystructure=bodystructure,
+        packed_texts=msgpack.packb(texts),
+        packed_parts=msgpack.packb(_table(root)),
+        header_octets=root.header_octets,
+    )
+
+
+def _as_text(root: Part) -> Part:
+    return Part(
+        content=root.content.as_text(),
+        header_offset=root.header_offset,
+        header_octets=root.header_octets,
+        body_offset=root.body_offset,
+        body_octets=root.body_octets,
+        lines=root.lines,
+        envelope=root.envelope,
+    )
+
+
+def _table(root: Part) -> tuple[dict[str, Extent], dict[str, Extent]]:
+    """Extents by part number (RFC 3501 §6.4.5). A message that is no multipart is its own part 1."""
+    parts: dict[str, Extent] = {}
+    messages: dict[str, Extent] = {}
+    pending: list[tuple[str, Part]] = []
+
+    def enter(path: str, message: Part) -> None:
+        messages[path] = _extent(message)
+        prefix = f"{path}." if path else ""
+        if message.content.is_multipart:
+            pending.extend((f"{prefix}{n}", child) for n, child in enumerate(message.children, 1))
+        else:
+            pending.append((f"{prefix}1", message))
+
+    enter("", root)
+    while pending:
+        path, part = pending.pop()
+        parts[path] = _extent(part)
+        if part.content.is_multipart:
+            pending.extend((f"{path}.{n}", child) for n, child in enumerate(part.children, 1))
+        elif part.content.is_message:
+            enter(path, part.children[0])
+    return parts, messages
+
+
+def _extent(part: Part) -> Extent:
+    return Extent(part.header_offset, part.header_octets, part.body_offset, part.body_octets)
