@@ -68,7 +68,7 @@ _SPECIAL = re.compile(r'([,+"\\<>;=])')
 @dataclass(frozen=True, slots=True)
 class DistinguishedName:
     """A subject or issuer. Equal and hashable by its prepared RDNs; `text` is its RFC 4514 form as first
-    written, spaces tidied, so that `parse(name.text) == name`. `Malformed` when it cannot be made sense of."""
+    written, spaces tidied, so that `parse(name.text) == name`. `Malformed` if no sense can be made of it."""
 
     rdns: tuple[frozenset[tuple[str, str]], ...]
     text: str = field(compare=False)
