@@ -1,0 +1,82 @@
+"""The socket under ldap3, bounded: whole LDAP messages, each small, all in time.
+
+Invariants: nothing of a message is kept before its announced length is known to be acceptable; one
+question reads at most LDAP_ANSWER_BYTES_MAX and ends at its deadline, however slowly the server drips.
+ldap3 alone bounds neither: it appends to one buffer as long as octets come.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+
+from mssante.limits import LDAP_ANSWER_BYTES_MAX, LDAP_MESSAGE_BYTES_MAX, LDAP_SECONDS_MAX
+
+_SEQUENCE = 0x30  # RFC 4511 §4.1.1: an LDAPMessage is a SEQUENCE
+_LENGTH_OCTETS_MAX = 4
+
+
+class AnswerRefused(OSError):
+    """The server's octets are not acceptable. An OSError, so that ldap3 closes the connection."""
+
+
+class FramedSocket:
+    """Stands for a connected socket in an ldap3 connection: `recv` gives one whole message."""
+
+    def __init__(self, plain: socket.socket, *, deadline: float, bytes_read: int = 0) -> None:
+        """`deadline` is time.monotonic()'s."""
+        self.plain = plain
+        self.deadline = deadline
+        self.bytes_read = bytes_read
+
+    def recv(self, size: int) -> bytes:
+        """The next message, whatever `size`; b"" when the server closed between two. Raises OSError."""
+        first = self._some(1)
+        if not first:
+            return b""
+        if first[0] != _SEQUENCE:
+            raise AnswerRefused("not an LDAP message")
+        header = first + self._exactly(1)
+        length = header[1]
+        if length & 0x80:  # X.690 §8.1.3.5, long form; the indefinite form is refused (RFC 4511 §5.1)
+            octets = length & 0x7F
+            if not 1 <= octets <= _LENGTH_OCTETS_MAX:
+                raise AnswerRefused("length of an LDAP message")
+            written = self._exactly(octets)
+            header, length = header + written, int.from_bytes(written, "big")
+        if length > LDAP_MESSAGE_BYTES_MAX or self.bytes_read + length > LDAP_ANSWER_BYTES_MAX:
+            raise AnswerRefused("too large an answer")
+        return header + self._exactly(length)
+
+    def sendall(self, octets: bytes) -> None:
+        self._allow_time()
+        self.plain.sendall(octets)
+
+    def shutdown(self, how: int) -> None:
+        # Not SSLSocket's own: it would forget TLS under a thread that may still be reading.
+        socket.socket.shutdown(self.plain, how)
+
+    def close(self) -> None:
+        self.plain.close()
+
+    def _exactly(self, count: int) -> bytes:
+        pieces: list[bytes] = []
+        while count:
+            piece = self._some(count)
+            if not piece:
+                raise AnswerRefused("closed within a message")
+            pieces.append(piece)
+            count -= len(piece)
+        return b"".join(pieces)
+
+    def _some(self, count: int) -> bytes:
+        self._allow_time()
+        piece = self.plain.recv(count)
+        self.bytes_read += len(piece)
+        return piece
+
+    def _allow_time(self) -> None:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the question's time is over")
+        self.plain.settimeout(min(left, LDAP_SECONDS_MAX))

@@ -1,0 +1,167 @@
+"""The directory over LDAP: ldap3, in a few threads, one connection a question.
+
+Invariants: every question ends at its deadline and frees its thread; questions waiting are bounded;
+answers are paged and bounded; whatever goes wrong, a bug of ldap3 met by a hostile answer included, is
+Passing(DIRECTORY_UNAVAILABLE). How the connection is trusted: mssante.annuaire.ldap_session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from mssante.annuaire.attributes import OF_DOMAIN, OF_MAILBOX, OF_OPERATOR, SEARCHED, RawEntry
+from mssante.annuaire.directory import best, search_words
+from mssante.annuaire.entries import MailboxEntry, TrustAnswer, mailbox_entry
+from mssante.annuaire.filters import build_filter
+from mssante.annuaire.ldap_session import LdapSession, LdapTarget
+from mssante.annuaire.trust_answer import trust_answer
+from mssante.limits import (
+    DIRECTORY_CANDIDATES_MAX,
+    LDAP_QUESTION_SECONDS_MAX,
+    LDAP_QUESTIONS_AT_ONCE,
+    LDAP_QUESTIONS_MAX,
+    LDAP_SECONDS_MAX,
+    LDAP_TRUST_SECONDS_MAX,
+    WHITE_LIST_ENTRIES_MAX,
+)
+from mssante.model import Address, Malformed
+from mssante.reasons import Passing, Reason
+
+_Answer = TypeVar("_Answer")
+
+_BY_ADDRESS = "(&(objectClass=mssBal)(mssAdresse={}))"
+_ONE_WORD = "(|" + "".join(f"({attribute}=*{{0}}*)" for attribute in SEARCHED) + ")"
+
+
+class LdapDirectory:
+    """A Directory over an LDAP server. Nothing is asked before the first question."""
+
+    def __init__(
+        self,
+        target: LdapTarget,
+        *,
+        question_seconds: float = LDAP_QUESTION_SECONDS_MAX,
+        trust_seconds: float = LDAP_TRUST_SECONDS_MAX,
+    ) -> None:
+        """`question_seconds` and `trust_seconds` bound a lookup or search, and the whole trust space."""
+        self._target = target
+        self._question_seconds = question_seconds
+        self._trust_seconds = trust_seconds
+        self._threads = ThreadPoolExecutor(LDAP_QUESTIONS_AT_ONCE, thread_name_prefix="annuaire")
+        self._places = threading.BoundedSemaphore(LDAP_QUESTIONS_MAX)
+        self._sessions: set[LdapSession] = set()
+        self._guard = threading.Lock()  # of _sessions and _closed
+        self._closed = False
+
+    async def mailbox(self, address: Address) -> MailboxEntry | None:
+        def question(session: LdapSession) -> MailboxEntry | None:
+            search_filter = build_filter(_BY_ADDRESS, str(address))
+            found = list(session.entries(search_filter, OF_MAILBOX, at_most=2))
+            if not found:
+                return None
+            if len(found) > 1:
+                raise Passing(Reason.DIRECTORY_UNAVAILABLE, "two entries for one address")
+            entry = _believed(found[0][1])
+            if entry.address.key != address.key:
+                raise Passing(Reason.DIRECTORY_UNAVAILABLE, "an answer about another address")
+            return entry
+
+        return await self._ask(question, self._question_seconds)
+
+    async def search(self, text: str, limit: int) -> tuple[MailboxEntry, ...]:
+        words = search_words(text)
+        if not words:
+            return ()
+        search_filter = (
+            "(&(objectClass=mssBal)(mssStatut=active)(!(mssListeRouge=TRUE))"
+            + "".join(build_filter(_ONE_WORD, word) for word in words)
+            + ")"
+        )
+
+        def question(session: LdapSession) -> tuple[MailboxEntry, ...]:
+            entries = []
+            for _, raw in session.entries(
+                search_filter, OF_MAILBOX, at_most=DIRECTORY_CANDIDATES_MAX, partial=True
+            ):
+                try:
+                    entries.append(mailbox_entry(raw))
+                except Malformed:
+                    continue  # one entry, not the search
+            # Asked again of each entry: what may be shown does not rest on the server's word.
+            return best(entries, words, limit)
+
+        return await self._ask(question, self._question_seconds)
+
+    async def trust_pairs(self) -> TrustAnswer:
+        def question(session: LdapSession) -> TrustAnswer:
+            operators, domains = (
+                session.entries(f"(objectClass={name})", attributes, at_most=WHITE_LIST_ENTRIES_MAX)
+                for name, attributes in (
+                    ("mssOperateur", OF_OPERATOR),
+                    ("mssDomaine", OF_DOMAIN),
+                )
+            )
+            return trust_answer(operators, domains)
+
+        return await self._ask(question, self._trust_seconds)
+
+    async def aclose(self) -> None:
+        with self._guard:
+            self._closed = True
+            sessions = tuple(self._sessions)
+        for session in sessions:
+            session.abort()
+        await asyncio.to_thread(self._threads.shutdown)
+
+    async def _ask(self, question: Callable[[LdapSession], _Answer], seconds: float) -> _Answer:
+        if self._closed:
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed")
+        if not self._places.acquire(blocking=False):
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "too many questions waiting")
+        try:
+            future = self._threads.submit(self._answer, question, seconds)
+        except RuntimeError:
+            self._places.release()
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed") from None
+        future.add_done_callback(self._place_freed)
+        try:
+            # The thread keeps its own deadline; a connection being made may outlive it by a little.
+            async with asyncio.timeout(seconds + LDAP_SECONDS_MAX):
+                return await asyncio.wrap_future(future)
+        except TimeoutError:
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "no answer in time") from None
+
+    def _place_freed(self, _: Future[_Answer]) -> None:
+        self._places.release()
+
+    def _answer(self, question: Callable[[LdapSession], _Answer], seconds: float) -> _Answer:
+        try:
+            session = LdapSession(self._target, seconds=seconds)
+            with self._guard:
+                if self._closed:
+                    raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed")
+                self._sessions.add(session)
+            try:
+                session.open()
+                return question(session)
+            finally:
+                with self._guard:
+                    self._sessions.discard(session)
+                session.close()
+        except Passing:
+            raise
+        except Exception as error:
+            # ldap3 meets hostile octets with any class of exception: none may be a peer's 5xx. The class
+            # is enough for our log; the text may hold what was asked.
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, type(error).__name__) from error
+
+
+def _believed(raw: RawEntry) -> MailboxEntry:
+    try:
+        return mailbox_entry(raw)
+    except Malformed as error:
+        raise Passing(Reason.DIRECTORY_UNAVAILABLE, f"malformed entry: {error}") from None

@@ -1,0 +1,81 @@
+"""The trust space as the directory states it: domains joined to their operators' certificate names.
+
+Invariants: a pair exists only when a domain entry names an operator entry that is there, alone and
+well formed; what is wrong with one entry is told and costs that entry only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from mssante.annuaire.attributes import RawEntry
+from mssante.annuaire.entries import (
+    OddEntry,
+    OperatorEntry,
+    TrustAnswer,
+    TrustPair,
+    domain_entry,
+    operator_entry,
+)
+from mssante.limits import WHITE_LIST_ENTRIES_MAX
+from mssante.model import Malformed
+from mssante.reasons import Passing, Reason
+
+Found = tuple[str, RawEntry]
+"""Where an entry is, and what it holds."""
+
+_Entry = TypeVar("_Entry")
+_WHERE_CHARACTERS_MAX = 200
+
+
+def trust_answer(operators: Iterable[Found], domains: Iterable[Found]) -> TrustAnswer:
+    """Joins them. Raises Passing(DIRECTORY_UNAVAILABLE) beyond WHITE_LIST_ENTRIES_MAX pairs."""
+    odd: list[OddEntry] = []
+    by_code = _by_code(_parsed(operators, operator_entry, odd), odd)
+    pairs: set[TrustPair] = set()
+    for where, entry in _parsed(domains, domain_entry, odd):
+        for code in entry.operators:
+            operator = by_code.get(code)
+            if operator is None:
+                odd.append(_odd(where, "mssCodeOperateur: no such operator"))
+                continue
+            pairs.update(TrustPair(domain=entry.domain, name=name) for name in operator.certificate_names)
+        if len(pairs) > WHITE_LIST_ENTRIES_MAX:
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "too many pairs")
+    return TrustAnswer(pairs=tuple(sorted(pairs)), odd=tuple(odd))
+
+
+def odd_entry(where: str, error: Malformed) -> OddEntry:
+    """The entry at `where` and what is wrong with it, fit for a terminal."""
+    return _odd(where, str(error))
+
+
+def _by_code(entries: Iterable[tuple[str, OperatorEntry]], odd: list[OddEntry]) -> dict[str, OperatorEntry]:
+    by_code: dict[str, OperatorEntry] = {}
+    contradicted: set[str] = set()
+    for where, entry in entries:
+        if entry.code in by_code or entry.code in contradicted:
+            odd.append(_odd(where, "mssCodeOperateur: there twice, neither counts"))
+            contradicted.add(entry.code)
+            by_code.pop(entry.code, None)
+        else:
+            by_code[entry.code] = entry
+    return by_code
+
+
+def _parsed(
+    found: Iterable[Found], parse: Callable[[RawEntry], _Entry], odd: list[OddEntry]
+) -> Iterable[tuple[str, _Entry]]:
+    for where, raw in found:
+        try:
+            entry = parse(raw)
+        except Malformed as error:
+            odd.append(odd_entry(where, error))
+        else:
+            yield where, entry
+
+
+def _odd(where: str, why: str) -> OddEntry:
+    shown = "".join(character if character.isprintable() else "?" for character in where)
+    return OddEntry(where=shown[:_WHERE_CHARACTERS_MAX], why=why)
