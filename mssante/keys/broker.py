@@ -1,0 +1,266 @@
+"""The key broker: who may open which mailbox, and the only holder of mailbox secrets.
+
+Invariants: a ring is given for evidence the broker checked itself; what ends (a grant, a password, a
+person) ends every ring and login made from it before the call returns; a right that ends while it is
+being checked is not given.
+"""
+
+from __future__ import annotations
+
+import weakref
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Connection
+
+from mssante.clock import Clock
+from mssante.crypto.envelope import PublicKey
+from mssante.crypto.keys import NotAuthentic
+from mssante.crypto.passwords import WrongPassword
+from mssante.database import Conflict, Database
+from mssante.keys import rows, store
+from mssante.keys.epochs import ClosedEpoch, draw_epoch, open_epoch
+from mssante.keys.password_checks import PasswordChecks
+from mssante.keys.ring import Grant, Login, Ring, Role
+from mssante.keys.root_key import RootKey
+from mssante.keys.rows import Person, PersonStatus
+from mssante.model import MailboxId, PersonId, Secret
+from mssante.reasons import Passing, Reason, Refused
+
+_FIRST_EPOCH = 1
+
+
+class KeyBroker:
+    """Made by `start` over the key store's own database; the caller closes that database after `close`."""
+
+    def __init__(self, database: Database, *, root: RootKey, clock: Clock, dedup_key: bytes) -> None:
+        self._database = database
+        self._root = root
+        self._clock = clock
+        self._dedup_key = dedup_key
+        self._checks = PasswordChecks(clock)
+        self._endings = 0  # how many times something ended; read again when it moved during a read
+        self._logins: weakref.WeakSet[Login] = weakref.WeakSet()
+        self._rings: weakref.WeakSet[Ring] = weakref.WeakSet()
+
+    @classmethod
+    async def start(cls, database: Database, *, root: RootKey, clock: Clock) -> KeyBroker:
+        """Raises WrongRootKey, Passing."""
+
+        def prepare(connection: Connection) -> bytes:
+            store.prove_root_key(connection, root, now=clock.now())
+            return store.service_key_named(connection, root, "dedup")
+
+        return cls(database, root=root, clock=clock, dedup_key=await database.write(prepare))
+
+    def close(self) -> None:
+        """Ends every ring and login."""
+        for login in list(self._logins):
+            login.alive = False
+        for ring in list(self._rings):
+            ring.close()
+        self._checks.close()
+
+    def dedup_key(self) -> bytes:
+        """32 bytes: reception's HMAC of what it already accepted (a bare hash would confirm a guess)."""
+        return self._dedup_key
+
+    # Mailboxes
+
+    async def create_mailbox(self, mailbox: MailboxId, *, queue: bool = False) -> PublicKey:
+        """The public half delivery seals to; made once, then always the same answer. `queue` is the
+        operator's own outbox, which no person opens."""
+        closed = draw_epoch(self._root, mailbox, _FIRST_EPOCH)
+        job = partial(rows.add_mailbox, closed=closed, queue=queue, now=self._clock.now())
+        try:
+            return await self._database.write(job)
+        except Conflict:  # another host made it between our look and our insert
+            return await self._database.write(job)
+
+    async def public_key(self, mailbox: MailboxId) -> PublicKey:
+        """Of the newest epoch. Raises Refused(MAILBOX_UNKNOWN)."""
+        key = await self._database.read(lambda connection: rows.newest_public_key(connection, mailbox))
+        if key is None:
+            raise Refused(Reason.MAILBOX_UNKNOWN)
+        return key
+
+    # People
+
+    async def create_person(self, person: PersonId, password: Secret) -> None:
+        """Raises Conflict if the name is taken, ValueError for an empty or too long password, Passing."""
+        job = partial(
+            rows.add_person,
+            name=person,
+            password_hash=await self._checks.hashed(password),
+            now=self._clock.now(),
+        )
+        await self._database.write(job)
+
+    async def change_password(self, person: PersonId, password: Secret) -> None:
+        """Ends every session of the person. Raises Refused(NOT_PERMITTED) if unknown, ValueError."""
+        job = partial(
+            rows.set_password,
+            name=person,
+            password_hash=await self._checks.hashed(password),
+            now=self._clock.now(),
+        )
+        known = await self._database.write(job)
+        self._end_sessions(person)
+        _require(known)
+
+    async def suspend(self, person: PersonId) -> None:
+        """No sign-in until `resume`, and every session ends. Raises Refused(NOT_PERMITTED) if unknown."""
+        known = await self._database.write(
+            partial(rows.set_status, name=person, status=PersonStatus.SUSPENDED)
+        )
+        self._end_sessions(person)
+        _require(known)
+
+    async def resume(self, person: PersonId) -> None:
+        """Raises Refused(NOT_PERMITTED) if unknown."""
+        _require(
+            await self._database.write(partial(rows.set_status, name=person, status=PersonStatus.ACTIVE))
+        )
+
+    async def people(self) -> list[Person]:
+        """Everyone, by name."""
+        return await self._database.read(rows.people)
+
+    # Grants
+
+    async def grant(
+        self,
+        person: PersonId,
+        mailbox: MailboxId,
+        role: Role = Role.FULL,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Grant:
+        """Gives access, in place of what the person had there (those sessions end). `since` None is now.
+        Raises Refused(NOT_PERMITTED) for an unknown person or mailbox, or the operator's outbox."""
+        now = self._clock.now()
+        given = Grant(person=person, mailbox=mailbox, role=role, since=since or now, until=until)
+
+        def job(connection: Connection) -> None:
+            _require(rows.is_queue(connection, mailbox) is False)
+            _require(rows.person_named(connection, person) is not None)
+            rows.set_grant(connection, given, now=now)
+
+        await self._database.write(job)
+        self._end_rings(person, mailbox)
+        return given
+
+    async def revoke(self, person: PersonId, mailbox: MailboxId) -> None:
+        """Ends access and its sessions at once. Raises Refused(NOT_PERMITTED) if there was none."""
+        there_was = await self._database.write(
+            partial(rows.end_grant, name=person, id_=mailbox, now=self._clock.now())
+        )
+        self._end_rings(person, mailbox)
+        _require(there_was)
+
+    async def grants_of(self, person: PersonId) -> list[Grant]:
+        """Not revoked; ask each whether it is `in_force`."""
+        return await self._database.read(partial(rows.grants, name=person))
+
+    async def people_of(self, mailbox: MailboxId) -> list[Grant]:
+        """Not revoked; ask each whether it is `in_force`."""
+        return await self._database.read(partial(rows.grants, id_=mailbox))
+
+    # Evidence, and what is given for it
+
+    async def authenticate(self, person: PersonId, password: Secret) -> Login:
+        """Raises Refused(AUTHENTICATION_FAILED), one answer for every cause and in the same time; Passing
+        when too many checks wait."""
+        while True:
+            seen = self._endings
+            found = await self._database.read(lambda connection: rows.person_named(connection, person))
+            try:
+                await self._checks.verify(password, found.password_hash if found else None)
+            except WrongPassword:
+                raise Refused(Reason.AUTHENTICATION_FAILED) from None
+            if found is None or found.status is not PersonStatus.ACTIVE:
+                raise Refused(Reason.AUTHENTICATION_FAILED)
+            if seen == self._endings:
+                login = Login(person, evidence=found.password_hash)
+                self._logins.add(login)
+                return login
+
+    async def open(self, login: Login, mailbox: MailboxId) -> Ring:
+        """Raises Refused(NOT_PERMITTED) without a grant in force, Passing(KEYS_UNAVAILABLE) if the key
+        store's own secrets do not open."""
+        while True:
+            seen = self._endings
+            if login not in self._logins or not login.alive:
+                raise Refused(Reason.NOT_PERMITTED)
+            granted, closed = await self._database.read(
+                lambda connection: (
+                    rows.grants(connection, name=login.person, id_=mailbox),
+                    rows.closed_epochs(connection, mailbox),
+                )
+            )
+            if not granted or not granted[0].in_force(self._clock.now()):
+                raise Refused(Reason.NOT_PERMITTED)
+            if seen == self._endings:
+                return self._ring(mailbox, closed, login=login, grant=granted[0])
+
+    async def open_queue(self, mailbox: MailboxId) -> Ring:
+        """The operator's own outbox. Raises Refused(NOT_PERMITTED) for any other mailbox."""
+        queue, closed = await self._database.read(
+            lambda connection: (
+                rows.is_queue(connection, mailbox),
+                rows.closed_epochs(connection, mailbox),
+            )
+        )
+        _require(queue is True)
+        return self._ring(mailbox, closed, login=None, grant=None)
+
+    async def recheck(self) -> None:
+        """Ends what another process ended (several hosts on one PostgreSQL): to be called every few
+        seconds there. Raises Passing."""
+        logins, rings = list(self._logins), [ring for ring in self._rings if ring.grant]
+        names = {login.person for login in logins}
+        evidence, granted = await self._database.read(
+            lambda connection: (
+                rows.passwords_in_force(connection, names),
+                {grant for name in names for grant in rows.grants(connection, name=name)},
+            )
+        )
+        for login in logins:
+            if evidence.get(login.person) != login.evidence:
+                login.alive = False
+                self._logins.discard(login)
+        for ring in rings:
+            if ring.grant not in granted:
+                ring.close()
+
+    def _ring(
+        self, mailbox: MailboxId, closed: list[ClosedEpoch], *, login: Login | None, grant: Grant | None
+    ) -> Ring:
+        try:
+            epochs = {each.public.epoch: open_epoch(self._root, each) for each in closed}
+        except NotAuthentic:
+            epochs = {}
+        if not epochs:
+            raise Passing(Reason.KEYS_UNAVAILABLE, "the mailbox's epochs do not open")
+        ring = Ring(mailbox, epochs, clock=self._clock, login=login, grant=grant)
+        self._rings.add(ring)
+        return ring
+
+    def _end_sessions(self, person: PersonId) -> None:
+        self._endings += 1
+        for login in [login for login in self._logins if login.person == person]:
+            login.alive = False
+            self._logins.discard(login)
+        for ring in [ring for ring in self._rings if ring.person == person]:
+            ring.close()
+
+    def _end_rings(self, person: PersonId, mailbox: MailboxId) -> None:
+        self._endings += 1
+        for ring in [ring for ring in self._rings if (ring.person, ring.mailbox) == (person, mailbox)]:
+            ring.close()
+
+
+def _require(condition: bool) -> None:
+    if not condition:
+        raise Refused(Reason.NOT_PERMITTED)

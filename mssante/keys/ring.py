@@ -1,0 +1,178 @@
+"""What a person holds after a mailbox was opened for them: it opens keys while the access lasts.
+
+Invariants: a ring that is not alive opens nothing; it never shows a key; a mailbox's ring opens only
+what was sealed for that mailbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mssante.clock import Clock
+from mssante.crypto.dek import Dek
+from mssante.crypto.envelope import Form, SealedKey
+from mssante.crypto.keys import NotAuthentic
+from mssante.keys.epochs import OpenEpoch, epoch_of_name
+from mssante.model import BlobId, MailboxId, MessageId, PersonId
+from mssante.reasons import Reason, Refused
+
+_INLINE_WRAPPED_MAX = 200  # about a millisecond; HPKE costs a hundred times more
+_INLINE_SEALED_MAX = 8
+
+
+class Role(StrEnum):
+    """FULL does everything an owner does; READ changes nothing."""
+
+    FULL = "full"
+    READ = "read"
+
+
+class Login:
+    """Proof that a person showed their password. Only the broker that made it accepts it."""
+
+    __slots__ = ("__weakref__", "alive", "evidence", "person")
+
+    def __init__(self, person: PersonId, *, evidence: str) -> None:
+        self.person = person
+        self.alive = True
+        self.evidence = evidence  # the stored hash the password was right for
+
+    def __repr__(self) -> str:
+        return f"Login({self.person!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One person's access to one mailbox, from `since` (included) to `until` (excluded, None: no end)."""
+
+    person: PersonId
+    mailbox: MailboxId
+    role: Role
+    since: datetime
+    until: datetime | None
+
+    def in_force(self, now: datetime) -> bool:
+        return self.since <= now and (self.until is None or now < self.until)
+
+
+class Ring:
+    """The keys of one opened mailbox, for as long as `alive`."""
+
+    __slots__ = (
+        "__weakref__",
+        "_clock",
+        "_ended",
+        "_epochs",
+        "_login",
+        "_newest",
+        "grant",
+        "mailbox",
+        "role",
+    )
+
+    def __init__(
+        self,
+        mailbox: MailboxId,
+        epochs: Mapping[int, OpenEpoch],
+        *,
+        clock: Clock,
+        login: Login | None,
+        grant: Grant | None,
+    ) -> None:
+        self.mailbox = mailbox
+        self.grant = grant
+        self.role = grant.role if grant else Role.FULL
+        self._epochs = dict(epochs)
+        self._newest = max(self._epochs)
+        self._clock = clock
+        self._login = login
+        self._ended = False
+
+    @property
+    def person(self) -> PersonId | None:
+        """Who holds it; None for the operator's own outbox."""
+        return self._login.person if self._login else None
+
+    @property
+    def alive(self) -> bool:
+        """False once the access was revoked or has expired, or the password changed: sessions ask before
+        each command, and end."""
+        return (
+            not self._ended
+            and (self._login is None or self._login.alive)
+            and (self.grant is None or self.grant.in_force(self._clock.now()))
+        )
+
+    def unwrap(self, message: MessageId, blob: BlobId, key: SealedKey) -> Dek:
+        """Opens a DEK in either form. Raises NotAuthentic, or Refused(NOT_PERMITTED) when not alive."""
+        self._require_alive()
+        return self._opened(message, blob, key)
+
+    async def unwrap_many(self, keys: Sequence[tuple[MessageId, BlobId, SealedKey]]) -> list[Dek | None]:
+        """As `unwrap`, for a listing; None where a key does not open, so that one damaged message does
+        not hide the others. Leaves the loop when there is much to do."""
+        self._require_alive()
+        sealed = sum(1 for _, _, key in keys if key.form is Form.SEALED)
+        if sealed <= _INLINE_SEALED_MAX and len(keys) <= _INLINE_WRAPPED_MAX:
+            return self._opened_each(keys)
+        return await asyncio.to_thread(self._opened_each, keys)
+
+    def rewrap(self, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
+        """The same DEK under the mailbox's own key: opens a hundred times faster. To be stored instead."""
+        self._require_alive()
+        return self._epochs[self._newest].wrapping.wrap_dek(message, blob, dek)
+
+    def seal_name(self, kind: str, name: str) -> bytes:
+        """A folder's or keyword's name, sealed; `kind` keeps the two apart."""
+        self._require_alive()
+        return self._epochs[self._newest].seal_name(kind, name)
+
+    def open_name(self, kind: str, sealed: bytes) -> str:
+        """Raises NotAuthentic."""
+        self._require_alive()
+        return self._epoch(epoch_of_name(sealed)).open_name(kind, sealed)
+
+    def name_tag(self, kind: str, name: str) -> bytes:
+        """32 bytes that are equal for equal names of a mailbox (in one epoch) and tell nothing else."""
+        self._require_alive()
+        return self._epochs[self._newest].name_tag(kind, name)
+
+    def close(self) -> None:
+        """Forgets the keys."""
+        self._ended = True
+        self._epochs.clear()
+
+    def _require_alive(self) -> None:
+        if not self.alive:
+            raise Refused(Reason.NOT_PERMITTED, "access ended")
+
+    def _epoch(self, number: int) -> OpenEpoch:
+        try:
+            return self._epochs[number]
+        except KeyError:
+            raise NotAuthentic from None
+
+    def _opened(self, message: MessageId, blob: BlobId, key: SealedKey) -> Dek:
+        epoch = self._epoch(key.epoch)
+        if key.form is Form.WRAPPED:
+            return epoch.wrapping.unwrap_dek(message, blob, key)
+        return epoch.secret.open_dek(message, blob, key)
+
+    def _opened_each(self, keys: Sequence[tuple[MessageId, BlobId, SealedKey]]) -> list[Dek | None]:
+        opened: list[Dek | None] = []
+        for message, blob, key in keys:
+            try:
+                opened.append(self._opened(message, blob, key))
+            except NotAuthentic:
+                opened.append(None)
+        return opened
+
+    def __repr__(self) -> str:
+        return f"Ring({self.mailbox.hex()}, {self.role})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("keys are not pickled")

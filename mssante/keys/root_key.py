@@ -1,0 +1,76 @@
+"""The root key: wraps mailbox secrets, unwraps them, and does nothing else.
+
+Invariants: its bytes never leave this object; the file is private or refused (K14). A hardware module
+can stand in its place later: nothing above needs more than `id`, `wrap`, `unwrap`.
+File (project format), one line: "mssante-root-key <id> <32 bytes in base64>".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from pathlib import Path
+
+from mssante.crypto.keys import KEY_BYTES, Cipher, random_key
+from mssante.database import CannotOpen, files
+
+_WORD = "mssante-root-key"
+_FILE_BYTES_MAX = 256
+
+
+class RootKeyMalformed(CannotOpen):
+    """The file is not a root key of this program."""
+
+
+class RootKey:
+    """Made by `create`, `load` or `from_credential`. `id` is its version, 1 and up."""
+
+    __slots__ = ("_cipher", "id")
+
+    def __init__(self, number: int, key: bytes) -> None:
+        self.id = number
+        self._cipher = Cipher(key)
+
+    @classmethod
+    def create(cls, path: Path, *, number: int = 1) -> RootKey:
+        """Draws a key and writes it, 0600. Raises FileExistsError: a root key is never overwritten,
+        since all mail would be lost with it."""
+        key = random_key()
+        files.write_private(path, f"{_WORD} {number} {base64.b64encode(key).decode()}\n".encode())
+        return cls(number, key)
+
+    @classmethod
+    def load(cls, path: Path) -> RootKey:
+        """Raises UnsafeFile, RootKeyMalformed, OSError."""
+        return cls(*_parsed(files.read_private(path, _FILE_BYTES_MAX)))
+
+    @classmethod
+    def from_credential(cls, name: str) -> RootKey:
+        """A systemd credential (LoadCredentialEncrypted=), decrypted by systemd into a folder only the
+        service can enter. Raises RootKeyMalformed, OSError."""
+        folder = os.environ.get("CREDENTIALS_DIRECTORY")
+        if not folder or "/" in name:
+            raise RootKeyMalformed("no systemd credential of that name: CREDENTIALS_DIRECTORY is not set")
+        return cls(*_parsed((Path(folder) / name).read_bytes()[:_FILE_BYTES_MAX]))
+
+    def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
+        return self._cipher.wrap(plaintext, aad)
+
+    def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
+        """Raises NotAuthentic."""
+        return self._cipher.unwrap(wrapped, aad)
+
+    def __repr__(self) -> str:
+        return f"RootKey(id={self.id})"
+
+
+def _parsed(content: bytes) -> tuple[int, bytes]:
+    try:
+        word, number, key = content.decode("ascii").split()
+        parsed = int(number), base64.b64decode(key, validate=True)
+    except (ValueError, binascii.Error):
+        raise RootKeyMalformed("not a root key file") from None
+    if word != _WORD or parsed[0] < 1 or len(parsed[1]) != KEY_BYTES:
+        raise RootKeyMalformed("not a root key file")
+    return parsed

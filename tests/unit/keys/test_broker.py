@@ -1,0 +1,252 @@
+"""Who may open which mailbox, and what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from mssante.clock import ManualClock
+from mssante.crypto import Dek, Form, NotAuthentic, SealedKey, seal_dek
+from mssante.crypto.keys import random_id
+from mssante.database import Conflict, Database
+from mssante.keys import KeyBroker, Login, Ring, Role, RootKey, WrongRootKey
+from mssante.model import BlobId, MailboxId, MessageId, PersonId, Secret
+from mssante.reasons import Reason, Refused
+
+ALICE = PersonId("alice@a.test")
+PASSWORD = Secret("correct horse")
+MAILBOX = MailboxId(b"A" * 16)
+OTHER = MailboxId(b"B" * 16)
+MESSAGE = MessageId(b"m" * 16)
+BLOB = BlobId(b"b" * 16)
+
+
+async def opened(broker: KeyBroker, role: Role = Role.FULL) -> tuple[Login, Ring]:
+    await broker.create_mailbox(MAILBOX)
+    await broker.create_person(ALICE, PASSWORD)
+    await broker.grant(ALICE, MAILBOX, role)
+    login = await broker.authenticate(ALICE, PASSWORD)
+    return login, await broker.open(login, MAILBOX)
+
+
+async def test_a_letter_sealed_by_delivery_opens_for_its_owner(broker: KeyBroker) -> None:
+    _, ring = await opened(broker)
+    dek = Dek.draw()
+    sealed = seal_dek(await broker.public_key(MAILBOX), MESSAGE, BLOB, dek)
+    assert ring.unwrap(MESSAGE, BLOB, sealed).key == dek.key
+    wrapped = ring.rewrap(MESSAGE, BLOB, dek)
+    assert (sealed.form, wrapped.form) == (Form.SEALED, Form.WRAPPED)
+    assert ring.unwrap(MESSAGE, BLOB, wrapped).key == dek.key
+
+
+async def test_creating_a_mailbox_again_changes_nothing(broker: KeyBroker) -> None:
+    first, second = await asyncio.gather(broker.create_mailbox(MAILBOX), broker.create_mailbox(MAILBOX))
+    assert first == second == await broker.create_mailbox(MAILBOX) == await broker.public_key(MAILBOX)
+
+
+async def test_an_unknown_mailbox_has_no_key(broker: KeyBroker) -> None:
+    with pytest.raises(Refused) as refusal:
+        await broker.public_key(MAILBOX)
+    assert refusal.value.reason is Reason.MAILBOX_UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("person", "password"), [(ALICE, "wrong"), ("bob@a.test", PASSWORD.value), (ALICE, "")]
+)
+async def test_wrong_evidence_is_refused_with_one_answer(
+    broker: KeyBroker, person: PersonId, password: str
+) -> None:
+    await broker.create_person(ALICE, PASSWORD)
+    with pytest.raises(Refused) as refusal:
+        await broker.authenticate(person, Secret(password))
+    assert refusal.value.reason is Reason.AUTHENTICATION_FAILED
+    assert refusal.value.detail == ""
+
+
+async def test_a_suspended_person_is_refused_until_resumed(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    await broker.suspend(ALICE)
+    assert not ring.alive
+    assert not login.alive
+    with pytest.raises(Refused) as refusal:
+        await broker.authenticate(ALICE, PASSWORD)
+    assert refusal.value.reason is Reason.AUTHENTICATION_FAILED
+    await broker.resume(ALICE)
+    assert (await broker.authenticate(ALICE, PASSWORD)).alive
+
+
+async def test_a_name_is_taken_once(broker: KeyBroker) -> None:
+    await broker.create_person(ALICE, PASSWORD)
+    with pytest.raises(Conflict):
+        await broker.create_person(ALICE, PASSWORD)
+
+
+async def test_without_a_grant_nothing_opens(broker: KeyBroker) -> None:
+    login, _ = await opened(broker)
+    await broker.create_mailbox(OTHER)
+    with pytest.raises(Refused) as refusal:
+        await broker.open(login, OTHER)
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+
+
+async def test_a_login_made_by_hand_opens_nothing(broker: KeyBroker) -> None:
+    real, _ = await opened(broker)
+    with pytest.raises(Refused) as refusal:
+        await broker.open(Login(ALICE, evidence=real.evidence), MAILBOX)
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+
+
+async def test_a_dated_grant_opens_only_between_its_dates(broker: KeyBroker, clock: ManualClock) -> None:
+    login, _ = await opened(broker)
+    day = timedelta(days=1)
+    await broker.grant(ALICE, MAILBOX, since=clock.now() + day, until=clock.now() + 2 * day)
+    with pytest.raises(Refused):
+        await broker.open(login, MAILBOX)
+    clock.advance(day)
+    ring = await broker.open(login, MAILBOX)
+    assert ring.alive
+    clock.advance(day)
+    assert not ring.alive
+    with pytest.raises(Refused) as refusal:
+        ring.rewrap(MESSAGE, BLOB, Dek.draw())
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+
+
+async def test_revoking_ends_the_ring_and_leaves_the_login(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    await broker.revoke(ALICE, MAILBOX)
+    assert not ring.alive
+    assert login.alive
+    with pytest.raises(Refused):
+        ring.seal_name("folder", "Patients")
+    with pytest.raises(Refused):
+        await broker.open(login, MAILBOX)
+    assert await broker.grants_of(ALICE) == []
+    with pytest.raises(Refused):
+        await broker.revoke(ALICE, MAILBOX)
+
+
+async def test_granting_again_ends_what_was_opened_before(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    await broker.grant(ALICE, MAILBOX, Role.READ)
+    assert not ring.alive
+    assert (await broker.open(login, MAILBOX)).role is Role.READ
+    assert [grant.role for grant in await broker.people_of(MAILBOX)] == [Role.READ]
+
+
+async def test_a_changed_password_ends_sessions_and_keeps_the_mail(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    dek = Dek.draw()
+    wrapped = ring.rewrap(MESSAGE, BLOB, dek)
+    await broker.change_password(ALICE, Secret("another one"))
+    assert not ring.alive
+    with pytest.raises(Refused):
+        await broker.open(login, MAILBOX)
+    with pytest.raises(Refused):
+        await broker.authenticate(ALICE, PASSWORD)
+    again = await broker.open(await broker.authenticate(ALICE, Secret("another one")), MAILBOX)
+    assert again.unwrap(MESSAGE, BLOB, wrapped).key == dek.key
+
+
+async def test_only_the_outbox_opens_without_a_person(broker: KeyBroker) -> None:
+    await broker.create_mailbox(MAILBOX)
+    await broker.create_mailbox(OTHER, queue=True)
+    await broker.create_person(ALICE, PASSWORD)
+    assert (await broker.open_queue(OTHER)).alive
+    with pytest.raises(Refused) as refusal:
+        await broker.open_queue(MAILBOX)
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+    with pytest.raises(Refused) as refusal:
+        await broker.grant(ALICE, OTHER)
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+
+
+@pytest.mark.parametrize(("nobody", "nowhere"), [(True, False), (False, True)])
+async def test_a_grant_names_a_person_and_a_mailbox(broker: KeyBroker, nobody: bool, nowhere: bool) -> None:
+    if not nowhere:
+        await broker.create_mailbox(MAILBOX)
+    if not nobody:
+        await broker.create_person(ALICE, PASSWORD)
+    with pytest.raises(Refused) as refusal:
+        await broker.grant(ALICE, MAILBOX)
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+
+
+async def test_one_damaged_key_does_not_hide_the_others(broker: KeyBroker) -> None:
+    _, ring = await opened(broker)
+    key = await broker.public_key(MAILBOX)
+    deks = [Dek.draw() for _ in range(20)]
+    ids = [(MessageId(random_id()), BlobId(random_id())) for _ in deks]
+    keys = [(m, b, seal_dek(key, m, b, dek)) for (m, b), dek in zip(ids, deks, strict=True)]
+    keys[7] = (*ids[7], SealedKey(1, key.suite, Form.SEALED, b"damaged"))
+    found = await ring.unwrap_many(keys)
+    assert [each.key if each else None for each in found] == [
+        None if i == 7 else dek.key for i, dek in enumerate(deks)
+    ]
+
+
+async def test_names_are_sealed_for_their_mailbox_and_kind(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    await broker.create_mailbox(OTHER)
+    await broker.grant(ALICE, OTHER)
+    elsewhere = await broker.open(login, OTHER)
+    sealed = ring.seal_name("folder", "Dossier Éloïse")
+    assert ring.open_name("folder", sealed) == "Dossier Éloïse"
+    assert sealed != ring.seal_name("folder", "Dossier Éloïse")
+    for wrong in (lambda: elsewhere.open_name("folder", sealed), lambda: ring.open_name("keyword", sealed)):
+        with pytest.raises(NotAuthentic):
+            wrong()
+    tag = ring.name_tag("folder", "Dossier Éloïse")
+    assert tag == ring.name_tag("folder", "Dossier Éloïse")
+    assert tag not in (
+        elsewhere.name_tag("folder", "Dossier Éloïse"),
+        ring.name_tag("keyword", "Dossier Éloïse"),
+    )
+
+
+async def test_the_store_opens_again_with_the_same_root_key(
+    broker: KeyBroker, database: Database, root: RootKey, clock: ManualClock
+) -> None:
+    _, ring = await opened(broker)
+    dek = Dek.draw()
+    wrapped = ring.rewrap(MESSAGE, BLOB, dek)
+    again = await KeyBroker.start(database, root=root, clock=clock)
+    assert again.dedup_key() == broker.dedup_key()
+    other = await again.open(await again.authenticate(ALICE, PASSWORD), MAILBOX)
+    assert other.unwrap(MESSAGE, BLOB, wrapped).key == dek.key
+    again.close()
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_another_root_key_is_found_at_start(
+    broker: KeyBroker, database: Database, tmp_path, clock: ManualClock, number: int
+) -> None:
+    other = RootKey.create(tmp_path / "other.key", number=number)
+    with pytest.raises(WrongRootKey):
+        await KeyBroker.start(database, root=other, clock=clock)
+
+
+async def test_what_another_process_ended_is_ended_at_the_next_recheck(
+    broker: KeyBroker, database: Database, root: RootKey, clock: ManualClock
+) -> None:
+    login, ring = await opened(broker)
+    elsewhere = await KeyBroker.start(database, root=root, clock=clock)
+    await broker.recheck()
+    assert ring.alive
+    await elsewhere.revoke(ALICE, MAILBOX)
+    await broker.recheck()
+    assert not ring.alive
+    assert login.alive
+    await elsewhere.change_password(ALICE, Secret("new"))
+    await broker.recheck()
+    assert not login.alive
+    elsewhere.close()
+
+
+async def test_a_closed_broker_leaves_no_ring_alive(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    broker.close()
+    assert not ring.alive
+    assert not login.alive
