@@ -1,0 +1,189 @@
+"""A certificate, read once and whole: what the policy needs to know of it, nothing left to parse later.
+
+Invariants: reading either gives every field or raises `Malformed`; nothing here is a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.x509.oid import ExtensionOID, NameOID
+
+from mssante.limits import CERTIFICATE_BYTES_MAX
+from mssante.model import Malformed, PeerIdentity
+from mssante.trust.names import DistinguishedName
+
+RSA_BITS_MIN = 2048
+_CURVES = {"secp256r1", "secp384r1", "secp521r1"}
+_DIGESTS = {"sha256", "sha384", "sha512"}
+# What the policy understands; any other critical extension makes a certificate unusable (RFC 5280 §4.2).
+_UNDERSTOOD = {
+    ExtensionOID.BASIC_CONSTRAINTS,
+    ExtensionOID.KEY_USAGE,
+    ExtensionOID.EXTENDED_KEY_USAGE,
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    ExtensionOID.CERTIFICATE_POLICIES,
+}
+_Kind = TypeVar("_Kind", bound=x509.ExtensionType)
+# Everything `cryptography` raises on a certificate that is not one. Its own classes are not all ValueErrors.
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """An X.509 certificate. Two are equal when their octets are."""
+
+    der: bytes = field(repr=False)
+    parsed: x509.Certificate = field(repr=False, compare=False)
+    name: DistinguishedName = field(compare=False)
+    issuer: DistinguishedName = field(compare=False)
+    common_names: tuple[str, ...] = field(compare=False)  # as written
+    version_3: bool = field(compare=False)
+    weakness: str = field(compare=False)  # of its key or of the signature on it; empty when there is none
+    is_authority: bool = field(compare=False)
+    path_length: int | None = field(compare=False)
+    key_usage: x509.KeyUsage | None = field(compare=False)
+    extended_usages: frozenset[x509.ObjectIdentifier] | None = field(compare=False)
+    host_names: tuple[str, ...] = field(compare=False)  # dNSName entries, as written
+    names_hosts: bool = field(compare=False)  # it has dNSName or iPAddress entries
+    not_understood: tuple[str, ...] = field(compare=False)  # OIDs of critical extensions, name constraints
+
+    @classmethod
+    def read(cls, der: bytes) -> Certificate:
+        """Reads DER octets; `Malformed` when they are no certificate we can judge."""
+        if len(der) > CERTIFICATE_BYTES_MAX:
+            raise Malformed("a certificate too large")
+        try:
+            return _read(der, x509.load_der_x509_certificate(der))
+        except _UNREADABLE as error:
+            if isinstance(error, Malformed):
+                raise
+            raise Malformed(f"an unreadable certificate ({type(error).__name__})") from None
+
+    @property
+    def not_before(self) -> datetime:
+        return self.parsed.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        return self.parsed.not_valid_after_utc
+
+    @property
+    def public_key_id(self) -> bytes:
+        """The same for two certificates of one key under one name, as after a renewal."""
+        spki = self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        digest = hashes.Hash(hashes.SHA256())
+        digest.update(self.parsed.subject.public_bytes())
+        digest.update(spki)
+        return digest.finalize()
+
+    @property
+    def identity(self) -> PeerIdentity:
+        return PeerIdentity(
+            dn=self.name.text, serial=f"{self.parsed.serial_number:x}", fingerprint=fingerprint(self.der)
+        )
+
+    def is_signed_by(self, issuer: Certificate) -> bool:
+        """Whether the names follow and the signature verifies. A step of path building, not a verdict."""
+        try:
+            self.parsed.verify_directly_issued_by(issuer.parsed)
+        except (InvalidSignature, *_UNREADABLE):
+            return False
+        return True
+
+
+def fingerprint(der: bytes) -> str:
+    """SHA-256 of the octets, in hexadecimal."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(der)
+    return digest.finalize().hex()
+
+
+def identity_of(der: bytes) -> PeerIdentity:
+    """Who a certificate says it is, for the log of a refusal: never raises, proves nothing."""
+    try:
+        return Certificate.read(der).identity
+    except Malformed:
+        return PeerIdentity(dn="", serial="", fingerprint=fingerprint(der))
+
+
+def from_pem(pem: bytes) -> list[bytes]:
+    """The DER octets of every certificate in a PEM text, in order. `Malformed` when there is none."""
+    try:
+        return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(pem)]
+    except ValueError:
+        raise Malformed("no PEM certificate") from None
+
+
+def _read(der: bytes, found: x509.Certificate) -> Certificate:
+    extensions = found.extensions
+    basic = _extension(extensions, x509.BasicConstraints)
+    extended = _extension(extensions, x509.ExtendedKeyUsage)
+    alternative = _extension(extensions, x509.SubjectAlternativeName)
+    hosts = alternative.get_values_for_type(x509.DNSName) if alternative else []
+    addresses = alternative.get_values_for_type(x509.IPAddress) if alternative else []
+    names = found.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return Certificate(
+        der=der,
+        parsed=found,
+        name=DistinguishedName.of(found.subject),
+        issuer=DistinguishedName.of(found.issuer),
+        common_names=tuple(str(name.value) for name in names),
+        version_3=found.version is x509.Version.v3,
+        weakness=_weakness(found),
+        is_authority=bool(basic and basic.ca),
+        path_length=basic.path_length if basic else None,
+        key_usage=_extension(extensions, x509.KeyUsage),
+        extended_usages=frozenset(extended) if extended else None,
+        host_names=tuple(hosts),
+        names_hosts=bool(hosts or addresses),
+        not_understood=tuple(_not_understood(extensions)),
+    )
+
+
+def _extension(extensions: x509.Extensions, kind: type[_Kind]) -> _Kind | None:
+    try:
+        return extensions.get_extension_for_class(kind).value
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _not_understood(extensions: x509.Extensions) -> Iterable[str]:
+    for extension in extensions:
+        # Name constraints count even where not critical: we do not apply them, so we do not pass them over.
+        if extension.oid == ExtensionOID.NAME_CONSTRAINTS or (
+            extension.critical and extension.oid not in _UNDERSTOOD
+        ):
+            yield extension.oid.dotted_string
+
+
+def _weakness(found: x509.Certificate) -> str:
+    """Facts §2: RSA-2048 and SHA-256 are what IGC-Santé issues; P-256 is their equal."""
+    key, digest = found.public_key(), found.signature_hash_algorithm
+    match key:
+        case rsa.RSAPublicKey() if key.key_size < RSA_BITS_MIN:
+            return f"RSA key of {key.key_size} bits"
+        case ec.EllipticCurvePublicKey() if key.curve.name not in _CURVES:
+            return f"key on the curve {key.curve.name}"
+        case rsa.RSAPublicKey() | ec.EllipticCurvePublicKey():
+            pass
+        case _:
+            return f"key of another kind ({type(key).__name__})"
+    if digest is None or digest.name not in _DIGESTS:
+        return f"signature with {digest.name if digest else 'another algorithm'}"
+    return ""

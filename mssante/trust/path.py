@@ -1,0 +1,138 @@
+"""Builds the way from a certificate up to an anchor of ours, and checks each authority on it.
+
+Invariants: only a configured anchor ends a path; what a peer presents can serve on the way, never as its
+end; the work is bounded whatever is presented. Our own code rather than `cryptography`'s verifier, which
+tells one reason for every failure and wants host names (a name in the list is a DN, facts §1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mssante.limits import CHAIN_CERTIFICATES_MAX
+from mssante.model import Malformed
+from mssante.reasons import Reason, Refused
+from mssante.trust.certificate import Certificate, from_pem
+
+_SIGNATURES_CHECKED_MAX = 40  # a peer's certificates could all claim each other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchors:
+    """What we build on: `roots` end a path, `intermediates` are issuing authorities we know, for peers
+    that send their certificate alone and for checking CRLs."""
+
+    roots: tuple[Certificate, ...]
+    intermediates: tuple[Certificate, ...] = ()
+
+    @classmethod
+    def load(cls, roots: Path, intermediates: Path | None = None) -> Anchors:
+        """Reads PEM files. `Malformed` (with the file's name) or OSError."""
+        return cls(
+            roots=_read_all(roots),
+            intermediates=_read_all(intermediates) if intermediates is not None else (),
+        )
+
+    @property
+    def issuers(self) -> tuple[Certificate, ...]:
+        return self.roots + self.intermediates
+
+    @property
+    def are_test(self) -> bool:
+        """Whether one of them belongs to a test PKI: such anchors are never for production (facts §2)."""
+        return any(name.upper().startswith("TEST ") for one in self.issuers for name in one.common_names)
+
+
+def _read_all(path: Path) -> tuple[Certificate, ...]:
+    try:
+        return tuple(Certificate.read(der) for der in from_pem(path.read_bytes()))
+    except Malformed as error:
+        raise Malformed(f"{path.name}: {error}") from None
+
+
+def trusted_path(
+    leaf: Certificate, presented: Sequence[Certificate], anchors: Anchors, *, now: datetime
+) -> tuple[Certificate, ...]:
+    """The certificates from `leaf` to an anchor, all in force at `now`: of several paths the first good one.
+    `Refused` for the reason of the first bad one; CERTIFICATE_UNTRUSTED_ISSUER when none leads anywhere."""
+    trouble: Refused | None = None
+    for path in _paths(leaf, presented, anchors):
+        try:
+            for below, authority in enumerate(path[1:]):
+                _check_authority(authority, below=below, is_anchor=authority is path[-1])
+            for certificate in path:
+                _check_dates(certificate, now)
+        except Refused as error:
+            trouble = trouble or error
+        else:
+            return path
+    raise trouble or Refused(Reason.CERTIFICATE_UNTRUSTED_ISSUER, f"no way from {leaf.issuer} to our anchors")
+
+
+def _paths(
+    leaf: Certificate, presented: Sequence[Certificate], anchors: Anchors
+) -> Iterator[tuple[Certificate, ...]]:
+    """Every chain of good signatures from `leaf` to a root, our own intermediates before presented ones."""
+    between = (*anchors.intermediates, *presented)
+    left = _SIGNATURES_CHECKED_MAX
+    open_ends: list[tuple[Certificate, ...]] = [(leaf,)]
+    while open_ends:
+        path = open_ends.pop(0)
+        top = path[-1]
+        for issuer in (*anchors.roots, *between):
+            if issuer in path or top.parsed.issuer != issuer.parsed.subject:
+                continue
+            if left == 0:
+                return
+            left -= 1
+            if not top.is_signed_by(issuer):
+                continue
+            if issuer in anchors.roots:
+                yield (*path, issuer)
+            elif len(path) + 2 <= CHAIN_CERTIFICATES_MAX:  # with this one and a root
+                open_ends.append((*path, issuer))
+
+
+def _check_authority(authority: Certificate, *, below: int, is_anchor: bool) -> None:
+    """RFC 5280 §6.1.4: may it issue what is below it? `below`: how many authorities stand under it."""
+    usage = authority.key_usage
+    untrusted = Reason.CERTIFICATE_UNTRUSTED_ISSUER
+    if not authority.is_authority or not authority.version_3:
+        raise Refused(untrusted, f"{authority.name} is not an authority")
+    if usage is not None and not usage.key_cert_sign:
+        raise Refused(untrusted, f"{authority.name} may not sign certificates")
+    if authority.path_length is not None and below > authority.path_length:
+        raise Refused(untrusted, f"{authority.name} may not have so many authorities below it")
+    if authority.not_understood:
+        raise Refused(untrusted, f"{authority.name} has a constraint we do not apply")
+    # The signature on an anchor is its own: what we trust is the key, by configuration.
+    if authority.weakness and not (is_anchor and authority.weakness.startswith("signature")):
+        raise Refused(Reason.CERTIFICATE_WEAK, f"{authority.name}: {authority.weakness}")
+
+
+def _check_dates(certificate: Certificate, now: datetime) -> None:
+    if now < certificate.not_before:
+        raise Refused(
+            Reason.CERTIFICATE_NOT_YET_VALID, f"{certificate.name} from {certificate.not_before:%Y-%m-%d}"
+        )
+    if now > certificate.not_after:
+        raise Refused(Reason.CERTIFICATE_EXPIRED, f"{certificate.name} on {certificate.not_after:%Y-%m-%d}")
+
+
+def certificates(chain: Iterable[bytes]) -> list[Certificate]:
+    """Reads what a peer presented, leaf first; duplicates and unreadable ones above the leaf are passed over:
+    they can help nobody."""
+    found: list[Certificate] = []
+    for der in chain:
+        try:
+            one = Certificate.read(der)
+        except Malformed:
+            if not found:
+                raise
+            continue
+        if one not in found:
+            found.append(one)
+    return found

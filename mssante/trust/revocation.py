@@ -1,0 +1,181 @@
+"""Certificate revocation lists: checked when read, kept by issuer, told as fresh, in grace or expired.
+
+Invariants: a list counts only under its issuer's signature; a newer list is never replaced by an older
+one (CRL number); a list that is missing or too old makes a certificate's state unknown, never revoked
+(facts §2). A snapshot never changes. Lists are read for the authorities we know, so an authority that
+only a peer presents has none: its leaves are unknown until the operator configures it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import ExtensionOID
+
+from mssante.limits import CRL_BYTES_MAX, CRL_GRACE_SECONDS
+from mssante.model import Malformed
+from mssante.reasons import Passing, Reason, Refused
+from mssante.trust.certificate import Certificate
+
+_GRACE = timedelta(seconds=CRL_GRACE_SECONDS)
+
+
+class CrlState(StrEnum):
+    """FRESH before nextUpdate; GRACE for a day after it, with an alarm; then EXPIRED."""
+
+    FRESH = "fresh"
+    GRACE = "grace"
+    EXPIRED = "expired"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crl:
+    """One full list whose signature holds."""
+
+    issuer: Certificate
+    number: int
+    this_update: datetime
+    next_update: datetime
+    serials: frozenset[int] = field(repr=False)
+
+    def state(self, now: datetime) -> CrlState:
+        if now <= self.next_update:
+            return CrlState.FRESH
+        return CrlState.GRACE if now <= self.next_update + _GRACE else CrlState.EXPIRED
+
+    def is_newer_than(self, other: Crl) -> bool:
+        return (self.number, self.this_update) > (other.number, other.this_update)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unused:
+    """A file of the folder that does not count, and why."""
+
+    file: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revocations:
+    """The newest list of each issuer we know."""
+
+    crls: Mapping[bytes, Crl] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    unused: tuple[Unused, ...] = ()
+
+    @classmethod
+    def load(
+        cls, directory: Path, *, issuers: Iterable[Certificate], known: Revocations | None = None
+    ) -> Revocations:
+        """Reads every file of `directory` (PEM or DER). A list older than the one in `known` does not
+        replace it; a file that is no good list is told in `unused` and changes nothing. OSError: the
+        folder itself cannot be read."""
+        crls = dict(known.crls) if known is not None else {}
+        unused: list[Unused] = []
+        by_name = list(issuers)
+        for file in sorted(directory.iterdir()):
+            if file.name.startswith(".") or not file.is_file():
+                continue
+            try:
+                crl = _read(file, by_name)
+            except Malformed as error:
+                unused.append(Unused(file=file.name, why=str(error)))
+                continue
+            key = crl.issuer.public_key_id
+            if key in crls and crls[key].is_newer_than(crl):
+                unused.append(Unused(file=file.name, why="older than the list in use"))
+            else:
+                crls[key] = crl
+        return cls(crls=MappingProxyType(crls), unused=tuple(unused))
+
+    def state(self, issuer: Certificate, now: datetime) -> CrlState:
+        crl = self.crls.get(issuer.public_key_id)
+        return CrlState.MISSING if crl is None else crl.state(now)
+
+    def check(self, certificate: Certificate, *, issuer: Certificate, now: datetime) -> None:
+        """Returns when `issuer`'s list, fresh or in grace, does not name `certificate`. Refused when it names
+        it, at any age: what was revoked stays so. Passing when the list is missing or too old."""
+        crl = self.crls.get(issuer.public_key_id)
+        if crl is not None and certificate.parsed.serial_number in crl.serials:
+            raise Refused(Reason.CERTIFICATE_REVOKED, f"{certificate.name} by {issuer.name}")
+        state = CrlState.MISSING if crl is None else crl.state(now)
+        if state in (CrlState.MISSING, CrlState.EXPIRED):
+            raise Passing(Reason.REVOCATION_UNKNOWN, f"the CRL of {issuer.name} is {state.value}")
+
+
+def _read(file: Path, issuers: list[Certificate]) -> Crl:
+    try:
+        with file.open("rb") as opened:
+            octets = opened.read(CRL_BYTES_MAX + 1)
+    except OSError as error:
+        raise Malformed(f"unreadable file ({type(error).__name__})") from None
+    if len(octets) > CRL_BYTES_MAX:
+        raise Malformed("too large")
+    try:
+        pem = octets.lstrip().startswith(b"-----BEGIN")
+        found = x509.load_pem_x509_crl(octets) if pem else x509.load_der_x509_crl(octets)
+        return _checked(found, issuers)
+    except Malformed:
+        raise
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+        raise Malformed(f"not a certificate revocation list ({type(error).__name__})") from None
+
+
+def _checked(found: x509.CertificateRevocationList, issuers: list[Certificate]) -> Crl:
+    issuer = next((one for one in issuers if _signed(found, one)), None)
+    if issuer is None:
+        raise Malformed("not signed by an authority we know")
+    if found.next_update_utc is None:
+        raise Malformed("without its next update")  # RFC 5280 §5.1.2.5
+    for trouble in _scope(found):
+        raise Malformed(trouble)
+    number = 0
+    for extension in found.extensions:
+        if isinstance(extension.value, x509.CRLNumber):
+            number = extension.value.crl_number
+    return Crl(
+        issuer=issuer,
+        number=number,
+        this_update=found.last_update_utc,
+        next_update=found.next_update_utc,
+        serials=frozenset(entry.serial_number for entry in found),
+    )
+
+
+def _signed(found: x509.CertificateRevocationList, issuer: Certificate) -> bool:
+    usage = issuer.key_usage
+    if found.issuer != issuer.parsed.subject or not issuer.is_authority or (usage and not usage.crl_sign):
+        return False
+    digest = found.signature_hash_algorithm
+    if digest is None or digest.name not in ("sha256", "sha384", "sha512"):
+        return False
+    try:
+        return found.is_signature_valid(issuer.parsed.public_key())  # type: ignore[arg-type] # weak kinds raise
+    except (TypeError, ValueError, UnsupportedAlgorithm):
+        return False
+
+
+def _scope(found: x509.CertificateRevocationList) -> Iterator[str]:
+    """What makes it another thing than the full list of one issuer (RFC 5280 §5.2)."""
+    for extension in found.extensions:
+        value = extension.value
+        if extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:
+            yield "a delta list: only full lists are used"
+        elif isinstance(value, x509.IssuingDistributionPoint):
+            if (
+                value.only_contains_user_certs
+                or value.only_contains_ca_certs
+                or value.only_contains_attribute_certs
+                or value.only_some_reasons
+                or value.indirect_crl
+            ):
+                yield "a partial or indirect list: only full lists are used"
+        elif extension.critical:
+            yield f"with a critical extension we do not apply ({extension.oid.dotted_string})"

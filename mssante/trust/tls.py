@@ -1,0 +1,128 @@
+"""TLS contexts: what is asked of a handshake, and nothing more. The policy decides (`verify_peer`).
+
+Invariants: TLS 1.2 or 1.3, forward-secret suites (facts §2), no compression, no renegotiation, no tickets.
+A peer's expired certificate passes the handshake (NO_CHECK_TIME) so that `verify_peer` can refuse it in
+words; an unknown chain does not, and only OpenSSL can tell why. OpenSSL also insists that an EKU, where
+there is one, fits the direction: no rule of ours can relax that. What a resumed session carries is no
+evidence: `peer_chain` refuses to read it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mssante.reasons import Passing, Reason
+from mssante.trust.path import Anchors
+
+# ECO.1.1.3 (facts §2) for RSA certificates, and the AEAD ones of the same strength for P-256.
+SUITES = ":".join(
+    (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES256-SHA384",
+        "ECDHE-RSA-AES128-SHA256",
+        "@SECLEVEL=2",  # no RSA below 2048 bits, no SHA-1 signature, whatever the system's default
+    )
+)
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has no name for it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Our certificate with its issuing authorities, and its key: PEM files."""
+
+    chain_file: Path
+    key_file: Path
+
+
+class PeerListenerContexts:
+    """The server side of mutual TLS. `take()` gives the context for one connection.
+
+    TLS 1.3 with no tickets leaves nothing to resume, so a context serves again; after a TLS 1.2 handshake
+    it holds a session that could be resumed by its id, and no option of the ssl module prevents it: the
+    next connection gets a new context (about a millisecond). One per listener, never shared."""
+
+    def __init__(self, credentials: Credentials, anchors: Anchors) -> None:
+        self._credentials = credentials
+        self._authorities = _der(anchors)
+        self._context = self._made()
+
+    def take(self) -> ssl.SSLContext:
+        if self._context.session_stats()["number"]:
+            self._context = self._made()
+        return self._context
+
+    def _made(self) -> ssl.SSLContext:
+        context = _context(ssl.PROTOCOL_TLS_SERVER, self._credentials)
+        _ask_for_certificate(context, self._authorities, ssl.CERT_OPTIONAL)
+        return context
+
+
+def peer_client_context(credentials: Credentials, anchors: Anchors) -> ssl.SSLContext:
+    """The client side of mutual TLS: one context serves every connection, since a client resumes only the
+    session it is handed. No host name is checked: DNS does not say who a peer is, its DN does."""
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, credentials)
+    context.check_hostname = False
+    _ask_for_certificate(context, _der(anchors), ssl.CERT_REQUIRED)
+    return context
+
+
+def user_server_context(credentials: Credentials) -> ssl.SSLContext:
+    """For submission and IMAP: no certificate is asked of the client. One per listener."""
+    return _context(ssl.PROTOCOL_TLS_SERVER, credentials)
+
+
+def peer_chain(tls: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
+    """The certificates a peer presented, DER, its own first; empty when it presented none. Passing
+    (TLS_FAILED) on a resumed session: its certificates were not presented now."""
+    if tls.session_reused:
+        raise Passing(Reason.TLS_FAILED, "a resumed session")
+    leaf = tls.getpeercert(binary_form=True)
+    if leaf is None:
+        return []
+    return [leaf, *(der for der in _unverified_chain(tls) if der != leaf)]
+
+
+def _unverified_chain(tls: Any) -> Sequence[bytes]:
+    """SSLObject.get_unverified_chain is public from Python 3.13 on; before, on the inner object."""
+    if hasattr(tls, "get_unverified_chain"):
+        found: Sequence[bytes] = tls.get_unverified_chain()
+        return found
+    inner = getattr(tls, "_sslobj", None)
+    if not hasattr(inner, "get_unverified_chain"):
+        return ()  # The leaf is enough where issuing authorities are configured.
+    chain = inner.get_unverified_chain() or ()
+    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
+
+
+def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(SUITES)
+    context.options |= (
+        ssl.OP_NO_COMPRESSION
+        | ssl.OP_NO_RENEGOTIATION
+        | ssl.OP_NO_TICKET
+        | ssl.OP_CIPHER_SERVER_PREFERENCE
+        | ssl.OP_SINGLE_ECDH_USE
+    )
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0
+    context.load_cert_chain(credentials.chain_file, credentials.key_file)
+    return context
+
+
+def _ask_for_certificate(context: ssl.SSLContext, authorities: bytes, mode: ssl.VerifyMode) -> None:
+    context.load_verify_locations(cadata=authorities)
+    context.verify_mode = mode
+    context.verify_flags |= _NO_CHECK_TIME
+
+
+def _der(anchors: Anchors) -> bytes:
+    return b"".join(certificate.der for certificate in anchors.issuers)
