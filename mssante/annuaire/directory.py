@@ -83,5 +83,6 @@ def _has(entry: MailboxEntry, folded: list[str]) -> bool:
 
 
 def _folded(text: str) -> str:
-    """RFC 4518 §2.2-2.3: what LDAP's caseIgnoreMatch compares. Accents count."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    """RFC 4518 §2.2-2.3: what LDAP's caseIgnoreMatch compares, with OpenLDAP's one-to-one folding (ß is not
+    ss). Accents count."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())

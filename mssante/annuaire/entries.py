@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from mssante.annuaire.attributes import RawEntry, choice, luhn_remainder, optional, required, several, truth
 from mssante.model import Address, Domain, MailboxKind, MailboxStatus, Malformed
+from mssante.trust.names import DistinguishedName
+from mssante.trust.space import Entry, TrustSpace
 
 _KINDS = frozenset({MailboxKind.PER, MailboxKind.ORG, MailboxKind.APP, MailboxKind.CAB})
 _OF_A_PERSON = frozenset({MailboxKind.PER, MailboxKind.CAB})
@@ -130,10 +132,18 @@ class OddEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustAnswer:
-    """All that the directory says of the trust space: pairs in order, each once; entries set aside."""
+    """All that the directory says of the trust space: pairs in order, each once, whose names can be
+    parsed; what was set aside."""
 
     pairs: tuple[TrustPair, ...]
     odd: tuple[OddEntry, ...]
+
+    def space(self) -> TrustSpace:
+        """As the trust space the directory states; it gives itself no date."""
+        return TrustSpace.from_entries(
+            (Entry(pair.domain, DistinguishedName.parse(pair.name)) for pair in self.pairs),
+            source="directory",
+        )
 
 
 def is_of_class(raw: RawEntry, name: str) -> bool:

@@ -7,6 +7,7 @@ well formed; what is wrong with one entry is told and costs that entry only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from mssante.annuaire.attributes import RawEntry
@@ -21,6 +22,7 @@ from mssante.annuaire.entries import (
 from mssante.limits import WHITE_LIST_ENTRIES_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason
+from mssante.trust.names import DistinguishedName
 
 Found = tuple[str, RawEntry]
 """Where an entry is, and what it holds."""
@@ -60,8 +62,20 @@ def _by_code(entries: Iterable[tuple[str, OperatorEntry]], odd: list[OddEntry]) 
             contradicted.add(entry.code)
             by_code.pop(entry.code, None)
         else:
-            by_code[entry.code] = entry
+            by_code[entry.code] = _with_readable_names(where, entry, odd)
     return by_code
+
+
+def _with_readable_names(where: str, entry: OperatorEntry, odd: list[OddEntry]) -> OperatorEntry:
+    readable = []
+    for name in entry.certificate_names:
+        try:
+            DistinguishedName.parse(name)
+        except Malformed as error:
+            odd.append(_odd(where, f"mssDnCertificat: {error}"))
+        else:
+            readable.append(name)
+    return replace(entry, certificate_names=tuple(readable))
 
 
 def _parsed(
