@@ -61,7 +61,7 @@ class Workshop:
         return Subject(
             common_name=f"mss.{case}.conformite.test",
             unit="399999999700017",
-            organisation="CONFORMITE TEST",
+            organisation=f"CONFORMITE {case.upper()}",  # its own: names differ by more than the CN
             state="Paris (75)",
         )
 
@@ -128,12 +128,13 @@ def _conformity(shop: Workshop) -> Iterator[Case]:
     yield shop.case("valide")
     yield shop.case("expire", not_before=shop.now - 400 * _DAY, not_after=shop.now - 35 * _DAY)
     yield shop.case("revoque")
-    other = root(authority_name("AC AUTRE RACINE"), shop.ec_key, now=shop.now, label="autre")
-    yield shop.case("non-igc", by=other)
+    elsewhere = root(authority_name("AC AUTRE RACINE"), shop.ec_key, now=shop.now, label="autre")
+    yield shop.case("non-igc", by=elsewhere)
     no_match = shop.case("no-match")
-    yield replace(no_match, listed=replace(shop.subject("autre"), unit="399999999700025").dn)
+    yield replace(no_match, listed=shop.subject("autre").dn)
     cn_diff_dn = shop.case("cn-diff-dn")
-    yield replace(cn_diff_dn, listed=shop.subject("cn-diff-dn-liste").dn)
+    other = replace(shop.subject("cn-diff-dn"), common_name="mss.autre.conformite.test")
+    yield replace(cn_diff_dn, listed=other.dn)
 
 
 def _usages_and_dates(shop: Workshop) -> Iterator[Case]:

@@ -172,8 +172,8 @@ def _check_host_names(leaf: Certificate) -> None:
         return
     names = {name.lower() for name in leaf.host_names if "*" not in name}
     # ASCII alone: str.lower() brings other letters to it (U+212A, the kelvin sign, becomes k).
-    hosts = [name.lower() for name in leaf.common_names if name.isascii()]
-    if len(leaf.common_names) != 1 or not names.issuperset(hosts or [""]):
+    common = [name.lower() for name in leaf.common_names if name.isascii()]
+    if len(leaf.common_names) != 1 or not common or common[0] not in names:
         raise Refused(Reason.CERTIFICATE_NAME_MISMATCH, "its CN is not one of its host names")
 
 

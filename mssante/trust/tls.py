@@ -94,10 +94,8 @@ def _unverified_chain(tls: Any) -> Sequence[bytes]:
     if hasattr(tls, "get_unverified_chain"):
         found: Sequence[bytes] = tls.get_unverified_chain()
         return found
-    inner = getattr(tls, "_sslobj", None)
-    if not hasattr(inner, "get_unverified_chain"):
-        return ()  # The leaf is enough where issuing authorities are configured.
-    chain = inner.get_unverified_chain() or ()
+    # A certificate alone is enough where its issuing authority is configured.
+    chain = tls._sslobj.get_unverified_chain() or ()
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
 
 
