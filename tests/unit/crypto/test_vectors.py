@@ -1,0 +1,87 @@
+"""What was sealed when the format was frozen opens today, and derives the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mssante.crypto import ChunkOpener, Dek, Form, PublicKey, Purpose, SealedKey, Suite
+from mssante.crypto.envelope import SecretKey, WrappingKey, context
+from mssante.crypto.keys import Cipher, derive, mac
+from mssante.keys.epochs import ClosedEpoch, open_epoch
+from mssante.keys.root_key import RootKey
+from mssante.model import BlobId, MailboxId, MessageId
+from tests.vectors.make import filler
+
+V: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "sealing-v1.json").read_text())
+MAILBOX = MailboxId(bytes.fromhex(V["mailbox"]))
+MESSAGE = MessageId(bytes.fromhex(V["message"]))
+BLOB = BlobId(bytes.fromhex(V["blob"]))
+DEK = bytes.fromhex(V["dek"])
+
+
+def key_of(row: dict[str, Any]) -> SealedKey:
+    return SealedKey(row["epoch"], Suite(row["suite"]), Form(row["form"]), bytes.fromhex(row["ciphertext"]))
+
+
+@pytest.mark.parametrize("pair", V["sealed"], ids=lambda pair: f"suite {pair['sealed']['suite']}")
+def test_a_frozen_sealed_dek_opens(pair: dict[str, Any]) -> None:
+    key = key_of(pair["sealed"])
+    secret = SecretKey(
+        mailbox=MAILBOX, epoch=key.epoch, suite=key.suite, secret=bytes.fromhex(pair["secret"])
+    )
+    assert secret.open_dek(MESSAGE, BLOB, key).key == DEK
+
+
+def test_a_frozen_wrapped_dek_opens() -> None:
+    row = V["wrapped"]
+    wrapping = WrappingKey(bytes.fromhex(row["key"]), mailbox=MAILBOX, epoch=row["epoch"])
+    assert wrapping.unwrap_dek(MESSAGE, BLOB, key_of(row)).key == DEK
+
+
+@pytest.mark.parametrize("purpose", V["metadata"])
+def test_frozen_metadata_opens(purpose: str) -> None:
+    sealed = bytes.fromhex(V["metadata"][purpose])
+    assert Dek(DEK).open(Purpose(purpose), MESSAGE, sealed) == f"content of {purpose}".encode()
+
+
+@pytest.mark.parametrize("row", V["streams"], ids=lambda row: f"{row['content_bytes']} octets")
+def test_a_frozen_content_opens(row: dict[str, Any]) -> None:
+    opener = ChunkOpener(Dek(bytes.fromhex(row["dek"])), BLOB, content_bytes=row["content_bytes"])
+    chunks = [bytes.fromhex(chunk) for chunk in row["chunks"]]
+    assert opener.count == len(chunks)
+    assert b"".join(opener.open(n, c) for n, c in enumerate(chunks)) == filler(row["content_bytes"])
+
+
+def test_derivation_and_cipher_are_what_they_were() -> None:
+    root = bytes.fromhex(V["epoch"]["root"])
+    assert {label: derive(root, label).hex() for label in V["derived"]} == V["derived"]
+    assert mac(root, b"mssante").hex() == V["mac"]
+    aead = V["aead"]
+    cipher = Cipher(bytes.fromhex(aead["key"]))
+    assert cipher.unwrap(bytes.fromhex(aead["wrapped"]), bytes.fromhex(aead["aad"])) == b"plaintext"
+
+
+def test_a_frozen_epoch_opens_with_its_root_key() -> None:
+    row = V["epoch"]
+    public = PublicKey(MAILBOX, row["epoch"], Suite(row["suite"]), bytes.fromhex(row["public"]))
+    closed = ClosedEpoch(
+        public,
+        row["rk_id"],
+        bytes.fromhex(row["wrapped_mek"]),
+        bytes.fromhex(row["wrapped_kem_secret"]),
+    )
+    opened = open_epoch(RootKey(row["rk_id"], bytes.fromhex(row["root"])), closed)
+    assert opened.secret.open_dek(MESSAGE, BLOB, key_of(row["sealed"])).key == DEK
+    assert opened.wrapping.unwrap_dek(MESSAGE, BLOB, key_of(row["wrapped"])).key == DEK
+    assert opened.open_name("folder", bytes.fromhex(row["name"])) == "Dossier Éloïse"
+    assert opened.name_tag("folder", "Dossier Éloïse").hex() == row["name_tag"]
+
+
+def test_the_context_is_laid_out_as_written() -> None:
+    # security-reliability §4.4, byte for byte.
+    made = context("dek", suite=2, mailbox=MAILBOX, epoch=258, message=MESSAGE, blob=BLOB)
+    assert made == b"mssop/v1\0\x03dek\0\x02" + MAILBOX + b"\0\0\1\2" + MESSAGE + BLOB

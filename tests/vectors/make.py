@@ -1,0 +1,95 @@
+"""Made sealing-v1.json, once. Run again only for a new format, into a new file: the old one is frozen,
+since it proves that what was sealed then opens now. `python -m tests.vectors.make tests/vectors/new.json`
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from mssante.crypto import ChunkSealer, Dek, PublicKey, Purpose, Suite, seal_dek
+from mssante.crypto.envelope import SealedKey, WrappingKey, draw_key_pair
+from mssante.crypto.keys import Cipher, derive, mac, random_id, random_key
+from mssante.keys.epochs import draw_epoch, open_epoch
+from mssante.keys.root_key import RootKey
+from mssante.limits import CHUNK_BYTES
+from mssante.model import BlobId, MailboxId, MessageId
+
+
+def filler(length: int) -> bytes:
+    return bytes(i * i % 251 for i in range(length))
+
+
+def key_of(sealed: SealedKey) -> dict[str, object]:
+    return {
+        "epoch": sealed.epoch,
+        "suite": int(sealed.suite),
+        "form": sealed.form.value,
+        "ciphertext": sealed.ciphertext.hex(),
+    }
+
+
+def vectors() -> dict[str, object]:
+    mailbox, message, blob = MailboxId(random_id()), MessageId(random_id()), BlobId(random_id())
+    dek, root_bytes, wrap = Dek.draw(), random_key(), random_key()
+    epoch = 7
+    pairs = []
+    for suite in (Suite.X25519, Suite.MLKEM768_X25519):
+        secret, public = draw_key_pair(suite)
+        sealed = seal_dek(PublicKey(mailbox, epoch, suite, public), message, blob, dek)
+        pairs.append({"secret": secret.hex(), "public": public.hex(), "sealed": key_of(sealed)})
+    streams = []
+    for length in (0, 1, CHUNK_BYTES + 1):
+        one = Dek.draw()
+        sealer = ChunkSealer(one, blob)
+        chunks = [*sealer.feed(filler(length)), sealer.finish()]
+        streams.append(
+            {"dek": one.key.hex(), "content_bytes": length, "chunks": [chunk.hex() for chunk in chunks]}
+        )
+    root = RootKey(3, root_bytes)
+    closed = draw_epoch(root, mailbox, epoch)
+    opened = open_epoch(root, closed)
+    return {
+        "mailbox": mailbox.hex(),
+        "message": message.hex(),
+        "blob": blob.hex(),
+        "dek": dek.key.hex(),
+        "sealed": pairs,
+        "wrapped": {
+            "key": wrap.hex(),
+            **key_of(WrappingKey(wrap, mailbox=mailbox, epoch=epoch).wrap_dek(message, blob, dek)),
+        },
+        "metadata": {
+            each.value: dek.seal(each, message, f"content of {each.value}".encode()).hex() for each in Purpose
+        },
+        "streams": streams,
+        "derived": {
+            label: derive(root_bytes, label).hex() for label in ("wrap", "chain", "index", "body", "name")
+        },
+        "mac": mac(root_bytes, b"mssante").hex(),
+        "aead": {
+            "key": wrap.hex(),
+            "aad": b"aad".hex(),
+            "wrapped": Cipher(wrap).wrap(b"plaintext", b"aad").hex(),
+        },
+        "epoch": {
+            "rk_id": root.id,
+            "root": root_bytes.hex(),
+            "epoch": epoch,
+            "suite": int(closed.public.suite),
+            "public": closed.public.public.hex(),
+            "wrapped_mek": closed.wrapped_mek.hex(),
+            "wrapped_kem_secret": closed.wrapped_kem_secret.hex(),
+            "sealed": key_of(seal_dek(closed.public, message, blob, dek)),
+            "wrapped": key_of(opened.wrapping.wrap_dek(message, blob, dek)),
+            "name": opened.seal_name("folder", "Dossier Éloïse").hex(),
+            "name_tag": opened.name_tag("folder", "Dossier Éloïse").hex(),
+        },
+    }
+
+
+if __name__ == "__main__":
+    with Path(sys.argv[1]).open("x", encoding="ascii") as file:
+        json.dump(vectors(), file, indent=1)
+        file.write("\n")
