@@ -1,0 +1,236 @@
+"""What a client may ask, as frozen values (RFC 3501 §6 and the extensions we advertise).
+
+Invariants: a command that exists is well formed; a folder name is decoded text with INBOX canonical;
+secrets are never shown by repr.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mssante.imap.fetch import FetchItems
+from mssante.imap.flags import FlagList
+from mssante.imap.listing import ListExtended, StatusItem
+from mssante.imap.search import Query
+from mssante.imap.sets import SequenceSet
+from mssante.model import Secret, SpecialUse
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """RFC 3501 §6.1.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """RFC 3501 §6.1.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """RFC 3501 §6.1.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """RFC 2971. `parameters` in the client's order."""
+
+    parameters: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """RFC 3501 §6.2.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """RFC 3501 §6.2.2; `initial` is the decoded initial response (RFC 4959), None when absent."""
+
+    mechanism: str
+    initial: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """RFC 3501 §6.2.3."""
+
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Enable:
+    """RFC 5161; names in upper case."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """RFC 3501 §6.3.1 and, with `read_only`, EXAMINE of §6.3.2."""
+
+    mailbox: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """RFC 3501 §6.3.3; `use` after RFC 6154 §3. A trailing delimiter is already taken off."""
+
+    mailbox: str
+    use: SpecialUse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """RFC 3501 §6.3.4."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """RFC 3501 §6.3.5."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """RFC 3501 §6.3.6 and, with `on` false, UNSUBSCRIBE of §6.3.7."""
+
+    mailbox: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """RFC 3501 §6.3.8 and RFC 5258."""
+
+    listing: ListExtended
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub:
+    """RFC 3501 §6.3.9."""
+
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """RFC 3501 §6.3.10."""
+
+    mailbox: str
+    items: tuple[StatusItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """RFC 2342."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota:
+    """RFC 9208 §4.1.2."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot:
+    """RFC 9208 §4.1.3."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """RFC 2177: the client ends it with the line DONE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """RFC 3501 §6.4.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """RFC 3501 §6.4.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unselect:
+    """RFC 3691."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """RFC 3501 §6.4.3; with `uids`, UID EXPUNGE of RFC 4315 §2.1."""
+
+    uids: SequenceSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """RFC 3501 §6.4.4 and RFC 4731; `uid` for UID SEARCH."""
+
+    query: Query
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """RFC 3501 §6.4.5; `uid` for UID FETCH, whose items always hold UID."""
+
+    messages: SequenceSet
+    items: FetchItems
+    uid: bool
+
+
+class StoreMode(Enum):
+    """What STORE does with the flags it names."""
+
+    REPLACE = ""
+    ADD = "+"
+    REMOVE = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """RFC 3501 §6.4.6."""
+
+    messages: SequenceSet
+    mode: StoreMode
+    silent: bool
+    flags: FlagList
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """RFC 3501 §6.4.7 and, with `move`, RFC 6851."""
+
+    messages: SequenceSet
+    mailbox: str
+    uid: bool
+    move: bool
+
+
+Command = (
+    Capability | Noop | Logout | Id | StartTls | Authenticate | Login | Enable | Select | Create | Delete
+    | Rename | Subscribe | List | Lsub | Status | Namespace | GetQuota | GetQuotaRoot | Idle | Check
+    | Close | Unselect | Expunge | Search | Fetch | Store | Copy
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One complete command and the tag its answer carries."""
+
+    tag: str
+    command: Command

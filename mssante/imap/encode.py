@@ -1,0 +1,66 @@
+"""Values as IMAP writes them (RFC 3501 §4 and §9).
+
+Invariants: whatever the octets, what comes out is one string of the grammar and nothing more: no line
+can be forged through a name or a header; NUL, which no string may hold, is dropped.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+from mssante.imap import names
+from mssante.imap.lexer import MONTHS
+
+NIL = b"NIL"
+QUOTED_OCTETS_MAX = 1000  # longer strings go as literals: some clients read quoted strings line-wise
+
+_PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+_QUOTABLE = re.compile(rb"[\x20-\x7e]*")
+_UNTEXT = re.compile(r"[^\x20-\x7e]")
+
+
+def string(octets: bytes) -> bytes:
+    """A quoted string where the grammar allows it, else a literal."""
+    if len(octets) <= QUOTED_OCTETS_MAX:
+        if _PLAIN.fullmatch(octets):
+            return b'"%b"' % octets
+        if _QUOTABLE.fullmatch(octets):
+            return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return literal(octets)
+
+
+def nstring(octets: bytes | None) -> bytes:
+    """A string, or NIL for None."""
+    return NIL if octets is None else string(octets)
+
+
+def literal(octets: bytes) -> bytes:
+    """A literal, always."""
+    if b"\0" in octets:
+        octets = octets.replace(b"\0", b"")
+    return b"{%d}\r\n%b" % (len(octets), octets)
+
+
+def mailbox(name: str) -> bytes:
+    """A folder's name: modified UTF-7, quoted."""
+    return string(names.encode(name))
+
+
+def date_time(moment: datetime) -> bytes:
+    """RFC 3501 §9 date-time, quoted; `moment` is aware."""
+    offset = moment.utcoffset()
+    assert offset is not None
+    minutes = (offset.days * 86400 + offset.seconds) // 60
+    sign = b"-" if minutes < 0 else b"+"
+    hours, minutes = divmod(abs(minutes), 60)
+    return b'"%2d-%b-%04d %02d:%02d:%02d %b%02d%02d"' % (
+        moment.day, MONTHS[moment.month - 1], moment.year,
+        moment.hour, moment.minute, moment.second, sign, hours, minutes,
+    )  # fmt: skip
+
+
+def human_text(text: str) -> bytes:
+    """RFC 3501 §9 resp-text: one line of US-ASCII that is not taken for a response code."""
+    line = _UNTEXT.sub("?", text).lstrip("[ ") or "-"
+    return line.encode("ascii")

@@ -1,0 +1,208 @@
+"""What a FETCH asks for (RFC 3501 §6.4.5): items, sections, and how far each opens a message.
+
+Invariants: items are distinct and in the client's order; a section's label is what the response carries,
+and holds only what this module wrote or checked.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+
+from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.need import Need
+from mssante.limits import IMAP_FETCH_ITEMS_MAX, IMAP_HEADER_NAMES_MAX, IMAP_PART_DEPTH_MAX
+
+
+class Attribute(Enum):
+    """An item that is one value prepared in advance; the value is its name on the wire."""
+
+    UID = b"UID"
+    FLAGS = b"FLAGS"
+    INTERNALDATE = b"INTERNALDATE"
+    SIZE = b"RFC822.SIZE"
+    ENVELOPE = b"ENVELOPE"
+    BODY = b"BODY"
+    STRUCTURE = b"BODYSTRUCTURE"
+
+    @property
+    def need(self) -> Need:
+        return Need.FLAGS if self in (Attribute.UID, Attribute.FLAGS) else Need.SUMMARY
+
+
+class Slice(Enum):
+    """Which octets of a part a section names (RFC 3501 §6.4.5 section-spec)."""
+
+    WHOLE = ""  # BODY[] the message; BODY[1.2] the part's content
+    HEADER = "HEADER"
+    FIELDS = "HEADER.FIELDS"
+    FIELDS_NOT = "HEADER.FIELDS.NOT"
+    TEXT = "TEXT"
+    MIME = "MIME"
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """`<start.count>`: at most `count` octets from `start`."""
+
+    start: int
+    count: int
+
+    def cut(self, size: int) -> range:
+        """The octets it names in a section of `size` octets; empty beyond the end."""
+        return range(min(self.start, size), min(self.start + self.count, size))
+
+
+@dataclass(frozen=True, slots=True)
+class BodySection:
+    """Octets of a message. `path` is the part's number, () for the message itself; `names` are header
+    field names in lower case; `label` is the item's name in the response; `peek` leaves \\Seen alone."""
+
+    label: bytes
+    path: tuple[int, ...] = ()
+    slice: Slice = Slice.WHOLE
+    names: frozenset[bytes] = frozenset()
+    partial: Partial | None = None
+    peek: bool = False
+
+    @property
+    def need(self) -> Need:
+        in_header = self.slice in (Slice.HEADER, Slice.FIELDS, Slice.FIELDS_NOT)
+        return Need.HEADER if in_header and not self.path else Need.BODY
+
+
+Item = Attribute | BodySection
+
+
+@dataclass(frozen=True, slots=True)
+class FetchItems:
+    """The items of one FETCH. `need`: the deepest of them; `sets_seen`: whether it marks as read."""
+
+    items: tuple[Item, ...]
+    need: Need
+    sets_seen: bool
+
+    @classmethod
+    def of(cls, *items: Item) -> FetchItems:
+        distinct = tuple(dict.fromkeys(items))
+        sets_seen = any(isinstance(item, BodySection) and not item.peek for item in distinct)
+        return cls(distinct, max(item.need for item in distinct), sets_seen)
+
+    def with_uid(self) -> FetchItems:
+        """What UID FETCH answers: UID always (RFC 3501 §6.4.8)."""
+        return self if Attribute.UID in self.items else FetchItems.of(Attribute.UID, *self.items)
+
+    @property
+    def attributes(self) -> tuple[Attribute, ...]:
+        return tuple(item for item in self.items if isinstance(item, Attribute))
+
+    @property
+    def sections(self) -> tuple[BodySection, ...]:
+        return tuple(item for item in self.items if isinstance(item, BodySection))
+
+
+_FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
+_MACROS = {
+    "FAST": _FAST,
+    "ALL": (*_FAST, Attribute.ENVELOPE),
+    "FULL": (*_FAST, Attribute.ENVELOPE, Attribute.BODY),
+}
+_ATTRIBUTES = {attribute.value.decode("ascii"): attribute for attribute in Attribute}
+_RFC822 = {
+    "RFC822": BodySection(b"RFC822"),
+    "RFC822.HEADER": BodySection(b"RFC822.HEADER", slice=Slice.HEADER, peek=True),
+    "RFC822.TEXT": BodySection(b"RFC822.TEXT", slice=Slice.TEXT),
+}
+_SLICES = {piece.value: piece for piece in Slice if piece.value}
+_PATH = re.compile(rb"[1-9][0-9]{0,4}(?:\.[1-9][0-9]{0,4})*(?![0-9])")
+_FIELD_NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 §2.2
+_ATOM_NAME = re.compile(rb"[A-Z0-9_.+-]+")
+
+
+def parse(cursor: Cursor) -> FetchItems:
+    """Reads a macro, one item, or a parenthesised list of at most IMAP_FETCH_ITEMS_MAX items."""
+    if not cursor.take(b"("):
+        name = cursor.word()
+        macro = _MACROS.get(name)
+        return FetchItems.of(*macro) if macro else FetchItems.of(_item(cursor, name))
+    items = [_item(cursor, cursor.word())]
+    while cursor.take(b" "):
+        if len(items) == IMAP_FETCH_ITEMS_MAX:
+            raise Unacceptable("Too many items in one FETCH", status="NO", code="LIMIT")
+        items.append(_item(cursor, cursor.word()))
+    cursor.expect(b")")
+    return FetchItems.of(*items)
+
+
+def _item(cursor: Cursor, name: str) -> Item:
+    if name in ("BODY", "BODY.PEEK") and cursor.take(b"["):
+        return _section(cursor, peek=name == "BODY.PEEK")
+    item = _ATTRIBUTES.get(name) or _RFC822.get(name)
+    if item is None:
+        raise Unacceptable("Unknown FETCH item")
+    return item
+
+
+def _section(cursor: Cursor, *, peek: bool) -> BodySection:
+    start = cursor.at
+    path: tuple[int, ...] = ()
+    piece = Slice.WHOLE
+    names: dict[bytes, None] = {}
+    if _PATH.match(cursor.text, cursor.at):
+        path = tuple(map(int, cursor.match(_PATH, "a part number").split(b".")))
+        if len(path) > IMAP_PART_DEPTH_MAX:
+            raise Unacceptable("A part number is too deep", status="NO", code="LIMIT")
+    if cursor.peek() != b"]" and (not path or cursor.take(b".")):
+        piece = _slice(cursor, in_part=bool(path))
+    spec = cursor.text[start : cursor.at].upper()
+    if piece in (Slice.FIELDS, Slice.FIELDS_NOT):
+        names = _field_names(cursor)
+        spec += b" (" + b" ".join(map(_spelt, names)) + b")"
+    cursor.expect(b"]")
+    label = b"BODY[" + spec + b"]"
+    partial = _partial(cursor)
+    if partial is not None:
+        label += b"<%d>" % partial.start
+    lowered = frozenset(name.lower() for name in names)
+    return BodySection(label, path, piece, lowered, partial, peek)
+
+
+def _slice(cursor: Cursor, *, in_part: bool) -> Slice:
+    piece = _SLICES.get(cursor.word())
+    if piece is None or (piece is Slice.MIME and not in_part):
+        raise Unacceptable("Unknown section")
+    return piece
+
+
+def _field_names(cursor: Cursor) -> dict[bytes, None]:
+    """Upper case, distinct, in the client's order."""
+    cursor.space()
+    cursor.expect(b"(")
+    names: dict[bytes, None] = {}
+    while True:
+        name = cursor.astring().upper()
+        if not _FIELD_NAME.fullmatch(name):
+            raise Unacceptable("Not a header field name")
+        names[name] = None
+        if len(names) > IMAP_HEADER_NAMES_MAX:
+            raise Unacceptable("Too many header fields in one section", status="NO", code="LIMIT")
+        if not cursor.take(b" "):
+            cursor.expect(b")")
+            return names
+
+
+def _spelt(name: bytes) -> bytes:
+    if _ATOM_NAME.fullmatch(name):
+        return name
+    return b'"' + name.replace(b"\\", rb"\\").replace(b'"', rb"\"") + b'"'
+
+
+def _partial(cursor: Cursor) -> Partial | None:
+    if not cursor.take(b"<"):
+        return None
+    start = cursor.number()
+    cursor.expect(b".")
+    count = cursor.nz_number()
+    cursor.expect(b">")
+    return Partial(start, count)

@@ -1,0 +1,286 @@
+"""What a SEARCH asks (RFC 3501 §6.4.4, RFC 4731, RFC 5032), as a tree.
+
+Invariants: at most IMAP_SEARCH_KEYS_MAX keys and IMAP_NESTING_MAX levels, refused while reading; texts
+are decoded from the query's charset; nothing of a client's text ever becomes a pattern.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, StrEnum
+
+from mssante.imap.flags import RECENT, parse_keyword
+from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.sets import SequenceSet
+from mssante.imap.sets import parse as parse_set
+from mssante.limits import IMAP_NESTING_MAX, IMAP_SEARCH_KEYS_MAX
+from mssante.model import Flag
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """Every message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """A system flag's bit is set, or with `present` false is not."""
+
+    bit: int
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Keyword:
+    name: str
+    present: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Message sequence numbers or, with `uid`, UIDs."""
+
+    messages: SequenceSet
+    uid: bool
+
+
+class When(Enum):
+    """BEFORE, ON and SINCE a day; times and zones are disregarded (RFC 3501 §6.4.4)."""
+
+    BEFORE = "BEFORE"
+    ON = "ON"
+    SINCE = "SINCE"
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """The internal date or, with `sent`, the Date field."""
+
+    when: When
+    day: date
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """RFC 5032: received less (`younger`) or more than so many seconds ago."""
+
+    seconds: int
+    younger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """RFC822.SIZE strictly above (`larger`) or below so many octets."""
+
+    octets: int
+    larger: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A header field (lower case) whose decoded text holds `needle`; an empty needle: has the field."""
+
+    name: str
+    needle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """The body's text or, with `header`, header and body hold `needle`."""
+
+    needle: str
+    header: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    either: Key
+    other: Key
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    keys: tuple[Key, ...]
+
+
+Key = All | Flagged | Keyword | Numbers | Dated | Within | Sized | Field | Text | Not | Or | And
+
+
+class Result(StrEnum):
+    """RFC 4731 §3.1 result options."""
+
+    MIN = "MIN"
+    MAX = "MAX"
+    ALL = "ALL"
+    COUNT = "COUNT"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`results` is None for a plain SEARCH response, else what the ESEARCH response tells."""
+
+    key: Key
+    results: frozenset[Result] | None = None
+
+
+# As advertised in [BADCHARSET (...)]; the values are Python codecs.
+CHARSETS = {
+    "UTF-8": "utf-8",
+    "US-ASCII": "ascii",
+    "ISO-8859-1": "latin-1",
+    "ISO-8859-15": "iso8859-15",
+    "WINDOWS-1252": "cp1252",
+    "UTF-16": "utf-16",
+    "UTF-16BE": "utf-16-be",
+    "UTF-16LE": "utf-16-le",
+}
+_ALIASES = {"UTF8": "UTF-8", "ASCII": "US-ASCII", "LATIN1": "ISO-8859-1", "CP1252": "WINDOWS-1252"}
+
+_NEW = And((Flagged(RECENT, True), Flagged(Flag.SEEN.value, False)))
+_CONSTANT: dict[str, Key] = {
+    "ALL": All(),
+    "RECENT": Flagged(RECENT, True),
+    "OLD": Flagged(RECENT, False),
+    "NEW": _NEW,
+    **{flag.name: Flagged(flag.value, True) for flag in Flag},
+    **{f"UN{flag.name}": Flagged(flag.value, False) for flag in Flag},
+}
+_DATED = {
+    **{when.value: (when, False) for when in When},
+    **{f"SENT{when.value}": (when, True) for when in When},
+}
+_FIELDS = ("FROM", "TO", "CC", "BCC", "SUBJECT")
+_RESULTS = {result.value: result for result in Result}
+
+
+def parse(cursor: Cursor) -> Query:
+    """Reads `[RETURN (...)] [CHARSET x] key...`; the cursor stands after the command's name."""
+    cursor.space()
+    results = None
+    if cursor.take(b"RETURN "):
+        results = _results(cursor)
+        cursor.space()
+    charset = None
+    if cursor.take(b"CHARSET "):
+        charset = _charset(cursor)
+        cursor.space()
+    reader = _Reader(cursor, charset)
+    return Query(reader.keys(depth=1), results)
+
+
+def _results(cursor: Cursor) -> frozenset[Result]:
+    cursor.expect(b"(")
+    if cursor.take(b")"):
+        return frozenset({Result.ALL})  # RFC 4731 §3.1: no option means ALL.
+    found = set()
+    while True:
+        result = _RESULTS.get(cursor.word())
+        if result is None:
+            raise Unacceptable("Unknown SEARCH result option")
+        found.add(result)
+        if not cursor.take(b" "):
+            cursor.expect(b")")
+            return frozenset(found)
+
+
+def _charset(cursor: Cursor) -> str:
+    name = cursor.astring().decode("ascii", "replace").upper()
+    codec = CHARSETS.get(_ALIASES.get(name, name))
+    if codec is None:
+        raise Unacceptable("Unknown charset", status="NO", code=f"BADCHARSET ({' '.join(CHARSETS)})")
+    return codec
+
+
+def _text(octets: bytes, codec: str | None) -> str:
+    if codec is None:
+        # US-ASCII is the rule; UTF-8 is what clients send. Latin-1 never fails.
+        try:
+            return octets.decode("utf-8")
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
+    if codec == "utf-16" and octets[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        codec = "utf-16-be"  # RFC 2781 §4.3: without a mark, big-endian.
+    try:
+        return octets.decode(codec)
+    except UnicodeDecodeError:
+        raise Unacceptable("A search string is not in its charset") from None
+
+
+class _Reader:
+    """Search keys at the cursor, counted."""
+
+    def __init__(self, cursor: Cursor, codec: str | None) -> None:
+        self._cursor = cursor
+        self._codec = codec
+        self._count = 0
+
+    def keys(self, *, depth: int) -> Key:
+        """Keys separated by spaces, all of which must hold."""
+        found = [self._key(depth)]
+        while self._cursor.take(b" "):
+            found.append(self._key(depth))
+        return found[0] if len(found) == 1 else And(tuple(found))
+
+    def _key(self, depth: int) -> Key:
+        cursor = self._cursor
+        self._count += 1
+        if self._count > IMAP_SEARCH_KEYS_MAX:
+            raise Unacceptable("Too many search keys", status="NO", code="LIMIT")
+        if depth > IMAP_NESTING_MAX:
+            raise Unacceptable("Search keys are nested too deep")
+        if cursor.take(b"("):
+            key = self.keys(depth=depth + 1)
+            cursor.expect(b")")
+            return key
+        if cursor.peek() in b"0123456789*" and cursor.peek():
+            return Numbers(parse_set(cursor), uid=False)
+        return self._named(cursor.word(), depth)
+
+    def _named(self, name: str, depth: int) -> Key:
+        constant = _CONSTANT.get(name)
+        if constant is not None:
+            return constant
+        cursor = self._cursor
+        cursor.space()
+        if name == "NOT":
+            return Not(self._key(depth + 1))
+        if name == "OR":
+            either = self._key(depth + 1)
+            cursor.space()
+            return Or(either, self._key(depth + 1))
+        return self._leaf(name)
+
+    def _leaf(self, name: str) -> Key:
+        cursor = self._cursor
+        if name in _FIELDS:
+            return Field(name.lower(), self._string())
+        if name in _DATED:
+            when, sent = _DATED[name]
+            return Dated(when, cursor.date(), sent)
+        match name:
+            case "UID":
+                return Numbers(parse_set(cursor), uid=True)
+            case "HEADER":
+                field = cursor.astring().decode("ascii", "replace").lower()
+                cursor.space()
+                return Field(field, self._string())
+            case "TEXT" | "BODY":
+                return Text(self._string(), header=name == "TEXT")
+            case "KEYWORD" | "UNKEYWORD":
+                return Keyword(parse_keyword(cursor), present=name == "KEYWORD")
+            case "LARGER" | "SMALLER":
+                return Sized(cursor.number64(), larger=name == "LARGER")
+            case "YOUNGER" | "OLDER":
+                return Within(cursor.nz_number(), younger=name == "YOUNGER")
+            case _:
+                raise Unacceptable("Unknown search key")
+
+    def _string(self) -> str:
+        return _text(self._cursor.astring(), self._codec)

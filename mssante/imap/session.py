@@ -1,0 +1,139 @@
+"""Which command may come when (RFC 3501 §3): a table of states, and what the server says it can do.
+
+Invariants: what is not in the table is refused; no credential is taken before TLS; nothing is changed
+in a folder opened read-only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mssante.imap import commands
+from mssante.imap.commands import Command
+from mssante.imap.events import AppendStart, Rejected
+from mssante.imap.responses import Code, Status
+
+
+class State(Enum):
+    """RFC 3501 §3."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
+
+
+_BEFORE = frozenset({State.NOT_AUTHENTICATED})
+_AFTER = frozenset({State.AUTHENTICATED, State.SELECTED})
+_SELECTED = frozenset({State.SELECTED})
+
+ALLOWED: dict[type[Command | AppendStart], frozenset[State]] = {
+    commands.Capability: _BEFORE | _AFTER,
+    commands.Noop: _BEFORE | _AFTER,
+    commands.Logout: _BEFORE | _AFTER,
+    commands.Id: _BEFORE | _AFTER,
+    commands.StartTls: _BEFORE,
+    commands.Authenticate: _BEFORE,
+    commands.Login: _BEFORE,
+    commands.Enable: _AFTER,
+    commands.Select: _AFTER,
+    commands.Create: _AFTER,
+    commands.Delete: _AFTER,
+    commands.Rename: _AFTER,
+    commands.Subscribe: _AFTER,
+    commands.List: _AFTER,
+    commands.Lsub: _AFTER,
+    commands.Status: _AFTER,
+    commands.Namespace: _AFTER,
+    commands.GetQuota: _AFTER,
+    commands.GetQuotaRoot: _AFTER,
+    commands.Idle: _AFTER,
+    AppendStart: _AFTER,
+    commands.Check: _SELECTED,
+    commands.Close: _SELECTED,
+    commands.Unselect: _SELECTED,
+    commands.Expunge: _SELECTED,
+    commands.Search: _SELECTED,
+    commands.Fetch: _SELECTED,
+    commands.Store: _SELECTED,
+    commands.Copy: _SELECTED,
+}
+
+# What the core speaks completely; who serves it takes out what it does not.
+EXTENSIONS = (
+    "ENABLE", "NAMESPACE", "IDLE", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "CHILDREN",
+    "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
+    "WITHIN", "QUOTA", "QUOTA=RES-STORAGE",
+)  # fmt: skip
+_ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID")
+
+
+@dataclass(slots=True)
+class Session:
+    """The state of one conversation. `mechanisms` are the SASL names on offer once TLS protects."""
+
+    tls: bool
+    mechanisms: tuple[str, ...] = ("PLAIN",)
+    extensions: tuple[str, ...] = EXTENSIONS
+    state: State = State.NOT_AUTHENTICATED
+    read_only: bool = field(default=False)
+
+    def capabilities(self) -> tuple[str, ...]:
+        """RFC 3501 §6.1.1, for the state the conversation is in."""
+        if self.state is not State.NOT_AUTHENTICATED:
+            return (*_ALWAYS, *self.extensions)
+        if not self.tls:
+            return (*_ALWAYS, "STARTTLS", "LOGINDISABLED")  # RFC 3501 §6.2.3
+        return (*_ALWAYS, *(f"AUTH={mechanism}" for mechanism in self.mechanisms))
+
+    def refusal(self, tag: str, command: Command | AppendStart) -> Rejected | None:
+        """Why this command cannot be done now; None when it can."""
+        if self.state not in ALLOWED.get(type(command), frozenset()):
+            text = f"Not in the {self.state.value} state"
+            return Rejected(tag, Status.BAD, text)
+        match command:
+            case commands.StartTls() if self.tls:
+                return Rejected(tag, Status.BAD, "TLS is on already")
+            case commands.Login() | commands.Authenticate() if not self.tls:
+                return Rejected(tag, Status.NO, "STARTTLS first", Code.PRIVACYREQUIRED)
+            case commands.Authenticate(mechanism=mechanism) if mechanism not in self.mechanisms:
+                return Rejected(tag, Status.NO, "No such mechanism here", Code.CANNOT)
+            case commands.Store() | commands.Expunge() | commands.Copy(move=True) if self.read_only:
+                return Rejected(tag, Status.NO, "The folder is open read-only", Code.READ_ONLY)
+            case _:
+                return None
+
+    def tls_started(self) -> None:
+        """RFC 3501 §6.2.1: what was said in clear is forgotten; capabilities are asked anew."""
+        assert self.state is State.NOT_AUTHENTICATED
+        self.tls = True
+
+    def authenticated(self) -> None:
+        assert self.tls
+        assert self.state is State.NOT_AUTHENTICATED
+        self.state = State.AUTHENTICATED
+
+    def selected(self, *, read_only: bool) -> None:
+        assert self.state in _AFTER
+        self.state = State.SELECTED
+        self.read_only = read_only
+
+    def unselected(self) -> None:
+        """CLOSE, UNSELECT, and a SELECT that failed (RFC 3501 §6.3.1)."""
+        assert self.state in _AFTER
+        self.state = State.AUTHENTICATED
+        self.read_only = False
+
+    def logged_out(self) -> None:
+        self.state = State.LOGOUT
+
+
+def expunges_allowed(command: Command) -> bool:
+    """Whether EXPUNGE may be told while this command is answered: not during FETCH, STORE and SEARCH
+    by sequence number, whose numbers would shift under the client (RFC 3501 §7.4.1)."""
+    match command:
+        case commands.Fetch(uid=uid) | commands.Store(uid=uid) | commands.Search(uid=uid):
+            return uid
+        case _:
+            return True

@@ -1,0 +1,161 @@
+"""A session's own picture of the selected folder (RFC 3501 §2.3.1.2 and §7.4.1).
+
+Invariants: sequence numbers change only when this session has been told; what others do waits here
+until a moment when the client may hear it; EXPUNGE is never told during FETCH, STORE or SEARCH; UIDs
+are sorted and only grow. A folder of 100,000 messages costs 400 KiB a session.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mssante.imap import responses
+from mssante.imap.fetched import flag_lines
+from mssante.imap.flags import RECENT
+from mssante.imap.lexer import Unacceptable
+from mssante.imap.sets import SequenceSet
+
+UID_ARRAY = "I"  # RFC 3501 §2.3.1.1: 32 bits
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to a folder, by UID: `arrived` ascending and above all before, `flagged` those whose
+    flags changed, `recent` whether this session is the first to hear of the arrivals."""
+
+    arrived: Sequence[int] = ()
+    expunged: Sequence[int] = ()
+    flagged: Sequence[int] = ()
+    recent: bool = False
+
+
+class FolderView:
+    """The messages as the client numbers them. `recent_from`: UIDs from there on are \\Recent in this
+    session (it is the first to open the folder since they came), None for no such message."""
+
+    def __init__(self, uids: Iterable[int], *, recent_from: int | None = None) -> None:
+        self._uids = array(UID_ARRAY, uids)
+        self._arrived = array(UID_ARRAY)  # not told yet, so without a number yet
+        self._expunged: set[int] = set()  # gone, but the client still counts them
+        self._flagged: set[int] = set()
+        self._recent: list[tuple[int, int]] = []
+        if recent_from is not None and self._uids and self._uids[-1] >= recent_from:
+            self._recent.append((recent_from, self._uids[-1]))
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    @property
+    def uids(self) -> Sequence[int]:
+        """Ascending; the message with sequence number n is at place n - 1. Not to be changed."""
+        return self._uids
+
+    def sequence_of(self, uid: int) -> int | None:
+        """The message's number, None if the client knows no such UID."""
+        at = bisect_left(self._uids, uid)
+        return at + 1 if at < len(self._uids) and self._uids[at] == uid else None
+
+    def positions(self, messages: SequenceSet, *, uid: bool) -> list[range]:
+        """Places in `uids` of the messages a command names, ascending, without those that are gone
+        unless asked by `is_gone`. UIDs that do not exist are passed over (RFC 3501 §6.4.8); sequence
+        numbers that do not exist raise Unacceptable (RFC 9051 §9 seq-number)."""
+        if uid:
+            return messages.positions(self._uids)
+        count = len(self._uids)
+        if messages.exceeds(count):
+            raise Unacceptable("No message has that number")
+        return [range(low - 1, high) for low, high in messages.resolve(count)]
+
+    def is_gone(self, uid: int) -> bool:
+        """Whether another session has expunged it while this client still counts it (RFC 2180 §4.1)."""
+        return uid in self._expunged
+
+    @property
+    def gone(self) -> frozenset[int]:
+        return frozenset(self._expunged)
+
+    # -- \Recent ----------------------------------------------------------------------------------
+
+    def mask(self, uid: int, stored: int) -> int:
+        """The stored flags, with \\Recent where this session is the first to see the message."""
+        return stored | RECENT if self.is_recent(uid) else stored
+
+    def is_recent(self, uid: int) -> bool:
+        return any(low <= uid <= high for low, high in self._recent)
+
+    @property
+    def recent_count(self) -> int:
+        return sum(
+            bisect_left(self._uids, high + 1) - bisect_left(self._uids, low) for low, high in self._recent
+        )
+
+    def _claim(self, low: int, high: int) -> None:
+        # Neighbours are one interval when nothing this session knows lies between them.
+        if self._recent and self._recent[-1][1] == (self._arrived or self._uids or (0,))[-1]:
+            self._recent[-1] = (self._recent[-1][0], high)
+        else:
+            self._recent.append((low, high))
+
+    # -- changes ----------------------------------------------------------------------------------
+
+    def note(self, changes: Changes) -> None:
+        """Takes in what happened; `release` tells it. Noting something twice changes nothing."""
+        last = (self._arrived or self._uids or (0,))[-1]
+        fresh = [uid for uid in changes.arrived if uid > last]
+        if fresh:
+            if changes.recent:
+                self._claim(fresh[0], fresh[-1])
+            self._arrived.extend(fresh)
+        for uid in changes.expunged:
+            if self.sequence_of(uid) is not None:
+                self._expunged.add(uid)
+        if changes.expunged and self._arrived:
+            gone = frozenset(changes.expunged)
+            if not gone.isdisjoint(self._arrived):
+                self._arrived = array(UID_ARRAY, (uid for uid in self._arrived if uid not in gone))
+        self._flagged.update(changes.flagged)
+
+    def has_news(self, *, expunges: bool) -> bool:
+        """Whether `release` would say something."""
+        return bool(self._arrived or self._flagged or (expunges and self._expunged))
+
+    def release(self, flags_of: Callable[[int], bytes | None], *, expunges: bool) -> bytes:
+        """The untagged responses for what waits: EXPUNGE if allowed now, EXISTS and RECENT, FETCH FLAGS.
+
+        `flags_of` gives a UID's rendered flags, \\Recent included, or None when it is gone. `expunges`
+        is false during FETCH, STORE and SEARCH (`session.expunges_allowed`)."""
+        pieces = []
+        if expunges and self._expunged:
+            pieces.append(self._tell_expunged())
+        if self._arrived:
+            self._uids.extend(self._arrived)
+            del self._arrived[:]
+            pieces.append(responses.exists(len(self._uids)) + responses.recent(self.recent_count))
+        if self._flagged:
+            pieces.append(flag_lines(self._flag_news(flags_of)))
+        return b"".join(pieces)
+
+    def _tell_expunged(self) -> bytes:
+        places = [bisect_left(self._uids, uid) for uid in sorted(self._expunged)]
+        self._expunged.clear()
+        kept = array(UID_ARRAY)
+        start = 0
+        for place in places:
+            kept.extend(self._uids[start:place])
+            start = place + 1
+        kept.extend(self._uids[start:])
+        self._uids = kept
+        # Each EXPUNGE moves those behind it: the k-th (from 0) to go stands k places further down.
+        return b"".join(responses.expunge(place + 1 - before) for before, place in enumerate(places))
+
+    def _flag_news(self, flags_of: Callable[[int], bytes | None]) -> Iterable[tuple[int, int, bytes]]:
+        flagged = sorted(self._flagged)
+        self._flagged.clear()
+        for uid in flagged:
+            sequence = self.sequence_of(uid)
+            flags = None if sequence is None or uid in self._expunged else flags_of(uid)
+            if sequence is not None and flags is not None:
+                yield sequence, uid, flags
