@@ -67,6 +67,7 @@ class Reason(StrEnum):
     REMOTE_UNREACHABLE = "remote_unreachable"
     REMOTE_REFUSED = "remote_refused"
     REMOTE_DEFERRED = "remote_deferred"
+    REMOTE_SEVEN_BIT = "remote_seven_bit"
     EXPIRED_IN_QUEUE = "expired_in_queue"
     SHUTTING_DOWN = "shutting_down"
     INTERNAL = "internal"

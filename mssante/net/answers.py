@@ -276,6 +276,12 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
         "450 4.0.0",
         "Reporte par l'operateur destinataire / Deferred by the receiving operator",
     ),
+    R.REMOTE_SEVEN_BIT: (
+        "554 5.6.3",
+        "451 4.6.3",
+        "L'operateur destinataire n'accepte pas ce contenu 8 bits"
+        " / The receiving operator takes no 8-bit content",
+    ),
     R.EXPIRED_IN_QUEUE: (
         "550 5.4.7",
         "450 4.4.7",
