@@ -51,7 +51,11 @@ class Certificate:
     der: bytes = field(repr=False)
     parsed: x509.Certificate = field(repr=False, compare=False)
     name: DistinguishedName = field(compare=False)
-    issuer: DistinguishedName = field(compare=False)
+    subject: x509.Name = field(compare=False)
+    issuer: x509.Name = field(compare=False)
+    serial: int = field(compare=False)
+    not_before: datetime = field(compare=False)
+    not_after: datetime = field(compare=False)  # the last second in force
     common_names: tuple[str, ...] = field(compare=False)  # as written
     version_3: bool = field(compare=False)
     weakness: str = field(compare=False)  # of its key or of the signature on it; empty when there is none
@@ -76,27 +80,17 @@ class Certificate:
             raise Malformed(f"an unreadable certificate ({type(error).__name__})") from None
 
     @property
-    def not_before(self) -> datetime:
-        return self.parsed.not_valid_before_utc
-
-    @property
-    def not_after(self) -> datetime:
-        return self.parsed.not_valid_after_utc
-
-    @property
     def public_key_id(self) -> bytes:
         """The same for two certificates of one key under one name, as after a renewal."""
         spki = self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         digest = hashes.Hash(hashes.SHA256())
-        digest.update(self.parsed.subject.public_bytes())
+        digest.update(self.subject.public_bytes())
         digest.update(spki)
         return digest.finalize()
 
     @property
     def identity(self) -> PeerIdentity:
-        return PeerIdentity(
-            dn=self.name.text, serial=f"{self.parsed.serial_number:x}", fingerprint=fingerprint(self.der)
-        )
+        return PeerIdentity(dn=self.name.text, serial=f"{self.serial:x}", fingerprint=fingerprint(self.der))
 
     def is_signed_by(self, issuer: Certificate) -> bool:
         """Whether the names follow and the signature verifies. A step of path building, not a verdict."""
@@ -142,7 +136,11 @@ def _read(der: bytes, found: x509.Certificate) -> Certificate:
         der=der,
         parsed=found,
         name=DistinguishedName.of(found.subject),
-        issuer=DistinguishedName.of(found.issuer),
+        subject=found.subject,
+        issuer=found.issuer,
+        serial=found.serial_number,
+        not_before=found.not_valid_before_utc,
+        not_after=found.not_valid_after_utc,
         common_names=tuple(str(name.value) for name in names),
         version_3=found.version is x509.Version.v3,
         weakness=_weakness(found),

@@ -177,6 +177,7 @@ def _prepared(value: str) -> str:
     return prepared
 
 
+@lru_cache(maxsize=4096)
 def _spaced(value: str) -> str:
     """One plain space for every run of spaces; refuses what cannot be seen (categories C*)."""
     spaced = " ".join(value.split())

@@ -69,7 +69,7 @@ def trusted_path(
             trouble = trouble or error
         else:
             return path
-    raise trouble or Refused(Reason.CERTIFICATE_UNTRUSTED_ISSUER, f"no way from {leaf.issuer} to our anchors")
+    raise trouble or Refused(Reason.CERTIFICATE_UNTRUSTED_ISSUER, f"no way from {leaf.name} to our anchors")
 
 
 def _paths(
@@ -83,7 +83,7 @@ def _paths(
         path = open_ends.pop(0)
         top = path[-1]
         for issuer in (*anchors.roots, *between):
-            if issuer in path or top.parsed.issuer != issuer.parsed.subject:
+            if issuer in path or top.issuer != issuer.subject:
                 continue
             if left == 0:
                 return
@@ -122,17 +122,17 @@ def _check_dates(certificate: Certificate, now: datetime) -> None:
         raise Refused(Reason.CERTIFICATE_EXPIRED, f"{certificate.name} on {certificate.not_after:%Y-%m-%d}")
 
 
-def certificates(chain: Iterable[bytes]) -> list[Certificate]:
-    """Reads what a peer presented, leaf first; duplicates and unreadable ones above the leaf are passed over:
-    they can help nobody."""
+def helpful(presented: Iterable[bytes], anchors: Anchors) -> list[Certificate]:
+    """Of what a peer presented above its own certificate, what may help to build a path: not what we have,
+    not what cannot be read, nothing twice."""
     found: list[Certificate] = []
-    for der in chain:
-        try:
-            one = Certificate.read(der)
-        except Malformed:
-            if not found:
-                raise
+    seen = {certificate.der for certificate in anchors.issuers}
+    for der in presented:
+        if der in seen:
             continue
-        if one not in found:
-            found.append(one)
+        seen.add(der)
+        try:
+            found.append(Certificate.read(der))
+        except Malformed:
+            continue
     return found

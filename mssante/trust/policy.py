@@ -22,7 +22,7 @@ from mssante.model import Domain, Malformed, PeerIdentity
 from mssante.reasons import Passing, Reason, Refused
 from mssante.trust.certificate import Certificate
 from mssante.trust.names import COMMON_NAME, DistinguishedName
-from mssante.trust.path import Anchors, certificates, trusted_path
+from mssante.trust.path import Anchors, helpful, trusted_path
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import TrustSpace
 
@@ -91,9 +91,9 @@ def verify_peer(
 ) -> VerifiedPeer:
     """Judges what a peer presented in its TLS handshake: DER certificates, its own first, authorities after
     it in any order or missing when configured. Refused or Passing with the Reason; about a millisecond."""
-    leaf, presented = _presented(chain)
+    leaf = _leaf(chain)
     _check_form(leaf)
-    path = trusted_path(leaf, presented, anchors, now=now)
+    path = trusted_path(leaf, helpful(chain[1:], anchors), anchors, now=now)
     _check_usage(leaf, direction, rules)
     doubt = _revocation_doubt(path, crls, now)
     if rules.host_names_agree:
@@ -116,16 +116,15 @@ def verify_peer(
     )
 
 
-def _presented(chain: Sequence[bytes]) -> tuple[Certificate, list[Certificate]]:
+def _leaf(chain: Sequence[bytes]) -> Certificate:
     if not chain:
         raise Refused(Reason.CERTIFICATE_MISSING)
     if len(chain) > CERTIFICATES_PRESENTED_MAX:
         raise Refused(Reason.CERTIFICATE_MALFORMED, f"{len(chain)} certificates presented")
     try:
-        leaf, *others = certificates(chain)
+        return Certificate.read(chain[0])
     except Malformed as error:
         raise Refused(Reason.CERTIFICATE_MALFORMED, str(error)) from None
-    return leaf, others
 
 
 def _check_form(leaf: Certificate) -> None:

@@ -103,7 +103,7 @@ class Revocations:
         """Returns when `issuer`'s list, fresh or in grace, does not name `certificate`. Refused when it names
         it, at any age: what was revoked stays so. Passing when the list is missing or too old."""
         crl = self.crls.get(issuer.public_key_id)
-        if crl is not None and certificate.parsed.serial_number in crl.serials:
+        if crl is not None and certificate.serial in crl.serials:
             raise Refused(Reason.CERTIFICATE_REVOKED, f"{certificate.name} by {issuer.name}")
         state = CrlState.MISSING if crl is None else crl.state(now)
         if state in (CrlState.MISSING, CrlState.EXPIRED):
@@ -151,7 +151,7 @@ def _checked(found: x509.CertificateRevocationList, issuers: list[Certificate]) 
 
 def _signed(found: x509.CertificateRevocationList, issuer: Certificate) -> bool:
     usage = issuer.key_usage
-    if found.issuer != issuer.parsed.subject or not issuer.is_authority or (usage and not usage.crl_sign):
+    if found.issuer != issuer.subject or not issuer.is_authority or (usage and not usage.crl_sign):
         return False
     digest = found.signature_hash_algorithm
     if digest is None or digest.name not in ("sha256", "sha384", "sha512"):
