@@ -1,14 +1,15 @@
 """The socket under ldap3, bounded: whole LDAP messages, each small, all in time.
 
-Invariants: nothing of a message is kept before its announced length is known to be acceptable; one
-question reads at most LDAP_ANSWER_BYTES_MAX and ends at its deadline, however slowly the server drips.
-ldap3 alone bounds neither: it appends to one buffer as long as octets come.
+Invariants: nothing of a message is kept before its announced length is known to be acceptable; what we
+send is answered by so many messages at most; one question reads at most LDAP_ANSWER_BYTES_MAX and ends
+at its deadline, however slowly the server drips. ldap3 alone bounds none of it: it keeps all that comes.
 """
 
 from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable
 
 from mssante.limits import LDAP_ANSWER_BYTES_MAX, LDAP_MESSAGE_BYTES_MAX, LDAP_SECONDS_MAX
 
@@ -23,11 +24,21 @@ class AnswerRefused(OSError):
 class FramedSocket:
     """Stands for a connected socket in an ldap3 connection: `recv` gives one whole message."""
 
-    def __init__(self, plain: socket.socket, *, deadline: float, bytes_read: int = 0) -> None:
-        """`deadline` is time.monotonic()'s."""
+    def __init__(
+        self,
+        plain: socket.socket,
+        *,
+        deadline: float,
+        messages_max: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`deadline` is `clock`'s; `messages_max` is between two requests of ours."""
         self.plain = plain
-        self.deadline = deadline
-        self.bytes_read = bytes_read
+        self._deadline = deadline
+        self._messages_max = messages_max
+        self._clock = clock
+        self._messages = 0
+        self._bytes_read = 0
 
     def recv(self, size: int) -> bytes:
         """The next message, whatever `size`; b"" when the server closed between two. Raises OSError."""
@@ -44,12 +55,18 @@ class FramedSocket:
                 raise AnswerRefused("length of an LDAP message")
             written = self._exactly(octets)
             header, length = header + written, int.from_bytes(written, "big")
-        if length > LDAP_MESSAGE_BYTES_MAX or self.bytes_read + length > LDAP_ANSWER_BYTES_MAX:
+        self._messages += 1
+        if (
+            length > LDAP_MESSAGE_BYTES_MAX
+            or self._bytes_read + length > LDAP_ANSWER_BYTES_MAX
+            or self._messages > self._messages_max
+        ):
             raise AnswerRefused("too large an answer")
         return header + self._exactly(length)
 
     def sendall(self, octets: bytes) -> None:
         self._allow_time()
+        self._messages = 0
         self.plain.sendall(octets)
 
     def shutdown(self, how: int) -> None:
@@ -72,11 +89,11 @@ class FramedSocket:
     def _some(self, count: int) -> bytes:
         self._allow_time()
         piece = self.plain.recv(count)
-        self.bytes_read += len(piece)
+        self._bytes_read += len(piece)
         return piece
 
     def _allow_time(self) -> None:
-        left = self.deadline - time.monotonic()
+        left = self._deadline - self._clock()
         if left <= 0:
             raise TimeoutError("the question's time is over")
         self.plain.settimeout(min(left, LDAP_SECONDS_MAX))

@@ -8,6 +8,7 @@ answer that is not whole is an error, but for a search, where the first entries 
 from __future__ import annotations
 
 import ipaddress
+import math
 import ssl
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from ldap3 import ANONYMOUS, DEREF_NEVER, NONE, SIMPLE, SUBTREE, SYNC, Connectio
 from mssante.annuaire.attributes import RawEntry
 from mssante.annuaire.framing import FramedSocket
 from mssante.annuaire.trust_answer import Found
-from mssante.limits import LDAP_PAGE_ENTRIES, LDAP_SECONDS_MAX
+from mssante.limits import LDAP_PAGE_ENTRIES, LDAP_REFERENCES_MAX, LDAP_SECONDS_MAX
 from mssante.model import Malformed, Secret
 from mssante.reasons import Passing, Reason
 
@@ -98,13 +99,15 @@ class LdapSession:
     def __init__(self, target: LdapTarget, *, seconds: float) -> None:
         self._target = target
         self._deadline = time.monotonic() + seconds
+        # Whole seconds, for ldap3; they bound what FramedSocket does not see: connecting and TLS.
+        patience = max(1, min(LDAP_SECONDS_MAX, math.ceil(seconds)))
         server = Server(
             target.host,
             port=target.port,
             use_ssl=target.transport is Transport.TLS,
             get_info=NONE,
             allowed_referral_hosts=[],
-            connect_timeout=LDAP_SECONDS_MAX,
+            connect_timeout=patience,
             tls=_VerifiedTls(target) if target.transport is not Transport.PLAIN else None,
         )
         self._connection = Connection(
@@ -117,7 +120,7 @@ class LdapSession:
             auto_range=False,
             check_names=False,
             read_only=True,
-            receive_timeout=LDAP_SECONDS_MAX,
+            receive_timeout=patience,
         )
 
     def open(self) -> None:
@@ -145,6 +148,8 @@ class LdapSession:
         count, cookie = 0, None
         while True:
             result, found = self._page(search_filter, attributes, cookie)
+            if result["type"] != "searchResDone":  # ldap3 takes any result for the end of a search
+                raise Passing(Reason.DIRECTORY_UNAVAILABLE, "search: not its result")
             for one in found:
                 if count == at_most:
                     if partial:
@@ -185,6 +190,7 @@ class LdapSession:
             dereference_aliases=DEREF_NEVER,
             attributes=list(attributes),
             paged_size=self._target.page_entries,
+            paged_criticality=True,  # a server that cannot page must not send everything at once
             paged_cookie=cookie,
             auto_escape=False,
         )
@@ -199,7 +205,11 @@ class LdapSession:
         plain = self._connection.socket
         if isinstance(plain, FramedSocket):
             return
-        self._connection.socket = FramedSocket(plain, deadline=self._deadline)
+        self._connection.socket = FramedSocket(
+            plain,
+            deadline=self._deadline,
+            messages_max=self._target.page_entries + LDAP_REFERENCES_MAX,
+        )
 
 
 class _VerifiedTls(Tls):
