@@ -22,7 +22,7 @@ LENIENT_END = re.compile(rb"(?:\r\n|\n|\r)\.(?:\r\n|\n|\r)")
 class Script:
     """What the remote does."""
 
-    banner: str = "220 remote ESMTP"
+    banner: str | None = "220 remote ESMTP"  # None: says nothing
     starttls: bool = True
     clear_extensions: tuple[str, ...] = ()
     extensions: tuple[str, ...] = EXTENSIONS
@@ -65,7 +65,8 @@ class Remote:
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         script, secured = self.script, False
         sender, recipients = b"", list[bytes]()
-        writer.write(script.banner.encode() + b"\r\n")
+        if script.banner is not None:
+            writer.write(script.banner.encode() + b"\r\n")
         while line := await reader.readline():
             (self.commands if secured else self.in_clear).append(line.rstrip(b"\r\n"))
             verb = line.strip().upper()

@@ -1,0 +1,298 @@
+"""Carries a message to another operator: mutual TLS or not at all, and only to whom the list names.
+
+With courier_wire, the only importer of aiosmtplib. Invariants: nothing but EHLO, STARTTLS and QUIT is ever
+said in clear; what the remote offers is what it says inside TLS; no MAIL before the server's certificate
+is verified and its name listed for the recipients' domain, at each message anew (T21); a trouble with
+the remote's TLS or certificate defers, it neither bounces nor falls back; each recipient has its outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from aiosmtplib.esmtp import parse_esmtp_extensions
+from aiosmtplib.response import SMTPResponse
+
+from mssante.delivery.consignment import Consignment
+from mssante.delivery.retry import Fate, Outcome, judged
+from mssante.model import Address, Domain, PeerIdentity
+from mssante.net.courier_wire import Patience, Wire
+from mssante.net.resolver import Door, Resolver
+from mssante.observe.events import PeerAccepted, PeerRefused, report
+from mssante.reasons import Declined, Passing, Reason, Refused
+from mssante.smtp.sending import DotStuffer
+from mssante.trust.certificate import identity_of
+from mssante.trust.policy import VerifiedPeer
+from mssante.trust.tls import peer_chain
+
+Verify = Callable[[Sequence[bytes]], VerifiedPeer]  # raises Declined; from DER certificates, leaf first
+
+_RECIPIENTS_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes
+_MESSAGES_PER_CONNECTION = 100
+_IDLE_SECONDS = 10
+_REPLY_CHARACTERS_MAX = 500
+_PATIENCE = Patience()
+_NOBODY = PeerIdentity(dn="", serial="", fingerprint="")
+
+
+@dataclass(slots=True)
+class _Connection:
+    """A remote that proved who it is, ready for a MAIL."""
+
+    wire: Wire
+    evidence: tuple[bytes, ...]
+    remote: str
+    extensions: Mapping[str, str]
+    messages: int = 0
+    closing: asyncio.TimerHandle | None = None
+
+
+class SmtpCourier:
+    """A Courier over SMTP. `verify` judges a server's certificates now; `hostname` is our name in EHLO."""
+
+    def __init__(
+        self,
+        *,
+        hostname: str,
+        resolver: Resolver,
+        context: ssl.SSLContext,
+        verify: Verify,
+        patience: Patience = _PATIENCE,
+    ) -> None:
+        self._hostname = hostname
+        self._resolver = resolver
+        self._context = context
+        self._verify = verify
+        self._patience = patience
+        self._idle: dict[Domain, list[_Connection]] = {}
+
+    async def deliver(self, consignment: Consignment) -> Mapping[Address, Outcome]:
+        """One attempt. Never raises for what a remote does."""
+        outcomes: dict[Address, Outcome] = {}
+        for start in range(0, len(consignment.recipients), _RECIPIENTS_AT_ONCE):
+            batch = consignment.recipients[start : start + _RECIPIENTS_AT_ONCE]
+            outcomes.update(await self._deliver_batch(consignment, batch))
+        return outcomes
+
+    async def aclose(self) -> None:
+        """Says goodbye to the remotes kept waiting."""
+        for connections in self._idle.values():
+            for connection in connections:
+                _goodbye(connection)
+        self._idle.clear()
+
+    async def _deliver_batch(
+        self, consignment: Consignment, batch: tuple[Address, ...]
+    ) -> Mapping[Address, Outcome]:
+        try:
+            connection = self._kept(consignment.domain) or await self._connect(consignment.domain)
+        except Declined as declined:
+            outcome = Outcome(Fate.DEFERRED, declined.reason, reached=False)
+            return dict.fromkeys(batch, outcome)
+        outcomes: dict[Address, Outcome] = {}
+        try:
+            clean = await self._transact(connection, consignment, batch, outcomes)
+        except BaseException as error:
+            connection.wire.close()  # no end of data was sent: the remote has no message
+            if not isinstance(error, Declined):
+                raise
+            rest = Outcome.of(error)
+            return {address: outcomes.get(address, rest) for address in batch}
+        self._keep(consignment.domain, connection) if clean else _goodbye(connection)
+        return outcomes
+
+    # A connection
+
+    async def _connect(self, domain: Domain) -> _Connection:
+        """The first door that opens and proves to be the domain's. Raises Declined with the last trouble."""
+        trouble: Declined = Passing(Reason.REMOTE_UNREACHABLE, "no door")
+        for door in await self._resolver.doors(domain):
+            try:
+                return await self._knock(door, domain)
+            except Declined as declined:
+                trouble = declined
+        raise trouble
+
+    async def _knock(self, door: Door, domain: Domain) -> _Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._patience.connection):
+                _, wire = await loop.create_connection(lambda: Wire(self._patience), door.host, door.port)
+        except (OSError, TimeoutError) as error:
+            raise Passing(Reason.REMOTE_UNREACHABLE, type(error).__name__) from error
+        try:
+            _require_code(await wire.greeting(), 220)
+            in_clear = await self._ehlo(wire)
+            if "starttls" not in in_clear:  # never plaintext, whatever stripped it (T4)
+                raise Passing(Reason.TLS_FAILED, "STARTTLS is not offered")
+            await wire.upgrade(self._context, hostname=door.host)
+            evidence = self._prove(wire, domain, f"{door.host}:{door.port}")
+            # RFC 3207 §4.2: what was learnt in clear is forgotten.
+            return _Connection(wire, evidence, f"{door.host}:{door.port}", await self._ehlo(wire))
+        except Declined as declined:
+            if declined.reason in {Reason.TLS_FAILED, Reason.CERTIFICATE_UNTRUSTED_ISSUER}:
+                _report_refused(declined.reason, _NOBODY, f"{door.host}:{door.port}", domain)
+            wire.close()
+            raise
+        except BaseException:
+            wire.close()
+            raise
+
+    async def _ehlo(self, wire: Wire) -> Mapping[str, str]:
+        reply = await wire.command(f"EHLO {self._hostname}".encode("ascii"))
+        _require_code(reply, 250)
+        return parse_esmtp_extensions(reply.message)[0]
+
+    def _prove(self, wire: Wire, domain: Domain, remote: str) -> tuple[bytes, ...]:
+        """What the server presented, once it is shown to speak for `domain`. Raises Declined."""
+        tls = cast(ssl.SSLObject, wire.fact("ssl_object"))
+        evidence = tuple(peer_chain(tls))
+        peer = self._verified(evidence, domain, remote)
+        report(
+            PeerAccepted(
+                direction="out",
+                dn=peer.identity.dn,
+                serial=peer.identity.serial,
+                fingerprint=peer.identity.fingerprint,
+                tls_version=tls.version() or "",
+            )
+        )
+        return evidence
+
+    def _verified(self, evidence: tuple[bytes, ...], domain: Domain, remote: str) -> VerifiedPeer:
+        try:
+            peer = self._verify(evidence)
+            peer.speaks_for(domain)
+        except Declined as declined:
+            who = identity_of(evidence[0]) if evidence else _NOBODY
+            _report_refused(declined.reason, who, remote, domain)
+            raise
+        return peer
+
+    def _kept(self, domain: Domain) -> _Connection | None:
+        """A connection of a moment ago, if it still proves itself: lists change while connections last."""
+        waiting = self._idle.get(domain, [])
+        while waiting:
+            connection = waiting.pop()
+            if connection.closing is not None:
+                connection.closing.cancel()
+            if connection.wire.is_connected and connection.wire.is_quiet:
+                try:
+                    self._verified(connection.evidence, domain, connection.remote)
+                except Declined:
+                    _goodbye(connection)
+                    raise
+                return connection
+        return None
+
+    def _keep(self, domain: Domain, connection: _Connection) -> None:
+        connection.messages += 1
+        if connection.messages >= _MESSAGES_PER_CONNECTION:
+            return _goodbye(connection)
+        waiting = self._idle.setdefault(domain, [])
+        waiting.append(connection)
+
+        def leave() -> None:
+            if connection in waiting:
+                waiting.remove(connection)
+                _goodbye(connection)
+
+        connection.closing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, leave)
+        return None
+
+    # A message
+
+    async def _transact(
+        self,
+        connection: _Connection,
+        consignment: Consignment,
+        batch: tuple[Address, ...],
+        outcomes: dict[Address, Outcome],
+    ) -> bool:
+        """Fills `outcomes` as they become known. Returns whether the connection may serve again."""
+        wire = connection.wire
+        if trouble := _cannot_carry(connection.extensions, consignment):
+            outcomes.update(dict.fromkeys(batch, trouble))
+            return True
+        reply = await wire.command(_mail_line(connection.extensions, consignment))
+        if not 200 <= reply.code < 300:
+            outcomes.update(dict.fromkeys(batch, _outcome(reply)))
+            return False
+        accepted: list[Address] = []
+        for address in batch:
+            reply = await wire.command(f"RCPT TO:<{address}>".encode("ascii"))
+            outcome = _outcome(reply, at_recipient=True)
+            if outcome.fate is Fate.DELIVERED:
+                accepted.append(address)
+            else:
+                outcomes[address] = outcome
+            if reply.code == 421:  # RFC 5321 §3.8: it is closing
+                raise Passing(Reason.REMOTE_DEFERRED, "421 at RCPT")
+        if not accepted:
+            return False
+        last = await wire.data(_framed(consignment.content()))
+        outcomes.update(dict.fromkeys(accepted, _outcome(last)))
+        return last.code < 400
+
+
+def _require_code(reply: SMTPResponse, code: int) -> None:
+    if reply.code != code:
+        raise Passing(Reason.REMOTE_DEFERRED, f"answered {reply.code} where {code} was expected")
+
+
+def _cannot_carry(extensions: Mapping[str, str], consignment: Consignment) -> Outcome | None:
+    """What this remote can never take, so that nobody has to wait five days to hear of it."""
+    if consignment.eight_bit and "8bitmime" not in extensions:
+        # RFC 6152 §3 would let us convert; that would break signatures, so the letter goes back (S11).
+        return Outcome.of(Refused(Reason.REMOTE_SEVEN_BIT))
+    limit = extensions.get("size", "")
+    if limit.isascii() and limit.isdigit() and 0 < int(limit[:20]) < consignment.size:  # RFC 1870 §4
+        return Outcome.of(Refused(Reason.MESSAGE_TOO_LARGE))
+    return None
+
+
+def _mail_line(extensions: Mapping[str, str], consignment: Consignment) -> bytes:
+    line = f"MAIL FROM:<{consignment.sender or ''}>"
+    if "size" in extensions:
+        line += f" SIZE={consignment.size}"
+    if consignment.eight_bit:
+        line += " BODY=8BITMIME"
+    return line.encode("ascii")
+
+
+async def _framed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    stuffer = DotStuffer()
+    async for block in content:
+        yield stuffer.feed(block)
+    yield stuffer.end()
+
+
+def _outcome(reply: SMTPResponse, *, at_recipient: bool = False) -> Outcome:
+    """The remote's words on one line of printable ASCII."""
+    text = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in reply.message)
+    return judged(reply.code, text[:_REPLY_CHARACTERS_MAX], at_recipient=at_recipient)
+
+
+def _goodbye(connection: _Connection) -> None:
+    """Says QUIT without waiting for the answer."""
+    if connection.wire.is_connected:
+        connection.wire.write(b"QUIT\r\n")
+        connection.wire.close()
+
+
+def _report_refused(reason: Reason, who: PeerIdentity, remote: str, domain: Domain) -> None:
+    report(
+        PeerRefused(
+            direction="out",
+            reason=reason.value,
+            remote=remote,
+            dn=who.dn,
+            serial=who.serial,
+            fingerprint=who.fingerprint,
+            domain=domain.name,
+        )
+    )

@@ -1,0 +1,111 @@
+"""A development PKI, the space that lists it, and a courier of operator A that judges by them."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from certs.make import Leaf, Pki, build
+from mssante.delivery.consignment import Consignment
+from mssante.model import Address, Domain
+from mssante.net.courier_wire import Patience
+from mssante.net.resolver import Door, StaticRoutes
+from mssante.net.smtp_courier import SmtpCourier
+from mssante.observe.events import Event
+from mssante.trust.names import DistinguishedName
+from mssante.trust.path import Anchors
+from mssante.trust.policy import Direction, VerifiedPeer, verify_peer
+from mssante.trust.revocation import Revocations
+from mssante.trust.space import Entry, TrustSpace
+from mssante.trust.tls import Credentials, peer_client_context
+
+UNLISTED = "operateur-inconnu"
+SENDER = Address.parse("dr.a@operateur-a.test")
+LETTER = b"From: dr.a@operateur-a.test\r\nSubject: XDM/1.0/DDM+CR\r\n\r\n.\r\nBonjour\r\n..\r\n"
+
+
+@dataclass
+class World:
+    pki: Pki
+    anchors: Anchors
+    space: TrustSpace
+    crls: Revocations
+    events: list[Event] = field(default_factory=list)
+
+    def leaf(self, name: str) -> Leaf:
+        return self.pki.leaves[name]
+
+    def domain(self, name: str) -> Domain:
+        return Domain.parse(self.leaf(name).domain)
+
+    def verify(self, chain: Sequence[bytes]) -> VerifiedPeer:
+        return verify_peer(
+            chain,
+            anchors=self.anchors,
+            space=self.space,
+            crls=self.crls,
+            now=datetime.now(UTC),
+            direction=Direction.OUT,
+        )
+
+    def server(self, name: str) -> ssl.SSLContext:
+        """A remote showing that certificate, and asking for ours."""
+        leaf = self.leaf(name)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(leaf.chain_file, leaf.key_file)
+        context.load_verify_locations(self.pki.anchors)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+    def courier(self, domain: Domain, port: int, patience: Patience | None = None) -> SmtpCourier:
+        a = self.leaf("operator-a")
+        return SmtpCourier(
+            hostname="mss.operateur-a.test",
+            resolver=StaticRoutes({domain: Door("127.0.0.1", port)}),
+            context=peer_client_context(
+                Credentials(chain_file=a.chain_file, key_file=a.key_file), self.anchors
+            ),
+            verify=self.verify,
+            patience=patience or Patience(connection=2, greeting=2, handshake=3, command=3, data=3, block=3),
+        )
+
+
+def made(directory: Path) -> World:
+    pki = build(directory, now=datetime.now(UTC), operators=("a", "b"))
+    anchors = Anchors.load(pki.anchors, pki.issuing)
+    entries = [
+        Entry(Domain.parse(leaf.domain), DistinguishedName.parse(leaf.listed))
+        for leaf in pki.leaves.values()
+        if leaf.name != UNLISTED
+    ]
+    return World(
+        pki=pki,
+        anchors=anchors,
+        space=TrustSpace.from_entries(entries, source="test"),
+        crls=Revocations.load(pki.crls, issuers=anchors.issuers),
+    )
+
+
+def consignment(
+    domain: Domain,
+    content: bytes = LETTER,
+    *,
+    locals_: Sequence[str] = ("dr.b",),
+    eight_bit: bool | None = None,
+) -> Consignment:
+    async def blocks() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 65536):
+            yield content[start : start + 65536]
+
+    return Consignment(
+        queued="00" * 16,
+        sender=SENDER,
+        recipients=tuple(Address(local, domain) for local in locals_),
+        domain=domain,
+        size=len(content),
+        eight_bit=not content.isascii() if eight_bit is None else eight_bit,
+        content=blocks,
+    )
