@@ -77,7 +77,8 @@ def _records(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
             in_comment = False
             if not lines:
                 first = number
-            lines.append(line)
+            if len(lines) <= LDIF_LINES_PER_ENTRY_MAX:  # one too many is enough to tell
+                lines.append(line)
     if lines:
         yield first, lines
 
@@ -121,16 +122,15 @@ def _record(line: int, lines: list[bytes]) -> LdifRecord:
 def _unfolded(lines: list[bytes]) -> Iterator[bytes]:
     if lines[0].startswith(b" "):
         raise Malformed("begins with a continuation")
+    if len(lines) > LDIF_LINES_PER_ENTRY_MAX:
+        raise Malformed(f"over {LDIF_LINES_PER_ENTRY_MAX} lines")
     pieces: list[bytes] = []
-    count = size = 0
+    size = 0
     for line in lines:
         if not line.startswith(b" "):
             if pieces:
                 yield b"".join(pieces)
             pieces, size = [], 0
-            count += 1
-            if count > LDIF_LINES_PER_ENTRY_MAX:
-                raise Malformed(f"over {LDIF_LINES_PER_ENTRY_MAX} lines")
         piece = line[1:] if pieces else line
         size += len(piece)
         if size > LDIF_LINE_OCTETS_MAX:
