@@ -11,7 +11,6 @@ and an idle connection does not keep a 256 KiB buffer (finding A44).
 
 from __future__ import annotations
 
-import _ssl
 import asyncio
 import ssl
 from collections import deque
@@ -20,6 +19,7 @@ from typing import cast
 
 from mssante import limits
 from mssante.observe.events import HandshakeRefused, report
+from mssante.trust.tls import peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
@@ -84,14 +84,12 @@ class Stream(asyncio.BufferedProtocol):
         """All that has arrived, at least one octet; b"" when the far side has finished.
 
         Raises TimeoutError after `seconds` of waiting and Stopping when the server stops."""
-        while not self._received:
-            if self._stopping:
-                raise Stopping
-            if self._eof:
-                return b""
+        while not (self._received or self._eof or self._stopping):
             await self._wait_for_octets(seconds)
         if self._stopping:
             raise Stopping
+        if not self._received:
+            return b""
         taken = self._received[0] if len(self._received) == 1 else b"".join(self._received)
         self._received.clear()
         self._held = 0
@@ -177,12 +175,9 @@ class Stream(asyncio.BufferedProtocol):
         return self._tls.version() if self._tls is not None and self._agreed else None
 
     def peer_chain(self) -> tuple[bytes, ...]:
-        """The certificates the far side showed, DER, its own first; empty when it showed none."""
-        if self._tls is None:
-            return ()
-        # Public as SSLObject.get_unverified_chain since Python 3.13; the same function underneath before.
-        chain = self._tls._sslobj.get_unverified_chain()  # type: ignore[attr-defined]
-        return tuple(certificate.public_bytes(_ssl.ENCODING_DER) for certificate in chain or ())
+        """The certificates the far side showed, DER, its own first; empty when it showed none.
+        Raises Passing(TLS_FAILED) for a resumed session, which shows none."""
+        return tuple(peer_chain(self._tls)) if self._tls is not None else ()
 
     @property
     def closed(self) -> bool:

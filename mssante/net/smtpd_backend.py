@@ -1,0 +1,57 @@
+"""What an SMTP server asks of the house: who may send what to whom, and where the content goes.
+
+Invariants: a backend says no by raising Refused or Passing, never by a return value; it sees canonical
+content only; whatever begins is committed or aborted, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mssante.model import Address, Envelope, PersonId, Secret
+from mssante.smtp.addresses import MailCommand, RcptCommand
+from mssante.trust.policy import VerifiedPeer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionInfo:
+    """Who speaks, as proved so far. On a relay `peer` is set before MAIL is asked, on submission `person`."""
+
+    listener: str
+    remote: str
+    helo: str = ""
+    tls_version: str | None = None
+    peer: VerifiedPeer | None = None
+    person: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The message is kept. `id` is ours, hexadecimal; `duplicate` says it was kept before (a retry)."""
+
+    id: str
+    duplicate: bool
+
+
+class Intake(Protocol):
+    """Where one message flows. `commit` keeps it wholly or raises and leaves nothing; it is never
+    cancelled by a peer, and neither `write` nor `abort` follows it. `abort` leaves nothing; once."""
+
+    async def write(self, content: bytes) -> None: ...
+
+    async def commit(self) -> Receipt: ...
+
+    async def abort(self) -> None: ...
+
+
+class Backend(Protocol):
+    """Reception of other operators' mail, or submission by our people. All may raise Refused or Passing."""
+
+    async def mail(self, session: SessionInfo, sender: Address | None, parameters: MailCommand) -> None: ...
+
+    async def recipient(self, session: SessionInfo, address: Address, parameters: RcptCommand) -> None: ...
+
+    async def begin(self, session: SessionInfo, envelope: Envelope, declared_size: int | None) -> Intake: ...
+
+    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> None: ...

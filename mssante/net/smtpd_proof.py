@@ -1,0 +1,110 @@
+"""Who is at the other end of a relay session, as the policy last said, asked again while the session lives.
+
+Invariants: no peer without a verdict, no verdict older than `recheck_seconds` at MAIL (T8, T9: a peer struck
+off the list stops at its next message, not at its next connection); each verdict is reported once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mssante.model import Malformed, PeerIdentity
+from mssante.net.stream import Stream
+from mssante.observe.events import PeerAccepted, PeerRefused, crashed, report
+from mssante.reasons import Declined, Passing, Reason, Refused
+from mssante.trust.certificate import identity_of
+from mssante.trust.policy import VerifiedPeer
+
+Verify = Callable[[tuple[bytes, ...]], Awaitable[VerifiedPeer]]
+_UNREADABLE = PeerIdentity(dn="", serial="", fingerprint="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """The role of port 25: other operators speak, each by its certificate. `verify` judges the chain a
+    peer showed (DER, its own first) and raises Refused or Passing; it is asked again every minute."""
+
+    verify: Verify
+    recheck_seconds: float = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """The role of ports 587 and 465: people speak, each by login and password, under TLS."""
+
+
+class PeerProof:
+    """The verdict on one connection's peer."""
+
+    def __init__(self, role: Relay, stream: Stream) -> None:
+        self._role = role
+        self._stream = stream
+        self._verdict: VerifiedPeer | Declined = Refused(Reason.TLS_REQUIRED)
+        self._judged_at = -role.recheck_seconds
+
+    async def judge(self) -> VerifiedPeer | Declined:
+        """The verdict, made now unless it is fresh."""
+        now = asyncio.get_running_loop().time()
+        if now - self._judged_at < self._role.recheck_seconds:
+            return self._verdict
+        before = self._verdict
+        self._verdict = await self._verify()
+        self._judged_at = now
+        if _word(before) != _word(self._verdict):
+            self._report()
+        return self._verdict
+
+    def identity(self) -> PeerIdentity:
+        """What the certificate says, believed or not."""
+        if isinstance(self._verdict, VerifiedPeer):
+            return self._verdict.identity
+        try:
+            chain = self._stream.peer_chain()
+            return identity_of(chain[0]) if chain else _UNREADABLE
+        except (Malformed, Declined):
+            return _UNREADABLE
+
+    async def _verify(self) -> VerifiedPeer | Declined:
+        try:
+            chain = self._stream.peer_chain()
+            return await self._role.verify(chain) if chain else Refused(Reason.CERTIFICATE_MISSING)
+        except Declined as declined:
+            return declined
+        except Exception as error:
+            report(crashed("verification of a peer", error))
+            return Passing(Reason.INTERNAL)
+
+    def _report(self) -> None:
+        who = self.identity()
+        if isinstance(self._verdict, Declined):
+            report(refusal_of(who, self._verdict, remote=self._stream.remote))
+        else:
+            version = self._stream.tls_version or ""
+            report(
+                PeerAccepted(
+                    direction="in",
+                    dn=who.dn,
+                    serial=who.serial,
+                    fingerprint=who.fingerprint,
+                    tls_version=version,
+                )
+            )
+
+
+def refusal_of(who: PeerIdentity, declined: Declined, *, remote: str, domain: str = "") -> PeerRefused:
+    """The event of a peer refused, as a whole or for one `domain`."""
+    return PeerRefused(
+        direction="in",
+        reason=declined.reason.value,
+        remote=remote,
+        dn=who.dn,
+        serial=who.serial,
+        fingerprint=who.fingerprint,
+        domain=domain,
+    )
+
+
+def _word(verdict: VerifiedPeer | Declined) -> str:
+    return verdict.reason.value if isinstance(verdict, Declined) else "accepted"
