@@ -1,0 +1,182 @@
+"""The certificate matrix through real handshakes (T5: TLS 1.2 and 1.3, both ways), and resumption (T12)."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from certs.make import UNLISTED
+from mssante.reasons import Declined, Passing, Reason
+from mssante.trust import tls
+from mssante.trust.policy import Direction
+from mssante.trust.tls import Credentials, PeerListenerContexts, peer_chain, peer_client_context
+
+from .conftest import World, chain_of
+from .handshake import VERSIONS, Ends, handshake, peer_context
+from .test_policy import MATRIX
+
+# What OpenSSL refuses by itself, and its reason for our log; everything else reaches the policy.
+REFUSED_IN_HANDSHAKE = {
+    "non-igc": "unable to get local issuer certificate",
+    "unknown-intermediate": "unable to get local issuer certificate",
+    "self-signed": "self-signed certificate",
+    "leaf-as-ca": "invalid CA certificate",
+    "ca-without-constraints": "invalid CA certificate",
+    "pathlen": "path length constraint exceeded",
+    "name-constraints": "permitted subtree violation",
+    "rsa-1024": "EE certificate key too weak",
+    "sha1": "CA signature digest algorithm too weak",
+    "huge": "EXCESSIVE_MESSAGE_SIZE",
+}
+WRONG_PURPOSE = {("eku-server-only", Direction.IN), ("eku-client-only", Direction.OUT)}
+# No TLS end signs a handshake with P-192: the policy is asked in test_policy.
+CANNOT_SPEAK = {"p-192"}
+
+
+def credentials(world: World, name: str = "operator-a") -> Credentials:
+    leaf = world.leaf(name)
+    return Credentials(chain_file=leaf.chain_file, key_file=leaf.key_file)
+
+
+def meet(world: World, name: str, direction: Direction, version: ssl.TLSVersion) -> Ends:
+    """Our real context against a peer with that certificate."""
+    peer = peer_context(world.leaf(name), server=direction is Direction.OUT, version=version)
+    if direction is Direction.IN:
+        return handshake(PeerListenerContexts(credentials(world), world.anchors).take(), peer)
+    return handshake(peer, peer_client_context(credentials(world), world.anchors))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("direction", list(Direction))
+@pytest.mark.parametrize("name", sorted(set(MATRIX) - CANNOT_SPEAK))
+def test_each_certificate_meets_its_verdict_through_tls(
+    world: World, name: str, direction: Direction, version: ssl.TLSVersion
+) -> None:
+    ends = meet(world, name, direction, version)
+    error = ends.server_error if direction is Direction.IN else ends.client_error
+    if name in REFUSED_IN_HANDSHAKE:
+        assert REFUSED_IN_HANDSHAKE[name] in str(error)
+        return
+    if (name, direction) in WRONG_PURPOSE:
+        assert "unsuitable certificate purpose" in str(error)
+        return
+    assert (ends.server_error, ends.client_error) == (None, None)
+    ours = ends.server if direction is Direction.IN else ends.client
+    got: Reason | None = None
+    try:
+        world.verify(name, direction, chain=peer_chain(ours))
+    except Declined as declined:
+        got = declined.reason
+    assert got is MATRIX[name][0 if direction is Direction.IN else 1]
+
+
+def test_the_handshake_refuses_nothing_that_the_policy_would_accept(world: World) -> None:
+    accepted = {name for name, reasons in MATRIX.items() if None in reasons}
+    assert not accepted & set(REFUSED_IN_HANDSHAKE)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("direction", list(Direction))
+def test_the_whole_chain_presented_is_read_leaf_first(
+    world: World, direction: Direction, version: ssl.TLSVersion
+) -> None:
+    for name in ("operator-b", "deep-chain", UNLISTED):
+        ends = meet(world, name, direction, version)
+        ours = ends.server if direction is Direction.IN else ends.client
+        assert peer_chain(ours) == chain_of(world.leaf(name))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_client_without_certificate_reaches_the_policy_and_is_told(
+    world: World, version: ssl.TLSVersion
+) -> None:
+    client = peer_context(None, server=False, version=version)
+    ends = handshake(PeerListenerContexts(credentials(world), world.anchors).take(), client)
+    assert ends.server_error is None
+    with pytest.raises(Declined) as declined:
+        world.verify("x", chain=peer_chain(ends.server))
+    assert declined.value.reason is Reason.CERTIFICATE_MISSING
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_second_connection_never_resumes_the_first(world: World, version: ssl.TLSVersion) -> None:
+    contexts = PeerListenerContexts(credentials(world), world.anchors)
+    client = peer_context(world.leaf("operator-b"), server=False, version=version)
+    first = handshake(contexts.take(), client)
+    assert first.server.version() is not None
+    again = handshake(contexts.take(), client, session=first.client.session)
+    assert (again.server_error, again.server.session_reused) == (None, False)
+    assert peer_chain(again.server) == chain_of(world.leaf("operator-b"))
+
+
+def test_tls_1_3_leaves_nothing_to_resume_so_its_context_serves_again(world: World) -> None:
+    contexts = PeerListenerContexts(credentials(world), world.anchors)
+    one = contexts.take()
+    before = handshake(
+        one, peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_3)
+    )
+    assert before.server.version() == "TLSv1.3"
+    assert contexts.take() is one
+    # Kept alive: OpenSSL forgets the session of a connection that ends without its close_notify.
+    ends = handshake(
+        one, peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
+    )
+    assert contexts.take() is not one
+    assert not ends.server.session_reused
+
+
+def test_a_resumed_session_is_no_evidence(world: World) -> None:
+    """Two handshakes at once could share a context: then the second is turned away, and passes later."""
+    context = PeerListenerContexts(credentials(world), world.anchors).take()
+    client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
+    first = handshake(context, client)
+    second = handshake(context, client, session=first.client.session)
+    assert second.server.session_reused
+    with pytest.raises(Passing) as passing:
+        peer_chain(second.server)
+    assert passing.value.reason is Reason.TLS_FAILED
+
+
+def test_a_session_of_another_listener_is_not_taken(world: World) -> None:
+    users = tls.user_server_context(credentials(world))
+    peers = PeerListenerContexts(credentials(world), world.anchors)
+    client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
+    first = handshake(users, client)
+    second = handshake(peers.take(), client, session=first.client.session)
+    assert not second.server.session_reused
+
+
+def test_users_are_not_asked_for_a_certificate(world: World) -> None:
+    client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_3)
+    ends = handshake(tls.user_server_context(credentials(world)), client)
+    assert ends.server_error is None
+    assert peer_chain(ends.server) == []
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_versions_are_refused(world: World, version: ssl.TLSVersion) -> None:
+    client = peer_context(world.leaf("operator-b"), server=False, version=version)
+    ends = handshake(PeerListenerContexts(credentials(world), world.anchors).take(), client)
+    assert ends.server_error is not None
+
+
+@pytest.mark.parametrize(
+    "suites", ["AES256-GCM-SHA384", "DHE-RSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-SHA", "NULL-SHA256"]
+)
+def test_suites_outside_the_list_are_refused(world: World, suites: str) -> None:
+    client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
+    client.set_ciphers(f"{suites}:@SECLEVEL=0")
+    ends = handshake(PeerListenerContexts(credentials(world, "operator-b"), world.anchors).take(), client)
+    assert ends.server_error is not None
+
+
+@pytest.mark.parametrize("suite", [suite for suite in tls.SUITES.split(":") if "RSA" in suite])
+def test_the_suites_of_the_facts_are_spoken(world: World, suite: str) -> None:
+    client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
+    client.set_ciphers(suite)
+    ends = handshake(PeerListenerContexts(credentials(world, "operator-b"), world.anchors).take(), client)
+    used = ends.server.cipher()
+    assert used is not None
+    assert used[0] == suite
