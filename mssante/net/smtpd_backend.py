@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mssante.delivery.reception import Receipt
 from mssante.model import Address, Envelope, PersonId, Secret
 from mssante.smtp.addresses import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
@@ -26,17 +27,10 @@ class SessionInfo:
     person: PersonId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """The message is kept. `id` is ours, hexadecimal; `duplicate` says it was kept before (a retry)."""
-
-    id: str
-    duplicate: bool
-
-
 class Intake(Protocol):
     """Where one message flows. `commit` keeps it wholly or raises and leaves nothing; it is never
-    cancelled by a peer, and neither `write` nor `abort` follows it. `abort` leaves nothing; once."""
+    cancelled by a peer, and neither `write` nor `abort` follows it. `abort` leaves nothing; once. The
+    intake reports what it keeps (MessageAccepted)."""
 
     async def write(self, content: bytes) -> None: ...
 

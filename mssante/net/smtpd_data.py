@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 
 from mssante import limits
+from mssante.delivery.reception import Receipt
 from mssante.net.answers import smtp_answer
-from mssante.net.smtpd_backend import Intake, Receipt
+from mssante.net.smtpd_backend import Intake
 from mssante.net.smtpd_wire import SessionLimits, Wire
 from mssante.observe.events import crashed, report
 from mssante.reasons import Declined, Passing, Reason, Refused

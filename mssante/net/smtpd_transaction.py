@@ -16,7 +16,7 @@ from mssante.net.smtpd_data import Commits, take_content
 from mssante.net.smtpd_proof import PeerProof, Relay, Submission, refusal_of
 from mssante.net.smtpd_wire import TOO_MANY_RECIPIENTS, SessionLimits, Wire
 from mssante.net.stream import ContextFactory, Stream
-from mssante.observe.events import MessageAccepted, MessageDeclined, report
+from mssante.observe.events import MessageDeclined, MessageNoted, report
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp import replies
 from mssante.smtp.addresses import MailCommand, parse_mail, parse_rcpt
@@ -138,17 +138,8 @@ class Transactions:
             self.reset()
         self.messages += 1
         self._wire.delivered()
-        report(
-            MessageAccepted(
-                message=receipt.id,
-                source="submission" if self._proof is None else "peer",
-                dn=self._dn,
-                bytes=parser.octets,
-                recipients=len(recipients),
-                duplicate=receipt.duplicate,
-                notes="long_line" if parser.long_line else "",
-            )
-        )
+        if parser.long_line:
+            report(MessageNoted(message=receipt.id, note="long_line"))
         return Reply(250, "2.0.0", f"Message conserve / Message kept {receipt.id}")
 
     def declined(self, stage: str, declined: Declined) -> Reply:

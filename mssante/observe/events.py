@@ -104,6 +104,14 @@ class MessageAccepted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessageNoted(Event):
+    """A message was kept although something about it is odd: `note` is a word of ours ("long_line")."""
+
+    message: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDeclined(Event):
     level: ClassVar[Level] = Level.WARNING
     stage: str  # "mail", "rcpt", "data"
