@@ -1,9 +1,9 @@
 """Fixtures every test may use."""
 
 from mssante.crypto import keys
-from tests.support.databases import database_url, postgres
+from tests.support.databases import database_url, postgres, postgres_url
 
-__all__ = ["database_url", "postgres"]
+__all__ = ["database_url", "postgres", "postgres_url"]
 
 # K3, over the whole suite: a nonce used for two contents under one key fails the test that does it.
 keys.watch_nonces()

@@ -18,10 +18,18 @@ def postgres() -> Iterator[Postgres]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def postgres_url(postgres: Postgres) -> str:
+    """The one database that `database_url` empties and gives again."""
+    return postgres.url()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database of this test's own, on both systems."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'test.db'}"
+    url: str = request.getfixturevalue("postgres_url")
     server: Postgres = request.getfixturevalue("postgres")
-    return server.url()
+    server.wipe(url)
+    return url

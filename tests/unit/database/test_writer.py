@@ -1,0 +1,205 @@
+"""Group commit against a fake transaction: when answers are given, who fails, what stops."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, cast
+
+import pytest
+from sqlalchemy import Connection, exc
+
+from mssante.database.writer import GroupWriter
+from mssante.limits import DATABASE_BATCH_JOBS_MAX
+from mssante.observe.events import Event, StorageTrouble, add_sink
+from mssante.reasons import Passing, Reason
+
+
+class FakeTransactions:
+    """Runs jobs on a list of kept values; COMMIT waits for `allow`, and fails as told."""
+
+    def __init__(self) -> None:
+        self.kept: list[Any] = []
+        self.transactions: list[list[Any]] = []
+        self.allow = asyncio.Event()
+        self.allow.set()
+        self.failures: list[Exception] = []
+
+    async def transact(self, fn: Callable[[Connection], Any]) -> Any:
+        here: list[Any] = []
+        answer = fn(cast(Connection, here))
+        await self.allow.wait()
+        if self.failures:
+            raise self.failures.pop(0)
+        self.transactions.append(here)
+        self.kept += here
+        return answer
+
+
+def put(connection: Connection, values: list[Any]) -> list[Any]:
+    cast("list[Any]", connection).append(tuple(values))
+    if "bad" in values:
+        raise ValueError("bad")
+    return values
+
+
+def put_elsewhere(connection: Connection, values: list[Any]) -> list[Any]:
+    return put(connection, values)
+
+
+def sqlite_error(code: int) -> exc.DBAPIError:
+    original = sqlite3.OperationalError("text")
+    original.sqlite_errorcode = code
+    original.sqlite_errorname = "SQLITE_TEST"
+    return exc.OperationalError("statement", {}, original)
+
+
+@pytest.fixture
+def fake() -> FakeTransactions:
+    return FakeTransactions()
+
+
+@pytest.fixture
+async def writer(fake: FakeTransactions) -> AsyncIterator[GroupWriter]:
+    writer = GroupWriter(fake.transact, purpose="test")
+    yield writer
+    fake.allow.set()
+    await writer.close()
+
+
+@pytest.fixture
+def events() -> Iterator[list[Event]]:
+    seen: list[Event] = []
+    remove = add_sink(seen.append)
+    yield seen
+    remove()
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_an_answer_is_given_only_after_the_commit(writer: GroupWriter, fake: FakeTransactions) -> None:
+    fake.allow.clear()
+    call = asyncio.create_task(writer.write(put, 1))
+    await settle()
+    assert not call.done()
+    fake.allow.set()
+    assert await call == 1
+    assert fake.kept == [(1,)]
+
+
+async def test_what_is_ready_is_committed_together_in_order(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    fake.allow.clear()
+    calls = [asyncio.create_task(writer.write(put, 0))]
+    await settle()
+    calls += [asyncio.create_task(writer.write(put, n)) for n in range(1, 6)]
+    calls.insert(3, asyncio.create_task(writer.write(put_elsewhere, "other")))
+    await settle()
+    fake.allow.set()
+    assert await asyncio.gather(*calls) == [0, 1, 2, "other", 3, 4, 5]
+    assert fake.transactions == [[(0,)], [(1, 2, 3, 4, 5), ("other",)]]
+
+
+async def test_a_batch_is_bounded(writer: GroupWriter, fake: FakeTransactions) -> None:
+    await asyncio.gather(*(writer.write(put, n) for n in range(3 * DATABASE_BATCH_JOBS_MAX)))
+    assert max(len(values) for transaction in fake.transactions for values in transaction) <= 64
+    assert len(fake.transactions) == 3
+
+
+async def test_only_the_guilty_job_fails(writer: GroupWriter, fake: FakeTransactions) -> None:
+    outcomes = await asyncio.gather(
+        *(writer.write(put, value) for value in ("a", "bad", "b")), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [str, ValueError, str]
+    assert fake.kept == [("a",), ("b",)]
+
+
+async def test_a_full_disk_fails_the_jobs_that_do_not_fit(
+    writer: GroupWriter, fake: FakeTransactions, events: list[Event]
+) -> None:
+    fake.failures = [sqlite_error(sqlite3.SQLITE_FULL), sqlite_error(sqlite3.SQLITE_FULL)]
+    outcomes = await asyncio.gather(*(writer.write(put, n) for n in (1, 2)), return_exceptions=True)
+    assert isinstance(outcomes[0], Passing)
+    assert outcomes[0].reason is Reason.STORAGE_FULL
+    assert outcomes[1] == 2
+    assert [type(event) for event in events] == [StorageTrouble, StorageTrouble]
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR_WRITE])
+async def test_trouble_of_the_storage_fails_the_batch_once_and_passes(
+    writer: GroupWriter, fake: FakeTransactions, events: list[Event], code: int
+) -> None:
+    fake.failures = [sqlite_error(code)]
+    outcomes = await asyncio.gather(*(writer.write(put, n) for n in (1, 2)), return_exceptions=True)
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, Passing)] == [
+        Reason.STORAGE_UNAVAILABLE
+    ] * 2
+    assert len(events) == 1
+    assert not writer.stopped
+    assert await writer.write(put, 3) == 3
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC])
+async def test_after_a_failed_sync_nothing_is_written(
+    writer: GroupWriter, fake: FakeTransactions, code: int
+) -> None:
+    fake.failures = [sqlite_error(code)]
+    for n in (1, 2):
+        with pytest.raises(Passing) as trouble:
+            await writer.write(put, n)
+        assert trouble.value.reason is Reason.STORAGE_UNAVAILABLE
+    assert writer.stopped
+    assert fake.kept == []
+
+
+async def test_jobs_waiting_behind_a_failed_sync_fail_too(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    fake.allow.clear()
+    calls = [asyncio.create_task(writer.write(put, 0))]
+    await settle()
+    calls.append(asyncio.create_task(writer.write(put, 1)))
+    await settle()
+    fake.failures = [sqlite_error(sqlite3.SQLITE_IOERR_FSYNC)]
+    fake.allow.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Passing, Passing]
+    assert fake.kept == []
+
+
+async def test_a_job_that_says_try_later_does_not_fail_its_neighbours(
+    writer: GroupWriter, fake: FakeTransactions, events: list[Event]
+) -> None:
+    def later(_connection: Connection, _values: list[Any]) -> list[Any]:
+        raise Passing(Reason.STORAGE_UNAVAILABLE)
+
+    outcomes = await asyncio.gather(writer.write(later, 0), writer.write(put, 1), return_exceptions=True)
+    assert isinstance(outcomes[0], Passing)
+    assert outcomes[1] == 1
+    assert events == []
+
+
+async def test_a_handler_that_forgets_an_answer_is_a_bug_and_keeps_nothing(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        await writer.write(lambda _connection, _values: [], 1)
+    assert fake.kept == []
+
+
+async def test_a_cancelled_caller_leaves_the_writer_alive(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    fake.allow.clear()
+    call = asyncio.create_task(writer.write(put, 1))
+    await settle()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    fake.allow.set()
+    assert await writer.write(put, 2) == 2
+    assert fake.kept == [(1,), (2,)]
