@@ -52,28 +52,31 @@ async def _unavailable(question: Awaitable[object]) -> str:
     return raised.value.detail
 
 
+NUMBER = b"\x7f\xed\xcb\xa9"
+N = int.from_bytes(NUMBER, "big")
+
+
 def _answering(*answers: bytes) -> Script:
-    """Answers each search with `answers`, written for message number 0 and renumbered."""
+    """Answers each search with `answers`, written for message number N and renumbered."""
 
     def script(conversation: Conversation) -> None:
         for number, tag, _ in conversation.requests():
             if tag == SEARCH:
                 for answer in answers:
-                    at = answer.index(b"\x02\x01") + 2
-                    conversation.send(answer[:at], bytes([number]), answer[at + 1 :])
+                    conversation.send(answer.replace(NUMBER, number.to_bytes(4, "big"), 1))
 
     return script
 
 
 def _found(address: str, **attributes: str | bytes) -> bytes:
-    return entry(0, f"mssAdresse={address},{BASE_DN}", mailbox(address, **attributes))
+    return entry(N, f"mssAdresse={address},{BASE_DN}", mailbox(address, **attributes))
 
 
 # ------------------------------------------------------------------ the fake is a good one first
 
 
 async def test_a_well_behaved_fake_is_believed() -> None:
-    with fake_ldap(_answering(_found(str(ADDRESS)), done(0))) as fake:
+    with fake_ldap(_answering(_found(str(ADDRESS)), done(N))) as fake:
         directory = _plain(fake)
         found = await directory.mailbox(ADDRESS)
         assert found is not None
@@ -139,7 +142,7 @@ async def test_an_impostor_on_ldaps_learns_nothing(tmp_path: Path, tls: TlsFiles
     }[impostor]
     # The certificate is for 127.0.0.1, not for this name.
     host = "localhost" if impostor == "another name" else "127.0.0.1"
-    with fake_ldap(_answering(_found(str(ADDRESS)), done(0)), tls=context) as fake:
+    with fake_ldap(_answering(_found(str(ADDRESS)), done(N)), tls=context) as fake:
         target = LdapTarget.parse(
             f"ldaps://{host}:{fake.port}",
             base_dn=BASE_DN,
@@ -179,12 +182,12 @@ async def test_starttls_is_required_and_nothing_goes_before_it(tls: TlsFiles, an
 
 
 async def test_referrals_are_not_followed() -> None:
-    with fake_ldap(_answering(_found(str(ADDRESS)), done(0))) as attacker:
-        with fake_ldap(_answering(done(0, 10, referral=f"{attacker.url}/{BASE_DN}"))) as fake:
+    with fake_ldap(_answering(_found(str(ADDRESS)), done(N))) as attacker:
+        with fake_ldap(_answering(done(N, 10, referral=f"{attacker.url}/{BASE_DN}"))) as fake:
             directory = _plain(fake)
             assert "referral" in await _unavailable(directory.mailbox(ADDRESS))
             await directory.aclose()
-        with fake_ldap(_answering(reference(0, f"{attacker.url}/{BASE_DN}"), done(0))) as fake:
+        with fake_ldap(_answering(reference(N, f"{attacker.url}/{BASE_DN}"), done(N))) as fake:
             directory = _plain(fake)
             assert await directory.mailbox(ADDRESS) is None
             await directory.aclose()
@@ -197,19 +200,19 @@ async def test_referrals_are_not_followed() -> None:
 @pytest.mark.parametrize(
     "answers",
     [
-        [_found("someone.else@chu-a.mssante.test"), done(0)],
-        [_found(str(ADDRESS)), _found(str(ADDRESS)), done(0)],
-        [_found(str(ADDRESS), mssNomExercice=b"\xff\xfe"), done(0)],
-        [_found(str(ADDRESS), mssNomExercice="x" * 10_240), done(0)],
-        [_found(str(ADDRESS), mssTypeBal=b""), done(0)],
-        [_found(str(ADDRESS), mssTypeBal="QUEUE"), done(0)],
-        [done(0, 1)],
-        [done(0, 4)],
-        [message(0, ber(0x65))],
-        [message(0, ber(0x78, ber(0x0A, b"\0"), text(""), text("")))],
-        [ber(0x30, ber(0x02, b"\0"))],
-        [b"\x30\x80\x02\x01\0\0\0"],
-        [b"\x02\x01\0"],
+        [_found("someone.else@chu-a.mssante.test"), done(N)],
+        [_found(str(ADDRESS)), _found(str(ADDRESS)), done(N)],
+        [_found(str(ADDRESS), mssNomExercice=b"\xff\xfe"), done(N)],
+        [_found(str(ADDRESS), mssNomExercice="x" * 10_240), done(N)],
+        [_found(str(ADDRESS), mssTypeBal=b""), done(N)],
+        [_found(str(ADDRESS), mssTypeBal="QUEUE"), done(N)],
+        [done(N, 1)],
+        [done(N, 4)],
+        [message(N, ber(0x65))],
+        [message(N, ber(0x78, ber(0x0A, b"\0"), text(""), text("")))],
+        [ber(0x30, ber(0x02, NUMBER))],
+        [b"\x30\x80\x02\x04" + NUMBER + b"\0\0"],
+        [b"\x02\x04" + NUMBER],
     ],
     ids=["another", "two", "not-utf8", "10k", "no-kind", "queue", "error", "too-many", "empty-result",
          "wrong-operation", "no-operation", "indefinite-length", "not-ldap"],
@@ -229,7 +232,7 @@ async def test_a_server_cannot_make_a_search_show_what_is_not_shown() -> None:
         _found("other@chu-a.mssante.test", mssNomExercice="AUTRE"),
         _found("broken@chu-a.mssante.test", mssListeRouge="perhaps"),
         _found("good@chu-a.mssante.test"),
-        done(0, 4),  # the server stops at its own limit: the first entries are enough
+        done(N, 4),  # the server stops at its own limit: the first entries are enough
     )
     with fake_ldap(_answering(*answers)) as fake:
         directory = _plain(fake)
@@ -243,7 +246,7 @@ def _announcing(length: int) -> Script:
     def script(conversation: Conversation) -> None:
         for number, tag, _ in conversation.requests():
             if tag == SEARCH:
-                conversation.send(b"\x30\x84" + length.to_bytes(4, "big") + b"\x02\x01" + bytes([number]))
+                conversation.send(b"\x30\x84" + length.to_bytes(4, "big") + ber(0x02, bytes([number & 127])))
                 while True:
                     conversation.send(bytes(65536))
 
@@ -297,12 +300,12 @@ async def test_pages_without_end_are_cut_at_the_number_of_candidates() -> None:
 
 async def test_random_octets_are_passing() -> None:
     source = random.Random(2)
-    good = entry(0, "cn=x", mailbox(str(ADDRESS)))
+    good = entry(N, "cn=x", mailbox(str(ADDRESS)))
     for _ in range(60):
         spoilt = bytearray(good)
         for _ in range(source.randint(1, 4)):
-            spoilt[source.randrange(8, len(spoilt))] = source.randrange(256)
-        with fake_ldap(_answering(bytes(spoilt), done(0))) as fake:
+            spoilt[source.randrange(12, len(spoilt))] = source.randrange(256)
+        with fake_ldap(_answering(bytes(spoilt), done(N))) as fake:
             directory = _plain(fake, seconds=1)
             try:
                 found = await directory.mailbox(ADDRESS)

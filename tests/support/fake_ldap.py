@@ -26,7 +26,7 @@ def text(value: str | bytes) -> bytes:
 
 
 def message(number: int, operation: bytes, controls: bytes = b"") -> bytes:
-    return ber(0x30, ber(0x02, bytes([number])), operation, controls)
+    return ber(0x30, ber(0x02, number.to_bytes(4, "big")), operation, controls)
 
 
 def entry(number: int, dn: str, attributes: dict[str, list[str | bytes]]) -> bytes:
@@ -80,7 +80,8 @@ class Conversation:
                 long = self._read(length & 0x7F)
                 header, length = header + long, int.from_bytes(long, "big")
             body = self._read(length)
-            yield body[2], body[3], header + body
+            end = 2 + body[1]  # of the message number
+            yield int.from_bytes(body[2:end], "big"), body[end], header + body
 
     def send(self, *octets: bytes) -> None:
         self.wire.sendall(b"".join(octets))
