@@ -8,7 +8,6 @@ File (project format), one line: "mssante-root-key <id> <32 bytes in base64>".
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from pathlib import Path
 
@@ -66,11 +65,12 @@ class RootKey:
 
 
 def _parsed(content: bytes) -> tuple[int, bytes]:
+    parsed = None
     try:
         word, number, key = content.decode("ascii").split()
-        parsed = int(number), base64.b64decode(key, validate=True)
-    except (ValueError, binascii.Error):
-        raise RootKeyMalformed("not a root key file") from None
-    if word != _WORD or parsed[0] < 1 or len(parsed[1]) != KEY_BYTES:
+        parsed = word, int(number), base64.b64decode(key, validate=True)
+    except ValueError:
+        pass  # raised below, without this error: a UnicodeDecodeError keeps the whole content
+    if parsed is None or parsed[0] != _WORD or parsed[1] < 1 or len(parsed[2]) != KEY_BYTES:
         raise RootKeyMalformed("not a root key file")
-    return parsed
+    return parsed[1], parsed[2]
