@@ -1,0 +1,80 @@
+"""Sealed chunks on their way to the database: in memory up to a bound, then in rows.
+
+Invariants: all the blobs of one message together hold at most INTAKE_MEMORY_BYTES_MAX and one chunk; rows
+without their message are unreadable, and taken away by `abandon` or by the sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
+
+from mssante import limits
+from mssante.model import BlobId
+
+if TYPE_CHECKING:
+    from mssante.store import MailStore
+
+_CHUNKS_AT_ONCE = 16  # read back: a mebibyte
+
+
+class Blob:
+    """One content's chunks. `pending` are those not yet in rows, `(n, chunk)`."""
+
+    def __init__(self, blob_id: BlobId) -> None:
+        self.id = blob_id
+        self.pending: list[tuple[int, bytes]] = []
+        self.count = 0
+        self.flowed = 0  # how many are in rows
+
+
+class Blobs:
+    """The blobs of one message."""
+
+    def __init__(self, store: MailStore, *, memory_bytes_max: int = limits.INTAKE_MEMORY_BYTES_MAX) -> None:
+        self._store = store
+        self._memory_bytes_max = memory_bytes_max
+        self._held = 0
+        self._all: list[Blob] = []
+
+    def open(self, blob_id: BlobId) -> Blob:
+        blob = Blob(blob_id)
+        self._all.append(blob)
+        return blob
+
+    async def add(self, blob: Blob, chunks: Sequence[bytes]) -> None:
+        """Raises Passing when the database cannot take them."""
+        for chunk in chunks:
+            blob.pending.append((blob.count, chunk))
+            blob.count += 1
+            self._held += len(chunk)
+        if self._held > self._memory_bytes_max:
+            for each in self._all:
+                await self._flow(each)
+
+    async def chunks(self, blob: Blob) -> AsyncIterator[bytes]:
+        """All chunks so far, in order. Nothing may be added to this blob meanwhile."""
+        n = 0
+        while n < blob.count:
+            if n < blob.flowed:
+                found = await self._store.chunks(blob.id, n, min(_CHUNKS_AT_ONCE, blob.flowed - n))
+            else:
+                found = [chunk for number, chunk in blob.pending if number >= n]
+            assert found, "a chunk given is a chunk kept"
+            for chunk in found:
+                yield chunk
+            n += len(found)
+
+    async def abandon(self) -> None:
+        """Takes away what flowed. Raises Passing; the sweep finds it then."""
+        for blob in self._all:
+            if blob.flowed:
+                await self._store.blob_abandon(blob.id)
+
+    async def _flow(self, blob: Blob) -> None:
+        if blob.pending:
+            first, pending = blob.flowed, blob.pending
+            await self._store.chunks_append(blob.id, first, [chunk for _, chunk in pending])
+            blob.flowed += len(pending)
+            blob.pending = []
+            self._held -= sum(len(chunk) for _, chunk in pending)
