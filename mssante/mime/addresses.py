@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 from mssante import limits
 from mssante.mime import words
-from mssante.mime.header import unescaped
+from mssante.mime.header import end_of_comment, unescaped
 
 _TOKEN = re.compile(
     rb'\s++|"((?:[^"\\]|\\.)*+)"?|(\[[^\]\\]*+\]?)|([<>@,;:()])|((?:[^\s"\[<>@,;:()\\]|\\.)++)|.', re.DOTALL
 )
-_COMMENT_EDGE = re.compile(rb"[()\\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +112,10 @@ class _Reader:
 
     def _skip_comment(self) -> bytes:
         """Past the comment that has just opened; its text, for `address (Name)`."""
-        start, depth = self.position, 1
-        while depth and (edge := _COMMENT_EDGE.search(self.value, self.position)):
-            self.position = edge.end() + (edge[0] == b"\\")
-            depth += {b"(": 1, b")": -1}.get(edge[0], 0)
-        if depth:
-            self.position = len(self.value)
-            return self.value[start:].strip()
-        return unescaped(self.value[start : self.position - 1]).strip()
+        start = self.position
+        self.position = end_of_comment(self.value, start)
+        text = self.value[start : self.position]
+        return unescaped(text.removesuffix(b")")).strip()
 
     def _read_angle(self) -> Entry:
         """Past `<…>`: an optional route, a local part, a domain (RFC 5322 §3.4 and §4.4)."""

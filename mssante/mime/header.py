@@ -19,7 +19,8 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 # field. Possessive, so that no input makes it backtrack. Garbage lines match nothing and are skipped.
 _FIELD = re.compile(rb"(?m)^([!-9;-~]{1,998}+)[ \t]*+:((?:[^\n]*+\n(?=[ \t]))*+[^\n]*+\n?)")
 _LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % limits.MIME_HEADER_LINES_MAX)
-_TEXT_PIECE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[()]|\\.|[^"()\\]++|\\', re.DOTALL)
+_TO_COMMENT = re.compile(rb'((?:"(?:[^"\\]|\\.)*+"?|\\.|[^"(\\]|\\)*+)\(', re.DOTALL)
+_COMMENT_EDGE = re.compile(rb"[()\\]")
 _PARAMETER = re.compile(rb'[;\s]*+([^=;\s"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))[^;]*+', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _MESSAGE_IDENTIFIER = re.compile(rb"<[^<>\s]{1,996}+>")
@@ -88,19 +89,31 @@ def select(block: bytes, names: Iterable[bytes], *, but: bool = False) -> bytes:
     return b"".join(found) + b"\r\n"
 
 
+def end_of_comment(value: bytes, position: int) -> int:
+    """Where the comment ends whose parenthesis opened just before `position`; they nest (RFC 5322 §3.2.2)."""
+    depth = 1
+    while depth:
+        edge = _COMMENT_EDGE.search(value, position)
+        if edge is None:
+            return len(value)
+        position = edge.end()
+        if edge[0] == b"\\":
+            position += 1
+        else:
+            depth += 1 if edge[0] == b"(" else -1
+    return position
+
+
 def without_comments(value: bytes) -> bytes:
     """The value less its comments (RFC 5322 §3.2.2); quoted strings are left alone."""
     if b"(" not in value:
         return value
     kept: list[bytes] = []
-    depth = 0
-    for piece in _TEXT_PIECE.findall(value):
-        if piece == b"(":
-            depth += 1
-        elif piece == b")":
-            depth = max(0, depth - 1)
-        elif depth == 0:
-            kept.append(piece)
+    position = 0
+    while opened := _TO_COMMENT.match(value, position):
+        kept.append(opened[1])
+        position = end_of_comment(value, opened.end())
+    kept.append(value[position:])
     return b"".join(kept).strip()
 
 

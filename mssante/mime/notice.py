@@ -7,6 +7,7 @@ To be sent with the null reverse-path, and never in answer to one (the caller's 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from mssante.mime import dates, header, writing
 from mssante.model import Address
 
 _REMOTE_CHARACTERS_MAX = 500
+_NOT_IN_7BIT = re.compile(rb"[^\t\r\n -~]")
 
 
 class Action(StrEnum):
@@ -55,7 +57,7 @@ _SUBJECTS = {
 }
 _FRENCH = {
     Action.FAILED: "Votre message n’a pas pu être remis à :",
-    Action.DELAYED: "Votre message n’est pas encore remis à (les essais continuent, il n’y a rien à refaire) :",
+    Action.DELAYED: "Votre message n’est pas encore remis à (les essais continuent, rien n’est à refaire) :",
     Action.DELIVERED: "Votre message a été remis dans la boîte aux lettres de :",
     Action.RELAYED: "Votre message a été transmis au serveur de :",
 }
@@ -195,9 +197,9 @@ def _header_part(original_header: bytes) -> bytes:
     kept = original_header[: limits.HEADER_KEPT_BYTES_MAX]
     if len(kept) < len(original_header):
         kept = kept[: kept.rfind(b"\r\n") + 2]
-    kept = kept.rstrip(b"\r\n") + b"\r\n"
-    longest = max(map(len, kept.split(b"\r\n")))
-    if kept.isascii() and longest <= limits.LINE_OCTETS_OUT_MAX:
+    lines = kept.rstrip(b"\r\n").splitlines()
+    kept = b"".join(line + b"\r\n" for line in lines)
+    if not _NOT_IN_7BIT.search(kept) and max(map(len, lines), default=0) <= limits.LINE_OCTETS_OUT_MAX:
         return b"Content-Type: text/rfc822-headers\r\n\r\n" + kept
     return (
         b"Content-Type: text/rfc822-headers\r\n"

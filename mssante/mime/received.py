@@ -14,7 +14,7 @@ from mssante.mime import dates, writing
 from mssante.model import Address
 
 _NOT_IN_DOMAIN = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
-_NOT_IN_COMMENT = re.compile(r"[()\\]")
+_NOT_IN_COMMENT = re.compile(r'[()"\\]')
 
 
 def received(

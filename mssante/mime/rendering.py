@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from mssante import limits
 from mssante.mime import addresses
 from mssante.mime.addresses import Entry
 from mssante.mime.content import Content, EnvelopeFields
@@ -15,6 +16,7 @@ from mssante.mime.header import Parameters
 from mssante.mime.structure import Part
 
 _NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
+_STRUCTURE_OCTETS_MAX = 256 * limits.KIB  # a thousand ordinary parts take a third of it
 # A multipart in which no part was found: the grammar asks for one, an empty text serves.
 _NO_PART = b'("text" "plain" NIL NIL NIL "7bit" 0 0)'
 
@@ -77,20 +79,36 @@ def _addresses(entries: tuple[Entry, ...]) -> bytes:
     )
 
 
+class TooLarge(Exception):
+    """A structure whose rendering is the work of an attacker, stopped as soon as that shows."""
+
+
+class _Room:
+    """What one rendering may still take, in octets."""
+
+    def __init__(self) -> None:
+        self.octets = _STRUCTURE_OCTETS_MAX
+
+    def take(self, rendered: bytes) -> None:
+        self.octets -= len(rendered)
+        if self.octets < 0:
+            raise TooLarge
+
+
 def body(part: Part) -> bytes:
-    """The BODY of a part: its structure without extension data."""
-    return _structure(part, extended=False)
+    """The BODY of a part: its structure without extension data. Raises TooLarge."""
+    return _structure(part, _Room(), extended=False)
 
 
 def bodystructure(part: Part) -> bytes:
-    """The BODYSTRUCTURE of a part."""
-    return _structure(part, extended=True)
+    """The BODYSTRUCTURE of a part. Raises TooLarge."""
+    return _structure(part, _Room(), extended=True)
 
 
-def _structure(part: Part, *, extended: bool) -> bytes:
+def _structure(part: Part, room: _Room, *, extended: bool) -> bytes:
     # Recursion is bounded: the scanner opens no more than MIME_DEPTH_MAX parts inside one another.
     if part.content.is_multipart:
-        return _multipart(part, extended=extended)
+        return _multipart(part, room, extended=extended)
     content = part.content
     pieces = [
         string(content.media),
@@ -104,25 +122,27 @@ def _structure(part: Part, *, extended: bool) -> bytes:
     if content.is_message:
         message = part.children[0]
         pieces.append(envelope(message.envelope or EnvelopeFields()))
-        pieces.append(_structure(message, extended=extended))
+        nested = len(pieces)
     if content.is_message or content.media == b"text":
         pieces.append(b"%d" % part.lines)
     if extended:
-        pieces.append(nstring(content.md5))
-        pieces.append(_extension(content))
+        pieces += (nstring(content.md5), _extension(content))
+    for piece in pieces:
+        room.take(piece)
+    if content.is_message:
+        pieces.insert(nested, _structure(message, room, extended=extended))
     return b"(%b)" % b" ".join(pieces)
 
 
-def _multipart(part: Part, *, extended: bool) -> bytes:
-    children = b"".join(_structure(child, extended=extended) for child in part.children) or _NO_PART
-    if not extended:
-        return b"(%b %b)" % (children, string(part.content.subtype))
-    return b"(%b %b %b %b)" % (
-        children,
-        string(part.content.subtype),
-        _parameters(part.content.parameters),
-        _extension(part.content),
-    )
+def _multipart(part: Part, room: _Room, *, extended: bool) -> bytes:
+    content = part.content
+    pieces = [b"".join(_structure(child, room, extended=extended) for child in part.children) or _NO_PART]
+    own = [string(content.subtype)]
+    if extended:
+        own += (_parameters(content.parameters), _extension(content))
+    for piece in own:
+        room.take(piece)
+    return b"(%b)" % b" ".join(pieces + own)
 
 
 def _extension(content: Content) -> bytes:

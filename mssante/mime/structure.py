@@ -163,8 +163,8 @@ class Scanner:
         delimiters = self._delimiters
         if delimiters:
             for match in _IN_BODY.finditer(buffer, position):
-                line = match[1].rstrip(b" \t")
-                if line in delimiters:
+                line = match[1]
+                if line in delimiters or (line := line.rstrip(b" \t")) in delimiters:
                     return self._delimit(buffer, match.start(), match.end(), line)
         return -1
 
