@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.need import Need
@@ -115,6 +116,7 @@ _RFC822 = {
     "RFC822.TEXT": BodySection(b"RFC822.TEXT", slice=Slice.TEXT),
 }
 _SLICES = {piece.value: piece for piece in Slice if piece.value}
+_REMEMBERED_OCTETS_MAX = 1024
 _PATH = re.compile(rb"[1-9][0-9]{0,4}(?:\.[1-9][0-9]{0,4})*(?![0-9])")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 §2.2
 _ATOM_NAME = re.compile(rb"[A-Z0-9_.+-]+")
@@ -122,6 +124,22 @@ _ATOM_NAME = re.compile(rb"[A-Z0-9_.+-]+")
 
 def parse(cursor: Cursor) -> FetchItems:
     """Reads a macro, one item, or a parenthesised list of at most IMAP_FETCH_ITEMS_MAX items."""
+    rest = cursor.text[cursor.at :]
+    if b"\n" in rest or len(rest) > _REMEMBERED_OCTETS_MAX:
+        return _read(cursor)
+    items, octets = _remembered(rest)
+    cursor.at += octets
+    return items
+
+
+@lru_cache(maxsize=256)
+def _remembered(text: bytes) -> tuple[FetchItems, int]:
+    """The items at the start of `text` and how far they reach: a client asks the same over and over."""
+    cursor = Cursor(text)
+    return _read(cursor), cursor.at
+
+
+def _read(cursor: Cursor) -> FetchItems:
     if not cursor.take(b"("):
         name = cursor.word()
         macro = _MACROS.get(name)

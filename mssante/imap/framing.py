@@ -10,7 +10,7 @@ from mssante.imap.lexer import Cursor, Unacceptable
 
 _ANNOUNCED = re.compile(rb"(~?)\{([0-9]{1,20})(\+?)\}\Z")
 TAIL = 32  # octets: the longest announcement is shorter
-_QUOTES_CLOSE = re.compile(rb'[^"]*+(?:"(?:[^"\\]|\\.)*+"[^"]*+)*+\Z')
+_QUOTES_CLOSE = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*"[^"]*+)*\Z')
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +62,19 @@ class Announcement:
 
     @classmethod
     def at_end_of(cls, line: bytes) -> Announcement | None:
-        """The literal that `line`, or the last octets of one, announces."""
+        """The literal that a whole `line` announces, if its quoted strings are closed before it."""
+        found = cls.in_tail(line)
+        return found if found is None or _QUOTES_CLOSE.match(line) else None
+
+    @classmethod
+    def in_tail(cls, line: bytes) -> Announcement | None:
+        """The same of a line whose beginning may be lost: only its last TAIL octets count."""
         if not line.endswith(b"}"):
             return None
         found = _ANNOUNCED.search(line, max(0, len(line) - TAIL))
         if found is None:
             return None
         return cls(line[: found.start()], int(found[2]), found[3] != b"+", found[1] == b"~")
-
-
-def quotes_close(line: bytes) -> bool:
-    """Whether each quoted string of the line ends in it; else `{n}` at its end is no announcement."""
-    return _QUOTES_CLOSE.match(line) is not None
 
 
 def tag_of(text: bytes) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 # One field and its folded lines. Names are compared by us: no pattern is made of a client's text.
-_FIELD = re.compile(rb"([^\s:]++)[ \t]*+:[^\n]*+\n?(?:[ \t][^\n]*+\n?)*+|[^\n]*\n|[^\n]+")
+_FIELD = re.compile(rb"([^\s:]++)[ \t]*+:[^\n]*+\n?(?:[ \t][^\n]*+\n?)*|[^\n]*\n|[^\n]+")
 
 
 def chosen_fields(block: bytes, names: frozenset[bytes], *, others: bool = False) -> bytes:

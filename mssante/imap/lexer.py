@@ -20,7 +20,7 @@ _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
 _LIST_MAILBOX = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
 _WORD = re.compile(rb"[A-Za-z0-9.=+$\\-]+")
 # Eight-bit octets are not in the grammar's quoted strings, but clients send UTF-8 passwords there.
-_QUOTED = re.compile(rb'"([^"\\\n\r\x00]*(?:\\["\\][^"\\\n\r\x00]*)*)"')
+_QUOTED = re.compile(rb'"([^"\\\n\r\x00]*+(?:\\["\\][^"\\\n\r\x00]*+)*)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
 _NUMBER = re.compile(rb"[0-9]{1,10}(?![0-9])")
 _NUMBER64 = re.compile(rb"[0-9]{1,19}(?![0-9])")

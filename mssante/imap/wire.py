@@ -22,7 +22,7 @@ from mssante.imap.events import (
     Rejected,
     Signal,
 )
-from mssante.imap.framing import BEFORE_LOGIN, TAIL, Announcement, after_login, quotes_close, tag_of
+from mssante.imap.framing import BEFORE_LOGIN, TAIL, Announcement, after_login, tag_of
 from mssante.imap.lexer import Literal8, Unacceptable
 from mssante.imap.parse import parse, parse_append, parse_append_next
 from mssante.imap.responses import Code, Status
@@ -149,7 +149,7 @@ class Wire:
 
     def _text(self, ended: bytes) -> Event | None:
         line = ended.rstrip(b"\r\n")
-        announced = Announcement.at_end_of(line) if quotes_close(line) else None
+        announced = Announcement.at_end_of(line)
         if not ended.endswith(b"\r\n") or len(line) != len(ended) - 2 or b"\r" in line or b"\0" in line:
             return self._refused(announced, line, Unacceptable("Bare CR, bare LF or NUL in a command"))
         if self._append is not None:
@@ -294,7 +294,7 @@ class Wire:
             self._searched = len(self._buffer)
             return Signal.NEED_DATA
         self._skipped += end + 1
-        announced = Announcement.at_end_of(self._taken(end + 1).rstrip(b"\r\n"))
+        announced = Announcement.in_tail(self._taken(end + 1).rstrip(b"\r\n"))
         if announced is None or announced.waits:
             return self._skipped_all()
         self._awaited = announced.size
