@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from array import array
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mssante.imap import sets
 from mssante.imap.lexer import NUMBER_MAX, Cursor
 from mssante.imap.sets import SequenceSet
+from tests.unit.imap.spoken import fastest
 
 ends = st.integers(1, 30) | st.just("*")
 elements = st.lists(st.tuples(ends, ends) | st.tuples(ends), min_size=1, max_size=6)
@@ -39,7 +40,7 @@ def test_intervals_are_sorted_disjoint_and_not_adjacent(parts: list[tuple[int | 
     text = ",".join(":".join(map(str, part)) for part in parts)
     intervals = parsed(text).resolve(20)
     assert all(low <= high for low, high in intervals)
-    assert all(before[1] + 1 < after[0] for before, after in zip(intervals, intervals[1:], strict=False))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(intervals))
 
 
 @given(st.sets(st.integers(1, 60)))
@@ -81,7 +82,6 @@ def test_a_number_that_no_message_has_is_noticed(text: str, last: int, exceeds: 
 def test_the_widest_and_the_most_broken_set_cost_little_on_100_000_messages() -> None:
     uids = array("I", range(1, 200_001, 2))
     wide, broken = parsed("1:4294967295"), parsed(sets.render(range(1, 20_000, 2)).decode())
-    start = time.perf_counter()
     assert wide.positions(uids) == [range(100_000)]
     assert sum(map(len, broken.positions(uids))) == 10_000
-    assert time.perf_counter() - start < 0.050
+    assert fastest(lambda: (wide.positions(uids), broken.positions(uids))) < 0.050

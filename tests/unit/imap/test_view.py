@@ -1,0 +1,164 @@
+"""A session's picture: what the client counts is what it was told."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mssante.imap.flags import RECENT
+from mssante.imap.lexer import Unacceptable
+from mssante.imap.sets import SequenceSet
+from mssante.imap.view import Changes, FolderView
+
+
+class Client:
+    """What a client knows from untagged responses alone. None stands for a UID not asked yet."""
+
+    def __init__(self, uids: list[int]) -> None:
+        self.count = len(uids)
+        self.uids: list[int | None] = list(uids)
+        self.flags: dict[int, bytes] = {}
+        self.recent = 0
+
+    def hears(self, octets: bytes) -> None:
+        for line in octets.splitlines():
+            if found := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
+                del self.uids[int(found[1]) - 1]
+            elif found := re.fullmatch(rb"\* (\d+) EXISTS", line):
+                assert int(found[1]) >= len(self.uids)
+                self.uids += [None] * (int(found[1]) - len(self.uids))
+            elif found := re.fullmatch(rb"\* (\d+) RECENT", line):
+                self.recent = int(found[1])
+            elif found := re.fullmatch(rb"\* (\d+) FETCH \(UID (\d+) FLAGS \((.*)\)\)", line):
+                assert self.uids[int(found[1]) - 1] in (None, int(found[2]))
+                self.flags[int(found[2])] = found[3]
+            else:
+                raise AssertionError(line)
+
+
+def say(uid: int) -> bytes:
+    return b"$f%d" % uid
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["arrive", "expunge", "flag", "tell", "tell without expunges"]), st.integers(0, 50)
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS, st.integers(0, 8))
+@settings(max_examples=200, deadline=None)
+def test_the_client_and_the_view_always_agree(steps: list[tuple[str, int]], start: int) -> None:
+    folder = list(range(1, start + 1))
+    view, client, top = FolderView(folder), Client(folder), start
+    for step, number in steps:
+        if step == "arrive":
+            arrived = list(range(top + 1, top + 2 + number % 3))
+            top = arrived[-1]
+            folder += arrived
+            view.note(Changes(arrived=arrived))
+        elif step == "expunge" and folder:
+            view.note(Changes(expunged=[folder.pop(number % len(folder))]))
+        elif step == "flag" and folder:
+            view.note(Changes(flagged=[folder[number % len(folder)]]))
+        elif step.startswith("tell"):
+            expunges = step == "tell"
+            news = view.has_news(expunges=expunges)
+            told = view.release(say, expunges=expunges)
+            assert (told != b"") <= news
+            if not expunges:
+                assert b"EXPUNGE" not in told
+            client.hears(told)
+        assert len(client.uids) == len(view)
+        known = list(view.uids)
+        assert all(told in (None, uid) for told, uid in zip(client.uids, known, strict=True))
+        assert known == sorted(set(known))
+        assert all(view.sequence_of(uid) == at for at, uid in enumerate(known, 1))
+    client.hears(view.release(say, expunges=True))
+    assert list(view.uids) == folder
+    assert not view.has_news(expunges=True)
+    assert view.release(say, expunges=True) == b""
+
+
+def test_expunge_waits_while_numbers_must_not_move() -> None:
+    view = FolderView([10, 20, 30])
+    view.note(Changes(expunged=[10, 20], arrived=[40]))
+    assert view.release(say, expunges=False) == b"* 4 EXISTS\r\n* 0 RECENT\r\n"
+    assert view.gone == {10, 20}
+    assert view.is_gone(10)
+    assert view.sequence_of(30) == 3
+    assert view.release(say, expunges=True) == b"* 1 EXPUNGE\r\n* 1 EXPUNGE\r\n"
+    assert view.sequence_of(30) == 1
+    assert view.sequence_of(10) is None
+    assert not view.gone
+
+
+def test_what_came_and_went_unseen_is_not_told() -> None:
+    view = FolderView([1])
+    view.note(Changes(arrived=[2, 3]))
+    view.note(Changes(expunged=[2, 3], flagged=[3]))
+    assert view.release(say, expunges=True) == b""
+
+
+def test_an_arrival_has_no_number_before_it_is_told() -> None:
+    view = FolderView([1])
+    view.note(Changes(arrived=[5]))
+    assert view.sequence_of(5) is None
+    assert view.positions(SequenceSet((), 1), uid=True) == [range(1)]
+    view.release(say, expunges=False)
+    assert view.positions(SequenceSet((), 1), uid=True) == [range(2)]
+
+
+def test_news_heard_twice_is_told_once() -> None:
+    view = FolderView([1, 2])
+    for _ in range(2):
+        view.note(Changes(arrived=[3], expunged=[1], flagged=[2]))
+    assert view.release(say, expunges=True) == (
+        b"* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* 1 FETCH (UID 2 FLAGS ($f2))\r\n"
+    )
+    view.note(Changes(arrived=[3], expunged=[1]))
+    assert not view.has_news(expunges=True)
+
+
+def test_flags_of_a_message_that_is_gone_are_not_told() -> None:
+    view = FolderView([1, 2])
+    view.note(Changes(flagged=[1, 2, 99]))
+    assert view.release(lambda uid: None if uid == 1 else b"", expunges=True) == (
+        b"* 2 FETCH (UID 2 FLAGS ())\r\n"
+    )
+
+
+def test_sequence_numbers_that_do_not_exist_are_refused_uids_are_passed_over() -> None:
+    view = FolderView([10, 20])
+    with pytest.raises(Unacceptable):
+        view.positions(SequenceSet(((1, 3),)), uid=False)
+    with pytest.raises(Unacceptable):
+        FolderView([]).positions(SequenceSet((), 1), uid=False)
+    assert view.positions(SequenceSet(((1, 3), (15, 25))), uid=True) == [range(1, 2)]
+    assert view.positions(SequenceSet((), 1), uid=False) == [range(2)]
+
+
+def test_recent_messages_are_those_this_session_is_first_to_see() -> None:
+    view = FolderView([10, 20, 30], recent_from=20)
+    assert view.recent_count == 2
+    assert [view.is_recent(uid) for uid in (10, 20, 30)] == [False, True, True]
+    assert view.mask(30, 1) == 1 | RECENT
+    assert view.mask(10, 1) == 1
+    view.note(Changes(arrived=[40]))  # another session was first
+    view.note(Changes(arrived=[50], recent=True))
+    assert view.release(say, expunges=False) == b"* 5 EXISTS\r\n* 3 RECENT\r\n"
+    assert [view.is_recent(uid) for uid in (40, 50)] == [False, True]
+    assert FolderView([10], recent_from=11).recent_count == 0
+
+
+def test_a_hundred_thousand_expunges_are_told_in_one_pass() -> None:
+    view = FolderView(range(1, 200_001))
+    view.note(Changes(expunged=range(1, 200_001, 2)))
+    told = view.release(say, expunges=True)
+    assert told.startswith(b"* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n")
+    assert told.count(b"EXPUNGE") == len(view) == 100_000
