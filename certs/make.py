@@ -53,7 +53,7 @@ class Pki:
     leaves: Mapping[str, Leaf]
 
     def revoke(self, *names: str, now: datetime, number: int = 2) -> None:
-        """Writes the issuing authority's CRL again, with these leaves and `revoque` on it. `number` must grow."""
+        """Writes the issuing authority's CRL again, with these leaves and `revoque` on it. `number` grows."""
         wanted = {*names, "revoque"} if "revoque" in self.leaves else set(names)
         revoked = [self.leaves[name].issued.certificate for name in wanted]
         _write_crl(self.crls, self.organisations, now=now, number=number, revoked=revoked)
