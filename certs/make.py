@@ -22,8 +22,14 @@ from certs.authority import Authority, Issued, Key, Subject, host_names, p256, r
 from certs.cases import Workshop, authority_name, cases
 
 UNLISTED = "operateur-inconnu"
-# The states put accents, parentheses and an apostrophe into DNs, as the real list does (facts §1).
-_STATES = ("Paris (75)", "Rhône (69)", "Côte-d'Or (21)", "Loire-Atlantique (44)", "Nord (59)")
+# The operators of annuaire/dev.ldif: (idNatStruct, organisation, state). Accents and parentheses as in
+# the real list (facts §1), a FINESS here and a SIRET there.
+_OPERATORS = {
+    "a": ("1750000001", "CHU A", "Paris (75)"),
+    "b": ("369000002000022", "Operateur B", "Rhône (69)"),
+    "c": ("333000003000033", "Laboratoire C", "Gironde (33)"),
+    "d": ("1590000004", "Operateur D", "Nord (59)"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +67,13 @@ class Pki:
 
 def operator_subject(letter: str, *, spare: bool = False) -> Subject:
     """The subject of development operator `letter` (a, b, c…), or of its second certificate."""
-    rank = ord(letter) - ord("a")
+    other = (f"3999999{ord(letter):03}00011", f"OPERATEUR {letter.upper()}", "Côte-d'Or (21)")
+    unit, organisation, state = _OPERATORS.get(letter, other)
     return Subject(
         common_name=f"mss{'-2' if spare else ''}.operateur-{letter}.test",
-        unit=f"3999999{rank + 1:03}00011",
-        organisation=f"OPERATEUR {letter.upper()}",
-        state=_STATES[rank % len(_STATES)],
+        unit=unit,
+        organisation=organisation,
+        state=state,
     )
 
 

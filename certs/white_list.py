@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
 
 from lxml import etree
 
@@ -28,6 +29,13 @@ def white_list(pairs: Iterable[tuple[str, str]], *, generated_at: datetime) -> b
         _child(entry, "SupportContact", "support@operateur.test")
         _child(entry, "DateMAJ", stamp)
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def write(file: Path, pairs: Iterable[tuple[str, str]], *, generated_at: datetime) -> None:
+    """Puts `white_list` into a file, whole or not at all: a server may be reading it."""
+    fresh = file.with_name(f".{file.name}.new")
+    fresh.write_bytes(white_list(pairs, generated_at=generated_at))
+    fresh.replace(file)
 
 
 def _child(parent: etree._Element, name: str, text: str | None = None) -> etree._Element:

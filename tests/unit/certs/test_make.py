@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
 from certs.make import UNLISTED, Pki, build, operator_subject
-from certs.white_list import white_list
+from certs.white_list import white_list, write
 from mssante.trust.names import DistinguishedName
 from mssante.trust.white_list import read
 
@@ -92,13 +93,25 @@ def test_the_dn_told_is_the_one_in_the_certificate(pki: Pki) -> None:
 
 
 def test_names_are_the_same_every_time_since_files_are_written_after_them(pki: Pki) -> None:
-    assert pki.leaves["operator-a"].dn == (
-        "CN=mss.operateur-a.test,OU=399999900100011,O=OPERATEUR A,ST=Paris (75),C=FR"
-    )
-    assert pki.leaves["operator-c-spare"].dn == (
-        "CN=mss-2.operateur-c.test,OU=399999900300011,O=OPERATEUR C,ST=Côte-d'Or (21),C=FR"
+    assert pki.leaves["operator-a"].dn == "CN=mss.operateur-a.test,OU=1750000001,O=CHU A,ST=Paris (75),C=FR"
+    assert pki.leaves["operator-b-spare"].dn == (
+        "CN=mss-2.operateur-b.test,OU=369000002000022,O=Operateur B,ST=Rhône (69),C=FR"
     )
     assert pki.leaves[UNLISTED].dn.startswith("CN=mss.operateur-inconnu.test,")
+
+
+def test_the_development_directory_knows_the_operators_by_these_names() -> None:
+    ldif = (Path(__file__).parents[3] / "annuaire" / "dev.ldif").read_text(encoding="utf-8")
+    names = re.findall(r"(?m)^mssDnCertificat: (.+)$", ldif)
+    assert {operator_subject(letter).dn for letter in "abcd"} <= set(names)
+
+
+def test_a_white_list_is_written_whole(tmp_path: Path) -> None:
+    file = tmp_path / "liste.xml"
+    write(file, [("a.test", "CN=a")], generated_at=NOW)
+    write(file, [("b.test", "CN=b")], generated_at=NOW)
+    assert file.read_bytes() == white_list([("b.test", "CN=b")], generated_at=NOW)
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_serials_and_names_are_never_used_twice(pki: Pki) -> None:
