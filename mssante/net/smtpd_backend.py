@@ -7,12 +7,14 @@ content only; whatever begins is committed or aborted, once.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from mssante.delivery.reception import Receipt
 from mssante.model import Address, Envelope, PersonId, Secret
 from mssante.smtp.addresses import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
+
+if TYPE_CHECKING:  # the word alone: this side of the seam needs no store
+    from mssante.delivery.reception import Receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

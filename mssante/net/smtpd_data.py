@@ -8,15 +8,18 @@ the server stops.
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from mssante import limits
-from mssante.delivery.reception import Receipt
 from mssante.net.answers import smtp_answer
 from mssante.net.smtpd_backend import Intake
 from mssante.net.smtpd_wire import SessionLimits, Wire
 from mssante.observe.events import crashed, report
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.data import DataParser
+
+if TYPE_CHECKING:
+    from mssante.delivery.reception import Receipt
 
 
 class Commits:

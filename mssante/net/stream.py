@@ -23,6 +23,7 @@ from mssante.trust.tls import peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
+_LINGER_SECONDS = 2
 # Both loops ask for the buffer, fill it and report it within one call, so all connections share this one.
 _SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_BYTES))
 
@@ -76,6 +77,7 @@ class Stream(asyncio.BufferedProtocol):
         self._sealed_out = ssl.MemoryBIO()
         self._handshake: asyncio.Future[None] | None = None
         self._agreed = False  # the handshake is done
+        self._closing = False
         self._reaper: asyncio.TimerHandle | None = None
 
     # What a conversation uses
@@ -98,7 +100,7 @@ class Stream(asyncio.BufferedProtocol):
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         """Sends. Never blocks, never raises: follow with `drain` before producing more than a few KiB."""
-        if self._closed or self._transport is None:
+        if self._closed or self._closing or self._transport is None:
             return
         if self._tls is None:
             self._transport.write(octets)
@@ -190,17 +192,27 @@ class Stream(asyncio.BufferedProtocol):
         self._wake_reader()
 
     def close(self) -> None:
-        """Sends what was written, says goodbye in TLS, closes; cuts after the write deadline."""
-        if self._closed or self._transport is None or self._reaper is not None:
+        """Sends what was written, says goodbye in TLS, and closes.
+
+        What still comes in is thrown away for a moment rather than answered with a reset, which would take
+        our last words out of the far side's hands. A far side that takes nothing is cut."""
+        if self._closed or self._closing or self._transport is None:
             return
+        self._closing = True
+        self._received.clear()
         if self._tls is not None and self._agreed:
             try:
                 self._tls.unwrap()  # queues close_notify; the far side's own is not waited for
             except ssl.SSLError:
                 pass
             self._flush()
-        self._reaper = self._loop.call_later(self._write_seconds, self.abort)
-        self._transport.close()
+        if self._eof:
+            self._transport.close()
+        else:
+            self._transport.write_eof()
+            self._resume_reading()
+        waiting = self._transport.get_write_buffer_size() > 0
+        self._reaper = self._loop.call_later(self._write_seconds if waiting else _LINGER_SECONDS, self.abort)
 
     def abort(self) -> None:
         """Closes at once; what was written may be lost."""
@@ -220,6 +232,8 @@ class Stream(asyncio.BufferedProtocol):
         return _SCRATCH
 
     def buffer_updated(self, count: int) -> None:
+        if self._closing:
+            return
         if self._tls is None:
             self._hold(bytes(_SCRATCH[:count]))
         else:
@@ -234,6 +248,8 @@ class Stream(asyncio.BufferedProtocol):
         if self._handshake is not None:
             self._handshake_over("the far side left during the handshake")
         self._wake_reader()
+        if self._closing and self._transport is not None:
+            self._transport.close()
         return True  # a client that has only finished sending still gets its answers
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -317,8 +333,7 @@ class Stream(asyncio.BufferedProtocol):
             return
         report(HandshakeRefused(listener=self.listener, remote=self.remote, cause=cause))
         self._handshake.set_exception(HandshakeFailed(cause))
-        if self._transport is not None:
-            self._transport.close()
+        self.close()
 
     def _unseal(self) -> None:
         assert self._tls is not None
