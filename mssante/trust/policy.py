@@ -60,6 +60,7 @@ class VerifiedPeer:
     verified_at: datetime
     expires_at: datetime  # of its own certificate
     evidence: tuple[bytes, ...] = field(repr=False)  # what it presented, DER, leaf first
+    crl_number: int | None  # of the list its issuer's verdict rests on
     space: TrustSpace = field(repr=False)
     proof: InitVar[object]
 
@@ -111,6 +112,7 @@ def verify_peer(
         verified_at=now,
         expires_at=leaf.not_after,
         evidence=tuple(chain),
+        crl_number=crls.number_of(path[1]),
         space=space,
         proof=_PROOF,
     )

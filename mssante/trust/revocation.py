@@ -99,6 +99,11 @@ class Revocations:
         crl = self.crls.get(issuer.public_key_id)
         return CrlState.MISSING if crl is None else crl.state(now)
 
+    def number_of(self, issuer: Certificate) -> int | None:
+        """The number of the list in force for `issuer`: what a trace keeps of a verdict."""
+        crl = self.crls.get(issuer.public_key_id)
+        return None if crl is None else crl.number
+
     def check(self, certificate: Certificate, *, issuer: Certificate, now: datetime) -> None:
         """Returns when `issuer`'s list, fresh or in grace, does not name `certificate`. Refused when it names
         it, at any age: what was revoked stays so. Passing when the list is missing or too old."""
