@@ -119,8 +119,11 @@ CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day m
 RETRY_SECONDS_FIRST = 300
 RETRY_SECONDS_MAX = 4000
 QUEUE_DAYS_MAX = 5
+QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # when a sender is told that a letter still waits
+QUEUE_NOTICES_REMEMBERED_MAX = 10_000
 COURIERS_PER_DESTINATION = 5
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
+QUEUE_LEASE_SECONDS = 1800  # a worker has a recipient to itself that long: above any conversation's length
 
 # Databases (security-reliability §5.5)
 DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them

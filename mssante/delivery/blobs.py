@@ -7,13 +7,10 @@ without their message are unreadable, and taken away by `abandon` or by the swee
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING
 
 from mssante import limits
 from mssante.model import BlobId
-
-if TYPE_CHECKING:
-    from mssante.store import MailStore
+from mssante.store import MailStore
 
 _CHUNKS_AT_ONCE = 16  # read back: a mebibyte
 

@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from mssante import limits
 from mssante.clock import Clock
@@ -29,10 +28,8 @@ from mssante.model import Address, MailboxId, PeerIdentity, PersonId, SpecialUse
 from mssante.observe.events import MessageAccepted, report
 from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing import MessageSealer, Sealed
+from mssante.store import MailStore
 from mssante.store.records import Acceptance, Deposit, Outbound, QueueRecipientNew
-
-if TYPE_CHECKING:
-    from mssante.store import MailStore
 
 _FEED_BYTES = limits.CHUNK_BYTES
 # What can be wrong with one of several mailboxes while the others are fine.

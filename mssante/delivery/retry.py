@@ -14,7 +14,8 @@ from typing import assert_never
 from mssante import limits
 from mssante.reasons import Declined, Reason, Refused
 
-_LIFETIME = timedelta(days=limits.QUEUE_DAYS_MAX)
+LIFETIME = timedelta(days=limits.QUEUE_DAYS_MAX)
+DELAY_NOTICE = timedelta(seconds=limits.QUEUE_DELAY_NOTICE_SECONDS)
 _JITTER = 1 / 3  # later only: at the longest delay five days stay below a hundred attempts (C16)
 
 
@@ -29,12 +30,14 @@ class Fate(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One attempt, one recipient. `reply` is the remote's own words on one line, or ours ("" when we have
-    none); `reached` is False when nobody was there to answer, so that the whole destination has to wait."""
+    none); `reached` is False when nobody was there to answer, so that the whole destination has to wait;
+    `dn` is whose server it was, once proved."""
 
     fate: Fate
     reason: Reason | None = None
     reply: str = ""
     reached: bool = True
+    dn: str = ""
 
     @classmethod
     def of(cls, declined: Declined, *, reply: str = "", reached: bool = True) -> Outcome:
@@ -98,9 +101,9 @@ def decide(outcome: Outcome, *, attempts: int, queued_at: datetime, now: datetim
             return GiveUp(outcome.reason or Reason.REMOTE_REFUSED, expired=False)
         case Fate.DEFERRED:
             next_at = now + delay(attempts, jitter)
-            if now - queued_at >= _LIFETIME:
+            if now - queued_at >= LIFETIME:
                 return GiveUp(Reason.EXPIRED_IN_QUEUE, expired=True)
             # The last attempt is made when the lifetime ends, not somewhere before it.
-            return Later(min(next_at, max(queued_at + _LIFETIME, now + delay(1, jitter))))
+            return Later(min(next_at, max(queued_at + LIFETIME, now + delay(1, jitter))))
         case _:
             assert_never(outcome.fate)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.response import SMTPResponse
 
-from mssante.delivery.consignment import Consignment
+from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome, judged
 from mssante.model import Address, Domain, PeerIdentity
 from mssante.net.courier_wire import Patience, Wire
@@ -45,6 +45,7 @@ class _Connection:
 
     wire: Wire
     evidence: tuple[bytes, ...]
+    dn: str
     remote: str
     extensions: Mapping[str, str]
     messages: int = 0
@@ -130,9 +131,14 @@ class SmtpCourier:
             if "starttls" not in in_clear:  # never plaintext, whatever stripped it (T4)
                 raise Passing(Reason.TLS_FAILED, "STARTTLS is not offered")
             await wire.upgrade(self._context, hostname=door.host)
-            evidence = self._prove(wire, domain, f"{door.host}:{door.port}")
-            # RFC 3207 §4.2: what was learnt in clear is forgotten.
-            return _Connection(wire, evidence, f"{door.host}:{door.port}", await self._ehlo(wire))
+            peer = self._prove(wire, domain, f"{door.host}:{door.port}")
+            return _Connection(
+                wire=wire,
+                evidence=peer.evidence,
+                dn=peer.identity.dn,
+                remote=f"{door.host}:{door.port}",
+                extensions=await self._ehlo(wire),  # RFC 3207 §4.2: what was learnt in clear is forgotten
+            )
         except Declined as declined:
             if declined.reason in {Reason.TLS_FAILED, Reason.CERTIFICATE_UNTRUSTED_ISSUER}:
                 _report_refused(declined.reason, _NOBODY, f"{door.host}:{door.port}", domain)
@@ -147,11 +153,10 @@ class SmtpCourier:
         _require_code(reply, 250)
         return parse_esmtp_extensions(reply.message)[0]
 
-    def _prove(self, wire: Wire, domain: Domain, remote: str) -> tuple[bytes, ...]:
-        """What the server presented, once it is shown to speak for `domain`. Raises Declined."""
+    def _prove(self, wire: Wire, domain: Domain, remote: str) -> VerifiedPeer:
+        """The server, once it is shown to speak for `domain`. Raises Declined."""
         tls = cast(ssl.SSLObject, wire.fact("ssl_object"))
-        evidence = tuple(peer_chain(tls))
-        peer = self._verified(evidence, domain, remote)
+        peer = self._verified(tuple(peer_chain(tls)), domain, remote)
         report(
             PeerAccepted(
                 direction="out",
@@ -161,7 +166,7 @@ class SmtpCourier:
                 tls_version=tls.version() or "",
             )
         )
-        return evidence
+        return peer
 
     def _verified(self, evidence: tuple[bytes, ...], domain: Domain, remote: str) -> VerifiedPeer:
         try:
@@ -235,7 +240,7 @@ class SmtpCourier:
         if not accepted:
             return False
         last = await wire.data(_framed(consignment.content()))
-        outcomes.update(dict.fromkeys(accepted, _outcome(last)))
+        outcomes.update(dict.fromkeys(accepted, replace(_outcome(last), dn=connection.dn)))
         return last.code < 400
 
 

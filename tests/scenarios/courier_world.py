@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from certs.make import Leaf, Pki, build
-from mssante.delivery.consignment import Consignment
+from mssante.delivery.couriers import Consignment
 from mssante.model import Address, Domain
 from mssante.net.courier_wire import Patience
 from mssante.net.resolver import Door, StaticRoutes

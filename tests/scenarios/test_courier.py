@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from mssante import limits
-from mssante.delivery.consignment import Consignment
+from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address, Domain
 from mssante.net.courier_wire import Patience

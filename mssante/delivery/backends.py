@@ -1,0 +1,130 @@
+"""What an SMTP conversation asks, answered: other operators' mail, and what our people submit.
+
+They fit net's Backend by their shape (delivery knows no socket). Invariants: a peer's right to a sender is
+judged on the proof of this very session; a person's, at MAIL and again on the header before the message is
+kept; a refusal of authentication tells nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mssante.delivery.reception import Intake, Reception, Source, Trace
+from mssante.delivery.routing import Routing, require_author
+from mssante.keys.broker import KeyBroker
+from mssante.model import Address, Envelope, PersonId, Secret
+from mssante.reasons import Reason, Refused
+from mssante.smtp.addresses import MailCommand, RcptCommand
+from mssante.trust.policy import VerifiedPeer
+
+
+class Session(Protocol):
+    """What is known of who speaks (net's SessionInfo)."""
+
+    @property
+    def remote(self) -> str: ...
+
+    @property
+    def helo(self) -> str: ...
+
+    @property
+    def tls_version(self) -> str | None: ...
+
+    @property
+    def peer(self) -> VerifiedPeer | None: ...
+
+    @property
+    def person(self) -> PersonId | None: ...
+
+
+class RelayBackend:
+    """Port 25: mail of other operators for mailboxes of ours."""
+
+    def __init__(self, reception: Reception, routing: Routing) -> None:
+        self._reception = reception
+        self._routing = routing
+
+    async def mail(self, session: Session, sender: Address | None, parameters: MailCommand) -> None:
+        """Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
+        self._routing.peer_sends_from(_peer(session), sender)
+
+    async def recipient(self, session: Session, address: Address, parameters: RcptCommand) -> None:
+        """As Routing.local."""
+        await self._routing.local(address)
+
+    async def begin(self, session: Session, envelope: Envelope, declared_size: int | None) -> Intake:
+        """As Routing.local, with room for what is declared."""
+        peer = _peer(session)
+        size = declared_size or 0
+        return await self._reception.deposit(
+            sender=envelope.sender,
+            recipients=[await self._routing.local(each, size=size) for each in envelope.recipients],
+            trace=Trace(
+                source=Source.PEER,
+                helo=session.helo,
+                remote=session.remote,
+                tls_version=session.tls_version,
+                peer=peer.identity,
+                detail={
+                    "list": _list_version(peer),
+                    "crl": -1 if peer.crl_number is None else peer.crl_number,
+                },
+            ),
+        )
+
+    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> None:
+        """Nobody logs in here."""
+        raise Refused(Reason.NOT_PERMITTED)
+
+
+class SubmissionBackend:
+    """Ports 587 and 465: what our people write."""
+
+    def __init__(self, reception: Reception, routing: Routing, broker: KeyBroker) -> None:
+        self._reception = reception
+        self._routing = routing
+        self._broker = broker
+
+    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> None:
+        """Refused(AUTHENTICATION_FAILED), Passing."""
+        await self._broker.authenticate(person, password)
+
+    async def mail(self, session: Session, sender: Address | None, parameters: MailCommand) -> None:
+        """Refused(SENDER_NOT_YOURS)."""
+        await self._routing.person_sends_from(_person(session), sender)
+
+    async def recipient(self, session: Session, address: Address, parameters: RcptCommand) -> None:
+        """As Routing.person_sends_to: what cannot arrive is said while the sender still looks."""
+        await self._routing.person_sends_to(address)
+
+    async def begin(self, session: Session, envelope: Envelope, declared_size: int | None) -> Intake:
+        """The intake's `commit` raises also Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
+        person = _person(session)
+        mine = await self._routing.mailboxes_of(person)
+        return await self._reception.enqueue(
+            sender=envelope.sender,
+            recipients=envelope.recipients,
+            trace=Trace(
+                source=Source.SUBMISSION,
+                helo=session.helo,
+                remote=session.remote,
+                tls_version=session.tls_version,
+                person=person,
+            ),
+            inspect=lambda structure: require_author(structure, mine=mine),
+        )
+
+
+def _peer(session: Session) -> VerifiedPeer:
+    assert session.peer is not None, "the relay asks for MAIL only once the peer is proved"
+    return session.peer
+
+
+def _person(session: Session) -> PersonId:
+    assert session.person is not None, "submission asks for MAIL only once somebody logged in"
+    return session.person
+
+
+def _list_version(peer: VerifiedPeer) -> str:
+    at = peer.space.generated_at
+    return at.isoformat() if at is not None else peer.space.source

@@ -1,0 +1,115 @@
+"""What lies in the queue, opened: a letter and where it is due.
+
+Invariants: only the queue's own ring opens it; content is read a mebibyte at a time and never held whole; a
+letter that does not open raises Refused(CORRUPTION), with an alarm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from mssante import limits
+from mssante.crypto import ChunkOpener, Dek, NotAuthentic
+from mssante.delivery.couriers import Consignment
+from mssante.delivery.route import Route, open_address, seal_reply
+from mssante.keys.ring import Ring
+from mssante.model import Address, Domain
+from mssante.observe.events import CorruptionFound, report
+from mssante.reasons import Reason, Refused
+from mssante.store import MailStore
+from mssante.store.records import DueRecipient
+
+_CHUNKS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A queued message and those of its recipients, all of one domain, that are due."""
+
+    due: Mapping[Address, DueRecipient] = field(repr=False)
+    route: Route
+    domain: Domain
+    attempts: int  # the most any of them had, this one counted
+    queued_at: datetime
+    leased_until: datetime
+    _dek: Dek
+    _store: MailStore
+
+    @property
+    def id(self) -> str:
+        """Our hexadecimal name of it, for events."""
+        return next(iter(self.due.values())).message_id.hex()
+
+    def consignment(self) -> Consignment:
+        return Consignment(
+            queued=self.id,
+            sender=self.route.sender,
+            recipients=tuple(self.due),
+            domain=self.domain,
+            size=self.route.size,
+            eight_bit=self.route.eight_bit,
+            content=self.content,
+        )
+
+    async def content(self) -> AsyncIterator[bytes]:
+        """Its octets, in blocks. Raises Refused(CORRUPTION), Passing."""
+        any_due = next(iter(self.due.values()))
+        opener = ChunkOpener(self._dek, any_due.blob_id, content_bytes=self.route.size)
+        for first in range(0, opener.count, _CHUNKS_AT_ONCE):
+            count = min(_CHUNKS_AT_ONCE, opener.count - first)
+            sealed = await self._store.chunks(any_due.blob_id, first, count)
+            if len(sealed) != count:
+                raise corrupt(any_due)
+            for n, chunk in enumerate(sealed, first):
+                try:
+                    yield opener.open(n, chunk)
+                except NotAuthentic:
+                    raise corrupt(any_due) from None
+
+    async def header(self) -> bytes:
+        """The top header, cut at HEADER_KEPT_BYTES_MAX; what a notice gives back."""
+        head = b""
+        async for block in self.content():
+            head += block
+            end = head.find(b"\r\n\r\n")
+            if end >= 0:
+                return head[: end + 2][: limits.HEADER_KEPT_BYTES_MAX]
+            if len(head) > limits.HEADER_KEPT_BYTES_MAX:
+                break
+        return head[: limits.HEADER_KEPT_BYTES_MAX]
+
+    def sealed_reply(self, reply: str) -> bytes:
+        """The remote's words, as the queue keeps them."""
+        return seal_reply(self._dek, next(iter(self.due.values())).message_id, reply)
+
+
+def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) -> Letter:
+    """The letter of recipients of one message and one destination. Raises Refused(CORRUPTION)."""
+    one = due[0]
+    try:
+        dek = ring.unwrap(one.message_id, one.blob_id, one.sealed_key)
+        route = Route.open(dek, one.message_id, one.envelope_ct)
+        addresses = {open_address(dek, each.message_id, each.address_ct): each for each in due}
+    except NotAuthentic:
+        raise corrupt(one) from None
+    domains = {address.domain for address in addresses}
+    if len(domains) != 1:
+        raise corrupt(one)
+    return Letter(
+        due=addresses,
+        route=route,
+        domain=domains.pop(),
+        attempts=max(each.attempts for each in due),
+        queued_at=datetime.fromtimestamp(one.created_at, UTC),
+        leased_until=datetime.fromtimestamp(min(each.leased_until for each in due), UTC),
+        _dek=dek,
+        _store=store,
+    )
+
+
+def corrupt(due: DueRecipient) -> Refused:
+    """Tells the operator, and gives what to raise."""
+    report(CorruptionFound(mailbox=due.mailbox.hex(), message=due.message_id.hex(), blob=due.blob_id.hex()))
+    return Refused(Reason.CORRUPTION)

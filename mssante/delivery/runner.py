@@ -1,0 +1,296 @@
+"""Takes letters out of the queue and to where they are kept, for as long as it takes.
+
+Invariants: what is told as delivered was taken by the remote; a letter leaves the queue only when each of its
+recipients is delivered, or its sender told (or there is nobody to tell); one destination never holds up
+another (R15); a fault of ours puts a letter back, it never loses it. A crash, or a reply that never came, may
+send a letter twice, with the same Message-ID (C17).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from mssante import limits
+from mssante.delivery import retry
+from mssante.delivery.couriers import Courier
+from mssante.delivery.destinations import Destination, Destinations, Group
+from mssante.delivery.letters import Letter, open_letter
+from mssante.delivery.notices import Failure, Notices
+from mssante.delivery.reception import Reception
+from mssante.delivery.retry import Done, Fate, GiveUp, Later, Outcome
+from mssante.delivery.routing import Routing
+from mssante.keys.broker import KeyBroker
+from mssante.keys.ring import Ring
+from mssante.model import Address, Domain
+from mssante.observe.events import DeliveryDeferred, DeliveryFailed, MessageSent, crashed, report
+from mssante.reasons import Passing, Reason, Refused
+from mssante.store.notifier import Subscription
+from mssante.store.records import DueRecipient, RecipientState
+
+_LEASED_AT_ONCE = 100
+_LEASE = timedelta(minutes=30)
+_ATTEMPT = timedelta(minutes=25)  # ends before its lease, so that no second runner is at it too
+_POLL_SECONDS = 5
+_RESTING = Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE, reached=False)
+
+
+class Runner:
+    """`local` takes letters to the domains of `routing`, `remote` to all others; `chance` gives numbers in
+    [0, 1). Time is that of `reception`."""
+
+    def __init__(
+        self,
+        *,
+        reception: Reception,
+        broker: KeyBroker,
+        routing: Routing,
+        local: Courier,
+        remote: Courier,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._store = reception.store
+        self._clock = reception.clock
+        self._queue = reception.queue
+        self._broker = broker
+        self._domains = routing.domains
+        self._local = local
+        self._remote = remote
+        self._notices = Notices(reception, routing)
+        self._chance = chance
+        self._ring: Ring | None = None
+        self._destinations = Destinations()
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._told_of_delay: set[tuple[str, Domain]] = set()
+
+    async def run(self) -> None:
+        """Until `stop`; then until the attempts under way have ended. Cancelled, it leaves them where they
+        are (they are taken again), but notes first what became of those that are over."""
+        with self._store.subscribe(self._queue) as news:
+            async with asyncio.TaskGroup() as tasks:
+                listening = tasks.create_task(self._listen(news))
+                while not self._stopping:
+                    await self._dispatch(tasks)
+                    try:
+                        async with asyncio.timeout(_POLL_SECONDS):
+                            await self._woken.wait()
+                    except TimeoutError:
+                        pass  # something may have come due meanwhile
+                    self._woken.clear()
+                listening.cancel()
+
+    async def run_once(self) -> None:
+        """Everything that is due now, and no more: for tests, simulations and the CLI."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._woken.clear()
+                await self._dispatch(tasks)
+                if self._destinations.idle:
+                    return
+                await self._woken.wait()
+
+    def stop(self) -> None:
+        """Begins nothing more."""
+        self._stopping = True
+        self._woken.set()
+
+    async def _listen(self, news: Subscription) -> None:
+        while True:
+            await news.wait()
+            self._woken.set()
+
+    async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
+        """Leases what is due, starts what there is room for. Trouble of the database is for next time."""
+        while True:
+            now = self._clock.now()
+            for destination, group in self._destinations.take(now):
+                tasks.create_task(self._attempt(destination, group))
+            try:
+                self._ring = self._ring or await self._broker.open_queue(self._queue)
+                due = await self._store.due(
+                    limit=_LEASED_AT_ONCE,
+                    lease_seconds=int(_LEASE.total_seconds()),
+                    exclude=self._destinations.busy(),
+                )
+            except Passing:
+                return
+            if not due:
+                return
+            self._destinations.add(due)
+
+    async def _attempt(self, destination: Destination, group: Group) -> None:
+        """One letter to one destination: the boundary of whatever goes wrong with it."""
+        try:
+            assert self._ring is not None
+            letter = open_letter(group, ring=self._ring, store=self._store)
+            # A letter that waited here for long comes back with a new lease.
+            if letter.leased_until - self._clock.now() > _ATTEMPT:
+                outcomes = await self._deliver(destination, letter)
+                await _finished(self._record(letter, outcomes, destination))
+        except Passing:
+            pass  # our database: the lease runs out, the letter is taken again
+        except Exception as error:
+            if not isinstance(error, Refused):  # that is a damaged letter, already told
+                report(crashed("runner", error))
+            await self._put_back(group)
+        finally:
+            self._destinations.done(destination)
+            self._woken.set()
+
+    async def _deliver(self, destination: Destination, letter: Letter) -> Mapping[Address, Outcome]:
+        consignment = letter.consignment()
+        if destination.resting(self._clock.now()):
+            return consignment.all(_RESTING)
+        courier = self._local if letter.domain in self._domains else self._remote
+        try:
+            async with asyncio.timeout(_ATTEMPT.total_seconds()):
+                outcomes = await courier.deliver(consignment)
+        except TimeoutError:
+            outcomes = consignment.all(Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE))
+        one = min(outcomes.values(), key=lambda outcome: outcome.reached)
+        destination.note(one, self._clock.now(), self._chance())
+        return outcomes
+
+    async def _record(
+        self, letter: Letter, outcomes: Mapping[Address, Outcome], destination: Destination
+    ) -> None:
+        """Deliveries first: they are facts. Then the sender is told, then what is over is over."""
+        now = self._clock.now()
+        waiting: dict[Address, tuple[Outcome, datetime]] = {}
+        failures: dict[Address, tuple[Failure, bool]] = {}
+        delivered = []
+        for address, due in letter.due.items():
+            outcome = outcomes[address]
+            decision = retry.decide(
+                outcome, attempts=due.attempts, queued_at=letter.queued_at, now=now, jitter=self._chance()
+            )
+            match decision:
+                case Done():
+                    delivered.append(address)
+                case Later(next_at):
+                    waiting[address] = outcome, max(next_at, destination.not_before or next_at)
+                case GiveUp(reason, expired):
+                    failures[address] = Failure(reason, outcome), expired
+        await self._note_delivered(letter, outcomes, delivered)
+        await self._note_waiting(letter, waiting, now)
+        await self._note_failed(letter, failures, now)
+
+    async def _note_delivered(
+        self, letter: Letter, outcomes: Mapping[Address, Outcome], delivered: list[Address]
+    ) -> None:
+        for address in delivered:
+            await self._settle(letter, address, RecipientState.DELIVERED, reply=outcomes[address].reply)
+        if delivered:
+            report(
+                MessageSent(
+                    queued=letter.id,
+                    destination=letter.domain.name,
+                    attempts=letter.attempts,
+                    recipients=len(delivered),
+                    dn=outcomes[delivered[0]].dn,
+                )
+            )
+
+    async def _note_waiting(
+        self, letter: Letter, waiting: Mapping[Address, tuple[Outcome, datetime]], now: datetime
+    ) -> None:
+        for address, (outcome, next_at) in waiting.items():
+            await self._settle(letter, address, RecipientState.PENDING, next_at=next_at, reply=outcome.reply)
+        if not waiting:
+            return
+        outcome, next_at = next(iter(waiting.values()))
+        report(
+            DeliveryDeferred(
+                queued=letter.id,
+                destination=letter.domain.name,
+                reason=(outcome.reason or Reason.REMOTE_DEFERRED).value,
+                attempts=letter.attempts,
+                next_attempt_seconds=int((next_at - now).total_seconds()),
+            )
+        )
+        key = letter.id, letter.domain
+        if now - letter.queued_at >= retry.DELAY_NOTICE and key not in self._told_of_delay:
+            if len(self._told_of_delay) >= limits.QUEUE_NOTICES_REMEMBERED_MAX:
+                self._told_of_delay.clear()  # Reception remembers too: saying it again changes nothing
+            self._told_of_delay.add(key)
+            outcomes = {address: outcome for address, (outcome, _) in waiting.items()}
+            await self._notices.delayed(letter, outcomes, until=letter.queued_at + retry.LIFETIME, now=now)
+
+    async def _note_failed(
+        self, letter: Letter, failures: Mapping[Address, tuple[Failure, bool]], now: datetime
+    ) -> None:
+        if not failures:
+            return
+        try:
+            await self._notices.failed(letter, {a: failure for a, (failure, _) in failures.items()}, now=now)
+        except Passing as passing:
+            if now - letter.queued_at < 2 * retry.LIFETIME:
+                later = {
+                    a: (replace(f.last, reason=passing.reason), now + retry.delay(1, self._chance()))
+                    for a, (f, _) in failures.items()
+                }
+                await self._note_waiting(letter, later, now)
+                return
+        for address, (failure, expired) in failures.items():
+            state = RecipientState.EXPIRED if expired else RecipientState.BOUNCED
+            await self._settle(letter, address, state, reply=failure.last.reply)
+            report(
+                DeliveryFailed(
+                    queued=letter.id,
+                    destination=letter.domain.name,
+                    reason=failure.reason.value,
+                    attempts=letter.due[address].attempts,
+                )
+            )
+
+    async def _settle(
+        self,
+        letter: Letter,
+        address: Address,
+        state: RecipientState,
+        *,
+        reply: str,
+        next_at: datetime | None = None,
+    ) -> None:
+        due = letter.due[address]
+        await self._store.recipient_outcome(
+            due.id,
+            attempts=due.attempts,
+            state=state,
+            next_at=int((next_at or self._clock.now()).timestamp()),
+            reply_ct=letter.sealed_reply(reply),
+        )
+
+    async def _put_back(self, group: Group) -> None:
+        """Nothing is known of these: they come back later, and are over one day all the same."""
+        now = self._clock.now()
+        for due in group:
+            over = now.timestamp() - due.created_at >= 2 * retry.LIFETIME.total_seconds()
+            next_at = now + retry.delay(due.attempts, self._chance())
+            await self._put(due, RecipientState.EXPIRED if over else RecipientState.PENDING, next_at)
+
+    async def _put(self, due: DueRecipient, state: RecipientState, next_at: datetime) -> None:
+        try:
+            await self._store.recipient_outcome(
+                due.id,
+                attempts=due.attempts,
+                state=state,
+                next_at=int(next_at.timestamp()),
+                reply_ct=None,
+            )
+        except Passing:
+            pass  # the lease runs out
+
+
+async def _finished(work: Coroutine[None, None, None]) -> None:
+    """Does `work` to its end even when cancelled: what a remote took must be noted, or it gets it twice."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise
