@@ -7,7 +7,8 @@ else; errors that come out are ours (Passing, Conflict, StatementFailed, or what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from sqlalchemy import Connection, make_url
@@ -98,6 +99,21 @@ class Database:
         """Like `write`; payloads for the same handler that are ready together are given to it together,
         in the order of the calls, and it answers each. Between handlers there is no order."""
         return await self._writer.write(handler, payload)
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """While the context lasts, `heard` gets what other processes notify on `channel` (PostgreSQL's
+        NOTIFY; on SQLite there are none). The event is set when the connection breaks: what is notified
+        from then on is missed. Raises Passing."""
+        try:
+            async with self._lanes.listening(channel, heard) as lost:
+                yield lost
+            return
+        except Exception as error:
+            trouble = translated(error)
+            if trouble is error:
+                raise
+        raise trouble
 
     async def checkpoint_truncate(self) -> bool:
         """After a shred: empties the write-ahead log, so that what was deleted is in no file any more.

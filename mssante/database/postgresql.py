@@ -7,7 +7,9 @@ ends in bounded time; a broken connection is found before it is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import URL, Connection, text
@@ -92,6 +94,25 @@ class PostgresqlLanes:
         """Runs `fn` on one snapshot; the transaction refuses writes."""
         async with self._readers.begin() as connection:
             return await connection.run_sync(fn)
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """While the context lasts, `heard` gets each payload notified on `channel`. The event is set when
+        the connection breaks; what is notified from then on is lost."""
+        engine = self._engine(connections=1)
+        lost = asyncio.Event()
+        try:
+            async with engine.connect() as connection:
+                raw = (await connection.get_raw_connection()).driver_connection
+                assert raw is not None
+                raw.add_termination_listener(lambda _: lost.set())
+                await raw.add_listener(channel, lambda _connection, _pid, _channel, payload: heard(payload))
+                try:
+                    yield lost
+                finally:
+                    raw.terminate()
+        finally:
+            await engine.dispose()
 
     async def checkpoint_truncate(self) -> bool:
         """Nothing to do: PostgreSQL keeps deleted rows until VACUUM and its log until it is recycled, so

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,6 +77,11 @@ class SqliteLanes:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Runs `fn` on one snapshot; the connection refuses writes."""
         return await _hop(self._reader_threads, self._readers, fn)
+
+    @asynccontextmanager
+    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+        """Nothing is ever heard, and never lost: one process only."""
+        yield asyncio.Event()
 
     async def checkpoint_truncate(self) -> bool:
         """Folds the log into the database and empties it; False while a reader needs the log."""

@@ -1,0 +1,170 @@
+"""Mailboxes and their public keys.
+
+Invariants: every mailbox but the queue's has its six folders with a role from the first moment, so a
+letter always finds its place; a mailbox is never deleted, its status says what may come in.
+"""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text, update
+
+from mssante.crypto import PublicKey, Suite
+from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus, SpecialUse
+from mssante.reasons import Reason, Refused
+from mssante.store import journal, tables
+from mssante.store.ledger import Ledger
+from mssante.store.records import JournalKind, MailboxRow
+
+_COLUMNS = [
+    column
+    for column in tables.mailbox.c
+    if column.name in ("id", "address", "kind", "status", "created_at", "quota_kib", "used_kib", "modseq")
+]
+_BY_ADDRESS = select(*_COLUMNS).where(tables.mailbox.c.address_key == bindparam("address_key"))
+_BY_ID = select(*_COLUMNS).where(tables.mailbox.c.id == bindparam("mailbox"))
+_NEW_MAILBOX = insert(tables.mailbox)
+_NEW_FOLDERS = insert(tables.folder)
+# A folder's number never comes back, so it serves as UIDVALIDITY: a folder made again under an old name
+# is not mistaken for the old one (RFC 3501 §2.3.1.1).
+UIDVALIDITY_FROM_ID = text(
+    "UPDATE folder SET uidvalidity = id WHERE mailbox_id = :mailbox AND uidvalidity = 0"
+)
+_NEW_KEY = insert(tables.mailbox_key)
+_KEY = (
+    select(tables.mailbox_key.c.epoch, tables.mailbox_key.c.suite, tables.mailbox_key.c.public)
+    .where(tables.mailbox_key.c.mailbox_id == bindparam("mailbox"))
+    .order_by(tables.mailbox_key.c.epoch.desc())
+    .limit(1)
+)
+_STATUS = (
+    update(tables.mailbox)
+    .where(tables.mailbox.c.id == bindparam("mailbox"))
+    .values(status=bindparam("new_status"))
+)
+_QUOTA = (
+    update(tables.mailbox)
+    .where(tables.mailbox.c.id == bindparam("mailbox"))
+    .values(quota_kib=bindparam("new_quota"))
+)
+
+
+def add(ledger: Ledger, row: MailboxRow, key: PublicKey) -> None:
+    """Adds a mailbox with its first public key and its folders. Raises database.Conflict if its id or
+    its address is taken."""
+    assert key.mailbox == row.id
+    ledger.connection.execute(
+        _NEW_MAILBOX,
+        {
+            "id": row.id,
+            "address_key": row.address.key if row.address else None,
+            "address": str(row.address) if row.address else None,
+            "kind": row.kind,
+            "status": row.status,
+            "created_at": row.created_at,
+            "quota_kib": row.quota_kib,
+            "used_kib": 0,
+            "modseq": 0,
+            "journal_n": 0,
+            "journal_at": 0,
+            "journal_head": journal.START,
+        },
+    )
+    mailbox = ledger.open_one(row.id)
+    mailbox.record(JournalKind.CREATED)
+    if row.kind is not MailboxKind.QUEUE:
+        modseq = mailbox.step()
+        ledger.connection.execute(
+            _NEW_FOLDERS,
+            [
+                {
+                    "mailbox_id": row.id,
+                    "role": role,
+                    "name_tag": None,
+                    "name_ct": None,
+                    "uidvalidity": 0,
+                    "uidnext": 1,
+                    "subscribed": True,
+                    "modseq": modseq,
+                }
+                for role in SpecialUse
+            ],
+        )
+        ledger.connection.execute(UIDVALIDITY_FROM_ID, {"mailbox": row.id})
+    _add_key(ledger.connection, key)
+
+
+def add_key(ledger: Ledger, key: PublicKey) -> None:
+    """Adds a new epoch's public key: deliveries use it at once. Raises Refused(MAILBOX_UNKNOWN)."""
+    mailbox = ledger.open_one(key.mailbox)
+    mailbox.record(JournalKind.KEY, detail=json.dumps({"epoch": key.epoch}))
+    _add_key(ledger.connection, key)
+
+
+def _add_key(connection: Connection, key: PublicKey) -> None:
+    connection.execute(
+        _NEW_KEY,
+        {"mailbox_id": key.mailbox, "epoch": key.epoch, "suite": int(key.suite), "public": key.public},
+    )
+
+
+def set_status(ledger: Ledger, mailbox: MailboxId, status: MailboxStatus) -> None:
+    """Raises Refused(MAILBOX_UNKNOWN)."""
+    opened = ledger.open_one(mailbox)
+    opened.record(JournalKind.STATUS, detail=json.dumps({"status": status}))
+    opened.step()
+    ledger.connection.execute(_STATUS, {"mailbox": mailbox, "new_status": status})
+
+
+def set_quota(ledger: Ledger, mailbox: MailboxId, quota_kib: int | None) -> None:
+    """Raises Refused(MAILBOX_UNKNOWN)."""
+    ledger.open_one(mailbox)
+    ledger.connection.execute(_QUOTA, {"mailbox": mailbox, "new_quota": quota_kib})
+
+
+def by_address(connection: Connection, address_key: str) -> MailboxRow | None:
+    """The mailbox of an address (`Address.key`), if it is ours."""
+    row = connection.execute(_BY_ADDRESS, {"address_key": address_key}).mappings().first()
+    return None if row is None else _mailbox(row)
+
+
+def by_id(connection: Connection, mailbox: MailboxId) -> MailboxRow:
+    """Raises Refused(MAILBOX_UNKNOWN)."""
+    row = connection.execute(_BY_ID, {"mailbox": mailbox}).mappings().first()
+    if row is None:
+        raise Refused(Reason.MAILBOX_UNKNOWN)
+    return _mailbox(row)
+
+
+def all_of(
+    connection: Connection, kind: MailboxKind | None = None, status: MailboxStatus | None = None
+) -> list[MailboxRow]:
+    """All mailboxes, of one kind or status if given, in the order of their addresses."""
+    wanted = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
+    if kind is not None:
+        wanted = wanted.where(tables.mailbox.c.kind == kind)
+    if status is not None:
+        wanted = wanted.where(tables.mailbox.c.status == status)
+    return [_mailbox(row) for row in connection.execute(wanted).mappings()]
+
+
+def public_key(connection: Connection, mailbox: MailboxId) -> PublicKey:
+    """The newest epoch's public key. Raises Refused(MAILBOX_UNKNOWN)."""
+    row = connection.execute(_KEY, {"mailbox": mailbox}).first()
+    if row is None:
+        raise Refused(Reason.MAILBOX_UNKNOWN)
+    return PublicKey(mailbox, row.epoch, Suite(row.suite), row.public)
+
+
+def _mailbox(row: RowMapping) -> MailboxRow:
+    return MailboxRow(
+        id=row["id"],
+        address=Address.parse(row["address"]) if row["address"] is not None else None,
+        kind=MailboxKind(row["kind"]),
+        status=MailboxStatus(row["status"]),
+        created_at=row["created_at"],
+        quota_kib=row["quota_kib"],
+        used_kib=row["used_kib"],
+        modseq=row["modseq"],
+    )

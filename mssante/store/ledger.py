@@ -1,0 +1,197 @@
+"""A writing transaction's view of the mailboxes it touches.
+
+Invariants: a mailbox is opened (its row locked, in the order of ids) before anything of it is written,
+so its numbers are given out by one transaction at a time; modseq and journal only grow; what a
+transaction journals is chained and written with it or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection, bindparam, insert, select, text, update
+
+from mssante.model import FolderId, MailboxId, MailboxKind, MailboxStatus, MessageId, ModSeq, Uid
+from mssante.reasons import Reason, Refused
+from mssante.store import tables
+from mssante.store.journal import link
+from mssante.store.notifier import CHANNEL
+from mssante.store.records import JournalEntry, JournalKind
+
+_OPEN = (
+    select(
+        tables.mailbox.c.id,
+        tables.mailbox.c.kind,
+        tables.mailbox.c.status,
+        tables.mailbox.c.quota_kib,
+        tables.mailbox.c.used_kib,
+        tables.mailbox.c.modseq,
+        tables.mailbox.c.journal_n,
+        tables.mailbox.c.journal_at,
+        tables.mailbox.c.journal_head,
+    )
+    .where(tables.mailbox.c.id.in_(bindparam("ids", expanding=True)))
+    .order_by(tables.mailbox.c.id)
+    .with_for_update(key_share=True)
+)
+_CLOSE = (
+    update(tables.mailbox)
+    .where(tables.mailbox.c.id == bindparam("the_id"))
+    .values(
+        used_kib=bindparam("new_used_kib"),
+        modseq=bindparam("new_modseq"),
+        journal_n=bindparam("new_n"),
+        journal_at=bindparam("new_at"),
+        journal_head=bindparam("new_head"),
+    )
+)
+_RECORD = insert(tables.journal)
+_FOLDER_OWNER = select(tables.folder.c.mailbox_id).where(tables.folder.c.id == bindparam("folder"))
+_FOLDER = select(tables.folder.c.role, tables.folder.c.uidnext).where(
+    tables.folder.c.id == bindparam("folder"), tables.folder.c.mailbox_id == bindparam("mailbox")
+)
+_TELL = text(f"SELECT pg_notify('{CHANNEL}', told) FROM unnest(CAST(:told AS text[])) AS told")
+
+
+@dataclass(slots=True)
+class OpenMailbox:
+    """A mailbox row while its transaction runs."""
+
+    id: MailboxId
+    kind: MailboxKind
+    status: MailboxStatus
+    quota_kib: int | None
+    used_kib: int
+    modseq: int
+    journal_n: int
+    journal_at: int
+    journal_head: bytes
+    now: int
+    entries: list[JournalEntry] = field(default_factory=list)
+    _stepped: bool = False
+
+    def step(self) -> ModSeq:
+        """The modseq of this transaction's changes: one more than any before."""
+        if not self._stepped:
+            self.modseq += 1
+            self._stepped = True
+        return ModSeq(self.modseq)
+
+    def record(
+        self,
+        kind: JournalKind,
+        *,
+        message_id: MessageId | None = None,
+        folder: FolderId | None = None,
+        uid: Uid | None = None,
+        detail: str = "{}",
+    ) -> None:
+        """Adds a line to the journal. Its time never goes back, whatever the clock does (invariant 10)."""
+        self.journal_n += 1
+        self.journal_at = max(self.journal_at, self.now)
+        entry = link(
+            self.journal_head,
+            mailbox=self.id,
+            n=self.journal_n,
+            at=self.journal_at,
+            kind=kind,
+            message_id=message_id,
+            folder_id=folder,
+            uid=uid,
+            detail=detail,
+        )
+        self.journal_head = entry.hash
+        self.entries.append(entry)
+
+
+@dataclass(slots=True)
+class OpenFolder:
+    """A folder of an open mailbox."""
+
+    id: FolderId
+    mailbox: OpenMailbox
+    role: str | None
+    uidnext: int
+
+
+class Ledger:
+    """The mailboxes one transaction writes to. `close` it before the transaction ends.
+
+    `now` is the time of what is journalled; `origin` names this process in notifications."""
+
+    def __init__(self, connection: Connection, *, now: int, origin: str = "") -> None:
+        self.connection = connection
+        self.now = now
+        self._origin = origin
+        self._opened: dict[MailboxId, OpenMailbox] = {}
+
+    def open(self, mailboxes: Iterable[MailboxId]) -> dict[MailboxId, OpenMailbox]:
+        """Locks and reads those that exist. Give all a transaction needs at once: the order of locks
+        keeps two hosts from waiting for each other."""
+        rows = self.connection.execute(_OPEN, {"ids": list(mailboxes)})
+        self._opened = {row[0]: OpenMailbox(*row, self.now) for row in rows}
+        return self._opened
+
+    def open_one(self, mailbox: MailboxId) -> OpenMailbox:
+        """Raises Refused(MAILBOX_UNKNOWN)."""
+        opened = self.open([mailbox]).get(mailbox)
+        if opened is None:
+            raise Refused(Reason.MAILBOX_UNKNOWN)
+        return opened
+
+    def open_folder(self, folder: FolderId) -> OpenFolder:
+        """Opens a folder's mailbox, then reads the folder. Raises Refused(FOLDER_UNKNOWN)."""
+        owner = self.connection.execute(_FOLDER_OWNER, {"folder": folder}).scalar()
+        if owner is None:
+            raise Refused(Reason.FOLDER_UNKNOWN)
+        mailbox = self.open_one(owner)
+        return self.folder_of(mailbox, folder)
+
+    def folder_of(self, mailbox: OpenMailbox, folder: FolderId) -> OpenFolder:
+        """A folder of an open mailbox. Raises Refused(FOLDER_UNKNOWN)."""
+        row = self.connection.execute(_FOLDER, {"folder": folder, "mailbox": mailbox.id}).first()
+        if row is None:
+            raise Refused(Reason.FOLDER_UNKNOWN)
+        return OpenFolder(folder, mailbox, row.role, row.uidnext)
+
+    @property
+    def changed(self) -> tuple[MailboxId, ...]:
+        """The mailboxes whose readers have something to learn."""
+        return tuple(box.id for box in self._opened.values() if box._stepped)
+
+    def close(self) -> None:
+        """Writes what was journalled and counted, and tells other hosts (heard only after the commit)."""
+        boxes = list(self._opened.values())
+        entries = [entry for box in boxes for entry in box.entries]
+        if entries:
+            self.connection.execute(_RECORD, [_row(entry) for entry in entries])
+        if boxes:
+            self.connection.execute(_CLOSE, [_closing(box) for box in boxes])
+        if self.changed and self.connection.dialect.name == "postgresql":
+            self.connection.execute(_TELL, {"told": [f"{self._origin}:{id.hex()}" for id in self.changed]})
+
+
+def _row(entry: JournalEntry) -> dict[str, object]:
+    return {
+        "mailbox_id": entry.mailbox,
+        "n": entry.n,
+        "at": entry.at,
+        "kind": entry.kind,
+        "message_id": entry.message_id,
+        "folder_id": entry.folder_id,
+        "uid": entry.uid,
+        "detail": entry.detail,
+        "hash": entry.hash,
+    }
+
+
+def _closing(box: OpenMailbox) -> dict[str, object]:
+    return {
+        "the_id": box.id,
+        "new_used_kib": box.used_kib,
+        "new_modseq": box.modseq,
+        "new_n": box.journal_n,
+        "new_at": box.journal_at,
+        "new_head": box.journal_head,
+    }

@@ -1,0 +1,330 @@
+"""The mail store as the layers above see it: each method one transaction, then whoever waits is told.
+
+Invariants: what a method answered is kept; nothing here opens a ciphertext; errors are Refused and
+Passing, besides database.Conflict where a method says so. Methods are documented by the functions they
+delegate to; what is added is said here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from mssante import limits
+from mssante.clock import Clock
+from mssante.crypto import PublicKey, SealedKey
+from mssante.database import Database
+from mssante.model import (
+    BlobId,
+    FolderId,
+    MailboxId,
+    MailboxKind,
+    MailboxStatus,
+    ModSeq,
+    Uid,
+)
+from mssante.reasons import Declined
+from mssante.store import (
+    accounts,
+    folders,
+    journal,
+    queue,
+    reading,
+    reception,
+    shredding,
+    sweeping,
+    verify,
+    writing,
+)
+from mssante.store.ledger import Ledger
+from mssante.store.notifier import Notifier, Subscription
+from mssante.store.records import (
+    Acceptance,
+    Accepted,
+    Changes,
+    DueRecipient,
+    Finding,
+    FlagsMode,
+    FlagsRow,
+    Folder,
+    FolderCounts,
+    FolderName,
+    JournalEntry,
+    JournalMark,
+    Keyword,
+    MailboxRow,
+    MessageNumber,
+    QueuedMessage,
+    RecipientId,
+    RecipientState,
+    SealedMessage,
+    Swept,
+    Uids,
+)
+
+T = TypeVar("T")
+
+MIGRATIONS = "mssante.store.migrations"
+_EXPUNGE_SLICE = 500  # messages shredded in one transaction: receptions wait no longer than that
+_PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one opens for much longer
+
+
+class MailStore:
+    """Begin with `MailStore.start`, end with `close`; the database is its opener's."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._notifier = Notifier()
+        self._public_keys: dict[MailboxId, tuple[float, PublicKey]] = {}
+        self._shredded = True  # what a process before us shredded may still lie in the log
+
+    @classmethod
+    async def start(cls, database: Database, *, clock: Clock) -> MailStore:
+        """Over a database opened with MIGRATIONS. Raises Passing."""
+        store = cls(database, clock)
+        if database.dialect == "postgresql":
+            await store._notifier.listen(database)
+        else:
+            await database.write(queue.release_all)
+        return store
+
+    async def close(self) -> None:
+        """Before the database is closed."""
+        await self._notifier.close()
+
+    @property
+    def accepts_writes(self) -> bool:
+        """False once a sync has failed: the process must be restarted."""
+        return self._database.accepts_writes
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())
+
+    async def _write(self, change: Callable[[Ledger], T]) -> T:
+        now, origin = self._now(), self._notifier.origin
+
+        def transaction(connection: Connection) -> tuple[T, Sequence[MailboxId]]:
+            ledger = Ledger(connection, now=now, origin=origin)
+            result = change(ledger)
+            ledger.close()
+            return result, ledger.changed
+
+        result, changed = await self._database.write(transaction)
+        self._notifier.tell(changed)
+        return result
+
+    def subscribe(self, mailbox: MailboxId) -> AbstractContextManager[Subscription]:
+        """`with store.subscribe(m) as changed: await changed.wait()`: see Notifier."""
+        return self._notifier.subscribe(mailbox)
+
+    # Accounts
+
+    async def add_mailbox(self, row: MailboxRow, key: PublicKey) -> None:
+        await self._write(lambda ledger: accounts.add(ledger, row, key))
+
+    async def add_public_key(self, key: PublicKey) -> None:
+        await self._write(lambda ledger: accounts.add_key(ledger, key))
+        self._public_keys.pop(key.mailbox, None)
+
+    async def mailbox(self, address_key: str) -> MailboxRow | None:
+        return await self._database.read(lambda c: accounts.by_address(c, address_key))
+
+    async def mailbox_by_id(self, mailbox: MailboxId) -> MailboxRow:
+        return await self._database.read(lambda c: accounts.by_id(c, mailbox))
+
+    async def mailboxes(
+        self, kind: MailboxKind | None = None, status: MailboxStatus | None = None
+    ) -> list[MailboxRow]:
+        return await self._database.read(lambda c: accounts.all_of(c, kind, status))
+
+    async def status_set(self, mailbox: MailboxId, status: MailboxStatus) -> None:
+        await self._write(lambda ledger: accounts.set_status(ledger, mailbox, status))
+
+    async def quota_set(self, mailbox: MailboxId, quota_kib: int | None) -> None:
+        await self._write(lambda ledger: accounts.set_quota(ledger, mailbox, quota_kib))
+
+    async def public_key(self, mailbox: MailboxId) -> PublicKey:
+        """The newest epoch's public key, at most a minute late if another host added it."""
+        now = self._clock.monotonic()
+        known = self._public_keys.get(mailbox)
+        if known is not None and now < known[0]:
+            return known[1]
+        key = await self._database.read(lambda c: accounts.public_key(c, mailbox))
+        self._public_keys[mailbox] = (now + _PUBLIC_KEY_SECONDS, key)
+        return key
+
+    # Reception
+
+    async def chunks_append(self, blob: BlobId, first_n: int, sealed: list[bytes]) -> None:
+        now = self._now()
+        await self._database.write(lambda c: reception.append_chunks(c, blob, first_n, sealed, now))
+
+    async def blob_abandon(self, blob: BlobId) -> None:
+        await self._database.write(lambda c: reception.abandon_blobs(c, [blob]))
+
+    async def accept(self, acceptance: Acceptance) -> Accepted:
+        """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
+        Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN), Passing(MAILBOX_SUSPENDED)."""
+        arrival = reception.Arrival(acceptance, self._now(), self._notifier.origin)
+        settled = await self._database.write_many(reception.accept_batch, arrival)
+        if isinstance(settled.outcome, Declined):
+            raise settled.outcome
+        self._notifier.tell(settled.changed)
+        return settled.outcome
+
+    # Reading
+
+    async def folders(self, mailbox: MailboxId) -> list[Folder]:
+        return await self._database.read(lambda c: reading.folders(c, mailbox))
+
+    async def folder(self, folder: FolderId) -> Folder:
+        return await self._database.read(lambda c: reading.folder(c, folder))
+
+    async def keywords(self, mailbox: MailboxId) -> list[Keyword]:
+        return await self._database.read(lambda c: reading.keywords(c, mailbox))
+
+    async def uids(self, folder: FolderId) -> reading.FolderNumbers:
+        return await self._database.read(lambda c: reading.uids(c, folder))
+
+    async def changes(self, folder: FolderId, since: ModSeq) -> Changes:
+        return await self._database.read(lambda c: reading.changes(c, folder, since))
+
+    async def sealed_summaries(
+        self, folder: FolderId, uids: Uids, *, header: bool = False
+    ) -> list[SealedMessage]:
+        return await self._database.read(lambda c: reading.sealed_summaries(c, folder, uids, header=header))
+
+    async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
+        return await self._database.read(lambda c: reading.chunks(c, blob, first_n, count))
+
+    async def counts(self, folder: FolderId) -> FolderCounts:
+        return await self._database.read(lambda c: reading.counts(c, folder))
+
+    # Writing
+
+    async def folder_create(
+        self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes, *, subscribed: bool = False
+    ) -> Folder:
+        return await self._write(
+            lambda ledger: folders.create(ledger, mailbox, name_tag, name_ct, subscribed=subscribed)
+        )
+
+    async def folder_rename(self, mailbox: MailboxId, names: Sequence[FolderName]) -> None:
+        await self._write(lambda ledger: folders.rename(ledger, mailbox, names))
+
+    async def folder_delete(self, folder: FolderId) -> None:
+        """Shreds what lies in it alone, some hundred messages to a transaction, then the folder goes."""
+        self._shredded = True
+        while not await self._write(lambda ledger: folders.delete(ledger, folder, _EXPUNGE_SLICE)):
+            pass
+
+    async def folder_subscribe(self, folder: FolderId, *, subscribed: bool) -> None:
+        await self._write(lambda ledger: folders.subscribe(ledger, folder, subscribed))
+
+    async def keyword_add(self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
+        return await self._write(lambda ledger: folders.add_keyword(ledger, mailbox, name_tag, name_ct))
+
+    async def flags_store(
+        self,
+        folder: FolderId,
+        uids: Uids,
+        mode: FlagsMode,
+        mask: int,
+        *,
+        unchangedsince: ModSeq | None = None,
+    ) -> list[FlagsRow]:
+        return await self._write(
+            lambda ledger: writing.store_flags(
+                ledger, folder, uids, mode, mask, unchanged_since=unchangedsince
+            )
+        )
+
+    async def copy(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
+        return await self._write(lambda ledger: writing.copy(ledger, folder, uids, to))
+
+    async def move(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
+        return await self._write(lambda ledger: writing.move(ledger, folder, uids, to))
+
+    async def expunge(
+        self, folder: FolderId, uids: Uids | None = None, *, deleted_only: bool = True
+    ) -> list[Uid]:
+        """Removes the messages with \\Deleted, of `uids` or of all (RFC 4315 §2.1), some hundred to a
+        transaction; with `deleted_only` False, all of `uids`. Answers the UIDs gone, ascending."""
+        gone: list[Uid] = []
+        while True:
+            part = await self._write(
+                lambda ledger: shredding.expunge_slice(
+                    ledger, ledger.open_folder(folder), uids, _EXPUNGE_SLICE, deleted_only=deleted_only
+                )
+            )
+            self._shredded = self._shredded or bool(part)
+            gone += part
+            if len(part) < _EXPUNGE_SLICE:
+                return gone
+
+    async def dek_rewrap(self, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
+        await self._database.write(lambda c: writing.rewrap_deks(c, keys))
+
+    # Queue
+
+    async def due(
+        self,
+        *,
+        limit: int,
+        exclude: Collection[bytes] = (),
+        lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
+    ) -> list[DueRecipient]:
+        now = self._now()
+        return await self._database.write(
+            lambda c: queue.lease_due(c, now=now, limit=limit, lease_seconds=lease_seconds, exclude=exclude)
+        )
+
+    async def recipient_outcome(
+        self,
+        recipient: RecipientId,
+        *,
+        attempts: int,
+        state: RecipientState,
+        next_at: int = 0,
+        reply_ct: bytes | None = None,
+    ) -> bool:
+        forgotten = await self._write(
+            lambda ledger: queue.settle(
+                ledger, recipient, attempts=attempts, state=state, next_at=next_at, reply_ct=reply_ct
+            )
+        )
+        self._shredded = self._shredded or forgotten
+        return forgotten
+
+    async def queued(self) -> list[QueuedMessage]:
+        return await self._database.read(queue.queued)
+
+    async def retry(self, number: MessageNumber | None = None) -> int:
+        return await self._write(lambda ledger: queue.retry(ledger, number))
+
+    # Keeping in order
+
+    async def journal(self, mailbox: MailboxId, *, after: int = 0, most: int = 1000) -> list[JournalEntry]:
+        return await self._database.read(lambda c: journal.entries(c, mailbox, after, most))
+
+    async def journal_heads(self) -> dict[MailboxId, JournalMark]:
+        return await self._database.read(journal.heads)
+
+    async def verify(self, marks: Mapping[MailboxId, JournalMark] | None = None) -> list[Finding]:
+        now = self._now()
+        return await self._database.read(lambda c: verify.verify(c, now=now, marks=marks))
+
+    async def sweep(self) -> Swept:
+        """At start and hourly: abandoned blobs, old dedup keys, and what was shredded out of the log."""
+        now, blobs = self._now(), 0
+        while part := await self._database.write(lambda c: sweeping.sweep_blobs(c, now)):
+            blobs += part
+        keys = await self._database.write(lambda c: sweeping.sweep_dedup(c, now))
+        if self._shredded or blobs:
+            self._shredded = False
+            self._shredded = not await self._database.checkpoint_truncate()
+        return Swept(blobs=blobs, dedup_keys=keys, log_emptied=not self._shredded)

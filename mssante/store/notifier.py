@@ -1,0 +1,102 @@
+"""Telling sessions that their mailbox changed: in this process at once, on PostgreSQL between hosts.
+
+Invariants: told only after the commit; nothing is lost between two `wait`s of one subscription; a
+subscriber may be woken for nothing, and looks at the store for what is new. When the connection that
+listens breaks, everybody is woken once it is back: something may have been missed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from mssante.database import Database
+from mssante.limits import DATABASE_BUSY_SECONDS
+from mssante.model import MailboxId
+from mssante.observe.events import StorageTrouble, crashed, report
+from mssante.reasons import Passing
+
+CHANNEL = "mssante_mail"
+_LISTEN_AGAIN_SECONDS = 1.0
+
+
+class Subscription:
+    """One reader's interest in one mailbox."""
+
+    def __init__(self) -> None:
+        self._changed = asyncio.Event()
+
+    async def wait(self) -> None:
+        """Returns when the mailbox changed since the last return (or since subscribing)."""
+        await self._changed.wait()
+        self._changed.clear()
+
+    def _wake(self) -> None:
+        self._changed.set()
+
+
+class Notifier:
+    """Who waits for which mailbox. `origin` marks what this process tells others."""
+
+    def __init__(self) -> None:
+        self.origin = uuid.uuid4().hex
+        self._waiting: dict[MailboxId, set[Subscription]] = {}
+        self._listening: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def subscribe(self, mailbox: MailboxId) -> Iterator[Subscription]:
+        """While the context lasts, the subscription hears of every change to the mailbox."""
+        subscription = Subscription()
+        self._waiting.setdefault(mailbox, set()).add(subscription)
+        try:
+            yield subscription
+        finally:
+            there = self._waiting[mailbox]
+            there.discard(subscription)
+            if not there:
+                del self._waiting[mailbox]
+
+    def tell(self, mailboxes: Iterable[MailboxId]) -> None:
+        """Wakes this process's subscribers. Other hosts are told by the transaction (Ledger.close)."""
+        for mailbox in mailboxes:
+            for subscription in self._waiting.get(mailbox, ()):
+                subscription._wake()
+
+    async def listen(self, database: Database) -> None:
+        """From now on hears what other hosts tell through `database`. Waits a few seconds for the first
+        connection; goes on trying behind."""
+        ready = asyncio.Event()
+        self._listening = asyncio.create_task(self._listen(database, ready), name="mail notifications")
+        try:
+            async with asyncio.timeout(DATABASE_BUSY_SECONDS):
+                await ready.wait()
+        except TimeoutError:
+            pass  # the task wakes everybody when it succeeds
+
+    async def close(self) -> None:
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+
+    async def _listen(self, database: Database, ready: asyncio.Event) -> None:
+        while True:
+            try:
+                async with database.listening(CHANNEL, self._heard) as lost:
+                    ready.set()
+                    self.tell(tuple(self._waiting))
+                    await lost.wait()
+            except Passing as passing:
+                report(StorageTrouble(store="mail notifications", cause=passing.detail))
+            except Exception as error:
+                report(crashed("mail notifications", error))
+            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+
+    def _heard(self, payload: str) -> None:
+        origin, _, mailbox = payload.partition(":")
+        if origin != self.origin:
+            try:
+                self.tell([MailboxId(bytes.fromhex(mailbox))])
+            except ValueError:
+                return  # not ours

@@ -1,0 +1,156 @@
+"""Reading folders: numbers of a whole folder at once, sealed metadata in stretches, content by chunks.
+
+Invariants: nothing is opened here; every function reads on its caller's one snapshot, so what it
+answers belongs together.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, text
+
+from mssante.model import BlobId, Flag, FolderId, MailboxId, ModSeq, SpecialUse, Uid
+from mssante.reasons import Reason, Refused
+from mssante.store.packed import Runs, columns, unpacked
+from mssante.store.records import (
+    Changes,
+    FlagMask,
+    FlagsRow,
+    Folder,
+    FolderCounts,
+    Keyword,
+    SealedMessage,
+    Uids,
+)
+
+_FOLDER_COLUMNS = "id, mailbox_id, role, name_tag, name_ct, uidvalidity, uidnext, subscribed, modseq"
+_FOLDER = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE id = :folder")
+_FOLDERS = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE mailbox_id = :mailbox ORDER BY id")
+_KEYWORDS = text("SELECT number, name_ct FROM keyword WHERE mailbox_id = :mailbox ORDER BY number")
+_NUMBERS = ("uid", "flags", "modseq")
+_CHANGED = text(
+    "SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder AND modseq > :since ORDER BY uid"
+)
+_EXPUNGED = text("SELECT uid FROM expunged WHERE folder_id = :folder AND modseq > :since ORDER BY uid")
+_CHUNKS = text(
+    "SELECT ct FROM chunk WHERE blob_id = :blob AND n >= :first AND n < :first + :count ORDER BY n"
+)
+_COUNTS = text(
+    "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0), coalesce(sum((flags & 8) / 8), 0),"
+    " coalesce(sum(size_kib), 0) FROM placement WHERE folder_id = :folder"
+)
+assert (Flag.SEEN.value, Flag.DELETED.value) == (1, 8)  # as _COUNTS has them
+
+
+class FolderNumbers(NamedTuple):
+    """A folder's messages as three columns of equal length, in ascending UID, and its highest modseq."""
+
+    uids: array[int]
+    flags: array[int]
+    modseqs: array[int]
+    modseq: ModSeq
+
+
+def folder(connection: Connection, folder_id: FolderId) -> Folder:
+    """Raises Refused(FOLDER_UNKNOWN)."""
+    row = connection.execute(_FOLDER, {"folder": folder_id}).first()
+    if row is None:
+        raise Refused(Reason.FOLDER_UNKNOWN)
+    return _folder(row)
+
+
+def folders(connection: Connection, mailbox: MailboxId) -> list[Folder]:
+    """A mailbox's folders, oldest first."""
+    return [_folder(row) for row in connection.execute(_FOLDERS, {"mailbox": mailbox})]
+
+
+def keywords(connection: Connection, mailbox: MailboxId) -> list[Keyword]:
+    return [Keyword(row.number, row.name_ct) for row in connection.execute(_KEYWORDS, {"mailbox": mailbox})]
+
+
+def uids(connection: Connection, folder_id: FolderId) -> FolderNumbers:
+    """The whole folder. Raises Refused(FOLDER_UNKNOWN)."""
+    modseq = folder(connection, folder_id).modseq
+    row = connection.execute(
+        text(
+            f"SELECT {columns(connection, _NUMBERS, order='uid')} FROM (SELECT uid, flags, modseq"
+            " FROM placement WHERE folder_id = :folder ORDER BY uid) AS rows_in_order"
+        ),
+        {"folder": folder_id},
+    ).one()
+    numbers, flags, modseqs = unpacked(row)
+    return FolderNumbers(numbers, flags, modseqs, modseq)
+
+
+def changes(connection: Connection, folder_id: FolderId, since: ModSeq) -> Changes:
+    """What is new, changed or gone after `since`. Raises Refused(FOLDER_UNKNOWN) if the folder is gone."""
+    modseq = folder(connection, folder_id).modseq
+    if modseq <= since:
+        return Changes((), (), modseq)
+    asked = {"folder": folder_id, "since": since}
+    present = tuple(
+        FlagsRow(Uid(uid), FlagMask(flags), ModSeq(changed))
+        for uid, flags, changed in connection.execute(_CHANGED, asked)
+    )
+    gone = tuple(Uid(uid) for uid in connection.execute(_EXPUNGED, asked).scalars())
+    return Changes(present, gone, modseq)
+
+
+def sealed_summaries(
+    connection: Connection, folder_id: FolderId, wanted: Uids, *, header: bool = False
+) -> list[SealedMessage]:
+    """The messages of `wanted` that are there, in ascending UID, with the sealed header if asked for.
+    Ask for some thousands at a time: a row is 1 to 3 KiB, with the header up to 64."""
+    runs = Runs.of(wanted)
+    if not runs:
+        return []
+    column, table = (
+        ("h.ct", "LEFT JOIN header AS h ON h.message_number = p.message_number") if header else ("NULL", "")
+    )
+    rows = connection.execute(
+        text(
+            "SELECT p.uid, m.number, m.id, m.blob_id, m.day, m.size_kib, m.chunks,"
+            f" d.epoch, d.suite, d.form, d.ct, m.summary_ct, {column}"
+            " FROM placement AS p JOIN message AS m ON m.number = p.message_number"
+            f" JOIN dek AS d ON d.message_number = p.message_number {table}"
+            f" WHERE p.folder_id = :folder AND p.{runs.of_uids(connection)} ORDER BY p.uid"
+        ),
+        {"folder": folder_id, **runs.parameters},
+    )
+    return list(map(SealedMessage._make, rows))
+
+
+def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> list[bytes]:
+    """At most `count` sealed chunks from `first_n` on, fewer at the end. Opening them tells if one lacks."""
+    return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
+
+
+def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:
+    """Raises Refused(FOLDER_UNKNOWN)."""
+    of = folder(connection, folder_id)
+    messages, unseen, deleted, size_kib = connection.execute(_COUNTS, {"folder": folder_id}).one()
+    return FolderCounts(
+        messages=messages,
+        unseen=int(unseen),
+        deleted=int(deleted),
+        uidnext=of.uidnext,
+        uidvalidity=of.uidvalidity,
+        modseq=of.modseq,
+        size_kib=int(size_kib),
+    )
+
+
+def _folder(row: Row[*tuple[Any, ...]]) -> Folder:
+    return Folder(
+        id=FolderId(row.id),
+        mailbox=MailboxId(row.mailbox_id),
+        role=None if row.role is None else SpecialUse(row.role),
+        name_tag=row.name_tag,
+        name_ct=row.name_ct,
+        uidvalidity=row.uidvalidity,
+        uidnext=Uid(row.uidnext),
+        subscribed=bool(row.subscribed),
+        modseq=ModSeq(row.modseq),
+    )

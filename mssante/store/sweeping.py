@@ -1,0 +1,34 @@
+"""What time makes useless: blobs nobody finished, dedup keys nobody will retry.
+
+Invariants: only blobs without a message are swept, and no reception lasts as long as they are left
+(limits.SESSION_SECONDS_MAX is well under ORPHAN_SECONDS).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+from mssante.limits import DEDUP_DAYS
+from mssante.store.reception import abandon_blobs
+from mssante.store.records import SECONDS_PER_DAY
+
+ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK older than an hour
+BLOBS_AT_ONCE = 16  # up to 35 MiB each: the writer has others to serve
+
+_OLD_BLOBS = text("SELECT blob_id FROM blob WHERE started_at <= :before ORDER BY started_at LIMIT :most")
+_OLD_KEYS = text("DELETE FROM dedup WHERE day < :before")
+
+
+def sweep_blobs(connection: Connection, now: int) -> int:
+    """Takes away at most BLOBS_AT_ONCE abandoned blobs; how many."""
+    old = list(
+        connection.execute(_OLD_BLOBS, {"before": now - ORPHAN_SECONDS, "most": BLOBS_AT_ONCE}).scalars()
+    )
+    if old:
+        abandon_blobs(connection, old)
+    return len(old)
+
+
+def sweep_dedup(connection: Connection, now: int) -> int:
+    """Forgets dedup keys older than DEDUP_DAYS; how many."""
+    return connection.execute(_OLD_KEYS, {"before": now // SECONDS_PER_DAY - DEDUP_DAYS}).rowcount

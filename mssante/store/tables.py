@@ -1,0 +1,214 @@
+"""The mail database: what lies where. Everything a correspondent wrote is sealed before it comes here.
+
+Invariants: no plaintext besides our own mailboxes' addresses, a day, sizes in KiB and counters (K5);
+numbers never come back (AUTOINCREMENT, sequences); migrations build the same schema (a test compares).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ix": "%(table_name)s_%(column_0_N_name)s_index",
+        "fk": "%(table_name)s_%(column_0_name)s_fk",
+    }
+)
+
+# SQLite's AUTOINCREMENT wants the very word INTEGER, which there has 64 bits anyway.
+Number = BigInteger().with_variant(Integer, "sqlite")
+
+mailbox = Table(
+    "mailbox",
+    metadata,
+    Column("id", LargeBinary, primary_key=True),
+    Column("address_key", Text, unique=True),  # null: the queue has no address
+    Column("address", Text),
+    Column("kind", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", Number, nullable=False),
+    Column("quota_kib", Number),  # null: no bound
+    Column("used_kib", Number, nullable=False),
+    Column("modseq", Number, nullable=False),
+    Column("journal_n", Number, nullable=False),
+    Column("journal_at", Number, nullable=False),
+    Column("journal_head", LargeBinary, nullable=False),
+)
+
+mailbox_key = Table(
+    "mailbox_key",
+    metadata,
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), primary_key=True),
+    Column("epoch", Number, primary_key=True, autoincrement=False),
+    Column("suite", Number, nullable=False),
+    Column("public", LargeBinary, nullable=False),
+)
+
+# A folder with a role and no sealed name is called after its role, so delivery and `bal create` need no key.
+# name_tag is a keyed hash of the name: it keeps names unique without showing them.
+folder = Table(
+    "folder",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), nullable=False),
+    Column("role", Text),
+    Column("name_tag", LargeBinary),
+    Column("name_ct", LargeBinary),
+    Column("uidvalidity", Number, nullable=False),
+    Column("uidnext", Number, nullable=False),
+    Column("subscribed", Boolean, nullable=False),
+    Column("modseq", Number, nullable=False),
+    UniqueConstraint("mailbox_id", "role"),
+    UniqueConstraint("mailbox_id", "name_tag"),
+    sqlite_autoincrement=True,
+)
+
+keyword = Table(
+    "keyword",
+    metadata,
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), primary_key=True),
+    Column("number", Number, primary_key=True, autoincrement=False),  # flag bit 8 + number
+    Column("name_tag", LargeBinary, nullable=False),
+    Column("name_ct", LargeBinary, nullable=False),
+    UniqueConstraint("mailbox_id", "name_tag"),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("number", Number, primary_key=True),  # order of arrival: listing reads rows in sequence
+    Column("id", LargeBinary, nullable=False, unique=True),
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), nullable=False),
+    Column("blob_id", LargeBinary, nullable=False),
+    Column("day", Number, nullable=False),
+    Column("size_kib", Number, nullable=False),
+    Column("chunks", Number, nullable=False),
+    Column("summary_ct", LargeBinary, nullable=False),
+    Index("message_mailbox_id_index", "mailbox_id"),
+    sqlite_autoincrement=True,
+)
+
+# Beside the message, not in it: a listing reads summaries, five to a page instead of one.
+header = Table(
+    "header",
+    metadata,
+    Column("message_number", Number, ForeignKey("message.number"), primary_key=True, autoincrement=False),
+    Column("ct", LargeBinary, nullable=False),
+)
+
+dek = Table(
+    "dek",
+    metadata,
+    Column("message_number", Number, ForeignKey("message.number"), primary_key=True, autoincrement=False),
+    Column("epoch", Number, nullable=False),
+    Column("suite", Number, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("ct", LargeBinary, nullable=False),
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("blob_id", LargeBinary, nullable=False),
+    Column("n", Number, nullable=False),
+    Column("ct", LargeBinary, nullable=False),
+    UniqueConstraint("blob_id", "n"),
+    sqlite_autoincrement=True,
+)
+
+# A blob is here only while it is being received; its chunks are unreadable until its message is kept.
+blob = Table(
+    "blob",
+    metadata,
+    Column("blob_id", LargeBinary, primary_key=True),
+    Column("started_at", Number, nullable=False),
+)
+
+placement = Table(
+    "placement",
+    metadata,
+    Column("folder_id", Number, ForeignKey("folder.id"), primary_key=True, autoincrement=False),
+    Column("uid", Number, primary_key=True, autoincrement=False),
+    Column("message_number", Number, ForeignKey("message.number"), nullable=False),
+    Column("flags", Number, nullable=False),
+    Column("modseq", Number, nullable=False),
+    Column("saved_day", Number, nullable=False),
+    Column("size_kib", Number, nullable=False),  # the message's, so that STATUS reads one table
+    Index("placement_message_number_index", "message_number"),
+    Index("placement_folder_id_modseq_index", "folder_id", "modseq"),
+    sqlite_with_rowid=False,
+)
+
+# Other sessions learn from it what is gone (RFC 7162 §3.2.7 keeps the door open to QRESYNC).
+expunged = Table(
+    "expunged",
+    metadata,
+    Column("folder_id", Number, ForeignKey("folder.id"), primary_key=True, autoincrement=False),
+    Column("uid", Number, primary_key=True, autoincrement=False),
+    Column("modseq", Number, nullable=False),
+    Index("expunged_folder_id_modseq_index", "folder_id", "modseq"),
+    sqlite_with_rowid=False,
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), primary_key=True),
+    Column("n", Number, primary_key=True, autoincrement=False),
+    Column("at", Number, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("message_id", LargeBinary),
+    Column("folder_id", Number),
+    Column("uid", Number),
+    Column("detail", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+dedup = Table(
+    "dedup",
+    metadata,
+    Column("key", LargeBinary, primary_key=True),
+    Column("day", Number, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+outbound = Table(
+    "outbound",
+    metadata,
+    Column("message_number", Number, ForeignKey("message.number"), primary_key=True, autoincrement=False),
+    Column("envelope_ct", LargeBinary, nullable=False),
+    Column("created_at", Number, nullable=False),
+)
+
+queue_recipient = Table(
+    "queue_recipient",
+    metadata,
+    Column("id", Number, primary_key=True),
+    Column("message_number", Number, ForeignKey("outbound.message_number"), nullable=False),
+    Column("destination_tag", LargeBinary, nullable=False),
+    Column("address_ct", LargeBinary, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Number, nullable=False),
+    Column("next_at", Number, nullable=False),
+    Column("leased_until", Number),
+    Column("reply_ct", LargeBinary),
+    Index("queue_recipient_message_number_index", "message_number"),
+    Index("queue_recipient_state_next_at_index", "state", "next_at"),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,188 @@
+"""Flags, copies and moves, in sets: one statement whatever the number of messages.
+
+Invariants: a row whose flags do not change keeps its modseq (RFC 7162 §3.1.3); a copy touches no key
+and no content, only a placement; new UIDs follow the order of the old ones (RFC 4315 §3).
+"""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, text
+
+from mssante.crypto import SealedKey
+from mssante.model import FolderId, ModSeq, Uid
+from mssante.reasons import Reason, Refused
+from mssante.store.ledger import Ledger, OpenFolder
+from mssante.store.packed import Runs, columns, unpacked
+from mssante.store.records import (
+    SECONDS_PER_DAY,
+    FlagsMode,
+    FlagsRow,
+    JournalKind,
+    MessageNumber,
+    Uids,
+)
+from mssante.store.shredding import remove_placements
+
+_NEW_FLAGS = {
+    FlagsMode.ADD: ("flags | :mask", "flags & :mask <> :mask"),
+    FlagsMode.REMOVE: ("flags & ~:mask", "flags & :mask <> 0"),
+    FlagsMode.REPLACE: (":mask", "flags <> :mask"),
+}
+_FOLDER_STEP = text("UPDATE folder SET modseq = :modseq WHERE id = :folder")
+_FOLDER_GROW = text("UPDATE folder SET modseq = :modseq, uidnext = :uidnext WHERE id = :folder")
+# A rotation may have come between: what stands there for a newer epoch is not taken back.
+_REWRAP = text(
+    "UPDATE dek SET epoch = :epoch, suite = :suite, form = :form, ct = :ct"
+    " WHERE message_number = :number AND epoch <= :epoch"
+)
+
+
+def store_flags(
+    ledger: Ledger,
+    folder_id: FolderId,
+    uids: Uids,
+    mode: FlagsMode,
+    mask: int,
+    *,
+    unchanged_since: ModSeq | None = None,
+) -> list[FlagsRow]:
+    """Adds, removes or replaces flags. Answers every message of `uids` that is there, as it is now;
+    without those changed after `unchanged_since`, which are left alone (RFC 7162 §3.1.3).
+    Raises Refused(FOLDER_UNKNOWN)."""
+    runs = Runs.of(uids)
+    folder = ledger.open_folder(folder_id)
+    if not runs:
+        return []
+    connection = ledger.connection
+    modseq = folder.mailbox.modseq + 1
+    value, differs = (part.replace(":mask", "CAST(:mask AS bigint)") for part in _NEW_FLAGS[mode])
+    asked = {"folder": folder_id, "mask": mask, "modseq": modseq, **runs.parameters}
+    where = f"folder_id = :folder AND {runs.of_uids(connection)}"
+    still = ""
+    if unchanged_since is not None:
+        asked["since"] = unchanged_since
+        still = " AND modseq <= :since"
+    changed = connection.execute(
+        text(f"UPDATE placement SET flags = {value}, modseq = :modseq WHERE {where} AND {differs}{still}"),
+        asked,
+    ).rowcount
+    if changed:
+        folder.mailbox.step()
+        connection.execute(_FOLDER_STEP, {"folder": folder_id, "modseq": modseq})
+    return _flags_now(connection, folder_id, runs, unchanged_since, modseq)
+
+
+def _flags_now(
+    connection: Connection, folder: FolderId, runs: Runs, since: ModSeq | None, new: int
+) -> list[FlagsRow]:
+    asked = {"folder": folder, **runs.parameters}
+    still = ""
+    if since is not None:
+        asked |= {"since": since, "new": new}
+        still = " AND (modseq <= :since OR modseq = :new)"
+    row = connection.execute(
+        text(
+            f"SELECT {columns(connection, ('uid', 'flags', 'modseq'), order='uid')} FROM"
+            f" (SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder"
+            f" AND {runs.of_uids(connection)}{still} ORDER BY uid) AS rows_in_order"
+        ),
+        asked,
+    ).one()
+    return list(map(FlagsRow._make, zip(*unpacked(row), strict=True)))
+
+
+def copy(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
+    """(old UID, new UID) of each message of `uids` that is there. Flags go with it; the quota does not
+    count a content twice. Raises Refused(FOLDER_UNKNOWN): a folder is gone or another mailbox's;
+    Refused(LIMIT_REACHED): no more UIDs."""
+    source, target = _both(ledger, folder_id, to)
+    pairs = _place_again(ledger, source, target, uids)
+    if pairs:
+        _record(JournalKind.COPIED, source, target, pairs)
+    return pairs
+
+
+def move(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
+    """As `copy`, and the old placements are gone, all in one transaction (RFC 6851 §3)."""
+    source, target = _both(ledger, folder_id, to)
+    pairs = _place_again(ledger, source, target, uids)
+    if pairs:
+        old = Runs.of([old for old, _ in pairs])
+        remove_placements(ledger.connection, source.id, old, source.mailbox.step())
+        _record(JournalKind.MOVED, source, target, pairs)
+    return pairs
+
+
+def _both(ledger: Ledger, folder_id: FolderId, to: FolderId) -> tuple[OpenFolder, OpenFolder]:
+    source = ledger.open_folder(folder_id)
+    return source, ledger.folder_of(source.mailbox, to)
+
+
+def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: Uids) -> list[tuple[Uid, Uid]]:
+    runs = Runs.of(uids)
+    if not runs:
+        return []
+    connection = ledger.connection
+    (there,) = unpacked(
+        connection.execute(
+            text(
+                f"SELECT {columns(connection, ('uid',), order='uid')} FROM (SELECT uid FROM placement"
+                f" WHERE folder_id = :folder AND {runs.of_uids(connection)} ORDER BY uid) AS rows_in_order"
+            ),
+            {"folder": source.id, **runs.parameters},
+        ).one()
+    )
+    if not there:
+        return []
+    first = target.uidnext
+    if first + len(there) > 2**32:
+        raise Refused(Reason.LIMIT_REACHED)
+    modseq = source.mailbox.step()
+    connection.execute(
+        text(
+            "INSERT INTO placement (folder_id, uid, message_number, flags, modseq, saved_day, size_kib)"
+            " SELECT CAST(:target AS bigint), CAST(:first AS bigint) - 1 + row_number() OVER (ORDER BY uid),"
+            " message_number, flags, CAST(:modseq AS bigint), CAST(:day AS bigint), size_kib"
+            f" FROM placement WHERE folder_id = :folder AND {runs.of_uids(connection)}"
+        ),
+        {
+            "target": target.id,
+            "first": first,
+            "modseq": modseq,
+            "day": ledger.now // SECONDS_PER_DAY,
+            "folder": source.id,
+            **runs.parameters,
+        },
+    )
+    target.uidnext = first + len(there)
+    connection.execute(_FOLDER_GROW, {"folder": target.id, "modseq": modseq, "uidnext": target.uidnext})
+    return [(Uid(old), Uid(first + i)) for i, old in enumerate(there)]
+
+
+def _record(kind: JournalKind, source: OpenFolder, target: OpenFolder, pairs: list[tuple[Uid, Uid]]) -> None:
+    old = str(Runs.of([uid for uid, _ in pairs]))
+    new = str(Runs.of([uid for _, uid in pairs]))
+    source.mailbox.record(
+        kind, folder=target.id, detail=json.dumps({"from": source.id, "uids": old, "as": new})
+    )
+
+
+def rewrap_deks(connection: Connection, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
+    """Puts the wrapped form of DEKs in the place of the sealed one, after first use or at a rotation.
+    Never one of an older epoch than stands there; messages gone meanwhile are passed over."""
+    if keys:
+        connection.execute(
+            _REWRAP,
+            [
+                {
+                    "number": number,
+                    "epoch": key.epoch,
+                    "suite": int(key.suite),
+                    "form": key.form,
+                    "ct": key.ciphertext,
+                }
+                for number, key in keys
+            ],
+        )
