@@ -95,6 +95,8 @@ class Authority:
         usages: Iterable[x509.ObjectIdentifier] = (SERVER, CLIENT),
         alternative_names: Iterable[x509.GeneralName] = (),
         extra: Iterable[x509.ExtensionType] = (),
+        critical: Iterable[x509.ExtensionType] = (),
+        key_usage: x509.KeyUsage | None = None,
         is_authority: bool = False,
     ) -> Issued:
         """An end entity, good unless the arguments say otherwise."""
@@ -106,7 +108,7 @@ class Authority:
             not_after=not_after or now - timedelta(days=1) + LEAF_LIFE,
         )
         builder = builder.add_extension(x509.BasicConstraints(is_authority, None), critical=True)
-        builder = builder.add_extension(_leaf_usage(key), critical=True)
+        builder = builder.add_extension(key_usage or _leaf_usage(key), critical=True)
         wanted, names = list(usages), list(alternative_names)
         if wanted:
             builder = builder.add_extension(x509.ExtendedKeyUsage(wanted), critical=False)
@@ -117,6 +119,8 @@ class Authority:
         )
         for extension in (*self._pointers(), *extra):
             builder = builder.add_extension(extension, critical=False)
+        for extension in critical:
+            builder = builder.add_extension(extension, critical=True)
         return Issued(certificate=builder.sign(self.key, hashes.SHA256()), key=key, chain=self.chain)
 
     def authority(
@@ -236,7 +240,7 @@ def _draft(
     )
 
 
-def _usage(*, signature: bool, encipherment: bool, authority: bool) -> x509.KeyUsage:
+def usage(*, signature: bool, encipherment: bool, authority: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=signature,
         content_commitment=False,
@@ -251,8 +255,8 @@ def _usage(*, signature: bool, encipherment: bool, authority: bool) -> x509.KeyU
 
 
 def _leaf_usage(key: Key) -> x509.KeyUsage:
-    return _usage(signature=True, encipherment=isinstance(key, rsa.RSAPrivateKey), authority=False)
+    return usage(signature=True, encipherment=isinstance(key, rsa.RSAPrivateKey), authority=False)
 
 
 def _authority_usage() -> x509.KeyUsage:
-    return _usage(signature=False, encipherment=False, authority=True)
+    return usage(signature=False, encipherment=False, authority=True)

@@ -100,7 +100,7 @@ def _check_authority(authority: Certificate, *, below: int, is_anchor: bool) -> 
     """RFC 5280 §6.1.4: may it issue what is below it? `below`: how many authorities stand under it."""
     usage = authority.key_usage
     untrusted = Reason.CERTIFICATE_UNTRUSTED_ISSUER
-    if not authority.is_authority or not authority.version_3:
+    if not authority.is_authority:
         raise Refused(untrusted, f"{authority.name} is not an authority")
     if usage is not None and not usage.key_cert_sign:
         raise Refused(untrusted, f"{authority.name} may not sign certificates")

@@ -6,16 +6,21 @@ import dataclasses
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from certs.authority import host_names, p256, usage
 from mssante.model import Domain
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import Certificate, identity_of
+from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
 from mssante.trust.policy import Direction, Rules, VerifiedPeer
 from mssante.trust.revocation import Revocations
-from mssante.trust.space import TrustSpace
+from mssante.trust.space import Entry, TrustSpace
 
 from .conftest import NOW, UNLISTED, World, chain_of
 
@@ -118,6 +123,59 @@ def test_nobody_speaks_for_a_domain_that_is_not_listed_nor_for_a_subdomain(world
 
 def test_both_certificates_of_an_operator_speak_for_it(world: World) -> None:
     world.verify("operator-a-spare").speaks_for(world.domain("operator-a"))
+
+
+def reason_of_issued(world: World, subject: x509.Name, **change: object) -> Reason | None:
+    """A certificate made for one test, its name listed."""
+    issued = world.pki.organisations.issue(subject, p256(), now=NOW, **change)  # type: ignore[arg-type]
+    name = DistinguishedName.of(subject)
+    space = TrustSpace.from_entries([Entry(Domain("x.test"), name)], source="test")
+    chain = [one.public_bytes(Encoding.DER) for one in (issued.certificate, *issued.chain)]
+    return reason_of(world, "x", chain=chain, space=space)
+
+
+def named(*common_names: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name) for name in common_names])
+
+
+@pytest.mark.parametrize(
+    ("common_names", "hosts", "reason"),
+    [
+        (("mss.x.test",), ("mss.x.test",), None),
+        (("MSS.x.test",), ("mss.X.test",), None),
+        (("mss.x.test",), ("autre.x.test", "mss.x.test"), None),
+        (("*.x.test",), ("*.x.test",), R.CERTIFICATE_NAME_MISMATCH),
+        (("mss.x.test",), ("*.x.test",), R.CERTIFICATE_NAME_MISMATCH),
+        (("mss.x.test",), ("mss.x.test.autre.test",), R.CERTIFICATE_NAME_MISMATCH),
+        (("x.test",), ("mss.x.test",), R.CERTIFICATE_NAME_MISMATCH),
+        (("mss.x.test", "mss.x.test"), ("mss.x.test",), R.CERTIFICATE_NAME_MISMATCH),
+        (("mss.x.test", "autre.test"), ("mss.x.test",), R.CERTIFICATE_NAME_MISMATCH),
+        # The kelvin sign: in lower case it is the letter k.
+        (("mss.\u212a.test",), ("mss.k.test",), R.CERTIFICATE_NAME_MISMATCH),
+        (("127.0.0.1",), (), R.CERTIFICATE_NAME_MISMATCH),
+    ],
+)
+def test_where_hosts_are_named_the_cn_is_one_of_them_exactly(
+    world: World, common_names: tuple[str, ...], hosts: tuple[str, ...], reason: Reason | None
+) -> None:
+    names = host_names(*hosts)
+    assert reason_of_issued(world, named(*common_names), alternative_names=names) is reason
+
+
+def test_a_mail_address_beside_the_name_is_no_host(world: World) -> None:
+    names = [x509.RFC822Name("contact@x.test")]
+    assert reason_of_issued(world, named("SERVICE X"), alternative_names=names) is None
+
+
+def test_a_key_that_may_not_sign_a_handshake_is_refused(world: World) -> None:
+    only = usage(signature=False, encipherment=True, authority=False)
+    assert reason_of_issued(world, named("x"), key_usage=only) is Reason.CERTIFICATE_WRONG_USAGE
+
+
+def test_a_critical_extension_we_do_not_apply_is_refused(world: World) -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    assert reason_of_issued(world, named("x"), extra=[unknown]) is None
+    assert reason_of_issued(world, named("x"), critical=[unknown]) is Reason.CERTIFICATE_MALFORMED
 
 
 def test_no_certificate_is_refused(world: World) -> None:
