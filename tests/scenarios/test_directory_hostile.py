@@ -298,6 +298,20 @@ async def test_pages_without_end_are_cut_at_the_number_of_candidates() -> None:
         await directory.aclose()
 
 
+async def test_a_trust_space_too_large_is_passing_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator: dict[str, list[str | bytes]] = {"mssCodeOperateur": ["a"], "mssDnCertificat": ["CN=a"]}
+    answer = (*(entry(N, f"cn={rank}", operator) for rank in range(4)), done(N))
+    for most, why in ((3, "too many entries"), (4, "")):
+        monkeypatch.setattr("mssante.annuaire.ldap.WHITE_LIST_ENTRIES_MAX", most)
+        with fake_ldap(_answering(*answer)) as fake:
+            directory = _plain(fake)
+            if why:
+                assert why in await _unavailable(directory.trust_pairs())
+            else:
+                assert (await directory.trust_pairs()).pairs == ()  # one code four times: for nobody
+            await directory.aclose()
+
+
 async def test_random_octets_are_passing() -> None:
     source = random.Random(2)
     good = entry(N, "cn=x", mailbox(str(ADDRESS)))
