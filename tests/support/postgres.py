@@ -63,6 +63,7 @@ class Postgres:
         server._run(
             "pg_ctl", "-D", str(folder / "data"), "-l", str(folder / "log"), "-w", "-o", options, "start"
         )
+        server._stop_when_orphaned()
         return server
 
     def stop(self) -> None:
@@ -95,6 +96,20 @@ class Postgres:
     def sql(self, statement: str, database: str = "postgres") -> str:
         return self._run(
             "psql", "-X", "-q", "-At", "-h", str(self.folder), "-U", self.user, "-c", statement, database
+        )
+
+    def _stop_when_orphaned(self) -> None:
+        """A test run that is killed leaves no server behind."""
+        watch = (
+            "while kill -0 $0 && test -d $1; do sleep 2; done; "
+            "kill -INT $(head -1 $1/data/postmaster.pid) && sleep 2; rm -rf $1"
+        )
+        subprocess.Popen(
+            ["sh", "-c", watch, str(os.getpid()), str(self.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def _run(self, program: str, *arguments: str) -> str:

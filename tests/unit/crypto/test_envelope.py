@@ -58,6 +58,16 @@ def test_a_sealed_dek_is_not_taken_for_one_of_the_other_suite() -> None:
             downgraded.open_dek(MESSAGE, BLOB, dataclasses.replace(sealed, suite=claimed))
 
 
+def test_a_row_that_claims_another_epoch_does_not_open() -> None:
+    claimed = dataclasses.replace(SEALED, epoch=2)
+    with pytest.raises(NotAuthentic):
+        SECRET.open_dek(MESSAGE, BLOB, claimed)
+    wrapping = WrappingKey(random_key(), mailbox=MAILBOX, epoch=1)
+    wrapped = dataclasses.replace(wrapping.wrap_dek(MESSAGE, BLOB, Dek.draw()), epoch=2)
+    with pytest.raises(NotAuthentic):
+        wrapping.unwrap_dek(MESSAGE, BLOB, wrapped)
+
+
 @pytest.mark.parametrize("moved", ["mailbox", "epoch", "message", "blob", "form", "key"])
 def test_a_wrapped_dek_moved_elsewhere_does_not_open(moved: str) -> None:
     key = random_key()

@@ -72,6 +72,11 @@ def test_a_dek_that_seals_two_contents_is_found(monkeypatch: pytest.MonkeyPatch)
             sealer.finish()
 
 
+def test_wraps_under_one_key_have_nonces_of_their_own() -> None:
+    cipher = Cipher(random_key())
+    assert len({cipher.wrap(b"same", b"")[:12] for _ in range(1000)}) == 1000
+
+
 def test_the_suite_runs_with_nonces_watched() -> None:
     assert keys._watched is not None
 
