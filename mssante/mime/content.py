@@ -33,7 +33,7 @@ _CONTENT_FIELDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # file names carry patients' names
 class Content:
     """A part's own description (RFC 2045, 2183, 3282, 2557, 1864). None: the field is not there."""
 
@@ -75,7 +75,7 @@ class Content:
         return replace(self, media=b"application", subtype=b"octet-stream", parameters=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class EnvelopeFields:
     """The fields IMAP's ENVELOPE is made of, unfolded; None: not there.
     An address field repeated is one list."""

@@ -15,6 +15,7 @@ from mssante.mime.content import Content, EnvelopeFields
 from mssante.mime.header import Parameters
 from mssante.mime.structure import Part
 
+_NOT_PLAIN = re.compile(rb'[\x00\r\n\x80-\xff"\\]')
 _NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
 _STRUCTURE_OCTETS_MAX = 256 * limits.KIB  # a thousand ordinary parts take a third of it
 # A multipart in which no part was found: the grammar asks for one, an empty text serves.
@@ -23,13 +24,13 @@ _NO_PART = b'("text" "plain" NIL NIL NIL "7bit" 0 0)'
 
 def string(octets: bytes) -> bytes:
     """An IMAP string (RFC 3501 §4.3): quoted when it may be, else a literal. NUL is left out."""
+    if not _NOT_PLAIN.search(octets):
+        return b'"%b"' % octets
     if _NOT_QUOTABLE.search(octets):
         octets = octets.replace(b"\0", b"")
         if _NOT_QUOTABLE.search(octets):
             return b"{%d}\r\n%b" % (len(octets), octets)
-    if b"\\" in octets or b'"' in octets:
-        octets = octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return b'"%b"' % octets
+    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def nstring(octets: bytes | None) -> bytes:
@@ -89,8 +90,8 @@ class _Room:
     def __init__(self) -> None:
         self.octets = _STRUCTURE_OCTETS_MAX
 
-    def take(self, rendered: bytes) -> None:
-        self.octets -= len(rendered)
+    def take(self, pieces: list[bytes]) -> None:
+        self.octets -= sum(map(len, pieces))
         if self.octets < 0:
             raise TooLarge
 
@@ -127,8 +128,7 @@ def _structure(part: Part, room: _Room, *, extended: bool) -> bytes:
         pieces.append(b"%d" % part.lines)
     if extended:
         pieces += (nstring(content.md5), _extension(content))
-    for piece in pieces:
-        room.take(piece)
+    room.take(pieces)
     if content.is_message:
         pieces.insert(nested, _structure(message, room, extended=extended))
     return b"(%b)" % b" ".join(pieces)
@@ -140,8 +140,7 @@ def _multipart(part: Part, room: _Room, *, extended: bool) -> bytes:
     own = [string(content.subtype)]
     if extended:
         own += (_parameters(content.parameters), _extension(content))
-    for piece in own:
-        room.take(piece)
+    room.take(own)
     return b"(%b)" % b" ".join(pieces + own)
 
 

@@ -200,7 +200,6 @@ class Scanner:
         self._head_taken = until
 
     def _count(self, buffer: bytes, until: int) -> None:
-        until = min(until, self._end)
         if until > self._counted:
             self._newlines += buffer.count(b"\n", self._counted - self._base, until - self._base)
             self._counted = until

@@ -24,6 +24,7 @@ def at(*parts: int, minutes: int = 0) -> datetime:
         (b"Thu, 1 jan 26 10:11:12 GMT (comment)", at(2026, 1, 1, 10, 11, 12)),
         (b"Thursday, 1-Jan-2026 10:11:12 EST", at(2026, 1, 1, 10, 11, 12, minutes=-300)),
         (b"1 Jan 99 00:00:60 Z", at(1999, 1, 1, 0, 0, 59)),
+        (b"1 Jan 2026 10:00:00 +9999", at(2026, 1, 1, 10)),
         (b"1 January 2026", at(2026, 1, 1)),
         (b"Thu, 1 Jan 2026 1:02:03", at(2026, 1, 1, 1, 2, 3)),
     ],

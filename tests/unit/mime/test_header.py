@@ -84,6 +84,24 @@ def test_parameters(value: bytes, main: bytes, parameters: header.Parameters) ->
     assert header.with_parameters(value) == (main, parameters)
 
 
+@pytest.mark.parametrize(
+    ("value", "rest"),
+    [
+        (b"a (b) c", b"a  c"),
+        (b"a (b (c) d) e", b"a  e"),
+        (b"a (b \\) c) d", b"a  d"),
+        (b"a (b \\( c) d", b"a  d"),
+        (b'a (b " c) d', b"a  d"),  # a quotation mark means nothing inside a comment
+        (b'a "b (c)" d', b'a "b (c)" d'),
+        (b"a (b", b"a"),
+        (b"a (b\\", b"a"),
+        (b"a) b (c)", b"a) b"),
+    ],
+)
+def test_comments_are_left_out(value: bytes, rest: bytes) -> None:
+    assert header.without_comments(value) == rest
+
+
 def test_parameters_beyond_the_limit_are_not_read() -> None:
     value = b"a/b" + b"".join(b"; p%d=v" % n for n in range(200))
     assert len(header.with_parameters(value)[1]) == limits.MIME_PARAMETERS_MAX

@@ -70,6 +70,11 @@ def test_the_top_header_is_kept_with_its_hops_and_envelope() -> None:
     assert found.root.envelope.subject == b"s t"
 
 
+def test_a_structure_does_not_show_what_it_holds() -> None:
+    message = b"Subject: canari\r\nContent-Type: a/b; name=canari\r\n\r\n"
+    assert "canari" not in repr(scan(message))
+
+
 def test_a_header_longer_than_what_is_kept_says_so() -> None:
     message = b"X: " + b"y" * limits.HEADER_KEPT_BYTES_MAX + b"\r\n\r\n"
     found = scan(message)
@@ -166,6 +171,29 @@ def test_a_delimiter_inside_a_header_ends_the_part() -> None:
 def test_the_last_delimiter_needs_no_line_end() -> None:
     message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--"
     assert [body(message, leaf) for leaf in scan(message).root.children] == [b"x"]
+
+
+def test_a_last_delimiter_that_opens_a_part_opens_an_empty_one() -> None:
+    message = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b"
+    _, last = scan(message).root.children
+    assert (last.header_offset, last.header_octets, last.body_octets) == (len(message), 0, 0)
+
+
+def test_a_closed_multipart_has_no_more_parts() -> None:
+    message = (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b--\r\n--b\r\n\r\ny\r\n--b--"
+    )
+    assert [body(message, leaf) for leaf in scan(message).root.children] == [b"x"]
+
+
+@pytest.mark.parametrize("blanks", [0, 40])
+def test_the_longest_boundary_is_found_wherever_it_is_cut(blanks: int) -> None:
+    boundary = b"b" * limits.MIME_BOUNDARY_OCTETS_MAX
+    lines = (b"--%b" % boundary + b" " * blanks, b"--%b--" % boundary)
+    message = b"Content-Type: multipart/mixed; boundary=%b\r\n\r\n%b\r\n\r\nx\r\n%b\r\n" % (boundary, *lines)
+    for at in range(len(message)):
+        (part,) = cut(message, [at]).root.children
+        assert body(message, part) == b"x"
 
 
 def flattened(part: Part) -> list[Part]:

@@ -79,6 +79,13 @@ def test_as_many_levels_as_the_limit_are_read_and_one_more_is_text() -> None:
     assert last.body_offset + last.body_octets == beyond.size
 
 
+def test_multiparts_one_after_another_are_not_one_inside_another() -> None:
+    inner = b"--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\nx\r\n--c--\r\n"
+    found = scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + inner * 200 + b"--b--\r\n")
+    assert found.notes == ()
+    assert len(found.root.children) == 200
+
+
 def test_as_many_parts_as_the_limit_are_read_and_the_rest_is_the_last_ones() -> None:
     def parts(number: int) -> bytes:
         return (
