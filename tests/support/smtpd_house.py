@@ -303,7 +303,7 @@ class Talk:
                 line = await asyncio.wait_for(self.reader.readline(), 10)
             except (ConnectionError, ssl.SSLError):
                 return ""
-            lines.append(line.decode("ascii"))
+            lines.append(line.decode("latin-1"))
             if line[3:4] != b"-":
                 return "".join(lines)
 
