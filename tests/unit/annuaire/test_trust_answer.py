@@ -6,10 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from annuaire import dev_ldif_path
+from certs.make import operator_subject
 from mssante.annuaire.ldif import LdifDirectory
 from mssante.annuaire.trust_answer import Found, trust_answer
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason
+from mssante.trust.names import DistinguishedName
 
 
 def _operator(code: str, *names: str, where: str = "") -> Found:
@@ -91,3 +94,8 @@ def test_a_file_that_is_away_is_passing_and_one_that_is_not_ldif_malformed(tmp_p
     (tmp_path / "other").write_bytes(b"version: 9\ndn: cn=a\ncn: a\n")
     with pytest.raises(Malformed):
         LdifDirectory.load(tmp_path / "other")
+
+
+async def test_the_development_directory_and_pki_name_the_same_operators() -> None:
+    space = (await LdifDirectory.load(dev_ldif_path()).trust_pairs()).space()
+    assert space.names == {DistinguishedName.of(operator_subject(letter).name) for letter in "abcd"}
