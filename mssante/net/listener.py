@@ -46,13 +46,13 @@ class Listener:
         name: str,
         handler: Handler,
         tls: ContextFactory | None = None,
-        caps: Caps = Caps(),
+        caps: Caps | None = None,
         busy: bytes = b"",
     ) -> None:
         self.name = name
         self._handler = handler
         self._tls = tls
-        self._caps = caps
+        self._caps = caps or Caps()
         self._busy = busy
         self._server: asyncio.Server | None = None
         self._streams: dict[Stream, bool] = {}  # whether still before TLS
@@ -116,13 +116,18 @@ class Listener:
                 stream.write(self._busy)
             stream.close()
             return
+        try:
+            if self._tls is not None:
+                stream.expect_tls(self._tls())  # before its first octet arrives
+        except Exception as error:  # a certificate file replaced by something else
+            report(crashed(self.name, error))
+            stream.abort()
+            return
         self._streams[stream] = True
         self._by_address[stream.remote] += 1
         self._pre_tls += 1
         self._pre_tls_by_address[stream.remote] += 1
         stream.secured = lambda: self._secure(stream)
-        if self._tls is not None:
-            stream.expect_tls(self._tls())
         talk = asyncio.get_running_loop().create_task(self._talk(stream))
         self._talks.add(talk)
         talk.add_done_callback(self._talks.discard)

@@ -8,7 +8,7 @@ alone, never on where the blocks were cut; memory is one block. Whole blocks are
 from __future__ import annotations
 
 from mssante import limits
-from mssante.reasons import Reason, Refused
+from mssante.reasons import Reason
 
 _END = b"\r\n.\r\n"
 
@@ -157,16 +157,3 @@ def _undecided(text: bytes) -> int:
         if text.endswith(_END[:length]):
             return length
     return 0
-
-
-def stuff_dots(content: bytes) -> bytes:
-    """`content` as it travels in DATA: dots doubled, end of data behind it.
-
-    Raises Refused(BARE_LINE_ENDING) for anything but canonical text that ends its last line: what we
-    send is what was stored, octet for octet, never repaired (signatures), never smuggling."""
-    text = CanonicalText(line_octets_max=len(content))
-    text.see(content)
-    text.end()
-    if text.fault is not None or (content and not content.endswith(b"\r\n")):
-        raise Refused(text.fault or Reason.BARE_LINE_ENDING)
-    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:] + b".\r\n"
