@@ -6,7 +6,7 @@ from email.headerregistry import HeaderRegistry
 from email.utils import formataddr
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante import limits
@@ -62,6 +62,7 @@ def test_the_text_for_search_is_decoded() -> None:
 
 
 @given(st.binary(max_size=300))
+@settings(deadline=None)
 def test_nothing_written_in_an_address_raises(value: bytes) -> None:
     entries = addresses.parse(value)
     addresses.text(entries)
@@ -69,6 +70,7 @@ def test_nothing_written_in_an_address_raises(value: bytes) -> None:
 
 
 @given(st.text('()<>@,;:\\"[] ab.=?', max_size=60))
+@settings(deadline=None)
 def test_the_list_always_ends_its_groups(value: str) -> None:
     inside = False
     for entry in addresses.parse(value.encode()):
@@ -83,6 +85,7 @@ locals_ = st.from_regex(r"[a-z0-9]{1,8}(\.[a-z0-9]{1,8})?", fullmatch=True)
 
 
 @given(st.lists(st.tuples(names.map(str.strip), locals_), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_ordinary_lists_are_read_as_the_standard_library_reads_them(people: list[tuple[str, str]]) -> None:
     value = ", ".join(formataddr((" ".join(name.split()), f"{local}@b.mssante.fr")) for name, local in people)
     expected = HeaderRegistry()("to", value).addresses  # type: ignore[attr-defined]  # built at run time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante import limits
@@ -112,6 +112,7 @@ def test_message_identifiers_are_found_among_other_words() -> None:
 
 
 @given(st.binary(max_size=400))
+@settings(deadline=None)
 def test_nothing_written_in_a_header_raises(block: bytes) -> None:
     header.fields(block)
     header.with_parameters(block)
@@ -120,6 +121,7 @@ def test_nothing_written_in_a_header_raises(block: bytes) -> None:
 
 
 @given(st.lists(st.sampled_from([b"A: b\r\n", b" c\r\n", b"\tD: e\r\n", b"F:\r\n", b"?\r\n"]), max_size=12))
+@settings(deadline=None)
 def test_fields_and_selection_agree(lines: list[bytes]) -> None:
     block = b"".join(lines)
     written = b"".join(block[field.start : field.end] for field in header.fields(block))

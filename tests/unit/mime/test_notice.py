@@ -8,7 +8,7 @@ from email import policy
 from email.message import EmailMessage
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante import limits
@@ -125,6 +125,7 @@ def test_a_notice_is_a_function_of_its_arguments() -> None:
 
 
 @given(reply=st.text(max_size=1200), header=st.binary(max_size=300))
+@settings(deadline=None)
 def test_nothing_remote_breaks_a_notice(reply: str, header: bytes) -> None:
     outcome = Outcome(
         recipient=FAILED.recipient,

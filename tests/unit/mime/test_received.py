@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.mime import dates, header
@@ -57,6 +57,7 @@ said = st.text(max_size=300) | st.text('()<>;"\\ \r\n:a', max_size=40)
 
 
 @given(said, said)
+@settings(deadline=None)
 def test_what_a_peer_says_of_itself_stays_inside_the_field(helo: str, name: str) -> None:
     written = one(helo, tls_version="TLSv1.3", peer_name=name)
     (field,) = header.fields(written)

@@ -48,6 +48,7 @@ def test_a_string_is_quoted_where_legal_and_a_literal_otherwise(octets: bytes, w
 
 
 @given(st.binary(max_size=60))
+@settings(deadline=None)
 def test_a_client_reads_back_any_string(octets: bytes) -> None:
     (read,) = as_a_client(b"(%b)" % rendering.string(octets))
     assert (str(read).encode() if isinstance(read, int) else read) == octets.replace(b"\0", b"")
@@ -77,7 +78,7 @@ values = st.none() | st.binary(max_size=40) | st.sampled_from([b"a@b.fr", b'"x\r
 
 
 @given(st.tuples(*[values] * 10))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_no_header_ends_an_envelope_early(written: tuple[bytes | None, ...]) -> None:
     names = (
         "date", "subject", "from_", "sender", "reply_to", "to", "cc", "bcc", "in_reply_to", "message_id",
@@ -154,6 +155,7 @@ def described(tree: Tree, part: Part, read: Any) -> None:
 
 
 @given(trees)
+@settings(deadline=None)
 def test_a_client_reads_the_tree_that_was_written(tree: Tree) -> None:
     root = scan(tree.written()).root
     described(tree, root, as_a_client(rendering.bodystructure(root)))

@@ -214,6 +214,7 @@ def same(tree: Tree, part: Part, message: bytes) -> None:
 
 
 @given(trees)
+@settings(deadline=None)
 def test_every_part_that_was_written_is_found_where_it_is(tree: Tree) -> None:
     message = tree.written()
     same(tree, scan(message).root, message)
@@ -233,7 +234,7 @@ def agree(found: Part, expected: Message, message: bytes) -> None:
 
 
 @given(trees)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_the_standard_library_sees_the_same_parts_in_ordinary_messages(tree: Tree) -> None:
     message = tree.written()
     agree(scan(message).root, email.message_from_bytes(message, policy=policy.compat32), message)
@@ -248,6 +249,7 @@ def cut(message: bytes, cuts: list[int]) -> Structure:
 
 
 @given(trees, st.lists(st.integers(0, 1 << 16), max_size=8))
+@settings(deadline=None)
 def test_results_do_not_depend_on_where_an_ordinary_message_was_cut(tree: Tree, cuts: list[int]) -> None:
     message = tree.written()
     assert cut(message, cuts) == scan(message)
@@ -272,7 +274,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=40).map(b"".join), st.lists(st.integers(0, 1 << 16), max_size=8))
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_results_do_not_depend_on_where_nonsense_was_cut(message: bytes, cuts: list[int]) -> None:
     found = scan(message)
     assert cut(message, cuts) == found

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgpack
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.mime.structure import scan
@@ -99,6 +99,7 @@ def test_a_message_that_is_no_multipart_is_its_own_part_one() -> None:
 
 
 @given(trees)
+@settings(deadline=None)
 def test_a_summary_is_read_back_as_it_was(tree: Tree) -> None:
     found = summary(tree.written())
     again = Summary.from_bytes(found.to_bytes())
@@ -149,6 +150,7 @@ def test_what_is_no_summary_is_refused_as_corruption(octets: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_any_octets_are_a_summary_or_are_refused(octets: bytes) -> None:
     with suppress(Refused):  # and nothing else
         Summary.from_bytes(b"\x01" + octets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from email.header import decode_header, make_header
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.mime import words
@@ -54,12 +54,14 @@ def test_an_extended_parameter_is_decoded() -> None:
 
 
 @given(st.binary(max_size=200))
+@settings(deadline=None)
 def test_nothing_written_in_a_text_raises(value: bytes) -> None:
     for text in (words.decode(value), words.decode(b"=?utf-8?b?" + value + b"?="), words.extended(value)):
         assert not set(text) & set("\r\n\0")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200), st.integers(0, 40))
+@settings(deadline=None)
 def test_what_is_encoded_is_decoded_by_us_and_by_the_standard_library(text: str, used: int) -> None:
     value = words.encode(text, used=used)
     assert value.isascii()
