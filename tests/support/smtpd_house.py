@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import ssl
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from certs.make import Pki, build
+from certs.make import build
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
 from mssante.net.smtpd_backend import SessionInfo
@@ -37,10 +38,61 @@ LETTER = b"Subject: essai\r\n\r\nBonjour\r\n"
 PERSON, PASSWORD = "dr.b@operateur-b.test", "correct horse"
 
 
+@dataclass(frozen=True)
+class Leaf:
+    chain_file: Path
+    key_file: Path
+    domain: str
+    listed: str
+
+
+@dataclass(frozen=True)
+class Pki:
+    """What was made, as files: another process can borrow it."""
+
+    directory: Path
+    leaves: dict[str, Leaf]
+
+    @property
+    def anchors(self) -> Path:
+        return self.directory / "anchors.pem"
+
+    @property
+    def issuing(self) -> Path:
+        return self.directory / "issuing.pem"
+
+    @property
+    def crls(self) -> Path:
+        return self.directory / "crl"
+
+
+_borrowed: list[Pki] = []
+
+
+def borrow_pki(directory: Path) -> None:
+    """Uses the PKI that another process made."""
+    leaves = json.loads((directory / "leaves.json").read_text())
+    _borrowed.append(
+        Pki(directory, {name: Leaf(*map(Path, paths), *texts) for name, (paths, texts) in leaves.items()})
+    )
+
+
 @cache
 def pki() -> Pki:
     """One development PKI for the run."""
-    return build(Path(tempfile.mkdtemp(prefix="mssante-pki-")), now=datetime.now(UTC))
+    if _borrowed:
+        return _borrowed[0]
+    made = build(Path(tempfile.mkdtemp(prefix="mssante-pki-")), now=datetime.now(UTC))
+    leaves = {
+        name: Leaf(leaf.chain_file, leaf.key_file, leaf.domain, leaf.listed)
+        for name, leaf in made.leaves.items()
+    }
+    told = {
+        name: [[str(leaf.chain_file), str(leaf.key_file)], [leaf.domain, leaf.listed]]
+        for name, leaf in leaves.items()
+    }
+    (made.directory / "leaves.json").write_text(json.dumps(told))
+    return Pki(made.directory, leaves)
 
 
 @cache

@@ -1,0 +1,113 @@
+"""Operator B's port 25 in a process of its own, throwing content away: to measure memory and speed.
+
+`python -m tests.support.smtpd_process PKI [uvloop]` prints its port and serves until its input closes."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import smtpd_house
+from tests.support.smtpd_house import MAILBOX, SENDER
+
+
+@dataclass
+class Running:
+    pid: int
+    port: int
+
+    def memory(self, what: str = "VmHWM") -> int:
+        """Peak (VmHWM) or present (VmRSS) memory in octets."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) * 1024
+        raise AssertionError(what)
+
+    def processor_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / 100
+
+
+class Caller:
+    """A blocking peer of operator A, past STARTTLS and EHLO."""
+
+    def __init__(self, port: int, *, tls: bool = True, source: str = "127.0.0.1") -> None:
+        self.wire: socket.socket = socket.create_connection(("127.0.0.1", port), 30, (source, 0))
+        self.lines = self.wire.makefile("rb")
+        assert self.reply().startswith("220")
+        if not tls:
+            return
+        self.ask("EHLO mss.operateur-a.test")
+        assert self.ask("STARTTLS").startswith("220")
+        self.wire = smtpd_house.client_context().wrap_socket(self.wire)
+        self.lines = self.wire.makefile("rb")
+        self.ask("EHLO mss.operateur-a.test")
+
+    def reply(self) -> str:
+        while True:
+            line = self.lines.readline().decode()
+            if line[3:4] != "-":
+                return line
+
+    def ask(self, command: str) -> str:
+        self.wire.sendall(command.encode() + b"\r\n")
+        return self.reply()
+
+    def data(self) -> None:
+        self.ask(f"MAIL FROM:<{SENDER}>")
+        self.ask(f"RCPT TO:<{MAILBOX}>")
+        assert self.ask("DATA").startswith("354")
+
+    def pour(self, block: bytes, octets: int) -> int:
+        """Sends about `octets` in whole blocks; how many went before the server closed."""
+        sent = 0
+        try:
+            while sent < octets:
+                self.wire.sendall(block)
+                sent += len(block)
+        except (ConnectionError, ssl.SSLError):
+            pass
+        return sent
+
+    def close(self) -> None:
+        self.lines.close()
+        self.wire.close()
+
+
+@contextmanager
+def running(*, uvloop: bool = False) -> Iterator[Running]:
+    command = [sys.executable, "-m", "tests.support.smtpd_process", str(smtpd_house.pki().directory)]
+    with subprocess.Popen(
+        command + ["uvloop"] * uvloop, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        try:
+            yield Running(process.pid, int(process.stdout.readline()))
+        finally:
+            process.stdin.close()
+            process.wait(10)
+
+
+async def _serve(directory: Path) -> None:
+    smtpd_house.borrow_pki(directory)
+    async with smtpd_house.relay(limits=smtpd_house.SessionLimits(message_octets_max=60 * 2**20)) as house:
+        house.backend.keeps_content = False
+        print(house.port, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    if "uvloop" in sys.argv:
+        import uvloop
+
+        uvloop.run(_serve(Path(sys.argv[1])))
+    else:
+        asyncio.run(_serve(Path(sys.argv[1])))
