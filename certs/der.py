@@ -20,25 +20,28 @@ _SHA256_RSA = bytes.fromhex("300d06092a864886f70d01010b0500")
 
 def with_sha1(certificate: x509.Certificate, issuer: rsa.RSAPrivateKey) -> x509.Certificate:
     """The same certificate, signed with SHA-1."""
-    parts = [_SHA1_RSA if part == _SHA256_RSA else part for part in _parts(certificate.tbs_certificate_bytes)]
+    return x509.load_der_x509_certificate(sha1_form(certificate.tbs_certificate_bytes, issuer))
+
+
+def sha1_form(tbs: bytes, issuer: rsa.RSAPrivateKey) -> bytes:
+    """The DER of a certificate or CRL whose tbs says sha256WithRSAEncryption, signed with SHA-1 instead."""
+    parts = [_SHA1_RSA if part == _SHA256_RSA else part for part in _parts(tbs)]
     return _signed(parts, issuer, _SHA1_RSA, hashes.SHA1())
 
 
 def version_1(certificate: x509.Certificate, issuer: rsa.RSAPrivateKey) -> x509.Certificate:
     """The same certificate without version and extensions."""
-    parts = [
-        part for part in _parts(certificate.tbs_certificate_bytes) if part[0] not in (_VERSION, _EXTENSIONS)
-    ]
-    return _signed(parts, issuer, _SHA256_RSA, hashes.SHA256())
+    tbs = certificate.tbs_certificate_bytes
+    parts = [part for part in _parts(tbs) if part[0] not in (_VERSION, _EXTENSIONS)]
+    return x509.load_der_x509_certificate(_signed(parts, issuer, _SHA256_RSA, hashes.SHA256()))
 
 
 def _signed(
     parts: list[bytes], issuer: rsa.RSAPrivateKey, algorithm: bytes, digest: hashes.HashAlgorithm
-) -> x509.Certificate:
+) -> bytes:
     tbs = _element(_SEQUENCE, b"".join(parts))
     signature = issuer.sign(tbs, padding.PKCS1v15(), digest)
-    whole = tbs + algorithm + _element(_BIT_STRING, b"\0" + signature)
-    return x509.load_der_x509_certificate(_element(_SEQUENCE, whole))
+    return _element(_SEQUENCE, tbs + algorithm + _element(_BIT_STRING, b"\0" + signature))
 
 
 def _element(tag: int, content: bytes) -> bytes:

@@ -156,7 +156,7 @@ def _checked(found: x509.CertificateRevocationList, issuers: list[Certificate]) 
 
 def _signed(found: x509.CertificateRevocationList, issuer: Certificate) -> bool:
     usage = issuer.key_usage
-    if found.issuer != issuer.subject or not issuer.is_authority or (usage and not usage.crl_sign):
+    if found.issuer != issuer.subject or (usage is not None and not usage.crl_sign):
         return False
     digest = found.signature_hash_algorithm
     if digest is None or digest.name not in ("sha256", "sha384", "sha512"):

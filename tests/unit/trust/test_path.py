@@ -23,6 +23,7 @@ from cryptography.x509.verification import (
 
 from certs.authority import Authority, Issued, p256, root
 from certs.cases import Workshop, authority_name
+from mssante import limits
 from mssante.model import Malformed
 from mssante.reasons import Reason, Refused
 from mssante.trust.certificate import Certificate
@@ -67,6 +68,23 @@ def test_a_path_goes_from_the_leaf_to_an_anchor(world: World) -> None:
     path = path_of(world, world.leaf("operator-a").issued)
     assert path[0] == read(world.leaf("operator-a").issued.certificate)
     assert path[1:] == (*world.anchors.intermediates, *world.anchors.roots)
+
+
+def test_a_path_has_so_many_certificates_and_no_more(world: World, shop: Workshop) -> None:
+    above = shop.root
+    for length in range(3, limits.CHAIN_CERTIFICATES_MAX + 1):
+        above = shop.below(above, f"ac-{length}")
+        assert len(path_of(world, shop.case("x", by=above).issued)) == length
+    too_deep = shop.case("x", by=shop.below(above, "ac-trop")).issued
+    assert refusal(lambda: path_of(world, too_deep)) is UNTRUSTED
+
+
+def test_what_we_have_what_is_unreadable_and_what_comes_twice_is_no_help(
+    world: World, shop: Workshop
+) -> None:
+    other = shop.below(shop.root, "ac-x").certificate.public_bytes(Encoding.DER)
+    ours = [one.der for one in world.anchors.issuers]
+    assert [one.der for one in helpful([*ours, other, b"rubbish", other], world.anchors)] == [other]
 
 
 def test_an_expired_authority_is_told_by_name(world: World, shop: Workshop) -> None:

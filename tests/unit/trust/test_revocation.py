@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs.authority import Authority, rsa2048
+from certs import der
+from certs.authority import Authority, p256, rsa2048, usage
+from certs.cases import authority_name
 from mssante import limits
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import Certificate
@@ -149,6 +152,13 @@ def _damaged(crl: x509.CertificateRevocationList) -> x509.CertificateRevocationL
     return x509.load_der_x509_crl(bytes(octets))
 
 
+def _with_sha1(world: World) -> x509.CertificateRevocationList:
+    key = world.pki.organisations.key
+    assert isinstance(key, rsa.RSAPrivateKey)
+    good = world.pki.organisations.crl(now=NOW)
+    return x509.load_der_x509_crl(der.sha1_form(good.tbs_certlist_bytes, key))
+
+
 def _with(world: World, extension: x509.ExtensionType, *, critical: bool) -> x509.CertificateRevocationList:
     builder = (
         x509.CertificateRevocationListBuilder()
@@ -191,6 +201,7 @@ BAD: dict[str, tuple[Callable[[World], x509.CertificateRevocationList], str]] = 
         lambda world: _damaged(world.pki.organisations.crl(now=NOW)),
         "not signed by an authority we know",
     ),
+    "sha1": (_with_sha1, "not signed by an authority we know"),
     "delta": (lambda world: _with(world, x509.DeltaCRLIndicator(1), critical=True), "a delta list"),
     "partial": (
         lambda world: _with(world, _idp(only_contains_user_certs=True), critical=True),
@@ -217,6 +228,27 @@ def test_what_is_no_full_list_of_a_known_authority_does_not_count(
     found = load(world, put(tmp_path, made(world)))
     assert found.state(issuing, NOW) is CrlState.MISSING
     assert why in found.unused[0].why
+
+
+def test_an_authority_that_may_not_sign_lists_signs_none(world: World, tmp_path: Path) -> None:
+    key = p256()
+    only = usage(signature=True, encipherment=False, authority=False)
+    for key_usage, expected in ((None, CrlState.FRESH), (only, CrlState.MISSING)):
+        issued = world.pki.root.issue(
+            authority_name("AC SANS LISTE"),
+            key,
+            now=NOW,
+            is_authority=True,
+            key_usage=key_usage or _ca_usage(),
+        )
+        authority = Authority(certificate=issued.certificate, key=key, label="x")
+        issuer = Certificate.read(issued.certificate.public_bytes(Encoding.DER))
+        found = Revocations.load(put(tmp_path, authority.crl(now=NOW)), issuers=[issuer])
+        assert found.state(issuer, NOW) is expected
+
+
+def _ca_usage() -> x509.KeyUsage:
+    return usage(signature=False, encipherment=False, authority=True)
 
 
 def test_a_full_list_that_names_its_distribution_point_counts(
