@@ -109,20 +109,7 @@ def check_link(before: bytes, entry: JournalEntry) -> None:
 def entries(connection: Connection, mailbox: MailboxId, after: int, most: int) -> list[JournalEntry]:
     """At most `most` lines after number `after`."""
     rows = connection.execute(_AFTER, {"mailbox": mailbox, "after": after, "most": most})
-    return [
-        JournalEntry(
-            mailbox=row.mailbox_id,
-            n=row.n,
-            at=row.at,
-            kind=row.kind,
-            message_id=row.message_id,
-            folder_id=row.folder_id,
-            uid=row.uid,
-            detail=row.detail,
-            hash=row.hash,
-        )
-        for row in rows
-    ]
+    return list(map(JournalEntry._make, rows))
 
 
 def all_entries(connection: Connection, mailbox: MailboxId) -> Iterator[JournalEntry]:

@@ -18,8 +18,9 @@ from mssante.store import tables
 from mssante.store.journal import link
 from mssante.store.notifier import CHANNEL
 from mssante.store.records import JournalEntry, JournalKind
+from mssante.store.statements import Among, Bulk
 
-_OPEN = (
+_OPEN = Among(
     select(
         tables.mailbox.c.id,
         tables.mailbox.c.kind,
@@ -33,9 +34,10 @@ _OPEN = (
     )
     .where(tables.mailbox.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(tables.mailbox.c.id)
-    .with_for_update(key_share=True)
+    .with_for_update(key_share=True),
+    "ids",
 )
-_CLOSE = (
+_CLOSE = Bulk(
     update(tables.mailbox)
     .where(tables.mailbox.c.id == bindparam("the_id"))
     .values(
@@ -44,9 +46,10 @@ _CLOSE = (
         journal_n=bindparam("new_n"),
         journal_at=bindparam("new_at"),
         journal_head=bindparam("new_head"),
-    )
+    ),
+    *("the_id", "new_used_kib", "new_modseq", "new_n", "new_at", "new_head"),
 )
-_RECORD = insert(tables.journal)
+_RECORD = Bulk(insert(tables.journal), *tables.journal.c.keys())
 _FOLDER_OWNER = select(tables.folder.c.mailbox_id).where(tables.folder.c.id == bindparam("folder"))
 _FOLDER = select(tables.folder.c.role, tables.folder.c.uidnext).where(
     tables.folder.c.id == bindparam("folder"), tables.folder.c.mailbox_id == bindparam("mailbox")
@@ -58,6 +61,7 @@ _TELL = text(f"SELECT pg_notify('{CHANNEL}', told) FROM unnest(CAST(:told AS tex
 class OpenMailbox:
     """A mailbox row while its transaction runs."""
 
+    now: int
     id: MailboxId
     kind: MailboxKind
     status: MailboxStatus
@@ -67,7 +71,6 @@ class OpenMailbox:
     journal_n: int
     journal_at: int
     journal_head: bytes
-    now: int
     entries: list[JournalEntry] = field(default_factory=list)
     _stepped: bool = False
 
@@ -129,8 +132,9 @@ class Ledger:
     def open(self, mailboxes: Iterable[MailboxId]) -> dict[MailboxId, OpenMailbox]:
         """Locks and reads those that exist. Give all a transaction needs at once: the order of locks
         keeps two hosts from waiting for each other."""
-        rows = self.connection.execute(_OPEN, {"ids": list(mailboxes)})
-        self._opened = {row[0]: OpenMailbox(*row, self.now) for row in rows}
+        ids = list(mailboxes)
+        rows = _OPEN.run(self.connection, ids) if ids else ()
+        self._opened = {row[0]: OpenMailbox(self.now, *row) for row in rows}
         return self._opened
 
     def open_one(self, mailbox: MailboxId) -> OpenMailbox:
@@ -163,35 +167,11 @@ class Ledger:
     def close(self) -> None:
         """Writes what was journalled and counted, and tells other hosts (heard only after the commit)."""
         boxes = list(self._opened.values())
-        entries = [entry for box in boxes for entry in box.entries]
-        if entries:
-            self.connection.execute(_RECORD, [_row(entry) for entry in entries])
-        if boxes:
-            self.connection.execute(_CLOSE, [_closing(box) for box in boxes])
+        _RECORD.run(self.connection, [entry for box in boxes for entry in box.entries])
+        _CLOSE.run(self.connection, [_closing(box) for box in boxes])
         if self.changed and self.connection.dialect.name == "postgresql":
             self.connection.execute(_TELL, {"told": [f"{self._origin}:{id.hex()}" for id in self.changed]})
 
 
-def _row(entry: JournalEntry) -> dict[str, object]:
-    return {
-        "mailbox_id": entry.mailbox,
-        "n": entry.n,
-        "at": entry.at,
-        "kind": entry.kind,
-        "message_id": entry.message_id,
-        "folder_id": entry.folder_id,
-        "uid": entry.uid,
-        "detail": entry.detail,
-        "hash": entry.hash,
-    }
-
-
-def _closing(box: OpenMailbox) -> dict[str, object]:
-    return {
-        "the_id": box.id,
-        "new_used_kib": box.used_kib,
-        "new_modseq": box.modseq,
-        "new_n": box.journal_n,
-        "new_at": box.journal_at,
-        "new_head": box.journal_head,
-    }
+def _closing(box: OpenMailbox) -> tuple[object, ...]:
+    return box.id, box.used_kib, box.modseq, box.journal_n, box.journal_at, box.journal_head

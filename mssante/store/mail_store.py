@@ -29,6 +29,7 @@ from mssante.model import (
 from mssante.reasons import Declined
 from mssante.store import (
     accounts,
+    blobs,
     folders,
     journal,
     queue,
@@ -161,10 +162,10 @@ class MailStore:
 
     async def chunks_append(self, blob: BlobId, first_n: int, sealed: list[bytes]) -> None:
         now = self._now()
-        await self._database.write(lambda c: reception.append_chunks(c, blob, first_n, sealed, now))
+        await self._database.write(lambda c: blobs.append_chunks(c, blob, first_n, sealed, now))
 
     async def blob_abandon(self, blob: BlobId) -> None:
-        await self._database.write(lambda c: reception.abandon_blobs(c, [blob]))
+        await self._database.write(lambda c: blobs.abandon(c, [blob]))
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
@@ -320,11 +321,11 @@ class MailStore:
 
     async def sweep(self) -> Swept:
         """At start and hourly: abandoned blobs, old dedup keys, and what was shredded out of the log."""
-        now, blobs = self._now(), 0
+        now, swept = self._now(), 0
         while part := await self._database.write(lambda c: sweeping.sweep_blobs(c, now)):
-            blobs += part
+            swept += part
         keys = await self._database.write(lambda c: sweeping.sweep_dedup(c, now))
-        if self._shredded or blobs:
+        if self._shredded or swept:
             self._shredded = False
             self._shredded = not await self._database.checkpoint_truncate()
-        return Swept(blobs=blobs, dedup_keys=keys, log_emptied=not self._shredded)
+        return Swept(blobs=swept, dedup_keys=keys, log_emptied=not self._shredded)

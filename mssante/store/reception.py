@@ -1,75 +1,39 @@
 """Taking messages in: the transaction behind every 250.
 
-Invariants: an acceptance is kept whole or not at all; the same dedup key is kept once; quota and
-status are judged on the locked mailbox row; UIDs come from the folder's uidnext and only grow. What
-arrives together is written together: one statement for each table, whatever the number of messages.
+Invariants: an acceptance is kept whole or not at all; the same dedup key is kept once; quota and status
+are judged on the locked mailbox row; UIDs come from the folder's uidnext and only grow. Acceptances that
+are ready together share one transaction, and each is judged after those before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, bindparam, select
 
-from mssante.model import (
-    BlobId,
-    FolderId,
-    MailboxId,
-    MailboxKind,
-    MailboxStatus,
-    SpecialUse,
-    Uid,
-)
+from mssante.model import BlobId, FolderId, MailboxId, MailboxKind, MailboxStatus, SpecialUse, Uid
 from mssante.reasons import Declined, Passing, Reason, Refused
-from mssante.store import tables
+from mssante.store import blobs, deposits, tables
+from mssante.store.deposits import Taken
 from mssante.store.ledger import Ledger, OpenMailbox
-from mssante.store.records import (
-    SECONDS_PER_DAY,
-    Acceptance,
-    Accepted,
-    Deposit,
-    JournalKind,
-    Outbound,
-    Placed,
-    RecipientState,
-)
+from mssante.store.records import Acceptance, Accepted, Deposit, JournalKind, Outbound, Placed
+from mssante.store.statements import Among
 
 _UID_MAX = 2**32 - 1  # RFC 3501 §9: nz-number
 
-_f, _c = tables.folder.c, tables.chunk.c
-_FOLDERS = select(_f.id, _f.mailbox_id, _f.role, _f.uidnext).where(
-    or_(
-        _f.mailbox_id.in_(bindparam("mailboxes", expanding=True))
-        & _f.role.in_(bindparam("roles", expanding=True)),
-        _f.id.in_(bindparam("ids", expanding=True)),
-    )
+_f = tables.folder.c
+_FOLDER_COLUMNS = select(_f.id, _f.mailbox_id, _f.uidnext)
+_FOLDERS_OF_ROLE = Among(
+    _FOLDER_COLUMNS.where(
+        _f.role == bindparam("role"), _f.mailbox_id.in_(bindparam("mailboxes", expanding=True))
+    ),
+    "mailboxes",
 )
-_FOLDERS_STEP = (
-    update(tables.folder)
-    .where(_f.id == bindparam("the_id"))
-    .values(uidnext=bindparam("new_uidnext"), modseq=bindparam("new_modseq"))
+_FOLDERS = Among(_FOLDER_COLUMNS.where(_f.id.in_(bindparam("ids", expanding=True))), "ids")
+_KNOWN = Among(
+    select(tables.dedup.c.key).where(tables.dedup.c.key.in_(bindparam("keys", expanding=True))), "keys"
 )
-_KNOWN = select(tables.dedup.c.key).where(tables.dedup.c.key.in_(bindparam("keys", expanding=True)))
-_CHUNKS_THERE = (
-    select(_c.blob_id, func.count())
-    .where(_c.blob_id.in_(bindparam("blobs", expanding=True)))
-    .group_by(_c.blob_id)
-)
-_BLOB_STARTED = text(
-    "INSERT INTO blob (blob_id, started_at) VALUES (:blob_id, :started_at) ON CONFLICT (blob_id) DO NOTHING"
-)
-_BLOBS_DONE = delete(tables.blob).where(tables.blob.c.blob_id.in_(bindparam("blobs", expanding=True)))
-_CHUNKS_GONE = delete(tables.chunk).where(_c.blob_id.in_(bindparam("blobs", expanding=True)))
-_NEW_MESSAGES = insert(tables.message).returning(tables.message.c.number, sort_by_parameter_order=True)
-_NEW_DEKS = insert(tables.dek)
-_NEW_HEADERS = insert(tables.header)
-_NEW_CHUNKS = insert(tables.chunk)
-_NEW_PLACEMENTS = insert(tables.placement)
-_NEW_DEDUP = insert(tables.dedup)
-_NEW_OUTBOUNDS = insert(tables.outbound)
-_NEW_RECIPIENTS = insert(tables.queue_recipient)
 
 
 class Arrival(NamedTuple):
@@ -89,62 +53,45 @@ class Settled(NamedTuple):
 
 @dataclass(slots=True)
 class _Place:
-    """A folder of this batch: what the next message gets."""
+    """A folder of this batch, and the UID its next message gets."""
 
     id: FolderId
     uidnext: int
-    modseq: int = 0
+
+
+Places = dict[tuple[MailboxId, SpecialUse | FolderId], _Place]
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What the transaction knows before it writes, and the rows it will write."""
+    """What the transaction knows before it writes, and what it has taken."""
 
     boxes: dict[MailboxId, OpenMailbox]
-    places: dict[tuple[MailboxId, SpecialUse | FolderId], _Place]
+    places: Places
     known: set[bytes]
     incomplete: set[BlobId]
-    now: int
-    deposits: list[tuple[Deposit, _Place | None, Placed | None]] = field(default_factory=list)
-    outbounds: list[tuple[int, Outbound]] = field(default_factory=list)  # with their index in deposits
-    fresh: list[bytes] = field(default_factory=list)
-
-
-def append_chunks(
-    connection: Connection, blob: BlobId, first_n: int, sealed: list[bytes], started_at: int
-) -> None:
-    """Keeps chunks `first_n`, `first_n` + 1, … of a message still being received."""
-    connection.execute(_BLOB_STARTED, {"blob_id": blob, "started_at": started_at})
-    connection.execute(
-        _NEW_CHUNKS, [{"blob_id": blob, "n": first_n + i, "ct": ct} for i, ct in enumerate(sealed)]
-    )
-
-
-def abandon_blobs(connection: Connection, blobs: Iterable[BlobId]) -> None:
-    """Takes away what was received of messages that will not be kept."""
-    gone = {"blobs": list(blobs)}
-    connection.execute(_CHUNKS_GONE, gone)
-    connection.execute(_BLOBS_DONE, gone)
+    taken: list[Taken] = field(default_factory=list)
+    new_keys: list[bytes] = field(default_factory=list)
 
 
 def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settled]:
     """Keeps each acceptance or answers why not; the answers are in the order of `arrivals`."""
     ledger = Ledger(connection, now=max(arrival.now for arrival in arrivals), origin=arrivals[0].origin)
-    deposits = [deposit for arrival in arrivals for deposit in _deposits(arrival.acceptance)]
+    every = [deposit for arrival in arrivals for deposit in _deposits(arrival.acceptance)]
+    early = {d.blob_id: d.chunk_count - len(d.pending_chunks) for d in every}
+    early = {blob: count for blob, count in early.items() if count}
     batch = _Batch(
-        boxes=ledger.open({deposit.mailbox for deposit in deposits}),
-        places=_places(connection, deposits),
+        boxes=ledger.open({deposit.mailbox for deposit in every}),
+        places=_places(connection, every),
         known=_known(connection, arrivals),
-        incomplete=_incomplete(connection, deposits),
-        now=ledger.now,
+        incomplete=blobs.incomplete(connection, early),
     )
     outcomes = [_judged(batch, arrival.acceptance) for arrival in arrivals]
-    _write(connection, batch)
-    flowed = [deposit.blob_id for deposit in deposits if len(deposit.pending_chunks) < deposit.chunk_count]
-    if flowed:
-        kept = {deposit.blob_id for deposit, _, _ in batch.deposits}
-        abandon_blobs(connection, [blob for blob in flowed if blob not in kept])
-        connection.execute(_BLOBS_DONE, {"blobs": flowed})
+    deposits.write(connection, batch.taken, batch.new_keys, ledger.now)
+    if early:
+        kept = {taken.deposit.blob_id for taken in batch.taken}
+        blobs.finish(connection, kept & early.keys())
+        blobs.abandon(connection, early.keys() - kept)
     ledger.close()
     return [
         Settled(outcome, _boxes_of(arrival.acceptance) if isinstance(outcome, Accepted) else ())
@@ -162,43 +109,28 @@ def _boxes_of(acceptance: Acceptance) -> tuple[MailboxId, ...]:
     return tuple(deposit.mailbox for deposit in _deposits(acceptance))
 
 
-def _places(
-    connection: Connection, deposits: list[Deposit]
-) -> dict[tuple[MailboxId, SpecialUse | FolderId], _Place]:
-    roles, ids = set[str](), set[int]()
-    for deposit in deposits:
+def _places(connection: Connection, every: list[Deposit]) -> Places:
+    """The folders deposits are for, by role and by number; one folder has one place."""
+    by_role: dict[SpecialUse, set[MailboxId]] = {}
+    ids: set[FolderId] = set()
+    for deposit in every:
         if isinstance(deposit.folder, SpecialUse):
-            roles.add(deposit.folder)
+            by_role.setdefault(deposit.folder, set()).add(deposit.mailbox)
         elif deposit.folder is not None:
             ids.add(deposit.folder)
-    if not roles and not ids:
-        return {}
-    mailboxes = {deposit.mailbox for deposit in deposits}
-    places: dict[tuple[MailboxId, SpecialUse | FolderId], _Place] = {}
-    for folder, mailbox, role, uidnext in connection.execute(
-        _FOLDERS, {"mailboxes": list(mailboxes), "roles": list(roles), "ids": list(ids)}
-    ):
-        place = _Place(folder, uidnext)
-        places[mailbox, folder] = place
-        if role is not None:
-            places[mailbox, SpecialUse(role)] = place
+    places: Places = {}
+    for role, mailboxes in by_role.items():
+        for folder, mailbox, uidnext in _FOLDERS_OF_ROLE.run(connection, list(mailboxes), role=role.value):
+            places[mailbox, role] = places[mailbox, folder] = _Place(folder, uidnext)
+    if ids:
+        for folder, mailbox, uidnext in _FOLDERS.run(connection, list(ids)):
+            places.setdefault((mailbox, folder), _Place(folder, uidnext))
     return places
 
 
 def _known(connection: Connection, arrivals: list[Arrival]) -> set[bytes]:
     keys = [a.acceptance.dedup_key for a in arrivals if a.acceptance.dedup_key is not None]
-    return set(connection.execute(_KNOWN, {"keys": keys}).scalars()) if keys else set()
-
-
-def _incomplete(connection: Connection, deposits: list[Deposit]) -> set[BlobId]:
-    """Blobs whose early chunks are not all there (swept, or never written)."""
-    early = {d.blob_id: d.chunk_count - len(d.pending_chunks) for d in deposits}
-    early = {blob: count for blob, count in early.items() if count}
-    if not early:
-        return set()
-    rows = connection.execute(_CHUNKS_THERE, {"blobs": list(early)})
-    there = {row[0]: row[1] for row in rows}
-    return {blob for blob, count in early.items() if there.get(blob) != count}
+    return {row[0] for row in _KNOWN.run(connection, keys)} if keys else set()
 
 
 def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
@@ -207,23 +139,23 @@ def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
     if key is not None and key in batch.known:
         return Accepted(True, ())
     try:
-        _admit(batch, _deposits(acceptance))
+        _admit(batch, acceptance)
     except Declined as declined:
         return declined
     if key is not None:
         batch.known.add(key)
-        batch.fresh.append(key)
-    placed = [_take(batch, deposit, acceptance.journal_detail) for deposit in acceptance.deposits]
+        batch.new_keys.append(key)
+    placed = tuple(_take(batch, deposit, acceptance.journal_detail) for deposit in acceptance.deposits)
     if acceptance.outbound is not None:
-        batch.outbounds.append((len(batch.deposits), acceptance.outbound))
-        _take(batch, acceptance.outbound.deposit, acceptance.journal_detail)
-    return Accepted(False, tuple(place for place in placed if place is not None))
+        _take_outbound(batch, acceptance.outbound, acceptance.journal_detail)
+    return Accepted(False, placed)
 
 
-def _admit(batch: _Batch, deposits: tuple[Deposit, ...]) -> None:
+def _admit(batch: _Batch, acceptance: Acceptance) -> None:
     """Raises what stands against any of the deposits; changes nothing."""
     wanted: dict[MailboxId, int] = {}
-    for deposit in deposits:
+    queued = acceptance.outbound.deposit if acceptance.outbound else None
+    for deposit in _deposits(acceptance):
         box = batch.boxes.get(deposit.mailbox)
         if box is None:
             raise Refused(Reason.MAILBOX_UNKNOWN)
@@ -231,127 +163,39 @@ def _admit(batch: _Batch, deposits: tuple[Deposit, ...]) -> None:
             raise Refused(Reason.MAILBOX_CLOSED)
         if box.status == MailboxStatus.SUSPENDED:
             raise Passing(Reason.MAILBOX_SUSPENDED)
+        if deposit.blob_id in batch.incomplete:
+            raise Passing(Reason.STORAGE_UNAVAILABLE, "early chunks are gone")
         wanted[box.id] = wanted.get(box.id, 0) + deposit.size_kib
         if box.quota_kib is not None and box.used_kib + wanted[box.id] > box.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
-        if deposit.folder is None:
-            if box.kind != MailboxKind.QUEUE:
-                raise Refused(Reason.FOLDER_UNKNOWN)
-        else:
-            place = batch.places.get((deposit.mailbox, deposit.folder))
-            if place is None:
-                raise Refused(Reason.FOLDER_UNKNOWN)
-            if place.uidnext > _UID_MAX:
-                raise Refused(Reason.LIMIT_REACHED)
-        if deposit.blob_id in batch.incomplete:
-            raise Passing(Reason.STORAGE_UNAVAILABLE, "early chunks are gone")
+        if deposit is queued and box.kind == MailboxKind.QUEUE:
+            continue
+        place = batch.places.get((deposit.mailbox, deposit.folder)) if deposit.folder is not None else None
+        if place is None:
+            raise Refused(Reason.FOLDER_UNKNOWN)
+        if place.uidnext > _UID_MAX:
+            raise Refused(Reason.LIMIT_REACHED)
 
 
-def _take(batch: _Batch, deposit: Deposit, detail: str) -> Placed | None:
+def _take(batch: _Batch, deposit: Deposit, detail: str) -> Placed:
+    assert deposit.folder is not None
     box = batch.boxes[deposit.mailbox]
-    box.used_kib += deposit.size_kib
-    modseq = box.step()
-    if deposit.folder is None:
-        box.record(JournalKind.QUEUED, message_id=deposit.message_id, detail=detail)
-        batch.deposits.append((deposit, None, None))
-        return None
     place = batch.places[deposit.mailbox, deposit.folder]
-    placed = Placed(box.id, place.id, Uid(place.uidnext), modseq)
+    placed = Placed(box.id, place.id, Uid(place.uidnext), box.step())
     place.uidnext += 1
-    place.modseq = modseq
+    box.used_kib += deposit.size_kib
     box.record(
         JournalKind.ACCEPTED, message_id=deposit.message_id, folder=place.id, uid=placed.uid, detail=detail
     )
-    batch.deposits.append((deposit, place, placed))
+    batch.taken.append(Taken(deposit, placed, None))
     return placed
 
 
-def _write(connection: Connection, batch: _Batch) -> None:
-    if not batch.deposits:
-        return
-    day = batch.now // SECONDS_PER_DAY
-    if batch.fresh:
-        connection.execute(_NEW_DEDUP, [{"key": key, "day": day} for key in batch.fresh])
-    numbers = connection.execute(_NEW_MESSAGES, [_message(deposit) for deposit, _, _ in batch.deposits])
-    numbered = list(zip(numbers.scalars().all(), batch.deposits, strict=True))
-    connection.execute(_NEW_DEKS, [_dek(number, deposit) for number, (deposit, _, _) in numbered])
-    connection.execute(
-        _NEW_HEADERS, [{"message_number": n, "ct": deposit.header_ct} for n, (deposit, _, _) in numbered]
-    )
-    chunks = [
-        {"blob_id": deposit.blob_id, "n": n, "ct": ct}
-        for deposit, _, _ in batch.deposits
-        for n, ct in deposit.pending_chunks
-    ]
-    if chunks:
-        connection.execute(_NEW_CHUNKS, chunks)
-    placements = [_placement(n, deposit, placed, day) for n, (deposit, _, placed) in numbered if placed]
-    if placements:
-        connection.execute(_NEW_PLACEMENTS, placements)
-        places = {place.id: place for _, place, _ in batch.deposits if place}
-        connection.execute(
-            _FOLDERS_STEP,
-            [{"the_id": p.id, "new_uidnext": p.uidnext, "new_modseq": p.modseq} for p in places.values()],
-        )
-    if batch.outbounds:
-        _write_outbounds(connection, batch, [number for number, _ in numbered])
-
-
-def _write_outbounds(connection: Connection, batch: _Batch, numbers: list[int]) -> None:
-    connection.execute(
-        _NEW_OUTBOUNDS,
-        [
-            {"message_number": numbers[index], "envelope_ct": out.envelope_ct, "created_at": batch.now}
-            for index, out in batch.outbounds
-        ],
-    )
-    connection.execute(
-        _NEW_RECIPIENTS,
-        [
-            {
-                "message_number": numbers[index],
-                "destination_tag": recipient.destination_tag,
-                "address_ct": recipient.address_ct,
-                "state": RecipientState.PENDING,
-                "attempts": 0,
-                "next_at": recipient.next_at,
-            }
-            for index, out in batch.outbounds
-            for recipient in out.recipients
-        ],
-    )
-
-
-def _message(deposit: Deposit) -> dict[str, Any]:
-    return {
-        "id": deposit.message_id,
-        "mailbox_id": deposit.mailbox,
-        "blob_id": deposit.blob_id,
-        "day": deposit.day,
-        "size_kib": deposit.size_kib,
-        "chunks": deposit.chunk_count,
-        "summary_ct": deposit.summary_ct,
-    }
-
-
-def _dek(number: int, deposit: Deposit) -> dict[str, Any]:
-    key = deposit.sealed_key
-    return {
-        "message_number": number,
-        "epoch": key.epoch,
-        "suite": int(key.suite),
-        "form": key.form,
-        "ct": key.ciphertext,
-    }
-
-
-def _placement(number: int, deposit: Deposit, placed: Placed, day: int) -> dict[str, Any]:
-    return {
-        "folder_id": placed.folder,
-        "uid": placed.uid,
-        "message_number": number,
-        "flags": deposit.flags,
-        "modseq": placed.modseq,
-        "saved_day": day,
-        "size_kib": deposit.size_kib,
-    }
+def _take_outbound(batch: _Batch, outbound: Outbound, detail: str) -> None:
+    assert outbound.deposit.folder is None
+    assert outbound.recipients
+    box = batch.boxes[outbound.deposit.mailbox]
+    box.step()
+    box.used_kib += outbound.deposit.size_kib
+    box.record(JournalKind.QUEUED, message_id=outbound.deposit.message_id, detail=detail)
+    batch.taken.append(Taken(outbound.deposit, None, outbound))

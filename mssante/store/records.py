@@ -278,9 +278,8 @@ class JournalKind(StrEnum):
     FOLDER_DELETED = "folder_deleted"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalEntry:
-    """One line of a mailbox's journal; `hash` closes the chain up to it."""
+class JournalEntry(NamedTuple):
+    """One line of a mailbox's journal; `hash` closes the chain up to it. As its row stands in the table."""
 
     mailbox: MailboxId
     n: int

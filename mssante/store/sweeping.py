@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from mssante.limits import DEDUP_DAYS
-from mssante.store.reception import abandon_blobs
+from mssante.store.blobs import abandon
 from mssante.store.records import SECONDS_PER_DAY
 
 ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK older than an hour
@@ -25,7 +25,7 @@ def sweep_blobs(connection: Connection, now: int) -> int:
         connection.execute(_OLD_BLOBS, {"before": now - ORPHAN_SECONDS, "most": BLOBS_AT_ONCE}).scalars()
     )
     if old:
-        abandon_blobs(connection, old)
+        abandon(connection, old)
     return len(old)
 
 

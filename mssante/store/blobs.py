@@ -1,0 +1,62 @@
+"""Sealed content while it is being received, before its message is kept.
+
+Invariants: a blob has a row here from its first chunk until its message is kept or it is abandoned; only
+such a blob is ever abandoned, so no retry and no late abort takes chunks from a message that was kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
+
+from mssante.model import BlobId
+from mssante.store import tables
+
+_BEGIN = text(
+    "INSERT INTO blob (blob_id, started_at) VALUES (:blob_id, :started_at) ON CONFLICT (blob_id) DO NOTHING"
+)
+_APPEND = insert(tables.chunk)
+_THERE = (
+    select(tables.chunk.c.blob_id, func.count())
+    .where(tables.chunk.c.blob_id.in_(bindparam("blobs", expanding=True)))
+    .group_by(tables.chunk.c.blob_id)
+)
+_END = delete(tables.blob).where(tables.blob.c.blob_id.in_(bindparam("blobs", expanding=True)))
+_CHUNKS_GONE = delete(tables.chunk).where(
+    tables.chunk.c.blob_id.in_(
+        select(tables.blob.c.blob_id).where(tables.blob.c.blob_id.in_(bindparam("blobs", expanding=True)))
+    )
+)
+
+
+def append_chunks(
+    connection: Connection, blob: BlobId, first_n: int, sealed: list[bytes], started_at: int
+) -> None:
+    """Keeps chunks `first_n`, `first_n` + 1, … of a message still being received."""
+    connection.execute(_BEGIN, {"blob_id": blob, "started_at": started_at})
+    if sealed:
+        connection.execute(
+            _APPEND, [{"blob_id": blob, "n": first_n + i, "ct": ct} for i, ct in enumerate(sealed)]
+        )
+
+
+def abandon(connection: Connection, blobs: Iterable[BlobId]) -> None:
+    """Takes away what was received of messages that will not be kept."""
+    gone = list(blobs)
+    if gone:
+        connection.execute(_CHUNKS_GONE, {"blobs": gone})
+        finish(connection, gone)
+
+
+def finish(connection: Connection, blobs: Iterable[BlobId]) -> None:
+    """These belong to a kept message from now on."""
+    connection.execute(_END, {"blobs": list(blobs)})
+
+
+def incomplete(connection: Connection, early: Mapping[BlobId, int]) -> set[BlobId]:
+    """Those of `early` that have not as many chunks as it says (swept, or never written)."""
+    if not early:
+        return set()
+    there = {row[0]: row[1] for row in connection.execute(_THERE, {"blobs": list(early)})}
+    return {blob for blob, count in early.items() if there.get(blob) != count}

@@ -1,0 +1,108 @@
+"""The rows of messages just taken in: one statement for each table, whatever the number of messages.
+
+Invariants: numbers are given out in the order of arrival and never come back; a message is written with
+its DEK, header, chunks and place, all in the caller's transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, insert, update
+
+from mssante.store import tables
+from mssante.store.records import SECONDS_PER_DAY, Deposit, Outbound, Placed, RecipientState
+from mssante.store.statements import Bulk
+
+_DEDUP = Bulk(insert(tables.dedup), "key", "day")
+_MESSAGES = Bulk(
+    insert(tables.message), "number", "id", "mailbox_id", "blob_id", "day", "size_kib", "chunks", "summary_ct"
+)
+_DEKS = Bulk(insert(tables.dek), "message_number", "epoch", "suite", "form", "ct")
+_HEADERS = Bulk(insert(tables.header), "message_number", "ct")
+_CHUNKS = Bulk(insert(tables.chunk), "blob_id", "n", "ct")
+_PLACEMENTS = Bulk(
+    insert(tables.placement),
+    *("folder_id", "uid", "message_number", "flags", "modseq", "saved_day", "size_kib"),
+)
+_FOLDERS_STEP = Bulk(
+    update(tables.folder)
+    .where(tables.folder.c.id == bindparam("the_id"))
+    .values(uidnext=bindparam("new_uidnext"), modseq=bindparam("new_modseq")),
+    *("the_id", "new_uidnext", "new_modseq"),
+)
+_OUTBOUNDS = Bulk(insert(tables.outbound), "message_number", "envelope_ct", "created_at")
+_RECIPIENTS = Bulk(
+    insert(tables.queue_recipient),
+    *("message_number", "destination_tag", "address_ct", "state", "attempts", "next_at"),
+)
+# SQLite: one writer, so the numbers after the last one given out are ours (AUTOINCREMENT remembers it).
+_LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
+_NEXT_NUMBERS = (
+    "SELECT nextval(pg_get_serial_sequence('message', 'number')) FROM generate_series(1, CAST($1 AS int))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A deposit with its place; without one it goes to the queue, as part of `outbound`."""
+
+    deposit: Deposit
+    placed: Placed | None
+    outbound: Outbound | None
+
+
+def write(connection: Connection, taken: Sequence[Taken], dedup_keys: Sequence[bytes], now: int) -> None:
+    """Writes everything that was taken and the keys that keep it from being taken again."""
+    if not taken:
+        return
+    day = now // SECONDS_PER_DAY
+    numbered = list(zip(_numbers(connection, len(taken)), taken, strict=True))
+    _DEDUP.run(connection, [(key, day) for key in dedup_keys])
+    _write_messages(connection, [(number, each.deposit) for number, each in numbered])
+    placements, folders = [], {}
+    for number, each in numbered:
+        if each.placed is not None:
+            _, folder, uid, modseq = each.placed
+            deposit = each.deposit
+            placements.append((folder, uid, number, deposit.flags, modseq, day, deposit.size_kib))
+            folders[folder] = (folder, uid + 1, modseq)  # the last one taken has the highest UID
+    _PLACEMENTS.run(connection, placements)
+    _FOLDERS_STEP.run(connection, list(folders.values()))
+    _write_outbounds(connection, [(number, each.outbound) for number, each in numbered if each.outbound], now)
+
+
+def _numbers(connection: Connection, count: int) -> Sequence[int]:
+    if connection.dialect.name == "sqlite":
+        last: int = connection.exec_driver_sql(_LAST_NUMBER).scalar_one()
+        return range(last + 1, last + 1 + count)
+    return connection.exec_driver_sql(_NEXT_NUMBERS, (count,)).scalars().all()
+
+
+def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]]) -> None:
+    messages, deks, headers, chunks = [], [], [], []
+    for number, d in numbered:
+        messages.append(
+            (number, d.message_id, d.mailbox, d.blob_id, d.day, d.size_kib, d.chunk_count, d.summary_ct)
+        )
+        key = d.sealed_key
+        deks.append((number, key.epoch, int(key.suite), key.form.value, key.ciphertext))
+        headers.append((number, d.header_ct))
+        chunks += [(d.blob_id, n, ct) for n, ct in d.pending_chunks]
+    _MESSAGES.run(connection, messages)
+    _DEKS.run(connection, deks)
+    _HEADERS.run(connection, headers)
+    _CHUNKS.run(connection, chunks)
+
+
+def _write_outbounds(connection: Connection, outbounds: list[tuple[int, Outbound]], now: int) -> None:
+    _OUTBOUNDS.run(connection, [(number, outbound.envelope_ct, now) for number, outbound in outbounds])
+    _RECIPIENTS.run(
+        connection,
+        [
+            (number, r.destination_tag, r.address_ct, RecipientState.PENDING.value, 0, r.next_at)
+            for number, outbound in outbounds
+            for r in outbound.recipients
+        ],
+    )
