@@ -66,19 +66,18 @@ def context(
 ) -> bytes:
     """What a DEK is bound to: "mssop/v1\\0" ‖ len(purpose) ‖ purpose ‖ suite (2) ‖ mailbox (16) ‖
     epoch (4) ‖ message (16) ‖ blob (16), numbers big-endian."""
-    assert len(mailbox) == len(message) == len(blob) == ID_BYTES
-    return b"".join(
-        (
-            b"mssop/v1\0",
-            bytes((len(purpose),)),
-            purpose.encode(),
-            struct.pack(">H", suite),
-            mailbox,
-            struct.pack(">I", epoch),
-            message,
-            blob,
-        )
-    )
+    return _place(_context_of_epoch(purpose, suite=suite, mailbox=mailbox, epoch=epoch), message, blob)
+
+
+def _context_of_epoch(purpose: str, *, suite: int, mailbox: MailboxId, epoch: int) -> bytes:
+    assert len(mailbox) == ID_BYTES
+    purposed = bytes((len(purpose),)) + purpose.encode()
+    return b"mssop/v1\0" + purposed + struct.pack(">H", suite) + mailbox + struct.pack(">I", epoch)
+
+
+def _place(context_of_epoch: bytes, message: MessageId, blob: BlobId) -> bytes:
+    assert len(message) == len(blob) == ID_BYTES  # else two places could read the same
+    return context_of_epoch + message + blob
 
 
 def draw_key_pair(suite: Suite = Suite.MLKEM768_X25519) -> tuple[bytes, bytes]:
@@ -134,32 +133,22 @@ class SecretKey:
 class WrappingKey:
     """K_wrap of a mailbox's epoch: DEKs under it open in a microsecond."""
 
-    __slots__ = ("_cipher", "_epoch", "_mailbox")
+    __slots__ = ("_cipher", "_context", "_epoch")
 
     def __init__(self, key: bytes, *, mailbox: MailboxId, epoch: int) -> None:
         self._cipher = Cipher(key)
-        self._mailbox = mailbox
         self._epoch = epoch
+        self._context = _context_of_epoch("dek", suite=Suite.AES256_GCM, mailbox=mailbox, epoch=epoch)
 
     def wrap_dek(self, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
-        wrapped = self._cipher.wrap(dek.key, self._aad(message, blob))
+        wrapped = self._cipher.wrap(dek.key, _place(self._context, message, blob))
         return SealedKey(self._epoch, Suite.AES256_GCM, Form.WRAPPED, wrapped)
 
     def unwrap_dek(self, message: MessageId, blob: BlobId, wrapped: SealedKey) -> Dek:
         """Raises NotAuthentic."""
         if wrapped.form is not Form.WRAPPED or wrapped.epoch != self._epoch:
             raise NotAuthentic
-        return Dek(self._cipher.unwrap(wrapped.ciphertext, self._aad(message, blob)))
-
-    def _aad(self, message: MessageId, blob: BlobId) -> bytes:
-        return context(
-            "dek",
-            suite=Suite.AES256_GCM,
-            mailbox=self._mailbox,
-            epoch=self._epoch,
-            message=message,
-            blob=blob,
-        )
+        return Dek(self._cipher.unwrap(wrapped.ciphertext, _place(self._context, message, blob)))
 
     def __repr__(self) -> str:
         return "WrappingKey(***)"

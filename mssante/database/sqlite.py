@@ -88,8 +88,7 @@ class SqliteLanes:
 
         def truncate() -> bool:
             with self._writer.connect() as connection:
-                raw = connection.connection.driver_connection
-                assert isinstance(raw, sqlite3.Connection)
+                raw = _raw(connection)
                 raw.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_BUSY_MS}")
                 try:
                     busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -108,6 +107,12 @@ class SqliteLanes:
             self._lock.release()
 
         await asyncio.to_thread(shut)
+
+
+def _raw(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw
 
 
 async def _hop(threads: ThreadPoolExecutor, engine: Engine, fn: Callable[[Connection], T]) -> T:
@@ -144,6 +149,6 @@ def _engine(path: Path, *, readers: int) -> Engine:
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if readers else "BEGIN IMMEDIATE")
+        _raw(connection).execute("BEGIN" if readers else "BEGIN IMMEDIATE")
 
     return engine
