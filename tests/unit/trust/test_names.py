@@ -31,6 +31,7 @@ parse = DistinguishedName.parse
         "OID.2.5.4.3=mss.chu-a.fr,2.5.4.11=310000000000017,O=CENTRE HOSPITALIER,ST=Côte-d'Or (21),C=FR",
         "CN=mss.chu-a.fr,OU=310000000000017,O=CENTRE HOSPITALIER,ST=Co\u0302te-d'Or (21),C=FR",
         "CN=mss.chu-a.fr,OU=310000000000017,O=CENTRE HOSPITALIER,ST=C\\C3\\B4te-d'Or (21),C=FR",
+        "CN=mss.chu-a.fr,OU=310000000000017,O=ＣＥＮＴＲＥ ℌospitalier,ST=Côte-d'Or (21),C=FR",
         "\n  CN=mss.chu-a.fr,OU=310000000000017,\n  O=CENTRE HOSPITALIER,ST=Côte-d'Or (21),C=FR\n",
     ],
 )
@@ -54,6 +55,10 @@ def test_every_way_of_writing_a_name_is_the_same_name(written: str) -> None:
 )
 def test_what_says_something_else_is_another_name(other: str) -> None:
     assert parse(other) != parse(PLAIN)
+
+
+def test_case_is_folded_as_unicode_does() -> None:
+    assert parse("O=GROSSE STRASSE") == parse("O=Große Straße")
 
 
 def test_the_attributes_of_one_rdn_have_no_order() -> None:

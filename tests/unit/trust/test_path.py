@@ -21,7 +21,7 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from certs.authority import Authority, Issued, p256, root
+from certs.authority import Authority, Issued, p256, root, usage
 from certs.cases import Workshop, authority_name
 from mssante import limits
 from mssante.model import Malformed
@@ -119,6 +119,23 @@ def test_an_unknown_critical_extension_of_an_authority_is_not_passed_over(
     certificate = _with_critical(shop, odd)
     strict = Authority(certificate=certificate, key=shop.ec_key, label="x", chain=(certificate,))
     assert refusal(lambda: path_of(world, shop.case("x", by=strict).issued)) is UNTRUSTED
+
+
+def test_name_constraints_are_not_passed_over_even_where_not_critical(world: World, shop: Workshop) -> None:
+    """RFC 5280 §4.2.1.10 wants them critical; an authority that forgot meant them all the same."""
+    elsewhere = x509.NameConstraints(
+        permitted_subtrees=[x509.DNSName("ailleurs.test")], excluded_subtrees=None
+    )
+    issued = shop.root.issue(
+        authority_name("AC BORNEE"),
+        shop.ec_key,
+        now=NOW,
+        is_authority=True,
+        key_usage=usage(signature=False, encipherment=False, authority=True),
+        extra=[elsewhere],
+    )
+    bound = Authority(certificate=issued.certificate, key=shop.ec_key, label="x", chain=(issued.certificate,))
+    assert refusal(lambda: path_of(world, shop.case("x", by=bound).issued)) is UNTRUSTED
 
 
 def _with_critical(shop: Workshop, extension: x509.ExtensionType) -> x509.Certificate:

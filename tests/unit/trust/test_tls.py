@@ -154,6 +154,17 @@ def test_users_are_not_asked_for_a_certificate(world: World) -> None:
     assert peer_chain(ends.server) == []
 
 
+def test_each_context_says_1_2_at_least_though_its_suites_would_already(world: World) -> None:
+    for context in (
+        PeerListenerContexts(credentials(world), world.anchors).take(),
+        peer_client_context(credentials(world), world.anchors),
+        tls.user_server_context(credentials(world)),
+    ):
+        assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+        assert context.options & ssl.OP_NO_COMPRESSION
+        assert context.options & ssl.OP_NO_RENEGOTIATION
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_versions_are_refused(world: World, version: ssl.TLSVersion) -> None:
