@@ -1,1 +1,1 @@
-"""."""
+"""Who is trusted, and why: names, lists, certificates, revocation and the one verdict (`policy`)."""

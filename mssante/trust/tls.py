@@ -46,7 +46,7 @@ class PeerListenerContexts:
 
     TLS 1.3 with no tickets leaves nothing to resume, so a context serves again; after a TLS 1.2 handshake
     it holds a session that could be resumed by its id, and no option of the ssl module prevents it: the
-    next connection gets a new context (about a millisecond). One per listener, never shared."""
+    next connection gets a new context (one or two milliseconds). One per listener, never shared."""
 
     def __init__(self, credentials: Credentials, anchors: Anchors) -> None:
         self._credentials = credentials
