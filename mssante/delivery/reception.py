@@ -18,7 +18,6 @@ from mssante import limits
 from mssante.clock import Clock
 from mssante.crypto import PublicKey
 from mssante.crypto.keys import mac
-from mssante.delivery.blobs import Blob, Blobs
 from mssante.delivery.route import Route, destination_tag, seal_address
 from mssante.keys.broker import KeyBroker
 from mssante.mime import header
@@ -27,7 +26,7 @@ from mssante.mime.structure import Structure
 from mssante.model import Address, MailboxId, PeerIdentity, PersonId, SpecialUse
 from mssante.observe.events import MessageAccepted, report
 from mssante.reasons import Passing, Reason, Refused
-from mssante.sealing import MessageSealer, Sealed
+from mssante.sealing import Blob, Blobs, MessageSealer, Sealed
 from mssante.store import MailStore
 from mssante.store.records import Acceptance, Deposit, Outbound, QueueRecipientNew
 

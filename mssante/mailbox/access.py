@@ -1,0 +1,85 @@
+"""From a login to an open mailbox.
+
+Invariants: a mailbox is opened by a grant in force and by nothing else; one session opens one mailbox;
+a refusal is the same whether the person, the password, the mailbox or the grant is wrong.
+"""
+
+from __future__ import annotations
+
+from mssante.keys.broker import KeyBroker
+from mssante.keys.ring import Grant, Ring, Role
+from mssante.model import Address, MailboxId, MailboxKind, Malformed, PersonId, Secret
+from mssante.reasons import Reason, Refused
+from mssante.store import MailStore
+from mssante.store.records import MailboxRow
+
+SEPARATOR = "/"  # never in a login: LOGIN/ADDRESS opens another mailbox the person may open
+
+
+class OpenMailbox:
+    """A mailbox and the ring that opens it, for one session of one person."""
+
+    __slots__ = ("person", "ring", "row", "store")
+
+    def __init__(self, *, store: MailStore, row: MailboxRow, ring: Ring, person: PersonId) -> None:
+        self.store = store
+        self.row = row
+        self.ring = ring
+        self.person = person
+
+    @property
+    def id(self) -> MailboxId:
+        return self.row.id
+
+    @property
+    def read_only(self) -> bool:
+        """The grant lets read, and change nothing."""
+        return self.ring.role is Role.READ
+
+    def require_writable(self) -> None:
+        """Raises Refused(NOT_PERMITTED) for a grant that only reads."""
+        if self.read_only:
+            raise Refused(Reason.NOT_PERMITTED, "a grant to read")
+
+    def close(self) -> None:
+        """Forgets the keys."""
+        self.ring.close()
+
+
+def split_user(user: str) -> tuple[PersonId, str | None]:
+    """A user name as clients send it: LOGIN, or LOGIN/ADDRESS for another mailbox of the person's."""
+    login, _, address = user.partition(SEPARATOR)
+    return PersonId(login), address or None
+
+
+async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: Secret) -> OpenMailbox:
+    """Checks the password and opens the mailbox the user name means: the one named behind the `/`; else
+    the one whose address is the login; else the person's own (PER) or first granted.
+
+    Raises Refused(AUTHENTICATION_FAILED), Passing."""
+    person, wanted = split_user(user)
+    login = await broker.authenticate(person, password)
+    rows = [(grant, await store.mailbox_by_id(grant.mailbox)) for grant in await broker.grants_of(person)]
+    row = _chosen(rows, person, wanted)
+    try:
+        ring = await broker.open(login, row.id)
+    except Refused:
+        raise Refused(Reason.AUTHENTICATION_FAILED, "no grant in force") from None
+    return OpenMailbox(store=store, row=row, ring=ring, person=person)
+
+
+def _chosen(rows: list[tuple[Grant, MailboxRow]], person: PersonId, wanted: str | None) -> MailboxRow:
+    def key_of(text: str) -> str | None:
+        try:
+            return Address.parse(text).key
+        except Malformed:
+            return None
+
+    key = key_of(wanted if wanted is not None else person)
+    for _, row in rows:
+        if key is not None and row.address is not None and row.address.key == key:
+            return row
+    if wanted is not None or not rows:
+        raise Refused(Reason.AUTHENTICATION_FAILED, "no such mailbox for this person")
+    own = [row for _, row in rows if row.kind is MailboxKind.PER]
+    return (own or [row for _, row in rows])[0]

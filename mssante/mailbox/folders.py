@@ -1,0 +1,150 @@
+"""The folders of an open mailbox, by name. Names are sealed; only the ring reads them.
+
+Invariants: a folder with a role and no name of its own is called by its role; a name is taken once; INBOX
+is never deleted or renamed away, and a folder with a role is never deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mssante.crypto import NotAuthentic
+from mssante.imap.flags import FlagNames
+from mssante.imap.names import DELIMITER, INBOX
+from mssante.mailbox.access import OpenMailbox
+from mssante.model import FolderId, SpecialUse
+from mssante.reasons import Reason, Refused
+from mssante.store import MailStore
+from mssante.store.records import Folder, FolderName
+
+FOLDER, KEYWORD = "folder", "keyword"  # the ring keeps the two kinds of name apart
+_NAME_OF_ROLE = {
+    SpecialUse.INBOX: INBOX,
+    SpecialUse.SENT: "Sent",
+    SpecialUse.DRAFTS: "Drafts",
+    SpecialUse.TRASH: "Trash",
+    SpecialUse.JUNK: "Junk",
+    SpecialUse.ARCHIVE: "Archive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NamedFolder:
+    """A folder with its name open."""
+
+    name: str
+    folder: Folder
+
+    @property
+    def id(self) -> FolderId:
+        return self.folder.id
+
+
+class Folders:
+    """The folders of one session's mailbox. Opened names are remembered by their ciphertext."""
+
+    def __init__(self, mailbox: OpenMailbox) -> None:
+        self._mailbox = mailbox
+        self._opened: dict[bytes, str] = {}
+
+    async def all(self) -> list[NamedFolder]:
+        """As they are now. A name that does not open is shown by the folder's number: no letter hides."""
+        return [
+            NamedFolder(self._name(folder), folder) for folder in await self._store.folders(self._mailbox.id)
+        ]
+
+    async def named(self, name: str) -> NamedFolder:
+        """Raises Refused(FOLDER_UNKNOWN)."""
+        for each in await self.all():
+            if each.name == name:
+                return each
+        raise Refused(Reason.FOLDER_UNKNOWN)
+
+    async def create(self, name: str) -> None:
+        """Raises Refused(FOLDER_EXISTS), Refused(LIMIT_REACHED), Refused(NOT_PERMITTED)."""
+        self._mailbox.require_writable()
+        if any(each.name == name for each in await self.all()):
+            raise Refused(Reason.FOLDER_EXISTS)
+        tag, sealed = self._sealed(name)
+        await self._store.folder_create(self._mailbox.id, tag, sealed)
+
+    async def delete(self, name: str) -> None:
+        """Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED), Refused(NOT_PERMITTED)."""
+        self._mailbox.require_writable()
+        await self._store.folder_delete((await self.named(name)).id)
+
+    async def rename(self, source: str, target: str) -> None:
+        """With all that lies below it (RFC 3501 §6.3.5). Renaming INBOX moves its messages to a new folder
+        and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN, FOLDER_EXISTS, FOLDER_PROTECTED)."""
+        self._mailbox.require_writable()
+        there = {each.name: each for each in await self.all()}
+        if source not in there:
+            raise Refused(Reason.FOLDER_UNKNOWN)
+        if target in there:
+            raise Refused(Reason.FOLDER_EXISTS)
+        if source == INBOX:
+            tag, sealed = self._sealed(target)
+            made = await self._store.folder_create(self._mailbox.id, tag, sealed)
+            await self._store.move(there[INBOX].id, range(1, 1 << 32), made.id)
+            return
+        below = source + DELIMITER
+        moved = {
+            name: target + name[len(source) :] for name in there if name == source or name.startswith(below)
+        }
+        if any(new in there and new not in moved for new in moved.values()):
+            raise Refused(Reason.FOLDER_EXISTS)
+        names = []
+        for old, new in moved.items():
+            tag, sealed = self._sealed(new)
+            names.append(FolderName(folder=there[old].id, tag=tag, ct=sealed))
+        await self._store.folder_rename(self._mailbox.id, names)
+
+    async def subscribe(self, name: str, *, on: bool) -> None:
+        """Raises Refused(FOLDER_UNKNOWN). Unsubscribing from what is gone is done already."""
+        try:
+            found = await self.named(name)
+        except Refused:
+            if on:
+                raise
+            return
+        await self._store.folder_subscribe(found.id, subscribed=on)
+
+    async def flag_names(self) -> FlagNames:
+        """The mailbox's keywords, opened."""
+        keywords = await self._store.keywords(self._mailbox.id)
+        names: list[str] = []
+        for keyword in keywords:
+            names += ["unused"] * (
+                keyword.number - len(names)
+            )  # numbers have no gaps; a hole would shift names
+            names.append(self._opened_name(KEYWORD, keyword.name_ct) or f"unreadable-{keyword.number}")
+        return FlagNames(names)
+
+    async def add_keyword(self, keyword: str) -> None:
+        """Raises Refused(LIMIT_REACHED)."""
+        ring = self._mailbox.ring
+        tag = ring.name_tag(KEYWORD, keyword.upper())  # RFC 3501 §2.3.2: flags have no case
+        await self._store.keyword_add(self._mailbox.id, tag, ring.seal_name(KEYWORD, keyword))
+
+    # Inside
+
+    @property
+    def _store(self) -> MailStore:
+        return self._mailbox.store
+
+    def _sealed(self, name: str) -> tuple[bytes, bytes]:
+        return self._mailbox.ring.name_tag(FOLDER, name), self._mailbox.ring.seal_name(FOLDER, name)
+
+    def _name(self, folder: Folder) -> str:
+        if folder.name_ct is None:
+            return _NAME_OF_ROLE[folder.role] if folder.role else f"unreadable-{folder.id}"
+        return self._opened_name(FOLDER, folder.name_ct) or f"unreadable-{folder.id}"
+
+    def _opened_name(self, kind: str, sealed: bytes) -> str | None:
+        name = self._opened.get(sealed)
+        if name is None:
+            try:
+                name = self._opened[sealed] = self._mailbox.ring.open_name(kind, sealed)
+            except NotAuthentic:
+                return None
+        return name

@@ -1,0 +1,131 @@
+"""Reading an open mailbox: summaries in batches, contents by the octets asked for.
+
+Invariants: a listing never opens a content; one damaged message costs itself only, and is told; no
+transaction is open while a caller handles what it was given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose
+from mssante.crypto.stream import chunks_covering
+from mssante.limits import CHUNK_BYTES
+from mssante.mailbox.access import OpenMailbox
+from mssante.mime.summary import Summary
+from mssante.model import BlobId, FolderId, MessageId, Uid
+from mssante.observe import report
+from mssante.observe.events import CorruptionFound
+from mssante.reasons import Reason, Refused
+from mssante.store.records import MessageNumber, SealedMessage
+
+BATCH = 500  # messages opened before the loop is given to others: some milliseconds
+CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message whose metadata is open. `header` is None unless asked for, or longer than is kept apart."""
+
+    uid: Uid
+    number: MessageNumber
+    message_id: MessageId
+    blob_id: BlobId
+    dek: Dek
+    summary: Summary
+    header: bytes | None
+
+
+class Reader:
+    """Reads the messages of one session's mailbox."""
+
+    def __init__(self, mailbox: OpenMailbox) -> None:
+        self._mailbox = mailbox
+
+    async def messages(
+        self, folder: FolderId, uids: Sequence[int], *, header: bool = False
+    ) -> tuple[list[Message], list[Uid]]:
+        """The messages of `uids` that are there, ascending, and the UIDs of those that do not open."""
+        sealed = await self._mailbox.store.sealed_summaries(folder, uids, header=header)
+        deks = await self._mailbox.ring.unwrap_many(
+            [(each.message_id, each.blob_id, each.sealed_key) for each in sealed]
+        )
+        opened: list[Message] = []
+        damaged: list[Uid] = []
+        for each, dek in zip(sealed, deks, strict=True):
+            message = self._opened(each, dek)
+            if message is None:
+                damaged.append(each.uid)
+            else:
+                opened.append(message)
+        await self._rewrap(sealed, deks)
+        return opened, damaged
+
+    async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
+        """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the
+        content is damaged: what was given before it is genuine."""
+        size = message.summary.size
+        end = min(offset + length, size)
+        wanted = chunks_covering(offset, length, size)
+        opener = ChunkOpener(message.dek, message.blob_id, content_bytes=size)
+        for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
+            count = min(CHUNKS_AT_ONCE, wanted.stop - first)
+            chunks = await self._mailbox.store.chunks(message.blob_id, first, count)
+            for n in range(first, first + count):
+                try:
+                    plain = opener.open(n, chunks[n - first])
+                except (NotAuthentic, IndexError):
+                    self._tell_damage(message.message_id, message.blob_id)
+                    raise Refused(Reason.CORRUPTION) from None
+                start = n * CHUNK_BYTES
+                yield plain[max(0, offset - start) : end - start]
+
+    async def octets(self, message: Message, offset: int, length: int) -> bytes:
+        """As `content`, whole: for what is known to be small, or must be looked through."""
+        return b"".join([piece async for piece in self.content(message, offset, length)])
+
+    # Inside
+
+    def _opened(self, sealed: SealedMessage, dek: Dek | None) -> Message | None:
+        try:
+            if dek is None:
+                raise NotAuthentic
+            summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
+            header = None
+            if sealed.header_ct is not None:
+                header = dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
+                if len(header) < summary.header_octets:
+                    header = None  # only its beginning is kept apart
+        except (NotAuthentic, Refused):
+            self._tell_damage(sealed.message_id, sealed.blob_id)
+            return None
+        return Message(
+            uid=sealed.uid,
+            number=sealed.number,
+            message_id=sealed.message_id,
+            blob_id=sealed.blob_id,
+            dek=dek,
+            summary=summary,
+            header=header,
+        )
+
+    async def _rewrap(self, sealed: Sequence[SealedMessage], deks: Sequence[Dek | None]) -> None:
+        """After first use a DEK lies under the mailbox's own key: it opens a hundred times faster."""
+        ring = self._mailbox.ring
+        fresh = [
+            (each.number, ring.rewrap(each.message_id, each.blob_id, dek))
+            for each, dek in zip(sealed, deks, strict=True)
+            if dek is not None and each.form == Form.SEALED
+        ]
+        if fresh:
+            await self._mailbox.store.dek_rewrap(fresh)
+
+    def _tell_damage(self, message: MessageId, blob: BlobId) -> None:
+        report(CorruptionFound(mailbox=self._mailbox.id.hex(), message=message.hex(), blob=blob.hex()))
+
+
+async def breathe() -> None:
+    """Lets other conversations have the loop."""
+    await asyncio.sleep(0)

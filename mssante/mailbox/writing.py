@@ -1,0 +1,117 @@
+"""Writing in an open mailbox: a message appended, flags, copies, moves and expunges.
+
+Invariants: an appended message takes the road of a delivered one (sealed as it streams, kept in one
+transaction); a grant that only reads writes nothing; a copy inside a mailbox touches no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mssante.imap.flags import FlagList, FlagNames
+from mssante.mailbox.access import OpenMailbox
+from mssante.mailbox.folders import Folders, NamedFolder
+from mssante.model import FolderId, Uid
+from mssante.reasons import Reason, Refused
+from mssante.sealing import Blobs, MessageSealer, Sealed
+from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRow, Placed, Uids
+
+
+class Draft:
+    """One message being appended: `write` its octets, `finish`, then `Writer.keep` with its siblings."""
+
+    def __init__(self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int) -> None:
+        self.folder = folder
+        self._mailbox = mailbox
+        self._sealer = sealer
+        self._flags = flags
+        self._blobs = Blobs(mailbox.store)
+        self._blob = self._blobs.open(sealer.blob_id)
+        self._sealed: Sealed | None = None
+
+    async def write(self, octets: bytes) -> None:
+        """Raises Passing when the database cannot take them."""
+        chunks = self._sealer.feed(octets)
+        if chunks:
+            await self._blobs.add(self._blob, chunks)
+
+    async def finish(self, internal_date: datetime) -> None:
+        """The message is complete. `internal_date` must be aware."""
+        self._sealed, last = self._sealer.finish(internal_date=internal_date)
+        await self._blobs.add(self._blob, [last])
+
+    async def abandon(self) -> None:
+        await self._blobs.abandon()
+
+    @property
+    def deposit(self) -> Deposit:
+        """What is to be kept; once finished."""
+        sealed = self._sealed
+        assert sealed is not None
+        return Deposit(
+            mailbox=self._mailbox.id,
+            folder=self.folder.id,
+            message_id=sealed.message_id,
+            blob_id=sealed.blob_id,
+            sealed_key=sealed.sealed_key,
+            chunk_count=sealed.chunk_count,
+            pending_chunks=tuple(self._blob.pending),
+            summary_ct=sealed.summary_ct,
+            header_ct=sealed.header_ct,
+            day=sealed.day,
+            size_kib=sealed.size_kib,
+            flags=self._flags,
+        )
+
+
+class Writer:
+    """Writes for one session."""
+
+    def __init__(self, mailbox: OpenMailbox, folders: Folders) -> None:
+        self._mailbox = mailbox
+        self._folders = folders
+
+    async def draft(self, folder: NamedFolder, flags: int, size: int) -> Draft:
+        """Begins an APPEND of `size` octets. Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
+        self._mailbox.require_writable()
+        row = await self._mailbox.store.mailbox_by_id(self._mailbox.id)
+        if row.quota_kib is not None and row.used_kib + size // 1024 > row.quota_kib:
+            raise Refused(Reason.MAILBOX_FULL)
+        key = await self._mailbox.store.public_key(self._mailbox.id)
+        return Draft(self._mailbox, MessageSealer(key), folder, flags)
+
+    async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
+        """All of them or none (RFC 3502). Raises Refused, Passing; abandoned then."""
+        acceptance = Acceptance(
+            dedup_key=None,
+            deposits=tuple(draft.deposit for draft in drafts),
+            outbound=None,
+            journal_detail="{}",
+        )
+        return (await self._mailbox.store.accept(acceptance)).placements
+
+    async def mask(self, flags: FlagList, names: FlagNames) -> tuple[int, FlagNames]:
+        """The bits of `flags`, their keywords made known first. Raises Refused(LIMIT_REACHED)."""
+        unknown = names.unknown(flags)
+        if unknown:
+            self._mailbox.require_writable()
+            for keyword in unknown:
+                await self._folders.add_keyword(keyword)
+            names = await self._folders.flag_names()
+        return names.mask(flags), names
+
+    async def flags(self, folder: FolderId, uids: Uids, mode: FlagsMode, mask: int) -> list[FlagsRow]:
+        self._mailbox.require_writable()
+        return await self._mailbox.store.flags_store(folder, uids, mode, mask)
+
+    async def copy(self, folder: FolderId, uids: Uids, to: FolderId, *, move: bool) -> list[tuple[Uid, Uid]]:
+        """(old UID, new UID), ascending."""
+        self._mailbox.require_writable()
+        act = self._mailbox.store.move if move else self._mailbox.store.copy
+        return await act(folder, uids, to)
+
+    async def expunge(self, folder: FolderId, uids: Uids | None) -> list[Uid]:
+        """Those with \\Deleted, of `uids` or of all."""
+        self._mailbox.require_writable()
+        return await self._mailbox.store.expunge(folder, uids)

@@ -1,0 +1,184 @@
+"""Commands on folders: SELECT, LIST, STATUS, CREATE and their kin."""
+
+from __future__ import annotations
+
+from mssante.imap import listing, responses
+from mssante.imap.commands import (
+    Close,
+    Create,
+    Delete,
+    GetQuota,
+    GetQuotaRoot,
+    List,
+    Lsub,
+    Namespace,
+    Rename,
+    Select,
+    Status,
+    Subscribe,
+    Unselect,
+)
+from mssante.imap.listing import StatusItem
+from mssante.imap.responses import Code
+from mssante.imap.responses import Status as Word
+from mssante.limits import KEYWORDS_MAX
+from mssante.mailbox.folders import NamedFolder
+from mssante.mailbox.selected import Selected
+from mssante.net.imapd_talk import OK, Answer, Talk
+from mssante.reasons import Reason, Refused
+
+QUOTA_ROOT = ""
+
+
+async def select(talk: Talk, command: Select) -> Answer:
+    """RFC 3501 §6.3.1; a SELECT that fails leaves nothing selected."""
+    if talk.picked is not None:
+        talk.unselect()
+        await talk.send(responses.untagged(Word.OK, "Previous folder closed", Code.CLOSED))
+    folder = await talk.folders.named(command.mailbox)
+    read_only = command.read_only or talk.mailbox.read_only
+    selected = await Selected.open(talk.mailbox.store, folder, read_only=read_only)
+    names = await talk.folders.flag_names()
+    uids, now = selected.view.uids, folder.folder
+    told = [
+        responses.flags(names),
+        responses.untagged(
+            Word.OK,
+            "Flags that are kept",
+            responses.code_permanent_flags(
+                names, read_only=read_only, may_add=len(names.keywords) < KEYWORDS_MAX
+            ),
+        ),
+        responses.exists(len(uids)),
+        responses.recent(0),
+        responses.untagged(Word.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)),
+        responses.untagged(Word.OK, "Next UID", responses.code_uid_next(max(now.uidnext, _after(uids)))),
+    ]
+    first_unseen = selected.first_unseen()
+    if first_unseen is not None:
+        told.append(responses.untagged(Word.OK, "First unseen", responses.code_unseen(first_unseen)))
+    await talk.send(b"".join(told))
+    talk.picked = selected
+    talk.session.selected(read_only=read_only)
+    return Answer(Word.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
+
+
+def _after(uids: object) -> int:
+    last = uids[-1] if uids else 0  # type: ignore[index]
+    return int(last) + 1
+
+
+async def close(talk: Talk, command: Close) -> Answer:
+    """RFC 3501 §6.4.2: what is marked \\Deleted goes, silently."""
+    if not talk.selected.read_only:
+        await talk.writer.expunge(talk.selected.id, None)
+    talk.unselect()
+    return OK
+
+
+async def unselect(talk: Talk, command: Unselect) -> Answer:
+    """RFC 3691."""
+    talk.unselect()
+    return OK
+
+
+async def create(talk: Talk, command: Create) -> Answer:
+    """RFC 3501 §6.3.3. Every special folder is there from the first day, so USE finds none to make."""
+    if command.use is not None:
+        return Answer(Word.NO, "That special folder exists already", Code.USEATTR)
+    await talk.folders.create(command.mailbox)
+    return OK
+
+
+async def delete(talk: Talk, command: Delete) -> Answer:
+    """RFC 3501 §6.3.4."""
+    if talk.picked is not None and talk.picked.folder.name == command.mailbox:
+        talk.unselect()
+    await talk.folders.delete(command.mailbox)
+    return OK
+
+
+async def rename(talk: Talk, command: Rename) -> Answer:
+    """RFC 3501 §6.3.5."""
+    await talk.folders.rename(command.source, command.target)
+    return OK
+
+
+async def subscribe(talk: Talk, command: Subscribe) -> Answer:
+    """RFC 3501 §6.3.6 and §6.3.7."""
+    await talk.folders.subscribe(command.mailbox, on=command.on)
+    return OK
+
+
+async def list_(talk: Talk, command: List) -> Answer:
+    """RFC 3501 §6.3.8, RFC 5258, RFC 5819."""
+    folders = await talk.folders.all()
+    rows = listing.rows(command.listing, _listed(folders))
+    by_name = {each.name: each for each in folders}
+    for row in rows:
+        told = responses.listed([row])
+        if command.listing.status and row.selectable and row.name in by_name:
+            told += await _status(talk, by_name[row.name], command.listing.status)
+        await talk.send(told)
+    return OK
+
+
+async def lsub(talk: Talk, command: Lsub) -> Answer:
+    """RFC 3501 §6.3.9."""
+    rows = listing.lsub_rows(command.reference, command.pattern, _listed(await talk.folders.all()))
+    await talk.send(responses.listed(rows, verb=b"LSUB"))
+    return OK
+
+
+def _listed(folders: list[NamedFolder]) -> list[listing.Folder]:
+    return [
+        listing.Folder(each.name, subscribed=each.folder.subscribed, use=each.folder.role) for each in folders
+    ]
+
+
+async def status(talk: Talk, command: Status) -> Answer:
+    """RFC 3501 §6.3.10."""
+    folder = await talk.folders.named(command.mailbox)
+    await talk.send(await _status(talk, folder, command.items))
+    return OK
+
+
+async def _status(talk: Talk, folder: NamedFolder, items: tuple[StatusItem, ...]) -> bytes:
+    counts = await talk.mailbox.store.counts(folder.id)
+    values = {
+        StatusItem.MESSAGES: counts.messages,
+        StatusItem.RECENT: 0,
+        StatusItem.UIDNEXT: counts.uidnext,
+        StatusItem.UIDVALIDITY: counts.uidvalidity,
+        StatusItem.UNSEEN: counts.unseen,
+        StatusItem.SIZE: counts.size_kib * 1024,  # RFC 8438 §2: may be more than the exact sum, never less
+        StatusItem.DELETED: counts.deleted,
+    }
+    return responses.status(folder.name, {item: values[item] for item in items})
+
+
+async def namespace(talk: Talk, command: Namespace) -> Answer:
+    """RFC 2342."""
+    await talk.send(responses.namespace())
+    return OK
+
+
+async def quota(talk: Talk, command: GetQuota) -> Answer:
+    """RFC 9208 §4.1.2."""
+    if command.root != QUOTA_ROOT:
+        raise Refused(Reason.FOLDER_UNKNOWN)
+    await talk.send(await _quota(talk))
+    return OK
+
+
+async def quota_root(talk: Talk, command: GetQuotaRoot) -> Answer:
+    """RFC 9208 §4.1.3."""
+    folder = await talk.folders.named(command.mailbox)
+    await talk.send(responses.quota_root(folder.name, [QUOTA_ROOT]) + await _quota(talk))
+    return OK
+
+
+async def _quota(talk: Talk) -> bytes:
+    row = await talk.mailbox.store.mailbox_by_id(talk.mailbox.id)
+    resources = {} if row.quota_kib is None else {"STORAGE": (row.used_kib, row.quota_kib)}
+    return responses.quota(QUOTA_ROOT, resources)

@@ -1,0 +1,201 @@
+"""Commands on messages besides FETCH: STORE, SEARCH, COPY, MOVE, EXPUNGE, APPEND, IDLE."""
+
+from __future__ import annotations
+
+import asyncio
+
+from mssante.imap import responses
+from mssante.imap.commands import Copy, Expunge, Idle, Search, Store, StoreMode
+from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, LiteralChunk, RawLine, Rejected, Signal
+from mssante.imap.fetched import flag_lines
+from mssante.imap.matching import Context
+from mssante.imap.responses import Code, Status
+from mssante.limits import IMAP_IDLE_SECONDS_MAX
+from mssante.mailbox.writing import Draft
+from mssante.net.imapd_talk import OK, Answer, Talk
+from mssante.reasons import Declined, Reason, Refused
+from mssante.store.records import FlagsMode
+
+_MODES = {
+    StoreMode.ADD: FlagsMode.ADD,
+    StoreMode.REMOVE: FlagsMode.REMOVE,
+    StoreMode.REPLACE: FlagsMode.REPLACE,
+}
+
+
+async def store(talk: Talk, command: Store) -> Answer:
+    """RFC 3501 §6.4.6."""
+    selected = talk.selected
+    uids = talk.uids_of(command.messages, uid=command.uid)
+    before = await talk.folders.flag_names()
+    if command.mode is StoreMode.REMOVE:
+        mask, names = before.mask(command.flags), before  # what nobody knows, nothing carries
+    else:
+        mask, names = await talk.writer.mask(command.flags, before)
+        if names is not before:
+            await talk.send(responses.flags(names))
+    missing = any(selected.mask_of(uid) is None for uid in uids)
+    rows = await talk.writer.flags(selected.id, uids, _MODES[command.mode], mask)
+    selected.learn(rows)
+    if not command.silent:
+        told = ((selected.view.sequence_of(row.uid), row.uid, row.flags) for row in rows)
+        await talk.send(flag_lines((n, uid, names.render(flags)) for n, uid, flags in told if n))
+    if missing:
+        return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
+    return OK
+
+
+async def search(talk: Talk, command: Search) -> Answer:
+    """RFC 3501 §6.4.4, RFC 4731."""
+    selected = talk.selected
+    view = selected.view
+    context = Context(
+        names=await talk.folders.flag_names(),
+        last_sequence=len(view),
+        last_uid=view.uids[-1] if view.uids else 0,
+        now=talk.service.clock.now(),
+    )
+    found = await talk.searcher.search(selected, command.query.key, context)
+    numbers = found if command.uid else [n for uid in found if (n := view.sequence_of(uid)) is not None]
+    if command.query.results is None:
+        await talk.send(responses.search(numbers))
+    else:
+        # The tag is that of the command being answered: RFC 4731 §3.1 correlates by it.
+        await talk.send(responses.esearch(talk.tag, numbers, command.query.results, uid=command.uid))
+    return OK
+
+
+async def copy(talk: Talk, command: Copy) -> Answer:
+    """RFC 3501 §6.4.7, RFC 6851; COPYUID after RFC 4315 §3."""
+    selected = talk.selected
+    uids = talk.uids_of(command.messages, uid=command.uid)
+    try:
+        target = await talk.folders.named(command.mailbox)
+    except Refused as refused:
+        if refused.reason is Reason.FOLDER_UNKNOWN:
+            return Answer(Status.NO, "No such folder", Code.TRYCREATE)
+        raise
+    if not command.uid and any(selected.mask_of(uid) is None for uid in uids):
+        return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
+    pairs = await talk.writer.copy(selected.id, uids, target.id, move=command.move)
+    if not pairs:
+        return OK
+    code = responses.code_copy_uid(
+        target.folder.uidvalidity, [old for old, _ in pairs], [new for _, new in pairs]
+    )
+    if command.move:  # RFC 6851 §4.3: COPYUID comes before the EXPUNGE responses
+        await talk.send(responses.untagged(Status.OK, "Moved", code))
+        return OK
+    return Answer(Status.OK, "Copied", code)
+
+
+async def expunge(talk: Talk, command: Expunge) -> Answer:
+    """RFC 3501 §6.4.3, RFC 4315 §2.1. The EXPUNGE responses come with the news."""
+    uids = None if command.uids is None else talk.uids_of(command.uids, uid=True)
+    await talk.writer.expunge(talk.selected.id, uids)
+    return OK
+
+
+async def idle(talk: Talk, command: Idle) -> Answer:
+    """RFC 2177: news at once, until DONE."""
+    with talk.mailbox.store.subscribe(talk.mailbox.id) as changed:
+        talk.wire.expect_line()
+        await talk.send(responses.continuation("idling"))
+        line = asyncio.ensure_future(talk.next_event(IMAP_IDLE_SECONDS_MAX))
+        try:
+            while not line.done():
+                await talk.tell_news(expunges=True)
+                news = asyncio.ensure_future(changed.wait())
+                try:
+                    await asyncio.wait((line, news), return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    news.cancel()
+            event = line.result()
+        finally:
+            line.cancel()
+    if not isinstance(event, RawLine):
+        raise ConnectionResetError
+    if event.octets.upper() == b"DONE":
+        return OK
+    return Answer(Status.BAD, "DONE was expected")
+
+
+class Append:
+    """An APPEND under way: its messages are kept all together, or not at all (RFC 3502)."""
+
+    def __init__(self, talk: Talk) -> None:
+        self._talk = talk
+        self._drafts: list[Draft] = []
+        self._declined: Declined | None = None
+
+    async def run(self, event: AppendStart) -> Answer | Rejected:
+        """From the first announcement to the answer."""
+        try:
+            return await self._run(event)
+        except BaseException:
+            await self._abandon()
+            raise
+
+    async def _run(self, start: AppendStart) -> Answer | Rejected:
+        event: object = start
+        while True:
+            match event:
+                case AppendStart():
+                    await self._begin(event)
+                    start = event
+                case LiteralChunk(octets):
+                    await self._write(octets)
+                case Signal.CONTINUE:
+                    await self._talk.send(responses.continuation())
+                case Signal.LITERAL_END:
+                    if self._declined is None:
+                        await self._drafts[-1].finish(start.date or self._talk.service.clock.now())
+                case AppendRefused():
+                    await self._abandon()
+                    assert self._declined is not None
+                    if self._declined.reason is Reason.FOLDER_UNKNOWN:
+                        return Answer(Status.NO, "No such folder", Code.TRYCREATE)
+                    raise self._declined
+                case AppendEnd():
+                    return await self._keep()
+                case Rejected():
+                    await self._abandon()
+                    return event
+                case _:
+                    raise ConnectionResetError
+            event = await self._talk.next_event()
+
+    async def _begin(self, start: AppendStart) -> None:
+        talk = self._talk
+        try:
+            folder = await talk.folders.named(start.mailbox)
+            mask, _ = await talk.writer.mask(start.flags, await talk.folders.flag_names())
+            self._drafts.append(await talk.writer.draft(folder, mask, start.size))
+        except Declined as declined:
+            self._declined = declined
+            talk.wire.refuse()
+        else:
+            talk.wire.accept()
+
+    async def _write(self, octets: bytes) -> None:
+        try:
+            await self._drafts[-1].write(octets)
+        except Declined as declined:
+            self._declined = declined
+            self._talk.wire.refuse()
+
+    async def _keep(self) -> Answer:
+        try:
+            placed = await self._talk.writer.keep(self._drafts)
+        except Declined:
+            await self._abandon()
+            raise
+        validity = self._drafts[0].folder.folder.uidvalidity
+        self._drafts.clear()
+        code = responses.code_append_uid(validity, [each.uid for each in placed])
+        return Answer(Status.OK, "Kept", code)
+
+    async def _abandon(self) -> None:
+        for draft in self._drafts:
+            await draft.abandon()
+        self._drafts.clear()

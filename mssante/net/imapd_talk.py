@@ -1,0 +1,169 @@
+"""What the handlers of one IMAP conversation share: the stream, the core's state, the open mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mssante.clock import Clock
+from mssante.imap.events import Event, Signal
+from mssante.imap.flags import FlagNames
+from mssante.imap.responses import Status
+from mssante.imap.session import Session
+from mssante.imap.sets import SequenceSet
+from mssante.imap.wire import Wire
+from mssante.keys.broker import KeyBroker
+from mssante.limits import COMMAND_SECONDS_MAX, IMAP_IDLE_SECONDS_MAX
+from mssante.mailbox.access import OpenMailbox
+from mssante.mailbox.folders import Folders
+from mssante.mailbox.reading import Reader
+from mssante.mailbox.searching import Searcher
+from mssante.mailbox.selected import Selected
+from mssante.mailbox.writing import Writer
+from mssante.net.imapd_throttle import Throttle
+from mssante.net.stream import ContextFactory, Stream
+from mssante.reasons import Reason, Refused
+from mssante.store import MailStore
+
+IDLE_SECONDS_MAX = IMAP_IDLE_SECONDS_MAX  # RFC 3501 §5.4: at least 30 minutes before an autologout
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ends: the tagged response."""
+
+    status: Status
+    text: str
+    code: str | None = None
+
+
+OK = Answer(Status.OK, "Done")
+OK_FETCH = Answer(Status.OK, "FETCH done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapService:
+    """What the conversations of one port share."""
+
+    name: str
+    hostname: str
+    store: MailStore
+    broker: KeyBroker
+    clock: Clock
+    tls: ContextFactory
+    throttle: Throttle
+    message_bytes_max: int
+
+
+class Talk:
+    """One conversation. `mailbox` and what reads it exist once the person has signed in."""
+
+    def __init__(self, service: ImapService, stream: Stream) -> None:
+        self.service = service
+        self.stream = stream
+        self.wire = Wire()
+        self.session = Session(tls=stream.tls_version is not None)
+        self.tag = ""  # of the command being answered
+        self.picked: Selected | None = None
+        self.has_room: Callable[[str], bool] = lambda person: True
+        self._mailbox: OpenMailbox | None = None
+
+    # The person's side
+
+    def signed_in(self, mailbox: OpenMailbox) -> None:
+        """From here on the mailbox is open, and the wider bounds hold."""
+        self._mailbox = mailbox
+        self.folders = Folders(mailbox)
+        self.reader = Reader(mailbox)
+        self.writer = Writer(mailbox, self.folders)
+        self.searcher = Searcher(self.reader, self.service.clock.monotonic)
+        self.session.authenticated()
+        self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
+
+    @property
+    def mailbox(self) -> OpenMailbox:
+        assert self._mailbox is not None, "the session's table lets nothing here before login"
+        return self._mailbox
+
+    @property
+    def person(self) -> str | None:
+        """Who has signed in, if somebody has."""
+        return None if self._mailbox is None else self._mailbox.person
+
+    @property
+    def access_ended(self) -> bool:
+        """The grant was revoked or has expired, or the password changed."""
+        return self._mailbox is not None and not self._mailbox.ring.alive
+
+    @property
+    def selected(self) -> Selected:
+        assert self.picked is not None, "the session's table lets nothing here before SELECT"
+        return self.picked
+
+    def unselect(self) -> None:
+        self.picked = None
+        self.session.unselected()
+
+    def end(self) -> None:
+        """Forgets the keys."""
+        if self._mailbox is not None:
+            self._mailbox.close()
+
+    # The wire's side
+
+    def tls_started(self) -> None:
+        """RFC 3501 §6.2.1: what was said in clear is forgotten."""
+        self.wire = Wire()
+        self.session.tls_started()
+
+    async def next_event(self, seconds: float = COMMAND_SECONDS_MAX) -> Event | None:
+        """What the client does next; None when it has left. Raises TimeoutError after `seconds` without an
+        octet, Stopping, ConnectionError."""
+        while (event := self.wire.next_event()) is Signal.NEED_DATA:
+            octets = await self.stream.read(seconds)
+            if not octets:
+                return None
+            self.wire.receive_data(octets)
+        return event
+
+    async def send(self, octets: bytes) -> None:
+        """Sends, and waits until the client keeps up: a client that does not read holds no memory of ours."""
+        if octets:
+            self.stream.write(octets)
+            await self.stream.drain()
+
+    def abort(self) -> None:
+        self.stream.abort()
+
+    def uids_of(self, messages: SequenceSet, *, uid: bool) -> Sequence[int]:
+        """The UIDs a command names, ascending. Raises imap.lexer.Unacceptable for a number nobody has."""
+        view = self.selected.view
+        places = view.positions(messages, uid=uid)
+        if len(places) == 1:
+            return view.uids[places[0].start : places[0].stop]
+        return [each for place in places for each in view.uids[place.start : place.stop]]
+
+    async def tell_news(self, *, expunges: bool) -> None:
+        """What happened in the selected folder since the client last heard, if it may be told now."""
+        if self.picked is None:
+            return
+        try:
+            await self.picked.refresh()
+        except Refused as refused:
+            if refused.reason is not Reason.FOLDER_UNKNOWN:
+                raise
+            # Another session deleted the folder (RFC 2180 §3): nothing of it can be told any more.
+            raise ConnectionResetError from None
+        view = self.picked.view
+        if view.has_news(expunges=expunges):
+            names = await self.folders.flag_names()
+            await self.send(view.release(self._flags_of(names), expunges=expunges))
+
+    def _flags_of(self, names: FlagNames) -> Callable[[int], bytes | None]:
+        picked = self.selected
+
+        def flags_of(uid: int) -> bytes | None:
+            mask = picked.mask_of(uid)
+            return None if mask is None else names.render(mask)
+
+        return flags_of
