@@ -23,7 +23,9 @@ from mssante.trust.tls import peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
+# How much is still thrown away behind our last words, before the far side is cut.
 _LINGER_SECONDS = 2
+_LINGER_OCTETS = limits.MIB
 # Both loops ask for the buffer, fill it and report it within one call, so all connections share this one.
 _SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_BYTES))
 
@@ -78,6 +80,7 @@ class Stream(asyncio.BufferedProtocol):
         self._handshake: asyncio.Future[None] | None = None
         self._agreed = False  # the handshake is done
         self._closing = False
+        self._lingered = 0
         self._reaper: asyncio.TimerHandle | None = None
 
     # What a conversation uses
@@ -233,6 +236,9 @@ class Stream(asyncio.BufferedProtocol):
 
     def buffer_updated(self, count: int) -> None:
         if self._closing:
+            self._lingered += count
+            if self._lingered > _LINGER_OCTETS:
+                self.abort()
             return
         if self._tls is None:
             self._hold(bytes(_SCRATCH[:count]))

@@ -99,10 +99,10 @@ class DataParser:
         self.exhausted = False
         self.leftover = b""
         self._octets_max = octets_max
-        # Doubled dots add a third at most, so only a message already too large meets this.
-        self._wire_left = (
-            wire_octets_max if wire_octets_max is not None else 2 * octets_max + limits.CHUNK_BYTES
-        )
+        # Doubled dots add a third at most, so only a message already too large meets this half more.
+        if wire_octets_max is None:
+            wire_octets_max = octets_max + octets_max // 2 + limits.CHUNK_BYTES
+        self._wire_left = wire_octets_max
         self._text = CanonicalText(line_octets_max=line_octets_max)
         self._carry = b"\r\n"  # the content begins where a line begins
         self._begun = False
