@@ -1,1 +1,299 @@
-"""Composition root: a role becomes objects, objects become one TaskGroup. No logic here."""
+"""Composition root: a configuration becomes objects, objects become one TaskGroup. No logic here."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Sequence
+
+from mssante import __version__
+from mssante.annuaire.directory import Directory
+from mssante.annuaire.ldap import LdapDirectory
+from mssante.annuaire.ldap_session import LdapTarget
+from mssante.annuaire.ldif import LdifDirectory
+from mssante.clock import Clock, SystemClock
+from mssante.config import Config, Endpoint
+from mssante.control.operations import Parts
+from mssante.control.outbox import outbox
+from mssante.control.socket import ControlServer
+from mssante.control.trust_state import TrustState
+from mssante.database import CannotOpen, Database
+from mssante.delivery.backends import RelayBackend, SubmissionBackend
+from mssante.delivery.couriers import LocalCourier
+from mssante.delivery.reception import Reception
+from mssante.delivery.routing import Routing
+from mssante.delivery.runner import Runner
+from mssante.keys.broker import KeyBroker
+from mssante.keys.root_key import RootKey
+from mssante.model import Malformed, Secret
+from mssante.net.imapd import ImapServer
+from mssante.net.imapd_throttle import Throttle
+from mssante.net.resolver import Door, MxResolver, Resolver, StaticRoutes
+from mssante.net.smtp_courier import SmtpCourier
+from mssante.net.smtpd_proof import Relay, Submission
+from mssante.net.smtpd_server import SmtpServer
+from mssante.net.smtpd_wire import SessionLimits
+from mssante.net.status import StatusServer
+from mssante.net.stream import ContextFactory
+from mssante.observe import log, report
+from mssante.observe.events import ServerStarted, ServerStopped, StorageTrouble
+from mssante.observe.metrics import Metrics
+from mssante.reasons import Declined
+from mssante.store import MailStore
+from mssante.trust.policy import Direction, VerifiedPeer
+from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
+
+RECHECK_SECONDS = 3  # how soon what another host's broker ended ends here
+SWEEP_SECONDS = 3600
+STOP_SECONDS_MAX = 30
+
+
+class CannotStart(Exception):
+    """The server cannot run as it is configured; `args[0]` says what to mend."""
+
+
+def create_root_key(config: Config) -> None:
+    """Draws the root key into its file. Raises FileExistsError rather than replace one."""
+    RootKey.create(config.storage.root_key)
+
+
+@contextlib.asynccontextmanager
+async def open_parts(
+    config: Config, *, clock: Clock | None = None, trust: bool = True
+) -> AsyncIterator[Parts]:
+    """The parts of an operator, opened in order and closed in reverse. `trust` False leaves the trust space
+    empty: enough for a first start, when there is no certificate yet. Raises CannotStart, Passing."""
+    clock = clock or SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            root = RootKey.load(config.storage.root_key)
+            mail = await Database.open(
+                database_url(config, config.storage.database),
+                purpose="mail",
+                migrations_package="mssante.store.migrations",
+            )
+            stack.push_async_callback(mail.close)
+            keys = await Database.open(
+                database_url(config, config.storage.keys),
+                purpose="keys",
+                migrations_package="mssante.keys.migrations",
+                schema="keys",
+            )
+            stack.push_async_callback(keys.close)
+        except (CannotOpen, OSError) as error:
+            raise CannotStart(str(error)) from error
+        broker = await KeyBroker.start(keys, root=root, clock=clock)
+        stack.callback(broker.close)
+        store = await MailStore.start(mail, clock=clock)
+        stack.push_async_callback(store.close)
+        await outbox(store, broker, clock)
+        if trust:
+            directory = open_directory(config)
+            stack.push_async_callback(directory.aclose)
+            state = TrustState(config, directory, clock)
+            try:
+                await state.load()
+            except (OSError, Malformed) as error:
+                raise CannotStart(str(error)) from error
+        else:
+            directory = LdifDirectory(b"version: 1\n")
+            state = TrustState(config, directory, clock)
+        yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
+
+
+def database_url(config: Config, text: str) -> str:
+    """A URL as it is; a file name as SQLite's, in the folder of the configuration."""
+    return text if "://" in text else f"sqlite:///{config.folder / text}"
+
+
+def open_directory(config: Config) -> Directory:
+    """The directory configured. Raises CannotStart."""
+    source = config.directory
+    try:
+        if source.ldif is not None:
+            return LdifDirectory.load(source.ldif)
+        assert source.ldap is not None  # config refuses the contrary
+        assert source.ldap_base is not None
+        password = source.ldap_password_file
+        target = LdapTarget.parse(
+            source.ldap,
+            base_dn=source.ldap_base,
+            ca_file=source.ldap_ca,
+            bind_dn=source.ldap_bind_dn,
+            password=Secret(password.read_text(encoding="utf-8").strip()) if password else None,
+        )
+        return LdapDirectory(target)
+    except (OSError, Malformed) as error:
+        raise CannotStart(f"directory: {error}") from error
+
+
+async def serve(config: Config) -> None:
+    """Runs the operator until SIGTERM or SIGINT. Raises CannotStart, Passing."""
+    clock = SystemClock()
+    metrics = Metrics()
+    with contextlib.ExitStack() as watching:
+        watching.callback(log.start(clock.now, config.log.file))
+        watching.callback(metrics.start())
+        async with open_parts(config, clock=clock) as parts:
+            await _run(parts, metrics)
+            report(ServerStopped())
+
+
+async def _run(parts: Parts, metrics: Metrics) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    credentials = _credentials(parts.config)
+    reception = Reception(
+        store=parts.store,
+        broker=parts.broker,
+        queue=await outbox(parts.store, parts.broker, parts.clock),
+        clock=parts.clock,
+        hostname=parts.config.operator.hostname,
+    )
+    routing = Routing(
+        domains=frozenset(parts.config.operator.domains),
+        store=parts.store,
+        broker=parts.broker,
+        directory=parts.directory,
+        space=lambda: parts.trust.space,
+        clock=parts.clock,
+    )
+    courier = _courier(parts, credentials)
+    local = LocalCourier(reception, routing)
+    runner = Runner(reception=reception, broker=parts.broker, routing=routing, local=local, remote=courier)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(courier.aclose)
+        for server, endpoint in _servers(parts, credentials, reception, routing):
+            await _open(server.open(endpoint.host, endpoint.port), endpoint)
+            stack.push_async_callback(server.close)
+        control = ControlServer(parts)
+        await _open(control.start(), "control socket")
+        stack.push_async_callback(control.stop)
+        if (watched_at := parts.config.listen.status) is not None:
+            status = StatusServer(ready=lambda: _not_ready(parts), metrics=metrics.text)
+            await _open(status.start(watched_at.host, watched_at.port), watched_at)
+            stack.push_async_callback(status.stop)
+        report(ServerStarted(version=__version__, domains=len(parts.config.operator.domains)))
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(runner.run(), name="queue runner")
+            others = [
+                tasks.create_task(parts.trust.keep_fresh(), name="trust"),
+                tasks.create_task(_housekeeping(parts), name="housekeeping"),
+            ]
+            await stopping.wait()
+            runner.stop()
+            await asyncio.wait([sending], timeout=STOP_SECONDS_MAX)
+            for task in (sending, *others):
+                task.cancel()
+
+
+def _credentials(config: Config) -> Credentials:
+    credentials = Credentials(chain_file=config.tls.certificate, key_file=config.tls.key)
+    try:
+        user_server_context(credentials)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(f"tls: {config.tls.certificate} and {config.tls.key}: {error}") from error
+    return credentials
+
+
+def _courier(parts: Parts, credentials: Credentials) -> SmtpCourier:
+    config = parts.config.courier
+    routes = {domain: Door(target.host, target.port) for domain, target in config.routes.items()}
+    resolver: Resolver = StaticRoutes(routes, None if config.only_routes else MxResolver())
+    return SmtpCourier(
+        hostname=parts.config.operator.hostname,
+        resolver=resolver,
+        context=peer_client_context(credentials, parts.trust.anchors),
+        verify=lambda chain: parts.trust.verify(chain, Direction.OUT),
+    )
+
+
+def _servers(
+    parts: Parts, credentials: Credentials, reception: Reception, routing: Routing
+) -> list[tuple[SmtpServer | ImapServer, Endpoint]]:
+    config, listen = parts.config, parts.config.listen
+    limits = SessionLimits(message_octets_max=config.messages.bytes_max)
+    relay_backend = RelayBackend(reception, routing)
+    submission_backend = SubmissionBackend(reception, routing, parts.broker)
+    throttle = Throttle(parts.clock)
+
+    async def verify(chain: Sequence[bytes]) -> VerifiedPeer:
+        return await asyncio.to_thread(parts.trust.verify, chain, Direction.IN)
+
+    def for_users() -> ContextFactory:
+        context = user_server_context(credentials)
+        return lambda: context
+
+    def smtp(name: str, *, implicit_tls: bool = False) -> SmtpServer:
+        return SmtpServer(
+            name=name,
+            hostname=config.operator.hostname,
+            role=Submission(),
+            backend=submission_backend,
+            tls=for_users(),
+            implicit_tls=implicit_tls,
+            limits=limits,
+        )
+
+    def imap(name: str, *, implicit_tls: bool = False) -> ImapServer:
+        return ImapServer(
+            name=name,
+            hostname=config.operator.hostname,
+            store=parts.store,
+            broker=parts.broker,
+            clock=parts.clock,
+            tls=for_users(),
+            implicit_tls=implicit_tls,
+            message_bytes_max=config.messages.bytes_max,
+            throttle=throttle,
+        )
+
+    relay = SmtpServer(
+        name="relay",
+        hostname=config.operator.hostname,
+        role=Relay(verify=verify),
+        backend=relay_backend,
+        tls=PeerListenerContexts(credentials, parts.trust.anchors).take,
+        limits=limits,
+    )
+    wanted: list[tuple[SmtpServer | ImapServer, Endpoint | None]] = [
+        (relay, listen.relay),
+        (smtp("submission"), listen.submission),
+        (smtp("submissions", implicit_tls=True), listen.submissions),
+        (imap("imap"), listen.imap),
+        (imap("imaps", implicit_tls=True), listen.imaps),
+    ]
+    return [(server, endpoint) for server, endpoint in wanted if endpoint is not None]
+
+
+async def _open(opening: Awaitable[object], where: object) -> None:
+    try:
+        await opening
+    except OSError as error:
+        raise CannotStart(f"{where}: {error.strerror or error}") from error
+
+
+async def _housekeeping(parts: Parts) -> None:
+    """Every few seconds, what other hosts ended ends here; every hour, what was shredded leaves the files."""
+    swept_at = float("-inf")
+    while True:
+        try:
+            await parts.broker.recheck()
+            if parts.clock.monotonic() - swept_at > SWEEP_SECONDS:
+                await parts.store.sweep()
+                swept_at = parts.clock.monotonic()
+        except Declined as declined:
+            report(StorageTrouble(store="housekeeping", cause=declined.reason.value))
+        await asyncio.sleep(RECHECK_SECONDS)
+
+
+async def _not_ready(parts: Parts) -> list[str]:
+    missing = []
+    if not parts.store.accepts_writes:
+        missing.append("the mail database takes no writes: restart")
+    if not parts.trust.space.names:
+        missing.append("the trust space is empty")
+    return missing

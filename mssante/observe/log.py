@@ -10,12 +10,12 @@ import logging
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
 import structlog
 
-from mssante.clock import Clock
 from mssante.observe.events import Event, add_sink
 
 # What these say may hold addresses, SQL parameters or message lines.
@@ -38,7 +38,7 @@ def name_of(event: Event) -> str:
     return "".join(f"_{c.lower()}" if c.isupper() else c for c in letters).lstrip("_")
 
 
-def start(clock: Clock, file: Path | None = None) -> Callable[[], None]:
+def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[], None]:
     """Writes every event from now on to `file` (created 0600, appended) or to standard error.
     Returns what stops it."""
     silence_libraries()
@@ -51,7 +51,7 @@ def start(clock: Clock, file: Path | None = None) -> Callable[[], None]:
     )
 
     def write(event: Event) -> None:
-        at = clock.now().isoformat(timespec="milliseconds")
+        at = now().isoformat(timespec="milliseconds")
         logger.msg(name_of(event), at=at, level=event.level.value, **asdict(event))
 
     remove = add_sink(write)

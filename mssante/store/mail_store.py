@@ -205,6 +205,9 @@ class MailStore:
     async def counts(self, folder: FolderId) -> FolderCounts:
         return await self._database.read(lambda c: reading.counts(c, folder))
 
+    async def sealed_bytes(self, mailbox: MailboxId) -> int:
+        return await self._database.read(lambda c: reading.sealed_bytes(c, mailbox))
+
     # Writing
 
     async def folder_create(

@@ -41,6 +41,10 @@ _COUNTS = text(
     "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0), coalesce(sum((flags & 8) / 8), 0),"
     " coalesce(sum(size_kib), 0) FROM placement WHERE folder_id = :folder"
 )
+_SEALED_BYTES = text(
+    "SELECT coalesce(sum(length(c.ct)), 0) FROM message AS m JOIN chunk AS c ON c.blob_id = m.blob_id"
+    " WHERE m.mailbox_id = :mailbox"
+)
 assert (Flag.SEEN.value, Flag.DELETED.value) == (1, 8)  # as _COUNTS has them
 
 
@@ -125,6 +129,11 @@ def sealed_summaries(
 def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> list[bytes]:
     """At most `count` sealed chunks from `first_n` on, fewer at the end. Opening them tells if one lacks."""
     return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
+
+
+def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:
+    """Octets of ciphertext kept for a mailbox: its contents' chunks."""
+    return int(connection.execute(_SEALED_BYTES, {"mailbox": mailbox}).scalar_one())
 
 
 def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:

@@ -15,7 +15,7 @@ FORBIDDEN_FIELDS = {"subject", "body", "password", "token", "key", "sender", "re
 
 
 def test_an_event_is_one_json_line(tmp_path: Path) -> None:
-    stop = log.start(ManualClock(), tmp_path / "log")
+    stop = log.start(ManualClock().now, tmp_path / "log")
     report(events.LoginRefused(protocol="imap", remote="127.0.0.1", reason="authentication_failed"))
     stop()
     line = json.loads((tmp_path / "log").read_text())

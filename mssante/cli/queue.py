@@ -1,0 +1,34 @@
+"""`mssante queue`: letters on their way out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from mssante.cli.run import json_option, perform, show, table
+
+
+@click.group()
+def queue() -> None:
+    """Letters on their way to other mailboxes and operators."""
+
+
+@queue.command("list")
+@json_option
+def listing(as_json: bool) -> None:
+    """Each recipient still waited for. Addresses are sealed: letters go by number."""
+
+    def human(result: dict[str, Any]) -> None:
+        columns = ("message", "since", "size_kib", "state", "attempts", "next_attempt")
+        table(result["recipients"], *columns, empty="the queue is empty")
+
+    show(perform("queue.list"), as_json=as_json, human=human)
+
+
+@queue.command()
+@click.argument("message", type=int, required=False)
+@json_option
+def retry(message: int | None, as_json: bool) -> None:
+    """Try again now: one message by its number, or all that wait."""
+    show(perform("queue.retry", message=message), as_json=as_json)

@@ -1,0 +1,116 @@
+"""What every command does alike: find the configuration, run an operation, print, end with the right code.
+
+Exit codes: 0 yes, 1 no (refused), 2 misuse, 75 try later, 78 the configuration or a file's rights are wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from mssante.config import Config, ConfigError, load
+from mssante.reasons import Declined, Passing
+
+NO, MISUSE, TRY_LATER, MISCONFIGURED = 1, 2, 75, 78
+T = TypeVar("T")
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+
+def end(code: int, text: str) -> NoReturn:
+    """Ends the command with a word to the operator on standard error."""
+    click.echo(text, err=True)
+    sys.exit(code)
+
+
+def configuration() -> Config:
+    """The configuration named by --config, $MSSANTE_CONFIG, or ./config.toml."""
+    context = click.get_current_context().find_root()
+    path = Path(context.params.get("config") or os.environ.get("MSSANTE_CONFIG") or "config.toml")
+    try:
+        return load(path)
+    except FileNotFoundError:
+        end(MISCONFIGURED, f"no configuration at {path}: 'mssante init' makes one, --config names another")
+    except OSError as error:
+        end(MISCONFIGURED, f"{path} cannot be read: {error.strerror}")
+    except ConfigError as error:
+        end(MISCONFIGURED, f"{len(error.mistakes)} mistake(s) in the configuration:\n{error}")
+
+
+def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Runs to the end; a refusal becomes an exit code and a sentence."""
+    try:
+        return asyncio.run(work)
+    except Declined as declined:
+        word = "try later" if isinstance(declined, Passing) else "refused"
+        text = declined.detail or declined.reason.value.replace("_", " ")
+        end(TRY_LATER if isinstance(declined, Passing) else NO, f"{word}: {text}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def perform(name: str, **arguments: Any) -> dict[str, Any]:
+    """Runs an operation: in the server if one runs here, else on the files directly."""
+    config = configuration()
+    return finish(_perform(config, name, arguments))
+
+
+async def _perform(config: Config, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    from mssante.control.socket import ask
+
+    try:
+        return await ask(config.folder, name, arguments)
+    except (FileNotFoundError, ConnectionRefusedError):
+        pass  # no server runs here
+    from mssante.app import open_parts
+    from mssante.control.catalogue import operate
+
+    async with open_parts(config) as parts:
+        return await operate(parts, name, arguments)
+
+
+def show(
+    result: dict[str, Any], *, as_json: bool, human: Callable[[dict[str, Any]], None] | None = None
+) -> None:
+    """Prints a result: one JSON object, a table of the command's own, or a line for each value."""
+    if as_json:
+        click.echo(json.dumps(result, ensure_ascii=False))
+    elif human is not None:
+        human(result)
+    else:
+        for key, value in result.items():
+            click.echo(f"{key}: {value}")
+
+
+def table(rows: list[dict[str, Any]], *columns: str, empty: str) -> None:
+    """Prints rows as a table, or one sentence when there are none."""
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        click.echo(empty)
+        return
+    drawn = Table(*[column.replace("_", " ") for column in columns], box=None, pad_edge=False)
+    for row in rows:
+        drawn.add_row(*["" if row.get(column) is None else str(row[column]) for column in columns])
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    console.print(drawn)
+
+
+def read_password(file: Path | None, descriptor: int | None) -> str:
+    """A new password: from a file, a file descriptor, or asked twice. Never from the command line."""
+    if file is not None and descriptor is not None:
+        raise click.UsageError("give --password-file or --password-fd, not both")
+    if file is not None:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    if descriptor is not None:
+        with os.fdopen(descriptor, encoding="utf-8") as stream:
+            return stream.readline().rstrip("\r\n")
+    return str(click.prompt("New password", hide_input=True, confirmation_prompt=True))

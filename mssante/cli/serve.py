@@ -1,0 +1,22 @@
+"""`mssante serve`: the server, in the foreground; a supervisor (systemd) keeps it running."""
+
+from __future__ import annotations
+
+import click
+
+from mssante.cli.run import MISCONFIGURED, configuration, end
+
+
+@click.command()
+def serve() -> None:
+    """Run the operator until SIGTERM or SIGINT; what was acknowledged is committed before it ends."""
+    import uvloop
+
+    from mssante.app import CannotStart
+    from mssante.app import serve as run
+
+    config = configuration()
+    try:
+        uvloop.run(run(config))
+    except CannotStart as error:
+        end(MISCONFIGURED, f"cannot start: {error}")

@@ -1,0 +1,26 @@
+"""The operator's own outbox: the mailbox of kind QUEUE, made once."""
+
+from __future__ import annotations
+
+import secrets
+
+from mssante.clock import Clock
+from mssante.keys.broker import KeyBroker
+from mssante.model import MailboxId, MailboxKind
+from mssante.store import MailStore
+from mssante.store.records import MailboxRow
+
+
+async def outbox(store: MailStore, broker: KeyBroker, clock: Clock) -> MailboxId:
+    """The id of the queue's mailbox, made with its keys the first time."""
+    for row in await store.mailboxes(kind=MailboxKind.QUEUE):
+        return row.id
+    row = MailboxRow(
+        id=MailboxId(secrets.token_bytes(16)),
+        address=None,
+        kind=MailboxKind.QUEUE,
+        created_at=int(clock.now().timestamp()),
+        quota_kib=None,
+    )
+    await store.add_mailbox(row, await broker.create_mailbox(row.id, queue=True))
+    return row.id

@@ -1,0 +1,133 @@
+"""The trust space in force: read at start, read again as its files and the directory change.
+
+Invariants: what is in force is one immutable snapshot, swapped whole; a source that cannot be read leaves
+the last good snapshot in force and raises an alarm; at start there is no last good one, so it fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mssante.annuaire.directory import Directory
+from mssante.clock import Clock
+from mssante.config import Config, Environment, TrustSource
+from mssante.model import Domain, Malformed
+from mssante.observe import report
+from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale
+from mssante.reasons import Passing, Reason
+from mssante.trust import white_list
+from mssante.trust.names import DistinguishedName
+from mssante.trust.path import Anchors
+from mssante.trust.policy import Direction, Rules, VerifiedPeer, verify_peer
+from mssante.trust.revocation import Revocations
+from mssante.trust.space import Entry, TrustSpace, both
+
+REFRESH_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a verdict rests on, all of one moment."""
+
+    space: TrustSpace
+    crls: Revocations
+
+
+class TrustState:
+    """`space` and `verify` answer from the snapshot in force."""
+
+    def __init__(self, config: Config, directory: Directory, clock: Clock) -> None:
+        self._config = config
+        self._directory = directory
+        self._clock = clock
+        self._rules = Rules(extended_key_usage_required=config.trust.extended_key_usage_required)
+        self.anchors = Anchors(roots=())
+        self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
+
+    @property
+    def space(self) -> TrustSpace:
+        return self._snapshot.space
+
+    @property
+    def crls(self) -> Revocations:
+        return self._snapshot.crls
+
+    async def load(self) -> None:
+        """The first reading. Raises OSError or Malformed for a file, Passing when the directory is away,
+        Malformed for test anchors in production (facts §2)."""
+        trust = self._config.trust
+        self.anchors = await asyncio.to_thread(Anchors.load, trust.anchors, trust.intermediates)
+        if self.anchors.are_test and self._config.operator.environment is Environment.PRODUCTION:
+            raise Malformed(f"{trust.anchors}: a TEST authority, in production")
+        self._snapshot = await self._read()
+
+    async def keep_fresh(self, seconds: float = REFRESH_SECONDS) -> None:
+        """Reads again for ever. What cannot be read leaves the last good snapshot in force."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                self._snapshot = await self._read()
+            except (OSError, Malformed, Passing) as error:
+                report(TrustSpaceStale(source=self.space.source, cause=type(error).__name__))
+
+    def verify(self, chain: Sequence[bytes], direction: Direction) -> VerifiedPeer:
+        """Judges a peer by the snapshot in force. Raises Refused, Passing."""
+        return verify_peer(
+            chain,
+            anchors=self.anchors,
+            space=self._snapshot.space,
+            crls=self._snapshot.crls,
+            now=self._clock.now(),
+            direction=direction,
+            rules=self._rules,
+        )
+
+    async def _read(self) -> Snapshot:
+        trust = self._config.trust
+        spaces: list[TrustSpace] = []
+        if TrustSource.LIST in trust.sources:
+            assert trust.white_list is not None  # config refuses the contrary
+            spaces.append(await asyncio.to_thread(_list_space, trust.white_list))
+        if TrustSource.DIRECTORY in trust.sources:
+            spaces.append(await self._directory_space())
+        crls = await asyncio.to_thread(
+            Revocations.load, trust.crls, issuers=self.anchors.issuers, known=self._snapshot.crls
+        )
+        space = spaces[0] if len(spaces) == 1 else both(*spaces)
+        return Snapshot(space, crls)
+
+    async def _directory_space(self) -> TrustSpace:
+        answer = await self._directory.trust_pairs()
+        if not answer.pairs:
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "the directory names no operator")
+        entries = [Entry(pair.domain, DistinguishedName.parse(pair.name)) for pair in answer.pairs]
+        space = TrustSpace.from_entries(entries, source="directory")
+        _tell(space, count=len(answer.pairs) + len(answer.odd), odd=len(answer.odd))
+        return space
+
+
+def _list_space(path: Path) -> TrustSpace:
+    listed = white_list.read(path.read_bytes())
+    space = listed.space()
+    _tell(space, count=listed.count, odd=len(listed.odd))
+    return space
+
+
+def _tell(space: TrustSpace, *, count: int, odd: int) -> None:
+    report(
+        TrustSpaceLoaded(
+            source=space.source,
+            entries=count,
+            domains=len(space.names_by_domain),
+            names=len(space.names),
+            odd=odd,
+        )
+    )
+
+
+def own_domains_unlisted(space: TrustSpace, name: DistinguishedName, ours: Sequence[Domain]) -> list[Domain]:
+    """Our domains for which the space does not have our own name: others will refuse our letters."""
+    return [domain for domain in ours if name not in space.names_for(domain)]
