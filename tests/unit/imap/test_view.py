@@ -133,6 +133,12 @@ def test_flags_of_a_message_that_is_gone_are_not_told() -> None:
     )
 
 
+def test_flags_of_a_message_whose_expunge_waits_are_not_told() -> None:
+    view = FolderView([1, 2])
+    view.note(Changes(flagged=[1], expunged=[1]))
+    assert view.release(say, expunges=False) == b""
+
+
 def test_sequence_numbers_that_do_not_exist_are_refused_uids_are_passed_over() -> None:
     view = FolderView([10, 20])
     with pytest.raises(Unacceptable):

@@ -66,6 +66,16 @@ def test_events_do_not_depend_on_where_the_bytes_are_cut(
     assert events(logged_in() if known else Wire(), pieces, refuse=refuse) == whole
 
 
+def test_the_announcement_at_the_end_of_a_line_too_long_is_seen_wherever_it_is_cut() -> None:
+    octets = b"a FETCH " + b"x" * 70_000 + b" {0007+}\r\n" + b"b NOOP\n{3+}\r\nabc\r\nz NOOP\r\n"
+    whole = events(logged_in(), [octets])
+    assert [type(event) for event in whole] == [Rejected, Request]
+    for cut in [*range(69_990, len(octets)), 66_000]:
+        assert events(logged_in(), [octets[:cut], octets[cut:]]) == whole
+    in_two = [octets[:66_000], octets[66_000:70_012], octets[70_012:]]
+    assert events(logged_in(), in_two) == whole
+
+
 @given(st.binary(max_size=300), st.booleans())
 @settings(max_examples=200, deadline=None)
 @example(b"a APPEND x {1}\r\nb {1}\r\nc", True)

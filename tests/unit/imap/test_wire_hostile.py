@@ -67,6 +67,17 @@ def test_before_login_a_peer_may_send_sixteen_kibibytes_in_all() -> None:
     assert isinstance(events(wire, [noop] * (16 * 1024 // len(noop) + 1))[-1], Bye)
 
 
+def test_before_login_lines_read_past_count_too() -> None:
+    told = events(Wire(), [b"a" + b"x" * 8192 + b"\r\n"] * 2)
+    assert [type(event) for event in told] == [Rejected, Bye]
+
+
+def test_nul_is_bad_except_in_a_literal8() -> None:
+    for line in (b"a SEARCH TEXT {2+}\r\n\0b\r\n", b'a SEARCH TEXT "\0"\r\n', b"a SEARCH\0TEXT x\r\n"):
+        assert isinstance(only(logged_in(), line), Rejected)
+    assert isinstance(only(logged_in(), b"a SEARCH TEXT ~{2+}\r\n\0b\r\n"), Request)
+
+
 def test_after_login_literals_are_bounded_one_by_one_in_number_and_in_all() -> None:
     assert refused(only(logged_in(), b"a SEARCH TEXT {102401}\r\n")).code == "LIMIT"
     assert isinstance(only(logged_in(), b"a SEARCH TEXT {102401+}\r\n"), Bye)
