@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import traceback
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+import mssante
 from mssante.database import CannotOpen, Conflict, Database, SchemaTooNew, StatementFailed
 from mssante.reasons import Passing, Reason
 from tests.unit.database.letters import LETTER, add, opened, tags
@@ -135,6 +138,20 @@ async def test_a_failing_statement_does_not_tell_its_parameters(
     with pytest.raises((Conflict, StatementFailed, Passing)) as failure:
         await getattr(database, way)(lambda connection: connection.execute(statement))
     assert CANARY not in everything_of(failure.value)
+
+
+def test_every_engine_hides_its_parameters() -> None:
+    """K10: belt and braces, should an error ever leave untranslated."""
+    calls = [
+        node
+        for path in Path(mssante.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).endswith(("create_engine", "create_async_engine"))
+    ]
+    assert len(calls) >= 3
+    for call in calls:
+        assert "hide_parameters=True" in [ast.unparse(keyword) for keyword in call.keywords]
 
 
 async def test_opening_again_finds_the_same_schema(database_url: str) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import Connection
 
 from mssante.clock import ManualClock
 from mssante.crypto import Dek, Form, NotAuthentic, SealedKey, seal_dek
 from mssante.crypto.keys import random_id
 from mssante.database import Conflict, Database
 from mssante.keys import KeyBroker, Login, Ring, Role, RootKey, WrongRootKey
+from mssante.keys.tables import access
 from mssante.model import BlobId, MailboxId, MessageId, PersonId, Secret
 from mssante.reasons import Reason, Refused
 
@@ -221,7 +226,7 @@ async def test_the_store_opens_again_with_the_same_root_key(
 
 @pytest.mark.parametrize("number", [1, 2])
 async def test_another_root_key_is_found_at_start(
-    broker: KeyBroker, database: Database, tmp_path, clock: ManualClock, number: int
+    broker: KeyBroker, database: Database, tmp_path: Path, clock: ManualClock, number: int
 ) -> None:
     other = RootKey.create(tmp_path / "other.key", number=number)
     with pytest.raises(WrongRootKey):
@@ -250,3 +255,72 @@ async def test_a_closed_broker_leaves_no_ring_alive(broker: KeyBroker) -> None:
     broker.close()
     assert not ring.alive
     assert not login.alive
+
+
+async def test_a_person_suspended_while_the_password_is_checked_does_not_get_in(
+    broker: KeyBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await broker.create_person(ALICE, PASSWORD)
+
+    async def right_but_late(password: Secret, stored: str | None) -> None:
+        await broker.suspend(ALICE)
+
+    monkeypatch.setattr(broker._checks, "verify", right_but_late)
+    with pytest.raises(Refused) as refusal:
+        await broker.authenticate(ALICE, PASSWORD)
+    assert refusal.value.reason is Reason.AUTHENTICATION_FAILED
+
+
+async def test_a_grant_revoked_while_it_is_read_opens_nothing(
+    broker: KeyBroker, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    login, _ = await opened(broker)
+    read = database.read
+
+    async def read_then_revoke(fn: Callable[[Connection], object]) -> object:
+        found = await read(fn)
+        monkeypatch.setattr(database, "read", read)
+        await broker.revoke(ALICE, MAILBOX)
+        return found
+
+    monkeypatch.setattr(database, "read", read_then_revoke)
+    with pytest.raises(Refused) as refusal:
+        await broker.open(login, MAILBOX)
+    assert refusal.value.reason is Reason.NOT_PERMITTED
+
+
+async def test_an_ended_grant_stays_on_record(broker: KeyBroker, database: Database) -> None:
+    await opened(broker)
+    await broker.revoke(ALICE, MAILBOX)
+    await broker.grant(ALICE, MAILBOX, Role.READ)
+    await broker.revoke(ALICE, MAILBOX)
+    rows = await database.read(
+        lambda connection: connection.execute(sa.select(access.c.role, access.c.revoked)).all()
+    )
+    assert [(row.role, row.revoked is not None) for row in rows] == [("full", True), ("read", True)]
+
+
+async def test_a_revocation_keeps_its_own_date(
+    broker: KeyBroker, database: Database, clock: ManualClock
+) -> None:
+    await opened(broker)
+    await broker.revoke(ALICE, MAILBOX)
+    clock.advance(timedelta(days=1))
+    await broker.grant(ALICE, MAILBOX)
+    await broker.revoke(ALICE, MAILBOX)
+    dates = await database.read(
+        lambda connection: connection.scalars(sa.select(access.c.revoked).order_by(access.c.id)).all()
+    )
+    assert dates[1] - dates[0] == 24 * 3600 * 1000
+
+
+async def test_what_is_done_to_an_unknown_person_is_refused(broker: KeyBroker) -> None:
+    for act in (
+        lambda: broker.change_password(ALICE, PASSWORD),
+        lambda: broker.suspend(ALICE),
+        lambda: broker.resume(ALICE),
+        lambda: broker.revoke(ALICE, MAILBOX),
+    ):
+        with pytest.raises(Refused) as refusal:
+            await act()
+        assert refusal.value.reason is Reason.NOT_PERMITTED
