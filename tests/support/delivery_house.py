@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -145,18 +147,37 @@ class House:
         assert await self.store.verify() == []
 
 
+_TEMPLATE: list[Path] = []
+
+
+async def _databases(folder: Path) -> tuple[Database, Database]:
+    """The mail's and the keys', empty: migrated once in the run, copied after."""
+    if _TEMPLATE:
+        for name in ("mail.db", "keys.db"):
+            shutil.copy(_TEMPLATE[0] / name, folder / name)
+    mail = await Database.open(
+        f"sqlite:///{folder / 'mail.db'}", purpose="mail", migrations_package=MAIL_MIGRATIONS
+    )
+    keys = await Database.open(
+        f"sqlite:///{folder / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
+    )
+    if not _TEMPLATE:
+        await mail.close()
+        await keys.close()
+        _TEMPLATE.append(Path(tempfile.mkdtemp(prefix="mssante-template-")))
+        for name in ("mail.db", "keys.db"):
+            shutil.copy(folder / name, _TEMPLATE[0] / name)
+        return await _databases(folder)
+    return mail, keys
+
+
 @asynccontextmanager
 async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIterator[House]:
     """Opened, and its invariants checked at the end."""
     clock = ManualClock()
     async with AsyncExitStack() as stack:
-        mail = await Database.open(
-            f"sqlite:///{folder / 'mail.db'}", purpose="mail", migrations_package=MAIL_MIGRATIONS
-        )
+        mail, keys = await _databases(folder)
         stack.push_async_callback(mail.close)
-        keys = await Database.open(
-            f"sqlite:///{folder / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
-        )
         stack.push_async_callback(keys.close)
         root = RootKey.create(folder / "root.key")
         broker = await KeyBroker.start(keys, root=root, clock=clock)
