@@ -29,6 +29,16 @@ class Malformed(ValueError):
     """A text is not what it claims to be. `args[0]` says why, without repeating the text."""
 
 
+USER_SEPARATOR = "/"  # never in a login
+
+
+def user_parts(user: str) -> tuple[PersonId, str | None]:
+    """A user name as clients send it (project format): LOGIN, or LOGIN/ADDRESS for another mailbox that
+    the person may open. The address is not judged here."""
+    login, _, address = user.partition(USER_SEPARATOR)
+    return PersonId(login), address or None
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Domain:
     """A mail domain in A-label form, lower case (RFC 5321 §2.3.5). At most 253 octets."""

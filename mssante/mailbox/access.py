@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Grant, Ring, Role
-from mssante.model import Address, MailboxId, MailboxKind, Malformed, PersonId, Secret
+from mssante.model import Address, MailboxId, MailboxKind, Malformed, PersonId, Secret, user_parts
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
 from mssante.store.records import MailboxRow
-
-SEPARATOR = "/"  # never in a login: LOGIN/ADDRESS opens another mailbox the person may open
 
 
 class OpenMailbox:
@@ -46,18 +44,12 @@ class OpenMailbox:
         self.ring.close()
 
 
-def split_user(user: str) -> tuple[PersonId, str | None]:
-    """A user name as clients send it: LOGIN, or LOGIN/ADDRESS for another mailbox of the person's."""
-    login, _, address = user.partition(SEPARATOR)
-    return PersonId(login), address or None
-
-
 async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: Secret) -> OpenMailbox:
     """Checks the password and opens the mailbox the user name means: the one named behind the `/`; else
     the one whose address is the login; else the person's own (PER) or first granted.
 
     Raises Refused(AUTHENTICATION_FAILED), Passing."""
-    person, wanted = split_user(user)
+    person, wanted = user_parts(user)
     login = await broker.authenticate(person, password)
     rows = [(grant, await store.mailbox_by_id(grant.mailbox)) for grant in await broker.grants_of(person)]
     row = _chosen(rows, person, wanted)

@@ -10,8 +10,8 @@ from mssante.imap.commands import Authenticate, Login
 from mssante.imap.events import RawLine
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
-from mssante.mailbox.access import sign_in, split_user
-from mssante.model import Secret
+from mssante.mailbox.access import sign_in
+from mssante.model import Secret, user_parts
 from mssante.net.answers import imap_answer
 from mssante.net.imapd_talk import Answer, Talk
 from mssante.observe import report
@@ -44,7 +44,7 @@ async def authenticate(talk: Talk, command: Authenticate) -> Answer:
 
 async def _sign_in(talk: Talk, user: str, password: Secret) -> Answer:
     service, remote = talk.service, talk.stream.remote
-    person, _ = split_user(user)
+    person, _ = user_parts(user)
     await service.throttle.wait(remote, person)
     try:
         mailbox = await sign_in(store=service.store, broker=service.broker, user=user, password=password)

@@ -10,7 +10,7 @@ import base64
 import binascii
 
 from mssante import limits
-from mssante.model import PersonId, Secret
+from mssante.model import PersonId, Secret, user_parts
 from mssante.net.smtpd_wire import Wire
 from mssante.smtp import replies
 
@@ -65,6 +65,6 @@ def credentials(login: bytes, password: bytes) -> Credentials | None:
     if b"\0" in login or b"\0" in password:
         return None
     try:
-        return PersonId(login.decode("utf-8")), Secret(password.decode("utf-8"))
+        return user_parts(login.decode("utf-8"))[0], Secret(password.decode("utf-8"))
     except UnicodeDecodeError:
         return None
