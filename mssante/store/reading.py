@@ -113,7 +113,7 @@ def sealed_summaries(
     column, table = (
         ("h.ct", "LEFT JOIN header AS h ON h.message_number = p.message_number") if header else ("NULL", "")
     )
-    rows = connection.execute(
+    result = connection.execute(
         text(
             "SELECT p.uid, m.number, m.id, m.blob_id, m.day, m.size_kib, m.chunks,"
             f" d.epoch, d.suite, d.form, d.ct, m.summary_ct, {column}"
@@ -123,6 +123,9 @@ def sealed_summaries(
         ),
         {"folder": folder_id, **runs.parameters},
     )
+    assert result.cursor is not None
+    rows = result.cursor.fetchall()  # the driver's own rows: SQLAlchemy's cost half as much again
+    result.close()
     return list(map(SealedMessage._make, rows))
 
 
