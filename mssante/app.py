@@ -61,10 +61,11 @@ def create_root_key(config: Config) -> None:
 
 @contextlib.asynccontextmanager
 async def open_parts(
-    config: Config, *, clock: Clock | None = None, trust: bool = True
+    config: Config, *, clock: Clock | None = None, serving: bool = False
 ) -> AsyncIterator[Parts]:
-    """The parts of an operator, opened in order and closed in reverse. `trust` False leaves the trust space
-    empty: enough for a first start, when there is no certificate yet. Raises CannotStart, Passing."""
+    """The parts of an operator, opened in order and closed in reverse. Unless `serving`, a trust space that
+    cannot be read does not matter: `parts.trust.trouble` says why, for the doctor. Raises CannotStart,
+    Passing."""
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -83,23 +84,19 @@ async def open_parts(
             )
             stack.push_async_callback(keys.close)
         except (CannotOpen, OSError) as error:
-            raise CannotStart(str(error)) from error
+            raise CannotStart(_words(error)) from error
         broker = await KeyBroker.start(keys, root=root, clock=clock)
         stack.callback(broker.close)
         store = await MailStore.start(mail, clock=clock)
         stack.push_async_callback(store.close)
         await outbox(store, broker, clock)
-        if trust:
-            directory = open_directory(config)
-            stack.push_async_callback(directory.aclose)
-            state = TrustState(config, directory, clock)
-            try:
-                await state.load()
-            except (OSError, Malformed) as error:
-                raise CannotStart(str(error)) from error
-        else:
-            directory = LdifDirectory(b"version: 1\n")
-            state = TrustState(config, directory, clock)
+        directory, trouble = _directory(config)
+        stack.push_async_callback(directory.aclose)
+        state = TrustState(config, directory, clock)
+        trouble = trouble or await _load(state)
+        if trouble and serving:
+            raise CannotStart(trouble)
+        state.trouble = trouble
         yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
 
 
@@ -108,12 +105,12 @@ def database_url(config: Config, text: str) -> str:
     return text if "://" in text else f"sqlite:///{config.folder / text}"
 
 
-def open_directory(config: Config) -> Directory:
-    """The directory configured. Raises CannotStart."""
+def _directory(config: Config) -> tuple[Directory, str]:
+    """The directory configured; or an empty one, and why."""
     source = config.directory
     try:
         if source.ldif is not None:
-            return LdifDirectory.load(source.ldif)
+            return LdifDirectory.load(source.ldif), ""
         assert source.ldap is not None  # config refuses the contrary
         assert source.ldap_base is not None
         password = source.ldap_password_file
@@ -124,9 +121,25 @@ def open_directory(config: Config) -> Directory:
             bind_dn=source.ldap_bind_dn,
             password=Secret(password.read_text(encoding="utf-8").strip()) if password else None,
         )
-        return LdapDirectory(target)
-    except (OSError, Malformed) as error:
-        raise CannotStart(f"directory: {error}") from error
+        return LdapDirectory(target), ""
+    except (OSError, Malformed, Declined) as error:
+        return LdifDirectory(b"version: 1\n"), f"directory: {source.ldif or source.ldap}: {_words(error)}"
+
+
+async def _load(state: TrustState) -> str:
+    """Why the trust space cannot be read; nothing when it was."""
+    try:
+        await state.load()
+    except (OSError, Malformed, Declined) as error:
+        return f"trust: {_words(error)}"
+    return ""
+
+
+def _words(error: Exception) -> str:
+    """An error as an operator reads it."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 async def serve(config: Config) -> None:
@@ -136,7 +149,7 @@ async def serve(config: Config) -> None:
     with contextlib.ExitStack() as watching:
         watching.callback(log.start(clock.now, config.log.file))
         watching.callback(metrics.start())
-        async with open_parts(config, clock=clock) as parts:
+        async with open_parts(config, clock=clock, serving=True) as parts:
             await _run(parts, metrics)
             report(ServerStopped())
 

@@ -92,7 +92,7 @@ async def lay(folder: Path, starter: Starter) -> Path:
         file.write(starter.text())
     config = load(path)
     create_root_key(config)
-    async with open_parts(config, trust=False):
+    async with open_parts(config):
         pass  # both databases are made, migrated, and the operator's outbox with its keys
     return path
 

@@ -69,11 +69,14 @@ async def _perform(config: Config, name: str, arguments: dict[str, Any]) -> dict
         return await ask(config.folder, name, arguments)
     except (FileNotFoundError, ConnectionRefusedError):
         pass  # no server runs here
-    from mssante.app import open_parts
+    from mssante.app import CannotStart, open_parts
     from mssante.control.catalogue import operate
 
-    async with open_parts(config) as parts:
-        return await operate(parts, name, arguments)
+    try:
+        async with open_parts(config) as parts:
+            return await operate(parts, name, arguments)
+    except CannotStart as error:
+        end(MISCONFIGURED, f"cannot open: {error}")
 
 
 def show(

@@ -91,6 +91,8 @@ def _certificate(parts: Parts) -> Iterator[Finding]:
         )
     else:
         yield Finding(OK, "certificate", f"{ours.name}, until {ours.not_after:%Y-%m-%d}")
+    if parts.trust.trouble:
+        return
     for direction in Direction:
         try:
             parts.trust.verify([ours.der], direction)
@@ -104,6 +106,9 @@ def _certificate(parts: Parts) -> Iterator[Finding]:
 
 
 def _trust(parts: Parts) -> Iterator[Finding]:
+    if parts.trust.trouble:
+        yield Finding(WRONG, "trust", f"nobody can be trusted: {parts.trust.trouble}")
+        return
     space, now = parts.trust.space, parts.clock.now()
     yield Finding(
         OK, "trust", f"{len(space.names_by_domain)} domains, {len(space.names)} names ({space.source})"

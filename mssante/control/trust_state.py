@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from mssante.annuaire.directory import Directory
@@ -23,7 +24,7 @@ from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
 from mssante.trust.policy import Direction, Rules, VerifiedPeer, verify_peer
 from mssante.trust.revocation import Revocations
-from mssante.trust.space import Entry, TrustSpace, both
+from mssante.trust.space import TrustSpace, both
 
 REFRESH_SECONDS = 60
 
@@ -45,7 +46,10 @@ class TrustState:
         self._clock = clock
         self._rules = Rules(extended_key_usage_required=config.trust.extended_key_usage_required)
         self.anchors = Anchors(roots=())
+        self.trouble = ""  # why there is no trust space, when nothing depends on it
         self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
+        self._list_dated: datetime | None = None
+        self._loaded: dict[str, TrustSpaceLoaded] = {}
 
     @property
     def space(self) -> TrustSpace:
@@ -90,7 +94,7 @@ class TrustState:
         spaces: list[TrustSpace] = []
         if TrustSource.LIST in trust.sources:
             assert trust.white_list is not None  # config refuses the contrary
-            spaces.append(await asyncio.to_thread(_list_space, trust.white_list))
+            spaces.append(await self._list_space(trust.white_list))
         if TrustSource.DIRECTORY in trust.sources:
             spaces.append(await self._directory_space())
         crls = await asyncio.to_thread(
@@ -99,33 +103,33 @@ class TrustState:
         space = spaces[0] if len(spaces) == 1 else both(*spaces)
         return Snapshot(space, crls)
 
+    async def _list_space(self, path: Path) -> TrustSpace:
+        listed = await asyncio.to_thread(lambda: white_list.read(path.read_bytes()))
+        in_force = self._list_dated
+        if in_force is not None and listed.generated_at < in_force:
+            raise Malformed("a white list older than the one in use")  # facts §1: somebody's replay
+        self._list_dated = listed.generated_at
+        return self._told(listed.space(), count=listed.count, odd=len(listed.odd))
+
     async def _directory_space(self) -> TrustSpace:
         answer = await self._directory.trust_pairs()
         if not answer.pairs:
             raise Passing(Reason.DIRECTORY_UNAVAILABLE, "the directory names no operator")
-        entries = [Entry(pair.domain, DistinguishedName.parse(pair.name)) for pair in answer.pairs]
-        space = TrustSpace.from_entries(entries, source="directory")
-        _tell(space, count=len(answer.pairs) + len(answer.odd), odd=len(answer.odd))
-        return space
+        return self._told(answer.space(), count=len(answer.pairs) + len(answer.odd), odd=len(answer.odd))
 
-
-def _list_space(path: Path) -> TrustSpace:
-    listed = white_list.read(path.read_bytes())
-    space = listed.space()
-    _tell(space, count=listed.count, odd=len(listed.odd))
-    return space
-
-
-def _tell(space: TrustSpace, *, count: int, odd: int) -> None:
-    report(
-        TrustSpaceLoaded(
+    def _told(self, space: TrustSpace, *, count: int, odd: int) -> TrustSpace:
+        """Reports what a source holds, when it is not what it held before."""
+        loaded = TrustSpaceLoaded(
             source=space.source,
             entries=count,
             domains=len(space.names_by_domain),
             names=len(space.names),
             odd=odd,
         )
-    )
+        if self._loaded.get(space.source) != loaded:
+            self._loaded[space.source] = loaded
+            report(loaded)
+        return space
 
 
 def own_domains_unlisted(space: TrustSpace, name: DistinguishedName, ours: Sequence[Domain]) -> list[Domain]:
