@@ -1,0 +1,159 @@
+"""What an SMTP conversation is answered, on a real store and a real broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import pytest
+
+from mssante.delivery.backends import RelayBackend, SubmissionBackend
+from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
+from mssante.reasons import Declined, Passing, Reason, Refused
+from mssante.smtp.addresses import MailCommand, RcptCommand
+from mssante.trust.policy import VerifiedPeer
+from tests.support.delivery_house import LETTER, House
+
+A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@cabinet-b.test")
+
+
+@dataclass(frozen=True)
+class FakePeer:
+    """Speaks for cabinet-b.test."""
+
+    crl_number: int | None = 3
+
+    @property
+    def identity(self) -> PeerIdentity:
+        return PeerIdentity(dn="CN=b", serial="1", fingerprint="ab")
+
+    @property
+    def space(self) -> object:
+        return type("Space", (), {"generated_at": None, "source": "test"})
+
+    def speaks_for(self, domain: Domain | None) -> None:
+        if domain is not None and domain != B.domain:
+            raise Refused(Reason.DOMAIN_OF_ANOTHER_OPERATOR)
+
+
+@dataclass(frozen=True)
+class FakeSession:
+    remote: str = "192.0.2.1"
+    helo: str = "far"
+    tls_version: str | None = "TLSv1.3"
+    peer: VerifiedPeer | None = None
+    person: PersonId | None = None
+
+
+PEER = FakeSession(peer=cast(VerifiedPeer, FakePeer()))
+ME = FakeSession(person=PersonId("dr.a@chu-a.test"))
+
+
+@pytest.fixture
+async def relay(a_house: House) -> RelayBackend:
+    await a_house.mailbox(str(A))
+    return RelayBackend(a_house.reception, a_house.routing)
+
+
+@pytest.fixture
+async def submission(a_house: House) -> SubmissionBackend:
+    await a_house.mailbox(str(A))
+    return SubmissionBackend(a_house.reception, a_house.routing, a_house.broker)
+
+
+async def _said(
+    backend: RelayBackend | SubmissionBackend,
+    session: FakeSession,
+    sender: Address | None,
+    recipient: Address,
+    content: bytes = LETTER,
+) -> None:
+    """One whole transaction."""
+    await backend.mail(session, sender, MailCommand(sender=sender))
+    await backend.recipient(session, recipient, RcptCommand(recipient=recipient))
+    intake = await backend.begin(session, Envelope(sender, (recipient,)), None)
+    await intake.write(content)
+    await intake.commit()
+
+
+def _reason(caught: pytest.ExceptionInfo[Declined]) -> Reason:
+    return caught.value.reason
+
+
+async def test_a_peer_brings_mail_from_its_domain_or_from_nobody(a_house: House, relay: RelayBackend) -> None:
+    await _said(relay, PEER, B, A)
+    await _said(relay, PEER, None, A)
+    assert len(await a_house.inbox(str(A))) == 2
+    with pytest.raises(Refused) as caught:
+        await _said(relay, PEER, Address.parse("x@other.test"), A)
+    assert _reason(caught) is Reason.DOMAIN_OF_ANOTHER_OPERATOR
+
+
+async def test_we_relay_for_nobody(relay: RelayBackend) -> None:
+    with pytest.raises(Refused) as caught:
+        await _said(relay, PEER, B, Address.parse("z@third.test"))
+    assert _reason(caught) is Reason.RELAY_DENIED
+
+
+async def test_what_changes_between_rcpt_and_the_end_of_data_is_seen(
+    a_house: House, relay: RelayBackend
+) -> None:
+    found = await a_house.routing.local(A)
+    await relay.recipient(PEER, A, RcptCommand(recipient=A))
+    intake = await relay.begin(PEER, Envelope(B, (A,)), None)
+    await intake.write(LETTER)
+    await a_house.store.status_set(found.mailbox, MailboxStatus.SUSPENDED)
+    with pytest.raises(Passing) as caught:
+        await intake.commit()
+    assert _reason(caught) is Reason.MAILBOX_SUSPENDED
+
+
+async def test_among_several_the_one_without_room_is_found_before_data(
+    a_house: House, relay: RelayBackend
+) -> None:
+    await a_house.mailbox("full@chu-a.test", quota_kib=10)
+    full = Address.parse("full@chu-a.test")
+    with pytest.raises(Refused) as caught:
+        await relay.begin(PEER, Envelope(B, (A, full)), 20_000)
+    assert _reason(caught) is Reason.MAILBOX_FULL
+
+
+async def test_nobody_logs_in_on_port_25(relay: RelayBackend) -> None:
+    with pytest.raises(Refused) as caught:
+        await relay.authenticate(PEER, PersonId(str(A)), Secret("secret"))
+    assert _reason(caught) is Reason.NOT_PERMITTED
+
+
+async def test_a_password_is_the_only_way_in(submission: SubmissionBackend) -> None:
+    await submission.authenticate(FakeSession(), PersonId(str(A)), Secret("secret"))
+    for person, password in ((str(A), "wrong"), ("nobody@chu-a.test", "secret")):
+        with pytest.raises(Refused) as caught:
+            await submission.authenticate(FakeSession(), PersonId(person), Secret(password))
+        assert _reason(caught) is Reason.AUTHENTICATION_FAILED
+
+
+async def test_a_person_writes_as_themselves_and_nobody_else(
+    a_house: House, submission: SubmissionBackend
+) -> None:
+    await _said(submission, ME, A, B)
+    await a_house.mailbox("boss@chu-a.test")
+    forged = LETTER.replace(b"dr.a@chu-a.test\r\nMes", b"boss@chu-a.test\r\nMes")
+    assert forged != LETTER
+    for sender, content in ((Address.parse("boss@chu-a.test"), LETTER), (A, forged), (None, forged)):
+        with pytest.raises(Refused) as caught:
+            await _said(submission, ME, sender, B, content)
+        assert _reason(caught) is Reason.SENDER_NOT_YOURS
+    assert len(await a_house.store.queued()) == 1
+
+
+async def test_a_receipt_goes_out_without_a_sender(a_house: House, submission: SubmissionBackend) -> None:
+    await _said(submission, ME, None, B)
+    assert len(await a_house.store.queued()) == 1
+
+
+async def test_a_recipient_outside_the_trust_space_is_refused_while_the_sender_looks(
+    submission: SubmissionBackend,
+) -> None:
+    with pytest.raises(Refused) as caught:
+        await _said(submission, ME, A, Address.parse("someone@gmail.test"))
+    assert _reason(caught) is Reason.DOMAIN_NOT_LISTED
