@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import socket
 import time
 
 import pytest
@@ -119,6 +120,7 @@ async def test_a_mailbox_named_twice_gets_the_message_once() -> None:
         await talk.send(LETTER + b".\r\n")
         await talk.reply()
         assert [str(address) for address in house.backend.kept[0].envelope.recipients] == [MAILBOX]
+        assert len(house.backend.asked) == 1
 
 
 async def test_guessing_addresses_ends_the_session() -> None:
@@ -192,16 +194,25 @@ async def _noops_before_ehlo(house: House) -> None:
 
 async def _slow_content(house: House) -> None:
     talk = await house.ready()
-    for _ in range(100):
+    for _ in range(1000):
         await talk.send(b"a\r\n")
         await asyncio.sleep(0.02)
 
 
 async def _deaf(house: House) -> None:
-    """Asks and never reads: the replies fill the buffers."""
-    talk = await house.secured()
-    talk.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    await _flooded(talk, b"EHLO a.test\r\n", 100_000)
+    """Asks and never reads: a window of a few KiB, then nothing."""
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        wire.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(wire, ("127.0.0.1", house.port))
+        await loop.sock_sendall(wire, b"EHLO a.test\r\n")
+        await asyncio.sleep(0.05)
+        try:
+            while True:
+                await loop.sock_sendall(wire, b"FOO\r\n" * 10_000)
+        except ConnectionError:
+            pass
 
 
 @pytest.mark.parametrize("attack", [_silent, _half_handshake, _bytewise, _noops_before_ehlo, _slow_content])
@@ -411,10 +422,13 @@ async def test_a_connection_too_many_is_told_so() -> None:
 
 
 async def test_a_deaf_client_is_cut_by_the_write_deadline() -> None:
-    limits = SessionLimits(junk_max=10**9, commands_without_mail_max=10**9)
+    limits = SessionLimits(errors_max=10**9, commands_without_mail_max=10**9)
     async with relay(limits=limits, caps=Caps(write_seconds=0.3)) as house:
         client = asyncio.create_task(_deaf(house))
         await until(lambda: bool(house.told(SessionEnded)), seconds=10)
+        (ended,) = house.told(SessionEnded)
+        assert isinstance(ended, SessionEnded)
+        assert ended.cause == "connection lost"
         client.cancel()
 
 

@@ -201,6 +201,13 @@ def test_draining_ends_at_the_wire_bound() -> None:
     assert parser.fault is Reason.MESSAGE_TOO_LARGE
 
 
+def test_what_comes_behind_the_end_is_given_back_even_beyond_the_wire_bound() -> None:
+    wire = b"a\r\n.\r\n" + b"NOOP\r\n" * 100
+    whole = outcome(wire, [])
+    assert whole[2] == b"NOOP\r\n" * 100
+    assert outcome(wire, [3]) == whole
+
+
 def test_an_empty_message_is_an_empty_message() -> None:
     assert outcome(b".\r\n", [1, 2], octets_max=10) == (b"", 0, b"", False)
 
