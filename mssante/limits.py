@@ -70,6 +70,7 @@ IMAP_TAG_OCTETS_MAX = 128
 IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # of a refused APPEND whose client does not wait (LITERAL+)
 IMAP_PART_DEPTH_MAX = 50
 IMAP_SEARCH_SECONDS_MAX = 5
+IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the client seems (Dovecot's)
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes
 IMAP_CONNECTIONS_PER_USER_MAX = 20
 IMAP_BAD_COMMANDS_MAX = 20

@@ -14,20 +14,15 @@ from typing import Any
 from mssante import __version__
 from mssante.clock import Clock
 from mssante.imap import commands, responses
-from mssante.imap.events import AppendStart, Bye, Rejected, Signal
+from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
 from mssante.imap.session import State, expunges_allowed
 from mssante.keys.broker import KeyBroker
-from mssante.limits import (
-    COMMAND_SECONDS_MAX,
-    IMAP_BAD_COMMANDS_MAX,
-    IMAP_CONNECTIONS_PER_USER_MAX,
-    MESSAGE_BYTES_MAX,
-)
+from mssante.limits import MESSAGE_BYTES_MAX
 from mssante.net import imapd_fetch, imapd_folders, imapd_login, imapd_messages
 from mssante.net.answers import imap_answer
-from mssante.net.imapd_talk import IDLE_SECONDS_MAX, OK, Answer, ImapService, Talk
+from mssante.net.imapd_talk import OK, Answer, Bounds, Hangup, ImapService, Left, Talk
 from mssante.net.imapd_throttle import Throttle
 from mssante.net.listener import Caps, Listener
 from mssante.net.stream import ContextFactory, HandshakeFailed, PlaintextPipelined, Stopping, Stream
@@ -35,8 +30,6 @@ from mssante.observe import report
 from mssante.observe.events import SessionEnded, crashed
 from mssante.reasons import Declined, Passing, Reason
 from mssante.store import MailStore
-
-ACCESS_CHECK_SECONDS = 2.0
 
 Handler = Callable[[Talk, Any], Awaitable[Answer]]
 HANDLERS: dict[type, Handler] = {
@@ -119,6 +112,7 @@ class ImapServer:
         message_bytes_max: int = MESSAGE_BYTES_MAX,
         caps: Caps | None = None,
         throttle: Throttle | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._service = ImapService(
             name=name,
@@ -129,6 +123,7 @@ class ImapServer:
             tls=tls,
             throttle=throttle or Throttle(clock),
             message_bytes_max=message_bytes_max,
+            bounds=bounds or Bounds(),
         )
         self._talks: set[Talk] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -167,11 +162,11 @@ class ImapServer:
     def _connections_of(self, person: str) -> bool:
         """Whether the person has room for one more connection."""
         open_now = sum(1 for talk in self._talks if talk.person == person)
-        return open_now < IMAP_CONNECTIONS_PER_USER_MAX
+        return open_now < self._service.bounds.connections_per_person
 
     async def _watch_access(self) -> None:
         while True:
-            await asyncio.sleep(ACCESS_CHECK_SECONDS)
+            await asyncio.sleep(self._service.bounds.access_seconds)
             for talk in tuple(self._talks):
                 if talk.access_ended:
                     talk.stream.stop()
@@ -187,15 +182,16 @@ class Conversation:
         talk.has_room = has_room
 
     async def run(self) -> None:
-        talk, cause = self._talk, "connection lost"
+        talk, cause = self._talk, ""
         try:
             greeting = f"{talk.service.hostname} mssante"
             await talk.send(responses.greeting(greeting, talk.session.capabilities()))
             while talk.session.state is not State.LOGOUT:
-                cause = await self._step()
-                if cause:
-                    return
+                await self._step()
             cause = "logout"
+        except Hangup as hangup:
+            cause = "refused"
+            talk.stream.write(responses.bye(hangup.text, hangup.code))
         except Stopping:
             cause = "access ended" if talk.access_ended else "stopping"
             text = "Acces retire / Access ended" if talk.access_ended else "Arret du service / Shutting down"
@@ -205,28 +201,25 @@ class Conversation:
             talk.stream.write(responses.bye("Delai depasse / Too slow"))
         except (PlaintextPipelined, HandshakeFailed):
             cause = "no TLS was agreed"
-        except ConnectionError:
-            pass
+        except ConnectionError as error:
+            cause = "left" if isinstance(error, Left) else "connection lost"
         finally:
             talk.stream.close()
             report(
                 SessionEnded(
                     listener=talk.service.name,
                     remote=talk.stream.remote,
-                    cause=cause,
+                    cause=cause or "cancelled",
                     commands=self._commands,
                     messages=0,
                 )
             )
 
-    async def _step(self) -> str:
-        """One event. A word when the conversation is over."""
+    async def _step(self) -> None:
+        """One command, or one thing that is none."""
         talk = self._talk
-        signed_in = talk.session.state is not State.NOT_AUTHENTICATED
-        event = await talk.next_event(IDLE_SECONDS_MAX if signed_in else COMMAND_SECONDS_MAX)
+        event = await talk.next_event(patient=True)
         match event:
-            case None:
-                return "left"
             case Signal.CONTINUE:
                 await talk.send(responses.continuation())
             case commands.Request(tag, command):
@@ -237,16 +230,8 @@ class Conversation:
                 await self._append(tag, event)
             case Rejected():
                 await self._reject(event)
-            case Bye(text, code):
-                await talk.send(responses.bye(text, code))
-                return "refused"
             case _:
-                raise ConnectionResetError
-        if self._bad > IMAP_BAD_COMMANDS_MAX:
-            answer = imap_answer(Reason.TOO_MANY_ERRORS)
-            await talk.send(responses.bye(answer.text, answer.code or None))
-            return "too many errors"
-        return ""
+                raise AssertionError("the wire tells nothing else between commands")
 
     async def _answer(self, tag: str, command: commands.Command) -> None:
         talk = self._talk
@@ -255,6 +240,8 @@ class Conversation:
             return await self._reject(refusal)
         if isinstance(command, commands.StartTls):
             return await self._start_tls(tag)
+        if talk.access_ended:
+            raise Stopping
         talk.tag = tag
         answer = await self._guarded(HANDLERS[type(command)](talk, command))
         await self._finish(tag, answer, expunges=expunges_allowed(command))
@@ -264,8 +251,9 @@ class Conversation:
         talk = self._talk
         refusal = talk.session.refusal(tag, event)
         if refusal is not None:
-            await talk.send(responses.tagged(tag, refusal.status, refusal.text, refusal.code))
-            raise ConnectionResetError  # its literal may be on the way: nothing after it can be trusted
+            raise Hangup(
+                refusal.text, refusal.code
+            )  # its literal may be on the way: nothing is sure after it
         answer = await self._guarded(imapd_messages.Append(talk).run(event))
         if isinstance(answer, Rejected):
             return await self._reject(answer)
@@ -274,11 +262,17 @@ class Conversation:
 
     async def _finish(self, tag: str, answer: Answer, *, expunges: bool) -> None:
         talk = self._talk
-        if answer.status is Status.BAD:
-            self._bad += 1
         if talk.session.state is State.SELECTED:
             await self._guarded(_news(talk, expunges))
         await talk.send(responses.tagged(tag, answer.status, answer.text, answer.code))
+        self._count(answer.status)
+
+    def _count(self, status: Status) -> None:
+        """Too much nonsense in a row is no client. Raises Hangup."""
+        self._bad = self._bad + 1 if status is Status.BAD else 0
+        if self._bad >= self._talk.service.bounds.bad_commands:
+            answer = imap_answer(Reason.TOO_MANY_ERRORS)
+            raise Hangup(answer.text, answer.code or None)
 
     async def _guarded(self, work: Awaitable[Any]) -> Any:
         """The boundary of a command: a refusal is a NO, a bug is a NO that says nothing of it."""
@@ -289,7 +283,7 @@ class Conversation:
         except Declined as declined:
             answer = imap_answer(declined.reason)
             return Answer(Status.NO, answer.text, answer.code or None)
-        except (ConnectionError, TimeoutError, Stopping):
+        except (ConnectionError, TimeoutError, Stopping, Hangup):
             raise
         except Exception as bug:
             report(crashed(f"imap {self._talk.service.name}", bug))
@@ -297,12 +291,12 @@ class Conversation:
             return Answer(Status.NO, answer.text, answer.code or None)
 
     async def _reject(self, rejected: Rejected) -> None:
-        self._bad += rejected.status is Status.BAD
         if rejected.tag is None:
             await self._talk.send(responses.untagged(rejected.status, rejected.text, rejected.code))
         else:
             line = responses.tagged(rejected.tag, rejected.status, rejected.text, rejected.code)
             await self._talk.send(line)
+        self._count(rejected.status)
 
     async def _start_tls(self, tag: str) -> None:
         """RFC 3501 §6.2.1: nothing may be on its way in clear behind the command."""

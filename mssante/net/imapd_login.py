@@ -31,8 +31,7 @@ async def authenticate(talk: Talk, command: Authenticate) -> Answer:
         talk.wire.expect_line()
         await talk.send(responses.challenge(b""))
         event = await talk.next_event()
-        if not isinstance(event, RawLine):
-            raise ConnectionResetError
+        assert isinstance(event, RawLine), "the wire was told to expect a line"
         octets = sasl.response(event.octets)
         if octets is None:
             return Answer(Status.BAD, "Cancelled")

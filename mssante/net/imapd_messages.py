@@ -10,10 +10,9 @@ from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, LiteralCh
 from mssante.imap.fetched import flag_lines
 from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
-from mssante.limits import IMAP_IDLE_SECONDS_MAX
 from mssante.mailbox.writing import Draft
 from mssante.net.imapd_talk import OK, Answer, Talk
-from mssante.reasons import Declined, Reason, Refused
+from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 
 _MODES = {
@@ -98,26 +97,33 @@ async def expunge(talk: Talk, command: Expunge) -> Answer:
 
 async def idle(talk: Talk, command: Idle) -> Answer:
     """RFC 2177: news at once, until DONE."""
-    with talk.mailbox.store.subscribe(talk.mailbox.id) as changed:
-        talk.wire.expect_line()
-        await talk.send(responses.continuation("idling"))
-        line = asyncio.ensure_future(talk.next_event(IMAP_IDLE_SECONDS_MAX))
-        try:
+    talk.wire.expect_line()
+    await talk.send(responses.continuation("idling"))
+    line = asyncio.ensure_future(talk.next_event(patient=True))
+    try:
+        with talk.mailbox.store.subscribe(talk.mailbox.id) as changed:
             while not line.done():
-                await talk.tell_news(expunges=True)
+                await _news_while_idle(talk)
                 news = asyncio.ensure_future(changed.wait())
                 try:
                     await asyncio.wait((line, news), return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     news.cancel()
-            event = line.result()
-        finally:
-            line.cancel()
-    if not isinstance(event, RawLine):
-        raise ConnectionResetError
+        event = line.result()
+    finally:
+        line.cancel()
+        await asyncio.gather(line, return_exceptions=True)
+    assert isinstance(event, RawLine), "the wire was told to expect a line"
     if event.octets.upper() == b"DONE":
         return OK
     return Answer(Status.BAD, "DONE was expected")
+
+
+async def _news_while_idle(talk: Talk) -> None:
+    try:
+        await talk.tell_news(expunges=True)
+    except Passing:
+        pass  # told with the next news, or after DONE; the storage's trouble is reported where it is met
 
 
 class Append:
@@ -162,7 +168,7 @@ class Append:
                     await self._abandon()
                     return event
                 case _:
-                    raise ConnectionResetError
+                    raise AssertionError("the wire tells nothing else within an APPEND")
             event = await self._talk.next_event()
 
     async def _begin(self, start: AppendStart) -> None:

@@ -1,19 +1,29 @@
-"""What the handlers of one IMAP conversation share: the stream, the core's state, the open mailbox."""
+"""What the handlers of one IMAP conversation share: the stream, the core's state, the open mailbox.
+
+Invariants: every wait has an end; what a client does not take is not made; after Hangup nothing but BYE is said.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mssante.clock import Clock
-from mssante.imap.events import Event, Signal
+from mssante.imap.events import Bye, Event, Signal
 from mssante.imap.flags import FlagNames
-from mssante.imap.responses import Status
+from mssante.imap.responses import Code, Status
 from mssante.imap.session import Session
 from mssante.imap.sets import SequenceSet
 from mssante.imap.wire import Wire
 from mssante.keys.broker import KeyBroker
-from mssante.limits import COMMAND_SECONDS_MAX, IMAP_IDLE_SECONDS_MAX
+from mssante.limits import (
+    COMMAND_SECONDS_MAX,
+    IMAP_BAD_COMMANDS_MAX,
+    IMAP_CONNECTIONS_PER_USER_MAX,
+    IMAP_IDLE_SECONDS_MAX,
+    IMAP_LOGIN_SECONDS_MAX,
+)
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders
 from mssante.mailbox.reading import Reader
@@ -25,7 +35,34 @@ from mssante.net.stream import ContextFactory, Stream
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
 
-IDLE_SECONDS_MAX = IMAP_IDLE_SECONDS_MAX  # RFC 3501 §5.4: at least 30 minutes before an autologout
+ACCESS_CHECK_SECONDS = 2.0
+
+
+class Hangup(Exception):
+    """The conversation cannot go on: BYE with this text and code, then the end."""
+
+    def __init__(self, text: str, code: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+class Left(ConnectionError):
+    """The client has gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one conversation may cost. Seconds: `login` from the greeting to a login, `command` for the next
+    octets of a command begun, `idle` between commands and in IDLE (RFC 3501 §5.4: at least 30 minutes),
+    `access` between two looks at whether the person still has access. `bad_commands`: in a row."""
+
+    login_seconds: float = IMAP_LOGIN_SECONDS_MAX
+    command_seconds: float = COMMAND_SECONDS_MAX
+    idle_seconds: float = IMAP_IDLE_SECONDS_MAX
+    access_seconds: float = ACCESS_CHECK_SECONDS
+    bad_commands: int = IMAP_BAD_COMMANDS_MAX
+    connections_per_person: int = IMAP_CONNECTIONS_PER_USER_MAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +90,7 @@ class ImapService:
     tls: ContextFactory
     throttle: Throttle
     message_bytes_max: int
+    bounds: Bounds
 
 
 class Talk:
@@ -67,6 +105,7 @@ class Talk:
         self.picked: Selected | None = None
         self.has_room: Callable[[str], bool] = lambda person: True
         self._mailbox: OpenMailbox | None = None
+        self._login_until = asyncio.get_running_loop().time() + service.bounds.login_seconds
 
     # The person's side
 
@@ -116,15 +155,29 @@ class Talk:
         self.wire = Wire()
         self.session.tls_started()
 
-    async def next_event(self, seconds: float = COMMAND_SECONDS_MAX) -> Event | None:
-        """What the client does next; None when it has left. Raises TimeoutError after `seconds` without an
-        octet, Stopping, ConnectionError."""
+    async def next_event(self, *, patient: bool = False) -> Event:
+        """What the client does next; `patient` when it need not do anything soon. Raises Left, Hangup for what the wire cannot go on from, TimeoutError,
+        Stopping, ConnectionError."""
+        waits = patient and self._mailbox is not None
         while (event := self.wire.next_event()) is Signal.NEED_DATA:
-            octets = await self.stream.read(seconds)
+            bounds = self.service.bounds
+            octets = await self.stream.read(bounds.idle_seconds if waits else self._patience())
             if not octets:
-                return None
+                raise Left
+            waits = False
             self.wire.receive_data(octets)
+        if isinstance(event, Bye):
+            raise Hangup(event.text, event.code)
         return event
+
+    def _patience(self) -> float:
+        seconds = self.service.bounds.command_seconds
+        if self._mailbox is None:
+            left = self._login_until - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise TimeoutError
+            return min(seconds, left)
+        return seconds
 
     async def send(self, octets: bytes) -> None:
         """Sends, and waits until the client keeps up: a client that does not read holds no memory of ours."""
@@ -152,8 +205,8 @@ class Talk:
         except Refused as refused:
             if refused.reason is not Reason.FOLDER_UNKNOWN:
                 raise
-            # Another session deleted the folder (RFC 2180 §3): nothing of it can be told any more.
-            raise ConnectionResetError from None
+            # RFC 2180 §3.3: another session deleted the folder; nothing of it can be told any more.
+            raise Hangup("Dossier supprime / The folder was deleted", Code.NONEXISTENT) from None
         view = self.picked.view
         if view.has_news(expunges=expunges):
             names = await self.folders.flag_names()
