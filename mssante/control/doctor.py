@@ -78,7 +78,7 @@ def _certificate(parts: Parts) -> Iterator[Finding]:
     try:
         ours = Anchors.load(config.tls.certificate).roots[0]
     except (OSError, Malformed, IndexError) as error:
-        yield Finding(WRONG, "certificate", f"{config.tls.certificate} cannot be read: {error}")
+        yield Finding(WRONG, "certificate", f"{config.tls.certificate} cannot be read: {_why(error)}")
         return
     left = ours.not_after - now
     if left < timedelta(0):
@@ -156,6 +156,10 @@ def _permissions(config: Config) -> Iterator[Finding]:
         yield Finding(WRONG, "permissions", f"others can read {path}: chmod 600 {_shown(path)}")
     if not wide:
         yield Finding(OK, "permissions", "keys and databases are ours alone")
+
+
+def _why(error: Exception) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else str(error)
 
 
 def _shown(path: Path) -> str:
