@@ -101,7 +101,7 @@ def _certificate(parts: Parts) -> Iterator[Finding]:
     missing = own_domains_unlisted(parts.trust.space, ours.name, config.operator.domains)
     for domain in missing:
         yield Finding(
-            WRONG, "trust", f"{domain} is not listed with our name {ours.name}: ask the ANS to list it"
+            WRONG, "our domain", f"{domain} is not listed with our name {ours.name}: ask the ANS to list it"
         )
 
 
