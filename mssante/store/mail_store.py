@@ -310,6 +310,10 @@ class MailStore:
     async def retry(self, number: MessageNumber | None = None) -> int:
         return await self._write(lambda ledger: queue.retry(ledger, number))
 
+    async def hasten(self, destination_tag: bytes) -> None:
+        now = self._now()
+        await self._database.write(lambda c: queue.hasten(c, destination_tag, now))
+
     # Keeping in order
 
     async def journal(self, mailbox: MailboxId, *, after: int = 0, most: int = 1000) -> list[JournalEntry]:

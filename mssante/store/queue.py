@@ -94,6 +94,10 @@ _RETRY = (
     "UPDATE queue_recipient SET next_at = :now WHERE state = 'pending' AND next_at > :now"
     " AND message_number IN (SELECT number FROM message WHERE mailbox_id = :mailbox)"
 )
+_HASTEN = text(
+    "UPDATE queue_recipient SET next_at = :now"
+    " WHERE state = 'pending' AND next_at > :now AND destination_tag = :tag"
+)
 _QUEUE_MAILBOXES = text("SELECT id FROM mailbox WHERE kind = 'QUEUE' ORDER BY id")
 _RELEASE = text("UPDATE queue_recipient SET state = 'pending', leased_until = NULL WHERE state = 'in_flight'")
 
@@ -191,6 +195,11 @@ def retry(ledger: Ledger, number: MessageNumber | None) -> int:
             mailbox.step()
             moved += changed
     return moved
+
+
+def hasten(connection: Connection, destination_tag: bytes, now: int) -> None:
+    """Makes all that wait for one destination due now: it answers again (C16)."""
+    connection.execute(_HASTEN, {"now": now, "tag": destination_tag})
 
 
 def release_all(connection: Connection) -> None:

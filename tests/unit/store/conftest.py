@@ -34,7 +34,7 @@ def mail_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def house(mail_url: str) -> AsyncIterator[House]:
     clock = ManualClock()
     database = await Database.open(mail_url, purpose="mail", migrations_package=MIGRATIONS)
-    await database.write(_emptied)
+    await database.write(emptied)
     store = await MailStore.start(database, clock=clock)
     yield House(store, database, clock)
     findings = await store.verify()
@@ -43,6 +43,7 @@ async def house(mail_url: str) -> AsyncIterator[House]:
     assert findings == []
 
 
-def _emptied(connection: Connection) -> None:
+def emptied(connection: Connection) -> None:
+    """Deletes every row."""
     for table in reversed(tables.metadata.sorted_tables):
         connection.execute(table.delete())

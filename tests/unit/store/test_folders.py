@@ -15,10 +15,11 @@ from mssante.model import (
     MailboxId,
     MailboxKind,
     MailboxStatus,
+    ModSeq,
     SpecialUse,
 )
 from mssante.reasons import Reason, Refused
-from mssante.store import FolderName, MailboxRow
+from mssante.store import FlagsMode, FolderName, MailboxRow
 from mssante.store.records import MessageNumber
 from tests.unit.store.building import House, acceptance, deposit, public_key
 
@@ -165,13 +166,11 @@ async def test_a_folder_of_another_mailbox_is_unknown(house: House) -> None:
 
 async def test_an_unknown_folder_is_refused_by_everything(house: House) -> None:
     nowhere = FolderId(999_999)
-    from mssante.store import FlagsMode
-
     for asked in (
         house.store.folder(nowhere),
         house.store.uids(nowhere),
         house.store.counts(nowhere),
-        house.store.changes(nowhere, 0),  # type: ignore[arg-type]  # any modseq
+        house.store.changes(nowhere, ModSeq(0)),
         house.store.flags_store(nowhere, [1], FlagsMode.ADD, 1),
         house.store.copy(nowhere, [1], nowhere),
         house.store.expunge(nowhere),
