@@ -37,10 +37,10 @@ class Destination:
         return self.not_before is not None and now < self.not_before
 
     def note(self, outcome: Outcome, now: datetime, jitter: float) -> None:
-        """Learns from an attempt."""
+        """Learns from an attempt. Several that found nobody at the same time are one failure."""
         if outcome.reached:
             self.failures, self.not_before = 0, None
-        else:
+        elif not self.resting(now):
             self.failures += 1
             self.not_before = now + retry.delay(self.failures, jitter)
 

@@ -151,8 +151,11 @@ class Runner:
                 outcomes = await courier.deliver(consignment)
         except TimeoutError:
             outcomes = consignment.all(Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE))
+        was_down = destination.failures > 0
         one = min(outcomes.values(), key=lambda outcome: outcome.reached)
         destination.note(one, self._clock.now(), self._chance())
+        if was_down and not destination.failures:
+            await self._store.hasten(destination.tag)  # what waited for it need wait no longer
         return outcomes
 
     async def _record(

@@ -152,6 +152,23 @@ async def test_a_letter_nobody_takes_is_told_late_once_and_given_up_after_five_d
     assert failed.reason == "expired_in_queue"
 
 
+async def test_a_destination_that_is_back_gets_at_once_all_that_waited_for_it(home: House) -> None:
+    far = FakeCourier(lambda sent: sent.all(NOBODY))
+    for n in range(30):
+        await home.submit([B], LETTER + b"%d\r\n" % n)
+    await _five_days(home, far, days=1)
+    runner = home.runner(far)  # started again, it knows of no trouble yet
+    home.clock.advance(timedelta(hours=2))
+    await runner.run_once()
+    waiting = {r.next_at for message in await home.store.queued() for r in message.recipients}
+    assert min(waiting) - home.clock.now().timestamp() > 3600, "they have waited long, and wait long again"
+    far.behaviour = lambda sent: sent.all(DELIVERED)
+    home.clock.advance(timedelta(minutes=10))
+    await home.submit([B], LETTER + b"new\r\n")
+    await runner.run_once()
+    assert len(far.delivered) == 31, "the new one arrives, and all the others in that moment"
+
+
 async def test_a_destination_that_is_down_costs_one_attempt_for_each_back_off(home: House) -> None:
     far = FakeCourier(lambda sent: sent.all(NOBODY))
     for n in range(20):
