@@ -141,6 +141,8 @@ async def test_a_peer_struck_off_the_list_stops_at_its_next_message() -> None:
         talk = await house.secured()
         assert (await talk.ask(f"MAIL FROM:<{SENDER}>")).startswith("250")
         await talk.ask("RSET")
+        assert (await talk.ask(f"MAIL FROM:<{SENDER}>")).startswith("250")  # judged again, told once
+        await talk.ask("RSET")
         house.space[0] = space_of("operator-b")
         assert (await talk.ask(f"MAIL FROM:<{SENDER}>")).startswith("550 5.7.1")
         house.space[0] = space_of("operator-a")
