@@ -161,11 +161,15 @@ def unstuffed(content: bytes) -> bytes:
 
 @asynccontextmanager
 async def remote(
-    script: Script, context: ssl.SSLContext | None, octets: Callable[[bytes], None] | None = None
+    script: Script,
+    context: ssl.SSLContext | None,
+    octets: Callable[[bytes], None] | None = None,
+    *,
+    port: int = 0,
 ) -> AsyncIterator[Remote]:
-    """A remote on a free port of loopback."""
+    """A remote on loopback, on a free port unless one is given."""
     server_side = Remote(script, context, octets=octets)
-    server = await asyncio.start_server(server_side.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(server_side.serve, "127.0.0.1", port)
     server_side.port = server.sockets[0].getsockname()[1]
     try:
         yield server_side
