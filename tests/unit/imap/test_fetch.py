@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -188,6 +189,10 @@ NASTY = st.binary(max_size=60) | st.text('ab "\\(){}[]<>\r\n\0é*%NIL{3}+', max_
 @example([b")\r\n* 1 EXPUNGE"] * 10, b"{5}\r\n")
 @example([b'"'] * 10, b"x" * 1500)
 def test_no_header_forges_a_response(strings: list[bytes], body: bytes) -> None:
+    forges_nothing(strings, body)
+
+
+def forges_nothing(strings: list[bytes], body: bytes) -> None:
     value = b"(" + b" ".join(encode.nstring(string) for string in strings) + b")"
     asked = FetchFormat(items("(UID BODYSTRUCTURE BODY[])"))
     line = asked.line(Row(structure=value), [body])
@@ -196,6 +201,29 @@ def test_no_header_forges_a_response(strings: list[bytes], body: bytes) -> None:
     assert read[b"BODY[]"] == body
     # imapclient reads numbers and NIL as such only outside quotes; strings come back as octets.
     assert list(read[b"BODYSTRUCTURE"]) == [string.replace(b"\0", b"") for string in strings]
+
+
+@pytest.mark.campaign
+def test_no_header_of_a_hundred_thousand_forges_a_response() -> None:
+    chance = random.Random(15)
+    nasty = [
+        b'"',
+        b"\\",
+        b"\r",
+        b"\n",
+        b"\0",
+        b")",
+        b"(",
+        b"{3}",
+        b"{3+}\r\n",
+        b"NIL",
+        b"\xe9",
+        b" ",
+        b"* 1 EXPUNGE",
+    ]
+    for _ in range(10_000):  # of ten headers each
+        strings = [b"".join(chance.choices([*nasty, b"ab"], k=chance.randrange(8))) for _ in range(10)]
+        forges_nothing(strings, chance.randbytes(chance.randrange(40)))
 
 
 def test_dates_on_the_wire() -> None:
