@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,3 +43,17 @@ def _child(parent: etree._Element, name: str, text: str | None = None) -> etree.
     child = etree.SubElement(parent, f"{{{NAMESPACE}}}{name}")
     child.text = text
     return child
+
+
+def main() -> None:
+    """`python -m certs.white_list FILE DOMAIN=DN…`: a white list dated now, for a trial."""
+    parser = argparse.ArgumentParser(prog="certs.white_list", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("pairs", nargs="+", metavar="DOMAIN=DN")
+    asked = parser.parse_args()
+    pairs = [(domain, name) for domain, _, name in (pair.partition("=") for pair in asked.pairs)]
+    write(asked.file, pairs, generated_at=datetime.now(UTC))
+
+
+if __name__ == "__main__":
+    main()
