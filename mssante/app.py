@@ -29,14 +29,16 @@ from mssante.keys.broker import KeyBroker
 from mssante.keys.root_key import RootKey
 from mssante.model import Malformed, Secret
 from mssante.net.imapd import ImapServer
-from mssante.net.imapd_throttle import Throttle
+from mssante.net.listener import Caps
 from mssante.net.resolver import Door, MxResolver, Resolver, StaticRoutes
 from mssante.net.smtp_courier import SmtpCourier
+from mssante.net.smtpd_data import Commits
 from mssante.net.smtpd_proof import Relay, Submission
 from mssante.net.smtpd_server import SmtpServer
 from mssante.net.smtpd_wire import SessionLimits
 from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
+from mssante.net.throttle import Throttle
 from mssante.observe import log, report
 from mssante.observe.events import ServerStarted, ServerStopped, StorageTrouble
 from mssante.observe.metrics import Metrics
@@ -232,6 +234,11 @@ def _servers(
     relay_backend = RelayBackend(reception, routing)
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
     throttle = Throttle(parts.clock)
+    commits = Commits()  # of all ports together: what is in flight is bounded as a whole
+
+    def caps(total: int) -> Caps:
+        per_address = config.connections.per_address_max
+        return Caps(total=total, per_address=per_address, pre_tls_per_address=max(10, per_address // 5))
 
     async def verify(chain: Sequence[bytes]) -> VerifiedPeer:
         return await asyncio.to_thread(parts.trust.verify, chain, Direction.IN)
@@ -244,11 +251,13 @@ def _servers(
         return SmtpServer(
             name=name,
             hostname=config.operator.hostname,
-            role=Submission(),
+            role=Submission(throttle=throttle),
             backend=submission_backend,
             tls=for_users(),
             implicit_tls=implicit_tls,
             limits=limits,
+            commits=commits,
+            caps=caps(config.connections.smtp_max),
         )
 
     def imap(name: str, *, implicit_tls: bool = False) -> ImapServer:
@@ -262,6 +271,7 @@ def _servers(
             implicit_tls=implicit_tls,
             message_bytes_max=config.messages.bytes_max,
             throttle=throttle,
+            caps=caps(config.connections.imap_max),
         )
 
     relay = SmtpServer(
@@ -271,6 +281,8 @@ def _servers(
         backend=relay_backend,
         tls=PeerListenerContexts(credentials, parts.trust.anchors).take,
         limits=limits,
+        commits=commits,
+        caps=caps(config.connections.smtp_max),
     )
     wanted: list[tuple[SmtpServer | ImapServer, Endpoint | None]] = [
         (relay, listen.relay),

@@ -195,6 +195,15 @@ class Messages:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connections:
+    """How many at once on one port, and from one address (a hospital behind NAT needs more)."""
+
+    smtp_max: int = _is(_whole(10, 100_000), limits.CONNECTIONS_MAX)
+    imap_max: int = _is(_whole(10, 100_000), limits.IMAP_CONNECTIONS_MAX)
+    per_address_max: int = _is(_whole(1, 100_000), limits.CONNECTIONS_PER_ADDRESS_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CourierRoutes:
     routes: dict[Domain, Endpoint] = _is(_routes, None)
     only_routes: bool = _is(_flag, False)
@@ -217,6 +226,7 @@ class Config:
     storage: Storage
     listen: Listen
     messages: Messages
+    connections: Connections
     courier: CourierRoutes
     log: Log
 
@@ -233,6 +243,7 @@ _SECTIONS: dict[str, type] = {
     "storage": Storage,
     "listen": Listen,
     "messages": Messages,
+    "connections": Connections,
     "courier": CourierRoutes,
     "log": Log,
 }

@@ -72,6 +72,7 @@ IMAP_PART_DEPTH_MAX = 50
 IMAP_SEARCH_SECONDS_MAX = 5
 IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the client seems (Dovecot's)
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes
+IMAP_CONNECTIONS_MAX = 2000  # per port; an idle one costs some tens of KiB
 IMAP_CONNECTIONS_PER_USER_MAX = 20
 IMAP_BAD_COMMANDS_MAX = 20
 FOLDERS_MAX = 1000

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mssante.model import Malformed, PeerIdentity
 from mssante.net.stream import Stream
+from mssante.net.throttle import Throttle
 from mssante.observe.events import PeerAccepted, PeerRefused, crashed, report
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import identity_of
@@ -32,7 +33,10 @@ class Relay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """The role of ports 587 and 465: people speak, each by login and password, under TLS."""
+    """The role of ports 587 and 465: people speak, each by login and password, under TLS. `throttle` slows
+    who guesses, here and wherever else it is shared."""
+
+    throttle: Throttle
 
 
 class PeerProof:

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from certs.make import build
+from mssante.clock import SystemClock
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
 from mssante.net.smtpd_backend import SessionInfo
@@ -22,6 +23,7 @@ from mssante.net.smtpd_data import Commits
 from mssante.net.smtpd_proof import Relay, Submission
 from mssante.net.smtpd_server import SmtpServer
 from mssante.net.smtpd_wire import SessionLimits
+from mssante.net.throttle import Throttle
 from mssante.observe.events import Event, add_sink
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.addresses import MailCommand, RcptCommand
@@ -291,7 +293,11 @@ async def submission(
     """Operator B's port 587, or 465."""
     context = user_server_context(credentials("operator-b"))
     async with _serving(
-        Submission(), lambda: context, limits=limits, caps=caps, implicit_tls=implicit_tls
+        Submission(throttle=Throttle(SystemClock(), delay_seconds_max=0)),
+        lambda: context,
+        limits=limits,
+        caps=caps,
+        implicit_tls=implicit_tls,
     ) as house:
         yield house
 

@@ -21,8 +21,9 @@ REMEMBERED_MAX = 10_000
 class Throttle:
     """Shared by the ports where people sign in."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, delay_seconds_max: float = DELAY_SECONDS_MAX) -> None:
         self._clock = clock
+        self._delay_seconds_max = delay_seconds_max
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     async def wait(self, remote: str, person: str) -> None:
@@ -51,4 +52,6 @@ class Throttle:
         count, _ = self._recent(key)
         if count <= FREE_FAILURES:
             return 0.0
-        return min(DELAY_SECONDS_FIRST * float(1 << min(count - FREE_FAILURES - 1, 10)), DELAY_SECONDS_MAX)
+        return min(
+            DELAY_SECONDS_FIRST * float(1 << min(count - FREE_FAILURES - 1, 10)), self._delay_seconds_max
+        )
