@@ -105,7 +105,9 @@ def _values_of(names: Sequence[str]) -> Callable[[Row], object]:
     return attrgetter(*names)
 
 
-def flag_lines(messages: Iterable[tuple[int, int, bytes]]) -> bytes:
+def flag_lines(messages: Iterable[tuple[int, int, bytes]], *, uid: bool = True) -> bytes:
     """`* n FETCH (UID u FLAGS (...))` for (sequence, uid, rendered flags): what STORE and other
-    sessions' changes say."""
-    return b"".join([b"* %d FETCH (UID %d FLAGS (%b))\r\n" % message for message in messages])
+    sessions' changes say; without `uid` only the flags, as RFC 3501 §6.4.6 shows."""
+    if uid:
+        return b"".join([b"* %d FETCH (UID %d FLAGS (%b))\r\n" % message for message in messages])
+    return b"".join([b"* %d FETCH (FLAGS (%b))\r\n" % (number, flags) for number, _, flags in messages])

@@ -87,6 +87,7 @@ class FlagNames:
         self.keywords = tuple(keywords)
         self._bits = {name.upper(): 1 << KEYWORD_SHIFT + at for at, name in enumerate(self.keywords)}
         self._rendered: dict[int, bytes] = {}
+        self.known = (1 << KEYWORD_SHIFT + len(self.keywords)) - 1  # a mask of every flag that has a name
 
     def render(self, mask: int) -> bytes:
         """The names, separated by spaces, without parentheses."""

@@ -122,7 +122,7 @@ class FolderView:
         """Whether `release` would say something."""
         return bool(self._arrived or self._flagged or (expunges and self._expunged))
 
-    def release(self, flags_of: Callable[[int], bytes | None], *, expunges: bool) -> bytes:
+    def release(self, flags_of: Callable[[int], bytes | None], *, expunges: bool, uid: bool = True) -> bytes:
         """The untagged responses for what waits: EXPUNGE if allowed now, EXISTS and RECENT, FETCH FLAGS.
 
         `flags_of` gives a UID's rendered flags, \\Recent included, or None when it is gone. `expunges`
@@ -135,7 +135,7 @@ class FolderView:
             del self._arrived[:]
             pieces.append(responses.exists(len(self._uids)) + responses.recent(self.recent_count))
         if self._flagged:
-            pieces.append(flag_lines(self._flag_news(flags_of)))
+            pieces.append(flag_lines(self._flag_news(flags_of), uid=uid))
         return b"".join(pieces)
 
     def _tell_expunged(self) -> bytes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from mssante.crypto import NotAuthentic
 from mssante.imap.flags import FlagNames
 from mssante.imap.names import DELIMITER, INBOX
+from mssante.limits import FOLDER_NAME_OCTETS_MAX
 from mssante.mailbox.access import OpenMailbox
 from mssante.model import FolderId, SpecialUse
 from mssante.reasons import Reason, Refused
@@ -46,6 +47,7 @@ class Folders:
     def __init__(self, mailbox: OpenMailbox) -> None:
         self._mailbox = mailbox
         self._opened: dict[bytes, str] = {}
+        self._flag_names = FlagNames()
 
     async def all(self) -> list[NamedFolder]:
         """As they are now. A name that does not open is shown by the folder's number: no letter hides."""
@@ -68,18 +70,18 @@ class Folders:
         tag, sealed = self._sealed(name)
         await self._store.folder_create(self._mailbox.id, tag, sealed)
 
-    async def delete(self, name: str) -> None:
-        """Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED), Refused(NOT_PERMITTED)."""
+    async def delete(self, name: str) -> FolderId:
+        """The folder that is gone. Raises Refused(FOLDER_UNKNOWN, FOLDER_PROTECTED, NOT_PERMITTED)."""
         self._mailbox.require_writable()
-        await self._store.folder_delete((await self.named(name)).id)
+        found = (await self.named(name)).id
+        await self._store.folder_delete(found)
+        return found
 
     async def rename(self, source: str, target: str) -> None:
         """With all that lies below it (RFC 3501 §6.3.5). Renaming INBOX moves its messages to a new folder
-        and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN, FOLDER_EXISTS, FOLDER_PROTECTED)."""
+        and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN, FOLDER_EXISTS, LIMIT_REACHED, NOT_PERMITTED)."""
         self._mailbox.require_writable()
         there = {each.name: each for each in await self.all()}
-        if source not in there:
-            raise Refused(Reason.FOLDER_UNKNOWN)
         if target in there:
             raise Refused(Reason.FOLDER_EXISTS)
         if source == INBOX:
@@ -88,11 +90,16 @@ class Folders:
             await self._store.move(there[INBOX].id, range(1, 1 << 32), made.id)
             return
         below = source + DELIMITER
+        # A level of hierarchy that is no folder itself (RFC 3501 §6.3.4) moves what lies below it.
         moved = {
             name: target + name[len(source) :] for name in there if name == source or name.startswith(below)
         }
+        if not moved:
+            raise Refused(Reason.FOLDER_UNKNOWN)
         if any(new in there and new not in moved for new in moved.values()):
             raise Refused(Reason.FOLDER_EXISTS)
+        if any(len(new.encode()) > FOLDER_NAME_OCTETS_MAX for new in moved.values()):
+            raise Refused(Reason.LIMIT_REACHED, "a name below would be too long")
         names = []
         for old, new in moved.items():
             tag, sealed = self._sealed(new)
@@ -109,16 +116,21 @@ class Folders:
             return
         await self._store.folder_subscribe(found.id, subscribed=on)
 
-    async def flag_names(self) -> FlagNames:
-        """The mailbox's keywords, opened."""
+    async def flag_names(self, *, covering: int | None = None) -> FlagNames:
+        """The mailbox's keywords, opened: as they are now, or as last known where that names every flag in
+        the mask `covering`. The same object as long as nothing is new: keywords are never taken away."""
+        if covering is not None and not covering & ~self._flag_names.known:
+            return self._flag_names
         keywords = await self._store.keywords(self._mailbox.id)
         names: list[str] = []
         for keyword in keywords:
-            names += ["unused"] * (
-                keyword.number - len(names)
-            )  # numbers have no gaps; a hole would shift names
+            names += [
+                f"unused-{n}" for n in range(len(names), keyword.number)
+            ]  # a hole would shift the others
             names.append(self._opened_name(KEYWORD, keyword.name_ct) or f"unreadable-{keyword.number}")
-        return FlagNames(names)
+        if tuple(names) != self._flag_names.keywords:
+            self._flag_names = FlagNames(names)
+        return self._flag_names
 
     async def add_keyword(self, keyword: str) -> None:
         """Raises Refused(LIMIT_REACHED)."""

@@ -6,6 +6,7 @@ transaction); a grant that only reads writes nothing; a copy inside a mailbox to
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -87,7 +88,7 @@ class Writer:
             dedup_key=None,
             deposits=tuple(draft.deposit for draft in drafts),
             outbound=None,
-            journal_detail="{}",
+            journal_detail=json.dumps({"person": self._mailbox.person}),
         )
         return (await self._mailbox.store.accept(acceptance)).placements
 

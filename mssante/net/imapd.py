@@ -23,9 +23,9 @@ from mssante.limits import MESSAGE_BYTES_MAX
 from mssante.net import imapd_fetch, imapd_folders, imapd_login, imapd_messages
 from mssante.net.answers import imap_answer
 from mssante.net.imapd_talk import OK, Answer, Bounds, Hangup, ImapService, Left, Talk
-from mssante.net.imapd_throttle import Throttle
 from mssante.net.listener import Caps, Listener
 from mssante.net.stream import ContextFactory, HandshakeFailed, PlaintextPipelined, Stopping, Stream
+from mssante.net.throttle import Throttle
 from mssante.observe import report
 from mssante.observe.events import SessionEnded, crashed
 from mssante.reasons import Declined, Passing, Reason
@@ -55,6 +55,8 @@ HANDLERS: dict[type, Handler] = {
     commands.Expunge: imapd_messages.expunge,
     commands.Idle: imapd_messages.idle,
 }
+
+_BY_UID = (commands.Fetch, commands.Store, commands.Search, commands.Copy)
 
 
 def handles(command: type) -> Callable[[Handler], Handler]:
@@ -242,7 +244,7 @@ class Conversation:
             return await self._start_tls(tag)
         if talk.access_ended:
             raise Stopping
-        talk.tag = tag
+        talk.tag, talk.by_uid = tag, isinstance(command, _BY_UID) and command.uid
         answer = await self._guarded(HANDLERS[type(command)](talk, command))
         await self._finish(tag, answer, expunges=expunges_allowed(command))
         return None

@@ -1,7 +1,8 @@
 """FETCH: batches of lines from flags and summaries; bodies streamed piece by piece.
 
 Invariants: no transaction is open while the client is written to; the loop is given to others between
-batches; a damaged message costs itself only.
+batches; what waits to be sent is bounded whatever is asked; a damaged message costs itself only: nothing
+of it is promised before it has been opened.
 """
 
 from __future__ import annotations
@@ -9,30 +10,36 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain, islice
+from typing import NamedTuple
 
 from mssante.imap import encode
 from mssante.imap.commands import Fetch
-from mssante.imap.fetch import BodySection, Partial, Slice
-from mssante.imap.fetched import CLOSING, FetchFormat, flag_lines
+from mssante.imap.fetch import Attribute, BodySection, FetchItems, Partial, Slice
+from mssante.imap.fetched import CLOSING, FetchFormat
 from mssante.imap.flags import FlagNames
 from mssante.imap.header_fields import chosen_fields
 from mssante.imap.need import Need
 from mssante.imap.responses import Code, Status
-from mssante.limits import MIB
-from mssante.mailbox.reading import BATCH, Message, Reader, breathe
+from mssante.limits import CHUNK_BYTES, KIB
+from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.selected import Selected
-from mssante.mime.summary import PartTable, Summary
+from mssante.mime.summary import SectionText, Summary
 from mssante.model import Flag
 from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
 from mssante.reasons import Refused
 from mssante.store.records import FlagsMode
 
-_LINES_AT_ONCE = 2000
-_WHOLE_BYTES_MAX = MIB  # a section up to this is opened before it is announced, so damage costs no connection
+_BATCH = 500  # messages opened together: some milliseconds of the loop
+_BATCH_WITH_HEADERS = 100  # a header may have 64 KiB
+_LINES_AT_ONCE = 2000  # of flags
+_SEND_BYTES = 64 * KIB  # lines are gathered up to this
+_WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger ones are read twice
+
+Place = tuple[int, int, int]  # sequence number, UID, flags
 
 
-@dataclass(slots=True)
-class Row:
+class Row(NamedTuple):
     """One message's values, as FetchFormat reads them."""
 
     sequence: int
@@ -61,9 +68,8 @@ class Row:
         return self.summary.bodystructure
 
 
-@dataclass(slots=True)
-class FlagsRow:
-    """What FETCH (UID FLAGS) needs."""
+class FlagsRow(NamedTuple):
+    """What FETCH (UID FLAGS) needs; nothing else is asked of it."""
 
     sequence: int
     uid: int
@@ -72,21 +78,24 @@ class FlagsRow:
 
 async def fetch(talk: Talk, command: Fetch) -> Answer:
     """RFC 3501 §6.4.5."""
-    selected = talk.selected
-    uids = talk.uids_of(command.messages, uid=command.uid)
-    job = _Job(talk, selected, command, await talk.folders.flag_names())
-    missing = sum(1 for uid in uids if selected.mask_of(uid) is None)
+    places = talk.places(command.messages, uid=command.uid)
+    job = _Job(talk, command.items, await talk.names())
+    wanted = chain.from_iterable(map(talk.selected.messages, ([place] for place in places)))
     if command.items.need is Need.FLAGS:
-        await job.flags_only(uids)
+        while batch := list(islice(wanted, _LINES_AT_ONCE)):
+            await job.flags_only(batch)
     else:
-        for start in range(0, len(uids), BATCH):
-            await job.batch(uids[start : start + BATCH])
-    if command.items.sets_seen and not selected.read_only:
-        await job.mark_seen(uids)
+        size = _BATCH_WITH_HEADERS if job.opens_headers else _BATCH
+        while batch := list(islice(wanted, size)):
+            await job.messages(batch)
+    await job.flush()
     if job.damaged:
-        numbers = f"{job.damaged} message(s) damaged: tell your operator / prevenez votre operateur"
-        return Answer(Status.NO, numbers, Code.CORRUPTION)
-    if missing:
+        text = (
+            f"{job.damaged} message(s) endommage(s), prevenez votre operateur / damaged, tell your operator"
+        )
+        return Answer(Status.NO, text, Code.CORRUPTION)
+    # RFC 3501 §6.4.8: a UID that does not exist is passed over; a number that the client counts is told.
+    if not command.uid and job.answered < sum(map(len, places)):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
     return OK_FETCH
 
@@ -94,105 +103,145 @@ async def fetch(talk: Talk, command: Fetch) -> Answer:
 class _Job:
     """One FETCH command under way."""
 
-    def __init__(self, talk: Talk, selected: Selected, command: Fetch, names: FlagNames) -> None:
+    def __init__(self, talk: Talk, items: FetchItems, names: FlagNames) -> None:
         self._talk = talk
-        self._selected = selected
+        self._selected: Selected = talk.selected
         self._names = names
         self._reader: Reader = talk.reader
-        self._format = FetchFormat(command.items)
-        self._header = any(
-            isinstance(item, BodySection) and item.need is Need.HEADER for item in command.items.items
+        self._format = FetchFormat(items)
+        # RFC 3501 §6.4.5: a message that becomes \Seen tells its flags in the same response.
+        self._format_seen = FetchFormat(FetchItems.of(*items.items, Attribute.FLAGS))
+        self._marks = items.sets_seen and not self._selected.read_only
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self.opens_headers = any(
+            isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )
         self.damaged = 0
+        self.answered = 0
 
-    async def flags_only(self, uids: Sequence[int]) -> None:
-        for start in range(0, len(uids), _LINES_AT_ONCE):
-            rows = []
-            for uid in uids[start : start + _LINES_AT_ONCE]:
-                mask, sequence = self._selected.mask_of(uid), self._selected.view.sequence_of(uid)
-                if mask is not None and sequence is not None:
-                    rows.append(FlagsRow(sequence, uid, self._names.render(mask)))
-            await self._talk.send(self._format.lines(rows))  # type: ignore[arg-type]  # reads only these three
-            await breathe()
-
-    async def batch(self, uids: Sequence[int]) -> None:
-        messages, damaged = await self._reader.messages(self._selected.id, uids, header=self._header)
-        self.damaged += len(damaged)
-        rows = [row for message in messages if (row := self._row(message)) is not None]
-        if not self._format.sections:
-            await self._talk.send(self._format.lines(rows))
-        else:
-            by_uid: dict[int, Message] = {message.uid: message for message in messages}
-            for row in rows:
-                try:
-                    await self._sections(row, by_uid[row.uid])
-                except Refused:
-                    self.damaged += 1
+    async def flags_only(self, batch: Sequence[Place]) -> None:
+        render = self._names.render
+        rows = [FlagsRow(sequence, uid, render(mask)) for sequence, uid, mask in batch]
+        self.answered += len(rows)
+        await self._send(self._format.lines(rows))  # type: ignore[arg-type]  # UID and FLAGS, nothing else
         await breathe()
 
-    def _row(self, message: Message) -> Row | None:
-        mask, sequence = self._selected.mask_of(message.uid), self._selected.view.sequence_of(message.uid)
-        if mask is None or sequence is None:
-            return None
-        return Row(sequence, message.uid, self._names.render(mask), message.summary)
+    async def messages(self, batch: Sequence[Place]) -> None:
+        by_uid = {place[1]: place for place in batch}
+        opened, damaged = await self._reader.messages(
+            self._selected.id, list(by_uid), header=self.opens_headers
+        )
+        self.damaged += len(damaged)
+        self.answered += len(opened) + len(damaged)
+        newly_seen = await self._mark_seen(opened) if self._marks else {}
+        rows = []
+        for message in opened:
+            sequence, uid, mask = by_uid[message.uid]
+            flags = self._names.render(newly_seen.get(uid, mask))
+            rows.append(Row(sequence, uid, flags, message.summary))
+        if not self._format.sections:
+            await self._send(self._format.lines(rows))
+        else:
+            for row, message in zip(rows, opened, strict=True):
+                form = self._format_seen if row.uid in newly_seen else self._format
+                await self._sections(form, row, message)
+        await breathe()
 
-    async def _sections(self, row: Row, message: Message) -> None:
-        """One message's line. Small sections are opened first; a large one streams."""
-        parts = message.summary.parts
-        extents = [await self._extent(message, parts, section) for section in self._format.sections]
-        if sum(extent.size for extent in extents if extent is not None) <= _WHOLE_BYTES_MAX:
-            contents = [
-                None if extent is None else b"".join([piece async for piece in extent.pieces(self._reader)])
-                for extent in extents
-            ]
-            await self._talk.send(self._format.line(row, contents))
-            return
-        await self._talk.send(self._format.opening(row))
-        for at, extent in enumerate(extents):
-            await self._talk.send(self._format.announcement(at, None if extent is None else extent.size))
-            if extent is not None:
-                try:
-                    async for piece in extent.pieces(self._reader):
-                        await self._talk.send(piece)
-                except Refused:
-                    self._talk.abort()  # octets are promised that cannot be given: only an end is honest
-                    raise ConnectionResetError from None
-        await self._talk.send(CLOSING)
-
-    async def _extent(self, message: Message, parts: PartTable, section: BodySection) -> _Extent | None:
-        path = ".".join(map(str, section.path))
-        match section.slice:
-            case Slice.WHOLE:
-                place = parts.locate(path)
-            case Slice.HEADER | Slice.FIELDS | Slice.FIELDS_NOT:
-                place = parts.locate(path, "HEADER")
-            case Slice.TEXT:
-                place = parts.locate(path, "TEXT")
-            case Slice.MIME:
-                place = parts.locate(path, "MIME")
-        if place is None:
-            return None
-        if section.slice in (Slice.FIELDS, Slice.FIELDS_NOT) or (
-            section.slice is Slice.HEADER and not path and message.header is not None
-        ):
-            block = message.header if not path else None
-            if block is None:
-                block = await self._reader.octets(message, *place)
-            if section.slice is not Slice.HEADER:
-                block = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
-            return _Extent(message, 0, len(block), block).cut(section.partial)
-        return _Extent(message, *place, None).cut(section.partial)
-
-    async def mark_seen(self, uids: Sequence[int]) -> None:
-        """RFC 3501 §6.4.5: BODY[] sets \\Seen, and the client is told."""
-        unseen = [uid for uid in uids if not (self._selected.mask_of(uid) or 0) & Flag.SEEN.value]
-        if not unseen or self._talk.mailbox.read_only:
-            return
+    async def _mark_seen(self, opened: Sequence[Message]) -> dict[int, int]:
+        """Marks what a BODY[] is about to read. The new flags of those that were not \\Seen."""
+        unseen = [
+            message.uid
+            for message in opened
+            if not (self._selected.mask_of(message.uid) or 0) & Flag.SEEN.value
+        ]
+        if not unseen:
+            return {}
         rows = await self._talk.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
         self._selected.learn(rows)
-        told = ((self._selected.view.sequence_of(row.uid), row.uid, row.flags) for row in rows)
-        lines = [(sequence, uid, self._names.render(mask)) for sequence, uid, mask in told if sequence]
-        await self._talk.send(flag_lines(lines))
+        if self._selected.flags_seen & ~self._names.known:
+            self._names = await self._talk.names()
+        return {row.uid: row.flags for row in rows}
+
+    async def _sections(self, form: FetchFormat, row: Row, message: Message) -> None:
+        """One message's line. Small sections are opened first; large ones are proved, then streamed."""
+        try:
+            extents = [await self._extent(message, section) for section in form.sections]
+            small = sum(extent.size for extent in extents if extent is not None) <= _WHOLE_BYTES_MAX
+            contents = [
+                None if extent is None else await extent.octets(self._reader, keep=small)
+                for extent in extents
+            ]
+        except Refused:
+            self.damaged += 1
+            return
+        if small:
+            await self._send(form.line(row, contents))
+            return
+        await self._send(form.opening(row))
+        for at, extent in enumerate(extents):
+            await self._send(form.announcement(at, None if extent is None else extent.size))
+            if extent is not None:
+                await self._stream(extent)
+        await self._send(CLOSING)
+
+    async def _stream(self, extent: _Extent) -> None:
+        await self.flush()
+        try:
+            async for piece in extent.pieces(self._reader):
+                await self._talk.send(piece)
+        except Refused:
+            # Shredded since it was proved: octets are promised that nobody has. Only an end is honest.
+            self._talk.abort()
+            raise ConnectionResetError from None
+
+    async def _extent(self, message: Message, section: BodySection) -> _Extent | None:
+        place = _located(message.summary, section)
+        if place is None:
+            return None
+        held = message.header if section.slice in _IN_HEADER and not section.path else None
+        if section.slice in (Slice.FIELDS, Slice.FIELDS_NOT):
+            block = held if held is not None else await self._reader.octets(message, *place)
+            held = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
+        if held is not None:
+            return _Extent(message, 0, len(held), held).cut(section.partial)
+        return _Extent(message, *place, None).cut(section.partial)
+
+    async def _send(self, octets: bytes) -> None:
+        self._gathered.append(octets)
+        self._gathered_bytes += len(octets)
+        if self._gathered_bytes >= _SEND_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Sends what was gathered."""
+        octets = b"".join(self._gathered)
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        await self._talk.send(octets)
+
+
+_IN_HEADER = (Slice.HEADER, Slice.FIELDS, Slice.FIELDS_NOT)
+_TEXTS: dict[Slice, SectionText] = {
+    Slice.WHOLE: "",
+    Slice.HEADER: "HEADER",
+    Slice.FIELDS: "HEADER",
+    Slice.FIELDS_NOT: "HEADER",
+    Slice.TEXT: "TEXT",
+    Slice.MIME: "MIME",
+}
+
+
+def _located(summary: Summary, section: BodySection) -> tuple[int, int] | None:
+    """Offset and length of a section's octets; None for a part that the message has not."""
+    if section.path:
+        return summary.parts.locate(".".join(map(str, section.path)), _TEXTS[section.slice])
+    # Of the whole message no table is needed.
+    if section.slice is Slice.WHOLE:
+        return 0, summary.size
+    if section.slice is Slice.TEXT:
+        return summary.header_octets, summary.size - summary.header_octets
+    return 0, summary.header_octets
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +259,14 @@ class _Extent:
         kept = partial.cut(self.size)
         held = self.held[kept.start : kept.stop] if self.held is not None else None
         return _Extent(self.message, self.offset + kept.start, len(kept), held)
+
+    async def octets(self, reader: Reader, *, keep: bool) -> bytes:
+        """All of them or, without `keep`, only the proof that they open. Raises Refused(CORRUPTION)."""
+        if keep:
+            return b"".join([piece async for piece in self.pieces(reader)])
+        async for _ in self.pieces(reader):
+            pass
+        return b""
 
     async def pieces(self, reader: Reader) -> AsyncIterator[bytes]:
         if self.held is not None:

@@ -21,10 +21,9 @@ from mssante.imap.commands import (
 from mssante.imap.listing import StatusItem
 from mssante.imap.responses import Code
 from mssante.imap.responses import Status as Word
-from mssante.limits import KEYWORDS_MAX
 from mssante.mailbox.folders import NamedFolder
 from mssante.mailbox.selected import Selected
-from mssante.net.imapd_talk import OK, Answer, Talk
+from mssante.net.imapd_talk import OK, Answer, Talk, flags_told
 from mssante.reasons import Reason, Refused
 
 QUOTA_ROOT = ""
@@ -40,32 +39,20 @@ async def select(talk: Talk, command: Select) -> Answer:
     selected = await Selected.open(talk.mailbox.store, folder, read_only=read_only)
     names = await talk.folders.flag_names()
     uids, now = selected.view.uids, folder.folder
+    uid_next = max(now.uidnext, uids[-1] + 1 if uids else 1)  # what came after the folder was looked up
     told = [
-        responses.flags(names),
-        responses.untagged(
-            Word.OK,
-            "Flags that are kept",
-            responses.code_permanent_flags(
-                names, read_only=read_only, may_add=len(names.keywords) < KEYWORDS_MAX
-            ),
-        ),
+        flags_told(names, read_only=read_only),
         responses.exists(len(uids)),
         responses.recent(0),
         responses.untagged(Word.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)),
-        responses.untagged(Word.OK, "Next UID", responses.code_uid_next(max(now.uidnext, _after(uids)))),
+        responses.untagged(Word.OK, "Next UID", responses.code_uid_next(uid_next)),
     ]
     first_unseen = selected.first_unseen()
     if first_unseen is not None:
         told.append(responses.untagged(Word.OK, "First unseen", responses.code_unseen(first_unseen)))
     await talk.send(b"".join(told))
-    talk.picked = selected
-    talk.session.selected(read_only=read_only)
+    talk.select(selected, names)
     return Answer(Word.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
-
-
-def _after(uids: object) -> int:
-    last = uids[-1] if uids else 0  # type: ignore[index]
-    return int(last) + 1
 
 
 async def close(talk: Talk, command: Close) -> Answer:
@@ -92,9 +79,10 @@ async def create(talk: Talk, command: Create) -> Answer:
 
 async def delete(talk: Talk, command: Delete) -> Answer:
     """RFC 3501 §6.3.4."""
-    if talk.picked is not None and talk.picked.folder.name == command.mailbox:
+    gone = await talk.folders.delete(command.mailbox)
+    if talk.picked is not None and talk.picked.id == gone:
         talk.unselect()
-    await talk.folders.delete(command.mailbox)
+        await talk.send(responses.untagged(Word.OK, "The folder is gone", Code.CLOSED))
     return OK
 
 

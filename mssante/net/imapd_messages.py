@@ -25,23 +25,40 @@ _MODES = {
 async def store(talk: Talk, command: Store) -> Answer:
     """RFC 3501 §6.4.6."""
     selected = talk.selected
-    uids = talk.uids_of(command.messages, uid=command.uid)
-    before = await talk.folders.flag_names()
+    places = talk.places(command.messages, uid=command.uid)
+    names = await talk.names()
     if command.mode is StoreMode.REMOVE:
-        mask, names = before.mask(command.flags), before  # what nobody knows, nothing carries
+        mask = names.mask(command.flags)  # what nobody knows, nothing carries
     else:
-        mask, names = await talk.writer.mask(command.flags, before)
-        if names is not before:
-            await talk.send(responses.flags(names))
-    missing = any(selected.mask_of(uid) is None for uid in uids)
-    rows = await talk.writer.flags(selected.id, uids, _MODES[command.mode], mask)
-    selected.learn(rows)
-    if not command.silent:
-        told = ((selected.view.sequence_of(row.uid), row.uid, row.flags) for row in rows)
-        await talk.send(flag_lines((n, uid, names.render(flags)) for n, uid, flags in told if n))
-    if missing:
+        mask, names = await talk.writer.mask(command.flags, names)
+        await talk.tell_names(names)
+    before = list(selected.messages(places))
+    rows = await talk.writer.flags(selected.id, [uid for _, uid, _ in before], _MODES[command.mode], mask)
+    now: dict[int, int] = {row.uid: row.flags for row in rows}
+    told = []
+    for sequence, uid, old in before:
+        new = now.get(uid)
+        if new is None:
+            continue  # gone meanwhile
+        selected.set_flags(sequence, new)
+        # Even a silent STORE tells what somebody else did to these flags.
+        if not command.silent or new != _stored(command.mode, old, mask):
+            told.append((sequence, uid, new))
+    names = await talk.names()
+    await talk.send(flag_lines(((n, uid, names.render(flags)) for n, uid, flags in told), uid=command.uid))
+    if not command.uid and len(now) < sum(map(len, places)):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
     return OK
+
+
+def _stored(mode: StoreMode, old: int, mask: int) -> int:
+    match mode:
+        case StoreMode.ADD:
+            return old | mask
+        case StoreMode.REMOVE:
+            return old & ~mask
+        case StoreMode.REPLACE:
+            return mask
 
 
 async def search(talk: Talk, command: Search) -> Answer:

@@ -1,6 +1,6 @@
 """What the handlers of one IMAP conversation share: the stream, the core's state, the open mailbox.
 
-Invariants: every wait has an end; what a client does not take is not made; after Hangup nothing but BYE is said.
+Invariants: every wait has an end; what a client does not take is not made; Hangup is BYE and the end.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mssante.clock import Clock
+from mssante.imap import responses
 from mssante.imap.events import Bye, Event, Signal
 from mssante.imap.flags import FlagNames
 from mssante.imap.responses import Code, Status
@@ -23,6 +24,7 @@ from mssante.limits import (
     IMAP_CONNECTIONS_PER_USER_MAX,
     IMAP_IDLE_SECONDS_MAX,
     IMAP_LOGIN_SECONDS_MAX,
+    KEYWORDS_MAX,
 )
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders
@@ -30,8 +32,8 @@ from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Selected
 from mssante.mailbox.writing import Writer
-from mssante.net.imapd_throttle import Throttle
 from mssante.net.stream import ContextFactory, Stream
+from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
 
@@ -102,6 +104,8 @@ class Talk:
         self.wire = Wire()
         self.session = Session(tls=stream.tls_version is not None)
         self.tag = ""  # of the command being answered
+        self.by_uid = False  # whether that command names messages by UID
+        self.told_names: FlagNames | None = None
         self.picked: Selected | None = None
         self.has_room: Callable[[str], bool] = lambda person: True
         self._mailbox: OpenMailbox | None = None
@@ -139,6 +143,11 @@ class Talk:
         assert self.picked is not None, "the session's table lets nothing here before SELECT"
         return self.picked
 
+    def select(self, selected: Selected, names: FlagNames) -> None:
+        """The client has been told everything of `selected`, its keywords included."""
+        self.picked, self.told_names = selected, names
+        self.session.selected(read_only=selected.read_only)
+
     def unselect(self) -> None:
         self.picked = None
         self.session.unselected()
@@ -156,8 +165,8 @@ class Talk:
         self.session.tls_started()
 
     async def next_event(self, *, patient: bool = False) -> Event:
-        """What the client does next; `patient` when it need not do anything soon. Raises Left, Hangup for what the wire cannot go on from, TimeoutError,
-        Stopping, ConnectionError."""
+        """What the client does next; `patient` when it need not do anything soon. Raises Left, Hangup for
+        what the wire cannot go on from, TimeoutError, Stopping, ConnectionError."""
         waits = patient and self._mailbox is not None
         while (event := self.wire.next_event()) is Signal.NEED_DATA:
             bounds = self.service.bounds
@@ -188,13 +197,27 @@ class Talk:
     def abort(self) -> None:
         self.stream.abort()
 
+    def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
+        """The places in the view of what a command names. Raises imap.lexer.Unacceptable for a number
+        nobody has."""
+        return self.selected.view.positions(messages, uid=uid)
+
     def uids_of(self, messages: SequenceSet, *, uid: bool) -> Sequence[int]:
-        """The UIDs a command names, ascending. Raises imap.lexer.Unacceptable for a number nobody has."""
-        view = self.selected.view
-        places = view.positions(messages, uid=uid)
-        if len(places) == 1:
-            return view.uids[places[0].start : places[0].stop]
-        return [each for place in places for each in view.uids[place.start : place.stop]]
+        """The UIDs a command names, ascending. Raises as `places`."""
+        uids = self.selected.view.uids
+        return [each for place in self.places(messages, uid=uid) for each in uids[place.start : place.stop]]
+
+    async def names(self) -> FlagNames:
+        """The names of every flag in the selected folder, told to the client before they are used."""
+        names = await self.folders.flag_names(covering=self.selected.flags_seen)
+        await self.tell_names(names)
+        return names
+
+    async def tell_names(self, names: FlagNames) -> None:
+        """RFC 3501 §7.2.6: the client hears of keywords it may not know."""
+        if names is not self.told_names:
+            self.told_names = names
+            await self.send(flags_told(names, read_only=self.selected.read_only))
 
     async def tell_news(self, *, expunges: bool) -> None:
         """What happened in the selected folder since the client last heard, if it may be told now."""
@@ -207,16 +230,13 @@ class Talk:
                 raise
             # RFC 2180 §3.3: another session deleted the folder; nothing of it can be told any more.
             raise Hangup("Dossier supprime / The folder was deleted", Code.NONEXISTENT) from None
-        view = self.picked.view
-        if view.has_news(expunges=expunges):
-            names = await self.folders.flag_names()
-            await self.send(view.release(self._flags_of(names), expunges=expunges))
+        if self.picked.view.has_news(expunges=expunges):
+            names = await self.names()
+            await self.send(self.picked.tell(names.render, expunges=expunges, uid=self.by_uid))
 
-    def _flags_of(self, names: FlagNames) -> Callable[[int], bytes | None]:
-        picked = self.selected
 
-        def flags_of(uid: int) -> bytes | None:
-            mask = picked.mask_of(uid)
-            return None if mask is None else names.render(mask)
-
-        return flags_of
+def flags_told(names: FlagNames, *, read_only: bool) -> bytes:
+    """FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6 and §7.1)."""
+    may_add = len(names.keywords) < KEYWORDS_MAX
+    code = responses.code_permanent_flags(names, read_only=read_only, may_add=may_add)
+    return responses.flags(names) + responses.untagged(Status.OK, "Flags that are kept", code)

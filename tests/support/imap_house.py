@@ -22,7 +22,7 @@ from mssante.model import Address, FolderId, MailboxId, MailboxKind, PersonId, S
 from mssante.net.imapd import ImapServer
 from mssante.net.imapd_talk import Bounds
 from mssante.net.listener import Caps
-from mssante.observe.events import Event, add_sink
+from mssante.observe.events import Crashed, Event, add_sink
 from mssante.sealing import MessageSealer
 from mssante.store import Acceptance, Deposit, MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
@@ -78,8 +78,8 @@ class ImapHouse:
         await self.broker.grant(person, row.id)
         return row.id
 
-    async def person(self, name: str) -> PersonId:
-        await self.broker.create_person(PersonId(name), Secret(PASSWORD))
+    async def person(self, name: str, password: str = PASSWORD) -> PersonId:
+        await self.broker.create_person(PersonId(name), Secret(password))
         return PersonId(name)
 
     async def grant(self, person: str, mailbox: MailboxId, role: Role = Role.FULL) -> None:
@@ -214,8 +214,6 @@ async def house(tmp_path: Path) -> AsyncIterator[ImapHouse]:
     async with imap_house(tmp_path) as made:
         await made.mailbox(MARIE)
         yield made
-        from mssante.observe.events import Crashed
-
         assert made.told(Crashed) == []
 
 

@@ -1,0 +1,152 @@
+"""Runs every `*.imap` beside this file over real sockets; README.md says how they are written."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support.imap_client import ImapClient, Line
+from tests.support.imap_house import MARIE, ImapHouse
+
+_FILES = sorted(Path(__file__).parent.glob("*.imap"))
+_SPOKEN = re.compile(r"(2?)([CSN]): ?(.*)")
+_PIECE = re.compile(r"…|<([a-z]\w*)>")
+
+
+@dataclass
+class Turn:
+    """One side's go: what is sent, or what is expected until a tagged or `+` line (`end`), if any."""
+
+    who: str
+    said: list[str] = field(default_factory=list)
+    untagged: list[list[str]] = field(default_factory=list)  # a response's lines, its literal's too
+    end: str = ""
+    never: list[str] = field(default_factory=list)
+
+
+def turns(lines: list[str]) -> list[Turn]:
+    found: list[Turn] = []
+    for line in lines:
+        spoken = _SPOKEN.fullmatch(line)
+        assert spoken is not None, f"not a line of a dialogue: {line}"
+        who, kind, text = spoken.groups()
+        last = found[-1] if found and found[-1].who == who else None
+        if kind == "C":
+            if last is None or not last.said:
+                last = Turn(who)
+                found.append(last)
+            last.said.append(text)
+        elif kind == "N":
+            assert last is not None, line
+            assert last.end, f"N: stands behind an answer: {line}"
+            last.never.append(text)
+        else:
+            if last is None or last.said or last.end:
+                last = Turn(who)
+                found.append(last)
+            _expect(last, text)
+    return found
+
+
+def _expect(turn: Turn, text: str) -> None:
+    if text.startswith("* "):
+        turn.untagged.append([text])
+    elif turn.untagged and turn.untagged[-1][0].endswith("}") and not re.match(r"\S+ (OK|NO|BAD)", text):
+        turn.untagged[-1].append(text)
+    else:
+        turn.end = text
+
+
+class Dialogue:
+    def __init__(self, house: ImapHouse, text: str) -> None:
+        self.house = house
+        first, *lines = text.splitlines()
+        assert re.match(r"# (RFC|Facts) ", first), "the first line cites the clause"
+        lines = [line for line in lines if line and not line.startswith("#")]
+        self.settings = dict(line[2:].split(": ", 1) for line in lines if line.startswith("! "))
+        self.turns = turns([line for line in lines if not line.startswith("! ")])
+        self.known: dict[str, str] = {}
+        self.clients: dict[str, ImapClient] = {}
+
+    async def run(self) -> None:
+        row = await self.house.store.mailbox(MARIE)
+        assert row is not None
+        await self.house.grant(await self.house.person("marie", "secret"), row.id)
+        count = int(self.settings.get("messages", "0"))
+        if count:
+            letters = [f"Subject: s{n}\r\n\r\nbody {n}".encode() for n in range(1, count + 1)]
+            await self.house.deliver(row.id, *letters)
+        for turn in self.turns:
+            client = self.clients.get(turn.who) or await self._opened(turn.who)
+            if turn.said:
+                # What a literal does not take ends the command: the last CRLF is always one.
+                await client.send("".join(line + "\r\n" for line in turn.said).encode())
+            else:
+                await self._hear(client, turn)
+
+    async def _opened(self, who: str) -> ImapClient:
+        match self.settings.get("state"):
+            case "clear":
+                client = await self.house.clear()
+            case "greeting":
+                client = await self.house.connect()
+            case _:
+                client = await self.house.login("marie", "secret")
+        self.clients[who] = client
+        return client
+
+    async def _hear(self, client: ImapClient, turn: Turn) -> None:
+        wanted = list(turn.untagged)
+        heard: list[Line] = []
+        while wanted or turn.end:
+            line = await client.line()
+            heard.append(line)
+            if line.tag != "*":
+                assert turn.end, f"{line.raw!r} came before {wanted}"
+                assert self._is([turn.end], line), f"expected {turn.end!r}, heard {line.raw!r}"
+                break
+            met = next((each for each in wanted if self._is(each, line)), None)
+            if met is not None:
+                wanted.remove(met)
+            for never in turn.never:
+                assert not self._is([never], line), f"{never!r} was said: {line.raw!r}"
+        assert not wanted, f"not said: {wanted}; heard {[line.raw for line in heard]}"
+
+    def _is(self, expected: list[str], line: Line) -> bool:
+        """Whether a response is the expected one; then its `<names>` are known."""
+        heard = line.raw.decode("utf-8").split("\r\n")
+        known = dict(self.known)
+        for text, said in zip(expected, heard, strict=False):
+            found = re.fullmatch(self._pattern(text, known), said)
+            if found is None:
+                return False
+            known |= found.groupdict()
+        self.known = known
+        return True
+
+    @staticmethod
+    def _pattern(text: str, known: dict[str, str]) -> str:
+        pattern, at = "", 0
+        for piece in _PIECE.finditer(text):
+            pattern += re.escape(text[at : piece.start()])
+            name = piece[1]
+            if name is None:
+                pattern += ".*"
+            elif name in known:
+                pattern += re.escape(known[name])
+            else:
+                pattern += rf"(?P<{name}>[^\s\[\]()]+)"
+            at = piece.end()
+        return pattern + re.escape(text[at:])
+
+
+@pytest.mark.parametrize("file", _FILES, ids=[file.stem for file in _FILES])
+async def test_the_dialogue_goes_as_written(file: Path, house: ImapHouse) -> None:
+    await Dialogue(house, file.read_text(encoding="utf-8")).run()
+
+
+def test_there_are_dialogues() -> None:
+    assert len(_FILES) >= 10
