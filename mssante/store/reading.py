@@ -119,7 +119,7 @@ def sealed_summaries(
             f" d.epoch, d.suite, d.form, d.ct, m.summary_ct, {column}"
             " FROM placement AS p JOIN message AS m ON m.number = p.message_number"
             f" JOIN dek AS d ON d.message_number = p.message_number {table}"
-            f" WHERE p.folder_id = :folder AND p.{runs.of_uids(connection)} ORDER BY p.uid"
+            f" WHERE p.folder_id = :folder AND {runs.include(connection, 'p.uid')} ORDER BY p.uid"
         ),
         {"folder": folder_id, **runs.parameters},
     )

@@ -31,7 +31,7 @@ def expunge_slice(
     doomed = connection.execute(
         text(
             "SELECT uid, message_number FROM placement WHERE folder_id = :folder"
-            + (f" AND {runs.of_uids(connection)}" if runs else "")
+            + (f" AND {runs.include(connection, 'uid')}" if runs else "")
             + (f" AND flags & {Flag.DELETED.value} <> 0" if deleted_only else "")
             + " ORDER BY uid LIMIT :most"
         ),
@@ -49,7 +49,7 @@ def expunge_slice(
 def remove_placements(connection: Connection, folder: FolderId, runs: Runs, modseq: int) -> None:
     """Takes the placements of `runs` away and remembers that they are gone. The messages stay."""
     asked = {"folder": folder, "modseq": modseq, **runs.parameters}
-    where = f"WHERE folder_id = :folder AND {runs.of_uids(connection)}"
+    where = f"WHERE folder_id = :folder AND {runs.include(connection, 'uid')}"
     connection.execute(
         text(
             "INSERT INTO expunged (folder_id, uid, modseq)"
@@ -69,7 +69,7 @@ def _settle(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) 
         text(
             "SELECT number, id, size_kib,"
             " EXISTS (SELECT 1 FROM placement AS p WHERE p.message_number = message.number)"
-            f" FROM message WHERE {runs.of_messages(connection, 'number')} ORDER BY number"
+            f" FROM message WHERE {runs.include(connection, 'number')} ORDER BY number"
         ),
         runs.parameters,
     ).all()
@@ -106,9 +106,9 @@ def shred(connection: Connection, numbers: Sequence[int]) -> None:
     asked = runs.parameters
     for table in _SHREDDED_FIRST:
         connection.execute(
-            text(f"DELETE FROM {table} WHERE {runs.of_messages(connection, 'message_number')}"), asked
+            text(f"DELETE FROM {table} WHERE {runs.include(connection, 'message_number')}"), asked
         )
-    messages = runs.of_messages(connection, "number")
+    messages = runs.include(connection, "number")
     connection.execute(
         text(f"DELETE FROM chunk WHERE blob_id IN (SELECT blob_id FROM message WHERE {messages})"), asked
     )

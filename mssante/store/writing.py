@@ -59,7 +59,7 @@ def store_flags(
     modseq = folder.mailbox.modseq + 1
     value, differs = (part.replace(":mask", "CAST(:mask AS bigint)") for part in _NEW_FLAGS[mode])
     asked = {"folder": folder_id, "mask": mask, "modseq": modseq, **runs.parameters}
-    where = f"folder_id = :folder AND {runs.of_uids(connection)}"
+    where = f"folder_id = :folder AND {runs.include(connection, 'uid')}"
     still = ""
     if unchanged_since is not None:
         asked["since"] = unchanged_since
@@ -86,7 +86,7 @@ def _flags_now(
         text(
             f"SELECT {columns(connection, ('uid', 'flags', 'modseq'), order='uid')} FROM"
             f" (SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder"
-            f" AND {runs.of_uids(connection)}{still} ORDER BY uid) AS rows_in_order"
+            f" AND {runs.include(connection, 'uid')}{still} ORDER BY uid) AS rows_in_order"
         ),
         asked,
     ).one()
@@ -129,7 +129,8 @@ def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: U
         connection.execute(
             text(
                 f"SELECT {columns(connection, ('uid',), order='uid')} FROM (SELECT uid FROM placement"
-                f" WHERE folder_id = :folder AND {runs.of_uids(connection)} ORDER BY uid) AS rows_in_order"
+                f" WHERE folder_id = :folder AND {runs.include(connection, 'uid')}"
+                " ORDER BY uid) AS rows_in_order"
             ),
             {"folder": source.id, **runs.parameters},
         ).one()
@@ -145,7 +146,7 @@ def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: U
             "INSERT INTO placement (folder_id, uid, message_number, flags, modseq, saved_day, size_kib)"
             " SELECT CAST(:target AS bigint), CAST(:first AS bigint) - 1 + row_number() OVER (ORDER BY uid),"
             " message_number, flags, CAST(:modseq AS bigint), CAST(:day AS bigint), size_kib"
-            f" FROM placement WHERE folder_id = :folder AND {runs.of_uids(connection)}"
+            f" FROM placement WHERE folder_id = :folder AND {runs.include(connection, 'uid')}"
         ),
         {
             "target": target.id,

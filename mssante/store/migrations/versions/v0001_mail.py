@@ -13,7 +13,9 @@ AUTOINCREMENT = {"sqlite_autoincrement": True}
 
 def upgrade() -> None:
     _mailboxes()
+    _folders()
     _messages()
+    _content()
     _places()
     _queue()
 
@@ -49,6 +51,9 @@ def _mailboxes() -> None:
         sa.Column("public", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("mailbox_id", "epoch", name="mailbox_key_pk"),
     )
+
+
+def _folders() -> None:
     op.create_table(
         "folder",
         sa.Column("id", Number, nullable=False),
@@ -132,6 +137,9 @@ def _messages() -> None:
         sa.Column("ct", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("message_number", name="dek_pk"),
     )
+
+
+def _content() -> None:
     op.create_table(
         "chunk",
         sa.Column("id", Number, nullable=False),
