@@ -1,0 +1,194 @@
+"""Who may say what to a whole operator: unlisted peers, forged domains, stripped TLS (T3, T4, T7, T21)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import smtplib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import product
+
+import pytest
+
+from mssante.reasons import Reason
+from tests.scenarios.courier_remotes import Script, remote
+from tests.scenarios.test_ans_cases import server_context
+from tests.support.mail_clients import deliver, field, inbox, note, relay, submit
+from tests.support.operators import DOMAINS, HOST, SHARED_DOMAIN, UNLISTED, Login, Operator, Trio
+
+VALIDE = "valide.conformite.test"
+SPEAKS_FOR = {"a": {DOMAINS["a"], SHARED_DOMAIN}, "b": {DOMAINS["b"], SHARED_DOMAIN}, "c": {DOMAINS["c"]}}
+PAIRS = [(peer, at) for peer, at in product("abc", repeat=2) if peer != at]
+
+
+async def test_an_unlisted_operator_is_told_to_have_itself_listed(trio: Trio) -> None:
+    b, since = trio.b, trio.b.log_length()
+    talk = await relay(trio.world, b, UNLISTED)
+    for sender in (f"x@{DOMAINS['a']}", "x@operateur-inconnu.test", ""):
+        reply = await talk.ask(f"MAIL FROM:<{sender}>")
+        assert reply.startswith("550 5.7.1 DN du certificat absent de la liste blanche")
+    (event,) = b.events("peer_refused", since)  # one verdict on one session is told once
+    assert (event["reason"], event["dn"]) == (Reason.PEER_NOT_LISTED.value, trio.world.leaf(UNLISTED).dn)
+
+
+@pytest.mark.parametrize(("peer", "at"), PAIRS)
+async def test_a_listed_operator_speaks_for_its_own_domains_alone(trio: Trio, peer: str, at: str) -> None:
+    """T7, all pairs of three operators: every foreign domain refused, every own one accepted."""
+    receiver, since = trio[at], trio[at].log_length()
+    talk = await relay(trio.world, receiver, f"operator-{peer}")
+    for domain in (*DOMAINS.values(), SHARED_DOMAIN):
+        reply = await talk.ask(f"MAIL FROM:<medecin@{domain}>")
+        if domain in SPEAKS_FOR[peer]:
+            assert reply.startswith("250 2.1.0")
+            assert (await talk.ask("RSET")).startswith("250")
+        else:
+            assert reply.startswith("550 5.7.1 Ce certificat ne parle pas pour ce domaine")
+    assert (await talk.ask("MAIL FROM:<medecin@hors-liste-d.mssante.test>")).startswith(
+        "550 5.7.1 Domaine absent de l'espace de confiance"
+    )
+    assert (await talk.ask("MAIL FROM:<>")).startswith("250 2.1.0")  # any listed operator may return mail
+    told = {(e["domain"], e["reason"]) for e in receiver.events("peer_refused", since)}
+    forged = {*DOMAINS.values(), SHARED_DOMAIN} - SPEAKS_FOR[peer]
+    expected = {(domain, Reason.DOMAIN_OF_ANOTHER_OPERATOR.value) for domain in forged}
+    assert told == expected | {("hors-liste-d.mssante.test", Reason.DOMAIN_NOT_LISTED.value)}
+
+
+async def test_a_second_certificate_that_is_not_listed_is_another_name(trio: Trio) -> None:
+    """The same operator, its spare certificate: its DN differs by the CN, and only listed DNs count."""
+    b, since = trio.b, trio.b.log_length()
+    talk = await relay(trio.world, b, "operator-a-spare")
+    reply = await talk.ask(f"MAIL FROM:<medecin@{DOMAINS['a']}>")
+    assert reply.startswith("550 5.7.1 Nom du certificat different du nom attendu")
+    (event,) = b.events("peer_refused", since)
+    assert event["reason"] == Reason.CERTIFICATE_NAME_MISMATCH.value
+
+
+async def test_a_peer_writes_to_our_mailboxes_only(trio: Trio) -> None:
+    talk = await relay(trio.world, trio.b, "operator-a")
+    assert (await talk.ask(f"MAIL FROM:<medecin@{DOMAINS['a']}>")).startswith("250")
+    assert (await talk.ask(f"RCPT TO:<x@{DOMAINS['c']}>")).startswith("550 5.7.1 Domaine qui n'est pas servi")
+    assert (await talk.ask(f"RCPT TO:<x@{DOMAINS['b']}>")).startswith("550 5.1.1 Boite aux lettres inconnue")
+    assert (await talk.ask("DATA")).startswith("554 5.5.1")
+
+
+def test_a_person_writes_from_its_own_mailbox_alone(trio: Trio) -> None:
+    a, to = trio.a, [trio.b.login.address]
+    other = Login(trio.b.login.address, "PER", a.login.password)
+    honest = note(a.login.address, to)
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        submit(trio.world, a, to, honest, other)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        submit(trio.world, a, to, note(trio.b.login.address, to))  # the From field alone is forged
+    assert refused.value.smtp_code == 553
+    with pytest.raises(smtplib.SMTPRecipientsRefused) as unlisted:
+        submit(trio.world, a, ["x@hors-liste-d.mssante.test"], honest)
+    ((code, text),) = unlisted.value.recipients.values()
+    assert (code, text[:5]) == (550, b"5.7.1")
+    assert b"Domaine absent de l'espace de confiance" in text
+
+
+@asynccontextmanager
+async def stripping(port: int, to: Operator) -> AsyncIterator[list[bytes]]:
+    """Somebody on the line at `port`, who passes everything on to `to`, but its offer of STARTTLS.
+    Gives what the caller said."""
+    said: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(HOST, to.relay_port)
+
+        async def back() -> None:
+            while block := await far_reader.read(65536):
+                writer.write(re.sub(rb"STARTTLS", b"XSTARTTL", block))
+            writer.close()
+
+        answering = asyncio.create_task(back())
+        while block := await reader.read(65536):
+            said.append(block)
+            far_writer.write(block)
+        far_writer.close()
+        await answering
+
+    server = await asyncio.start_server(serve, HOST, port)
+    try:
+        yield said
+    finally:
+        server.close()
+
+
+async def test_stripped_starttls_defers_the_letter_and_nothing_is_said(trio: Trio) -> None:
+    a, since, at_b = trio.a, trio.a.log_length(), trio.b.log_length()
+    recipient = f"secret@{VALIDE}"
+    async with stripping(trio.case_ports[VALIDE], trio.b) as said:
+        await asyncio.to_thread(
+            submit, trio.world, a, [recipient], note(a.login.address, [recipient], subject="Confidentiel")
+        )
+        (deferred,) = await asyncio.to_thread(
+            a.await_events, "delivery_deferred", 1, since, destination=VALIDE
+        )
+    assert deferred["reason"] == Reason.TLS_FAILED.value
+    (refused,) = a.events("peer_refused", since)
+    assert (refused["direction"], refused["reason"]) == ("out", Reason.TLS_FAILED.value)
+    assert re.fullmatch(rb"EHLO \S+\r\n(QUIT\r\n)?", b"".join(said))
+    assert not trio.b.events("message_accepted", at_b)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(after_starttls=b"250 2.1.0 injected\r\n"),
+        Script(starttls_reply=b"454 4.7.0 not now\r\n"),
+        Script(handshake=False),
+    ],
+    ids=["an answer injected in clear", "declined", "handshake broken"],
+)
+async def test_no_trouble_with_tls_makes_a_letter_leave_in_clear(trio: Trio, script: Script) -> None:
+    """Each to a destination of its own kind: one that failed a moment ago is left alone."""
+    a, since = trio.a, trio.a.log_length()
+    domain = {0: "expire", 1: "revoque", 2: "no-match"}[id_of(script)] + ".conformite.test"
+    leaf = trio.world.leaf("valide")
+    context = server_context(trio, leaf.chain_file, leaf.key_file)
+    async with remote(script, context, port=trio.case_ports[domain]) as far:
+        await asyncio.to_thread(
+            submit, trio.world, a, [f"x@{domain}"], note(a.login.address, [f"x@{domain}"])
+        )
+        await asyncio.to_thread(a.await_events, "delivery_deferred", 1, since, destination=domain)
+    assert all(line.split()[0] in (b"EHLO", b"STARTTLS", b"QUIT") for line in far.in_clear)
+    assert not far.commands
+    assert not far.messages
+
+
+def id_of(script: Script) -> int:
+    return 0 if script.after_starttls else 1 if script.starttls_reply.startswith(b"454") else 2
+
+
+async def test_a_letter_between_two_operators_names_each_in_its_trace(trio: Trio) -> None:
+    """The three of them, a ring of letters: what arrives is what was sent, behind two trace fields."""
+    ring = {"a": "b", "b": "c", "c": "a"}
+    letters = {
+        sender: note(trio[sender].login.address, [trio[to].login.address], unique=f"ring-{sender}")
+        for sender, to in ring.items()
+    }
+    since = {letter: trio[letter].log_length() for letter in "abc"}
+    for sender, to in ring.items():
+        await asyncio.to_thread(submit, trio.world, trio[sender], [trio[to].login.address], letters[sender])
+    for sender, to in ring.items():
+        await asyncio.to_thread(trio[to].await_events, "message_accepted", 1, since[to], source="peer")
+        found = await asyncio.to_thread(inbox, trio.world, trio[to])
+        (kept,) = [m for m in found if field(m, "Message-ID") == f"<ring-{sender}@essai.test>"]
+        assert kept.endswith(letters[sender])
+        trace = kept[: -len(letters[sender])]
+        assert trace.startswith(b"Return-Path: <%b>\r\n" % trio[sender].login.address.encode())
+        assert len(re.findall(rb"(?m)^Received:", trace)) == 2
+        assert b"CN=mss.operateur-%b.test" % sender.encode() in trace
+
+
+async def test_delivering_the_same_message_again_keeps_one_copy(trio: Trio) -> None:
+    """R14, C10: a hundred retries after a lost 250 are answered 250, and change nothing."""
+    sender, b = f"medecin@{DOMAINS['a']}", trio.b
+    message = note(sender, [b.login.address], unique="cent-fois")
+    talk = await relay(trio.world, b, "operator-a")
+    for _ in range(100):
+        assert (await deliver(talk, sender, [b.login.address], message)).startswith("250")
+    found = await asyncio.to_thread(inbox, trio.world, b)
+    assert [field(m, "Message-ID") for m in found].count("<cent-fois@essai.test>") == 1
