@@ -74,7 +74,10 @@ class Runner:
             async with asyncio.TaskGroup() as tasks:
                 listening = tasks.create_task(self._listen(news))
                 while not self._stopping:
-                    await self._dispatch(tasks)
+                    try:
+                        await self._dispatch(tasks)
+                    except Exception as error:  # a bug costs this round, not the server
+                        report(crashed("runner", error))
                     try:
                         async with asyncio.timeout(_POLL_SECONDS):
                             await self._woken.wait()
@@ -133,9 +136,11 @@ class Runner:
                 await _finished(self._record(letter, outcomes, destination))
         except Passing:
             pass  # our database: the lease runs out, the letter is taken again
+        except Refused:  # a damaged letter, already told; or sealed for an epoch younger than our ring
+            self._ring = None
+            await self._put_back(group)
         except Exception as error:
-            if not isinstance(error, Refused):  # that is a damaged letter, already told
-                report(crashed("runner", error))
+            report(crashed("runner", error))
             await self._put_back(group)
         finally:
             self._destinations.done(destination)
@@ -285,8 +290,9 @@ class Runner:
                 next_at=int(next_at.timestamp()),
                 reply_ct=None,
             )
-        except Passing:
-            pass  # the lease runs out
+        except Exception as error:  # the lease runs out
+            if not isinstance(error, Passing):
+                report(crashed("runner", error))
 
 
 async def _finished(work: Coroutine[None, None, None]) -> None:

@@ -90,7 +90,7 @@ class SmtpCourier:
         self, consignment: Consignment, batch: tuple[Address, ...]
     ) -> Mapping[Address, Outcome]:
         try:
-            connection = self._kept(consignment.domain) or await self._connect(consignment.domain)
+            connection = await self._kept(consignment.domain) or await self._connect(consignment.domain)
         except Declined as declined:
             outcome = Outcome(Fate.DEFERRED, declined.reason, reached=False)
             return dict.fromkeys(batch, outcome)
@@ -123,7 +123,7 @@ class SmtpCourier:
         try:
             async with asyncio.timeout(self._patience.connection):
                 _, wire = await loop.create_connection(lambda: Wire(self._patience), door.host, door.port)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: a host that is no name
             raise Passing(Reason.REMOTE_UNREACHABLE, type(error).__name__) from error
         try:
             _require_code(await wire.greeting(), 220)
@@ -131,7 +131,7 @@ class SmtpCourier:
             if "starttls" not in in_clear:  # never plaintext, whatever stripped it (T4)
                 raise Passing(Reason.TLS_FAILED, "STARTTLS is not offered")
             await wire.upgrade(self._context, hostname=door.host)
-            peer = self._prove(wire, domain, f"{door.host}:{door.port}")
+            peer = await self._prove(wire, domain, f"{door.host}:{door.port}")
             return _Connection(
                 wire=wire,
                 evidence=peer.evidence,
@@ -153,10 +153,10 @@ class SmtpCourier:
         _require_code(reply, 250)
         return parse_esmtp_extensions(reply.message)[0]
 
-    def _prove(self, wire: Wire, domain: Domain, remote: str) -> VerifiedPeer:
+    async def _prove(self, wire: Wire, domain: Domain, remote: str) -> VerifiedPeer:
         """The server, once it is shown to speak for `domain`. Raises Declined."""
         tls = cast(ssl.SSLObject, wire.fact("ssl_object"))
-        peer = self._verified(tuple(peer_chain(tls)), domain, remote)
+        peer = await self._verified(tuple(peer_chain(tls)), domain, remote)
         report(
             PeerAccepted(
                 direction="out",
@@ -168,9 +168,9 @@ class SmtpCourier:
         )
         return peer
 
-    def _verified(self, evidence: tuple[bytes, ...], domain: Domain, remote: str) -> VerifiedPeer:
+    async def _verified(self, evidence: tuple[bytes, ...], domain: Domain, remote: str) -> VerifiedPeer:
         try:
-            peer = self._verify(evidence)
+            peer = await asyncio.to_thread(self._verify, evidence)  # about a millisecond
             peer.speaks_for(domain)
         except Declined as declined:
             who = identity_of(evidence[0]) if evidence else _NOBODY
@@ -178,20 +178,25 @@ class SmtpCourier:
             raise
         return peer
 
-    def _kept(self, domain: Domain) -> _Connection | None:
-        """A connection of a moment ago, if it still proves itself: lists change while connections last."""
+    async def _kept(self, domain: Domain) -> _Connection | None:
+        """A connection of a moment ago, if it still serves and still proves itself: lists change while
+        connections last. Raises Declined."""
         waiting = self._idle.get(domain, [])
         while waiting:
             connection = waiting.pop()
             if connection.closing is not None:
                 connection.closing.cancel()
-            if connection.wire.is_connected and connection.wire.is_quiet:
-                try:
-                    self._verified(connection.evidence, domain, connection.remote)
-                except Declined:
-                    _goodbye(connection)
-                    raise
-                return connection
+            try:
+                _require_code(await connection.wire.command(b"RSET"), 250)
+            except Passing:
+                connection.wire.close()
+                continue
+            try:
+                await self._verified(connection.evidence, domain, connection.remote)
+            except BaseException:
+                _goodbye(connection)
+                raise
+            return connection
         return None
 
     def _keep(self, domain: Domain, connection: _Connection) -> None:

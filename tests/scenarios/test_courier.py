@@ -60,7 +60,7 @@ def _only(outcomes: dict[Address, Outcome]) -> Outcome:
 
 async def test_a_letter_arrives_octet_for_octet_and_nothing_was_said_in_clear(world: World) -> None:
     outcomes, far = await _sent(world, Script())
-    assert _only(outcomes) == Outcome(Fate.DELIVERED, None, "250 2.0.0 kept")
+    assert _only(outcomes) == Outcome(Fate.DELIVERED, None, "250 2.0.0 kept", dn=world.leaf("operator-b").dn)
     assert far.messages == [
         (b"MAIL FROM:<dr.a@operateur-a.test> SIZE=%d" % len(LETTER), (b"dr.b@operateur-b.test",), LETTER)
     ]

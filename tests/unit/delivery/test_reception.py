@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import tracemalloc
 from collections.abc import Sequence
@@ -72,6 +73,13 @@ async def test_the_same_again_is_a_duplicate_and_changes_nothing(a_house: House,
         assert all(receipt.duplicate for receipt in again)
     assert len(await a_house.inbox("dr.a@chu-a.test")) == 2
     assert _rows(tmp_path, "blob") == 0
+
+
+async def test_a_hundred_retries_keep_one_copy(a_house: House, tmp_path: Path) -> None:
+    await a_house.mailbox("dr.a@chu-a.test")
+    for _ in range(20):
+        await asyncio.gather(*(_receive(a_house, ["dr.a@chu-a.test"]) for _ in range(5)))
+    assert _rows(tmp_path, "message") == _rows(tmp_path, "chunk") == _rows(tmp_path, "dedup") == 1
 
 
 @pytest.mark.parametrize("change", ["content", "sender", "recipients"])
