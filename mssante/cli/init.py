@@ -84,7 +84,7 @@ routes = {{ {routes} }}
 
 async def lay(folder: Path, starter: Starter) -> Path:
     """Makes the working directory. Raises FileExistsError rather than touch one that is in use."""
-    from mssante.app import create_root_key, open_parts
+    from mssante.app.parts import create_root_key, open_parts
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "config.toml"

@@ -69,7 +69,7 @@ async def _perform(config: Config, name: str, arguments: dict[str, Any]) -> dict
         return await ask(config.folder, name, arguments)
     except (FileNotFoundError, ConnectionRefusedError):
         pass  # no server runs here
-    from mssante.app import CannotStart, open_parts
+    from mssante.app.parts import CannotStart, open_parts
     from mssante.control.catalogue import operate
 
     try:

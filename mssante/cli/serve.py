@@ -12,8 +12,8 @@ def serve() -> None:
     """Run the operator until SIGTERM or SIGINT; what was acknowledged is committed before it ends."""
     import uvloop
 
-    from mssante.app import CannotStart
-    from mssante.app import serve as run
+    from mssante.app.parts import CannotStart
+    from mssante.app.server import serve as run
 
     config = configuration()
     try:

@@ -1,33 +1,27 @@
-"""Composition root: a configuration becomes objects, objects become one TaskGroup. No logic here."""
+"""Runs an operator: its ports, its queue runner, its control socket, until it is told to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import resource
 import signal
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import Awaitable, Sequence
 
 from mssante import __version__
-from mssante.annuaire.directory import Directory
-from mssante.annuaire.ldap import LdapDirectory
-from mssante.annuaire.ldap_session import LdapTarget
-from mssante.annuaire.ldif import LdifDirectory
-from mssante.clock import Clock, SystemClock
+from mssante.app.parts import CannotStart, open_parts
+from mssante.clock import SystemClock
 from mssante.config import Config, Endpoint
 from mssante.control.operations import Parts
 from mssante.control.outbox import outbox
 from mssante.control.socket import ControlServer
-from mssante.control.trust_state import TrustState
-from mssante.database import CannotOpen, Database
 from mssante.delivery.backends import RelayBackend, SubmissionBackend
 from mssante.delivery.couriers import LocalCourier
 from mssante.delivery.reception import Reception
 from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
-from mssante.keys.broker import KeyBroker
-from mssante.keys.root_key import RootKey
-from mssante.model import Malformed, Secret
 from mssante.net.imapd import ImapServer
 from mssante.net.listener import Caps
 from mssante.net.resolver import Door, MxResolver, Resolver, StaticRoutes
@@ -43,7 +37,6 @@ from mssante.observe import log, report
 from mssante.observe.events import ServerStarted, ServerStopped, StorageTrouble
 from mssante.observe.metrics import Metrics
 from mssante.reasons import Declined
-from mssante.store import MailStore
 from mssante.trust.policy import Direction, VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
 
@@ -52,100 +45,9 @@ SWEEP_SECONDS = 3600
 STOP_SECONDS_MAX = 30
 
 
-class CannotStart(Exception):
-    """The server cannot run as it is configured; `args[0]` says what to mend."""
-
-
-def create_root_key(config: Config) -> None:
-    """Draws the root key into its file. Raises FileExistsError rather than replace one."""
-    RootKey.create(config.storage.root_key)
-
-
-@contextlib.asynccontextmanager
-async def open_parts(
-    config: Config, *, clock: Clock | None = None, serving: bool = False
-) -> AsyncIterator[Parts]:
-    """The parts of an operator, opened in order and closed in reverse. Unless `serving`, a trust space that
-    cannot be read does not matter: `parts.trust.trouble` says why, for the doctor. Raises CannotStart,
-    Passing."""
-    clock = clock or SystemClock()
-    async with contextlib.AsyncExitStack() as stack:
-        try:
-            root = RootKey.load(config.storage.root_key)
-            mail = await Database.open(
-                database_url(config, config.storage.database),
-                purpose="mail",
-                migrations_package="mssante.store.migrations",
-            )
-            stack.push_async_callback(mail.close)
-            keys = await Database.open(
-                database_url(config, config.storage.keys),
-                purpose="keys",
-                migrations_package="mssante.keys.migrations",
-                schema="keys",
-            )
-            stack.push_async_callback(keys.close)
-        except (CannotOpen, OSError) as error:
-            raise CannotStart(_words(error)) from error
-        broker = await KeyBroker.start(keys, root=root, clock=clock)
-        stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock)
-        stack.push_async_callback(store.close)
-        await outbox(store, broker, clock)
-        directory, trouble = _directory(config)
-        stack.push_async_callback(directory.aclose)
-        state = TrustState(config, directory, clock)
-        trouble = trouble or await _load(state)
-        if trouble and serving:
-            raise CannotStart(trouble)
-        state.trouble = trouble
-        yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
-
-
-def database_url(config: Config, text: str) -> str:
-    """A URL as it is; a file name as SQLite's, in the folder of the configuration."""
-    return text if "://" in text else f"sqlite:///{config.folder / text}"
-
-
-def _directory(config: Config) -> tuple[Directory, str]:
-    """The directory configured; or an empty one, and why."""
-    source = config.directory
-    try:
-        if source.ldif is not None:
-            return LdifDirectory.load(source.ldif), ""
-        assert source.ldap is not None  # config refuses the contrary
-        assert source.ldap_base is not None
-        password = source.ldap_password_file
-        target = LdapTarget.parse(
-            source.ldap,
-            base_dn=source.ldap_base,
-            ca_file=source.ldap_ca,
-            bind_dn=source.ldap_bind_dn,
-            password=Secret(password.read_text(encoding="utf-8").strip()) if password else None,
-        )
-        return LdapDirectory(target), ""
-    except (OSError, Malformed, Declined) as error:
-        return LdifDirectory(b"version: 1\n"), f"directory: {source.ldif or source.ldap}: {_words(error)}"
-
-
-async def _load(state: TrustState) -> str:
-    """Why the trust space cannot be read; nothing when it was."""
-    try:
-        await state.load()
-    except (OSError, Malformed, Declined) as error:
-        return f"trust: {_words(error)}"
-    return ""
-
-
-def _words(error: Exception) -> str:
-    """An error as an operator reads it."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
 async def serve(config: Config) -> None:
     """Runs the operator until SIGTERM or SIGINT. Raises CannotStart, Passing."""
+    _keep_to_ourselves()
     clock = SystemClock()
     metrics = Metrics()
     with contextlib.ExitStack() as watching:
@@ -154,6 +56,12 @@ async def serve(config: Config) -> None:
         async with open_parts(config, clock=clock, serving=True) as parts:
             await _run(parts, metrics)
             report(ServerStopped())
+
+
+def _keep_to_ourselves() -> None:
+    """What we make is ours alone to read, and a crash leaves no image of our memory (K11, K14)."""
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 async def _run(parts: Parts, metrics: Metrics) -> None:
