@@ -79,7 +79,8 @@ class Folders:
 
     async def rename(self, source: str, target: str) -> None:
         """With all that lies below it (RFC 3501 §6.3.5). Renaming INBOX moves its messages to a new folder
-        and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN, FOLDER_EXISTS, LIMIT_REACHED, NOT_PERMITTED)."""
+        and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_EXISTS),
+        Refused(LIMIT_REACHED), Refused(NOT_PERMITTED)."""
         self._mailbox.require_writable()
         there = {each.name: each for each in await self.all()}
         if target in there:

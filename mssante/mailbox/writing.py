@@ -30,20 +30,34 @@ class Draft:
         self._blobs = Blobs(mailbox.store)
         self._blob = self._blobs.open(sealer.blob_id)
         self._sealed: Sealed | None = None
+        self._ends_in_cr = False
 
     async def write(self, octets: bytes) -> None:
-        """Raises Passing when the database cannot take them."""
+        """Raises Refused(BARE_LINE_ENDING, NUL_OCTET), as for a delivered letter: what two readers would
+        take for different lines is not kept; Passing when the database cannot take them."""
+        self._require_lines(octets)
         chunks = self._sealer.feed(octets)
         if chunks:
             await self._blobs.add(self._blob, chunks)
 
     async def finish(self, internal_date: datetime) -> None:
-        """The message is complete. `internal_date` must be aware."""
+        """The message is complete. `internal_date` must be aware. Raises Refused(BARE_LINE_ENDING)."""
+        if self._ends_in_cr:
+            raise Refused(Reason.BARE_LINE_ENDING)
         self._sealed, last = self._sealer.finish(internal_date=internal_date)
         await self._blobs.add(self._blob, [last])
 
     async def abandon(self) -> None:
         await self._blobs.abandon()
+
+    def _require_lines(self, octets: bytes) -> None:
+        if b"\0" in octets:
+            raise Refused(Reason.NUL_OCTET)  # RFC 3501 §9 CHAR8
+        pairs = octets.count(b"\r\n") + (self._ends_in_cr and octets[:1] == b"\n")
+        returns = octets.count(b"\r") + self._ends_in_cr
+        self._ends_in_cr = octets[-1:] == b"\r" if octets else self._ends_in_cr
+        if octets.count(b"\n") != pairs or returns - self._ends_in_cr != pairs:
+            raise Refused(Reason.BARE_LINE_ENDING)
 
     @property
     def deposit(self) -> Deposit:

@@ -153,20 +153,22 @@ async def namespace(talk: Talk, command: Namespace) -> Answer:
 
 async def quota(talk: Talk, command: GetQuota) -> Answer:
     """RFC 9208 §4.1.2."""
-    if command.root != QUOTA_ROOT:
+    told = await _quota(talk)
+    if command.root != QUOTA_ROOT or not told:
         raise Refused(Reason.FOLDER_UNKNOWN)
-    await talk.send(await _quota(talk))
+    await talk.send(told)
     return OK
 
 
 async def quota_root(talk: Talk, command: GetQuotaRoot) -> Answer:
-    """RFC 9208 §4.1.3."""
-    folder = await talk.folders.named(command.mailbox)
-    await talk.send(responses.quota_root(folder.name, [QUOTA_ROOT]) + await _quota(talk))
+    """RFC 9208 §4.1.3. A mailbox without a bound has no quota root."""
+    folder, told = await talk.folders.named(command.mailbox), await _quota(talk)
+    await talk.send(responses.quota_root(folder.name, [QUOTA_ROOT] if told else []) + told)
     return OK
 
 
 async def _quota(talk: Talk) -> bytes:
     row = await talk.mailbox.store.mailbox_by_id(talk.mailbox.id)
-    resources = {} if row.quota_kib is None else {"STORAGE": (row.used_kib, row.quota_kib)}
-    return responses.quota(QUOTA_ROOT, resources)
+    if row.quota_kib is None:
+        return b""
+    return responses.quota(QUOTA_ROOT, {"STORAGE": (row.used_kib, row.quota_kib)})

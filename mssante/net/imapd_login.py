@@ -44,15 +44,13 @@ async def authenticate(talk: Talk, command: Authenticate) -> Answer:
 async def _sign_in(talk: Talk, user: str, password: Secret) -> Answer:
     service, remote = talk.service, talk.stream.remote
     person, _ = user_parts(user)
-    await service.throttle.wait(remote, person)
     try:
-        mailbox = await sign_in(store=service.store, broker=service.broker, user=user, password=password)
+        async with service.throttle.attempt(remote, person):
+            mailbox = await sign_in(store=service.store, broker=service.broker, user=user, password=password)
     except Refused as refused:
-        service.throttle.failed(remote, person)
         report(LoginRefused(protocol="imap", remote=remote, reason=refused.reason.value))
         answer = imap_answer(Reason.AUTHENTICATION_FAILED)
         return Answer(Status.NO, answer.text, answer.code)
-    service.throttle.succeeded(remote, person)
     if not talk.has_room(person):
         mailbox.close()
         raise Refused(Reason.TOO_MANY_CONNECTIONS)

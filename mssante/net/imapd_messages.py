@@ -171,8 +171,7 @@ class Append:
                 case Signal.CONTINUE:
                     await self._talk.send(responses.continuation())
                 case Signal.LITERAL_END:
-                    if self._declined is None:
-                        await self._drafts[-1].finish(start.date or self._talk.service.clock.now())
+                    await self._finish(start)
                 case AppendRefused():
                     await self._abandon()
                     assert self._declined is not None
@@ -203,6 +202,13 @@ class Append:
     async def _write(self, octets: bytes) -> None:
         try:
             await self._drafts[-1].write(octets)
+        except Declined as declined:
+            self._declined = declined
+            self._talk.wire.refuse()
+
+    async def _finish(self, start: AppendStart) -> None:
+        try:
+            await self._drafts[-1].finish(start.date or self._talk.service.clock.now())
         except Declined as declined:
             self._declined = declined
             self._talk.wire.refuse()

@@ -277,17 +277,14 @@ class Guard(SMTP):
         transactions = self._transactions
         assert isinstance(self._service.role, Submission)  # _auth lets nobody here elsewhere
         throttle, remote = self._service.role.throttle, self._stream.remote
-        await throttle.wait(remote, person)
         try:
-            await self._service.backend.authenticate(transactions.info, person, password)
+            async with throttle.attempt(remote, person):
+                await self._service.backend.authenticate(transactions.info, person, password)
         except Declined as declined:
-            if isinstance(declined, Refused):
-                throttle.failed(remote, person)
             report(
                 LoginRefused(protocol="submission", remote=self._stream.remote, reason=declined.reason.value)
             )
             return await self._wire.say(smtp_answer(declined))
-        throttle.succeeded(remote, person)
         assert self.session is not None
         self.session.authenticated = True
         transactions.info = replace(transactions.info, person=person)

@@ -75,6 +75,7 @@ class Dialogue:
         row = await self.house.store.mailbox(MARIE)
         assert row is not None
         await self.house.grant(await self.house.person("marie", "secret"), row.id)
+        await self.house.store.quota_set(row.id, 1_000_000)
         count = int(self.settings.get("messages", "0"))
         if count:
             letters = [f"Subject: s{n}\r\n\r\nbody {n}".encode() for n in range(1, count + 1)]
