@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from mssante.database import UnsafeServer
+from mssante.database import database as database_module
 from mssante.reasons import Passing, Reason
 from tests.support.postgres import Postgres
 from tests.unit.database.letters import add, opened, tags
@@ -64,7 +65,10 @@ async def test_two_stores_share_a_server_in_schemas_of_their_own(postgres: Postg
     await keys.close()
 
 
-async def test_several_hosts_opening_at_once_migrate_once(postgres: Postgres) -> None:
+async def test_several_hosts_opening_at_once_migrate_once(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "one_at_a_time", asyncio.Lock)  # hosts share no lock of a process
     url = postgres.url()
     hosts = await asyncio.gather(*(opened(url) for _ in range(4)))
     for n, host in enumerate(hosts):

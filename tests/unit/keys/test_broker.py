@@ -119,6 +119,35 @@ async def test_a_dated_grant_opens_only_between_its_dates(broker: KeyBroker, clo
     assert refusal.value.reason is Reason.NOT_PERMITTED
 
 
+@pytest.mark.parametrize("ending", ["expires", "suspended", "closed"])
+async def test_a_ring_that_ended_does_nothing(broker: KeyBroker, clock: ManualClock, ending: str) -> None:
+    login, _ = await opened(broker)
+    await broker.grant(ALICE, MAILBOX, until=clock.now() + timedelta(days=1))
+    ring = await broker.open(login, MAILBOX)
+    dek = Dek.draw()
+    key, name = ring.rewrap(MESSAGE, BLOB, dek), ring.seal_name("folder", "Patients")
+    match ending:
+        case "expires":
+            clock.advance(timedelta(days=1))
+        case "suspended":
+            await broker.suspend(ALICE)
+        case "closed":
+            ring.close()
+    acts: list[Callable[[], object]] = [
+        lambda: ring.unwrap(MESSAGE, BLOB, key),
+        lambda: ring.rewrap(MESSAGE, BLOB, dek),
+        lambda: ring.seal_name("folder", "Patients"),
+        lambda: ring.open_name("folder", name),
+        lambda: ring.name_tag("folder", "Patients"),
+    ]
+    for act in acts:
+        with pytest.raises(Refused) as refusal:
+            act()
+        assert refusal.value.reason is Reason.NOT_PERMITTED
+    with pytest.raises(Refused):
+        await ring.unwrap_many([(MESSAGE, BLOB, key)])
+
+
 async def test_revoking_ends_the_ring_and_leaves_the_login(broker: KeyBroker) -> None:
     login, ring = await opened(broker)
     await broker.revoke(ALICE, MAILBOX)
@@ -224,12 +253,12 @@ async def test_the_store_opens_again_with_the_same_root_key(
     again.close()
 
 
-@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("said", ["this is not the root key 1", "does not know root key 2"])
 async def test_another_root_key_is_found_at_start(
-    broker: KeyBroker, database: Database, tmp_path: Path, clock: ManualClock, number: int
+    broker: KeyBroker, database: Database, tmp_path: Path, clock: ManualClock, said: str
 ) -> None:
-    other = RootKey.create(tmp_path / "other.key", number=number)
-    with pytest.raises(WrongRootKey):
+    other = RootKey.create(tmp_path / "other.key", number=int(said[-1]))
+    with pytest.raises(WrongRootKey, match=said):
         await KeyBroker.start(database, root=other, clock=clock)
 
 

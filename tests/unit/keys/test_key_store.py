@@ -32,18 +32,24 @@ async def test_the_tables_are_those_the_migrations_make(database: Database) -> N
     assert await database.read(differences) == []
 
 
-@pytest.mark.parametrize("column", ["wrapped_mek", "wrapped_kem_secret"])
-async def test_an_epoch_s_secret_moved_to_another_mailbox_does_not_open(
-    broker: KeyBroker, database: Database, column: str
+@pytest.mark.parametrize(
+    "columns",
+    [
+        ("wrapped_mek",),
+        ("wrapped_kem_secret",),
+        ("wrapped_mek", "wrapped_kem_secret", "public"),  # the whole epoch of another mailbox
+    ],
+)
+async def test_an_epoch_s_secrets_moved_to_another_mailbox_do_not_open(
+    broker: KeyBroker, database: Database, columns: tuple[str, ...]
 ) -> None:
     await broker.create_mailbox(A, queue=True)
     await broker.create_mailbox(B, queue=True)
 
     def swap(connection: Connection) -> None:
-        source = sa.select(epoch.c[column]).where(epoch.c.mailbox_id == A)
-        connection.execute(
-            sa.update(epoch).where(epoch.c.mailbox_id == B).values({column: connection.scalar(source)})
-        )
+        source = sa.select(*(epoch.c[column] for column in columns)).where(epoch.c.mailbox_id == A)
+        values = dict(connection.execute(source).one()._mapping)
+        connection.execute(sa.update(epoch).where(epoch.c.mailbox_id == B).values(values))
 
     await database.write(swap)
     assert (await broker.open_queue(A)).alive
