@@ -54,7 +54,7 @@ def test_fifty_mebibytes_cross_two_operators_in_flat_memory(
     with reading(trio.world, b) as client:
         b.forget_peak()
         reading_since = time.monotonic()
-        found = contents(client)
+        found = list(contents(client))
         read = time.monotonic()
     peaks["reading"] = [a.memory(), b.memory()]
     assert hashlib.sha256(found[-1][-octets:]).digest() == digest

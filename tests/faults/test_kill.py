@@ -1,0 +1,185 @@
+"""SIGKILL at any instant while other operators deliver (C1): nothing acknowledged is lost, nothing is twice.
+
+Clients of another operator, over mutual TLS, each with one message at a time, which they send again until
+they hear 250; the receiving operator is killed and started again meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import secrets
+import ssl
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support import mail_clients
+from tests.support.mail_clients import contents, deliver, note, peer_context, reading, relay
+from tests.support.operators import DOMAINS, MAILBOXES, Login, Operator, World, world_of
+
+SENDER = f"medecin@{DOMAINS['a']}"
+SECOND_MAILBOX = "centre.de.sante@cabinet-b.mssante.test"
+SETTLE_SECONDS_MAX = 60
+
+
+@dataclass
+class Figures:
+    """What happened, seen from outside."""
+
+    kills: int = 0
+    kills_while_starting: int = 0
+    acknowledged: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by Message-ID: its recipients
+    resent: int = 0
+    declined: Counter[str] = field(default_factory=Counter)
+    start_seconds: list[float] = field(default_factory=list)
+    first_250_seconds: list[float] = field(default_factory=list)
+    ready_at: float | None = None
+
+    def acknowledge(self, name: str, recipients: tuple[str, ...]) -> None:
+        self.acknowledged[name] = recipients
+        if self.ready_at is not None:
+            self.first_250_seconds.append(time.monotonic() - self.ready_at)
+            self.ready_at = None
+
+
+class Sender:
+    """A peer that gives up on nothing."""
+
+    def __init__(self, world: World, b: Operator, figures: Figures, chance: random.Random) -> None:
+        self._world = world
+        self._b = b
+        self._figures = figures
+        self._chance = chance
+        self._context: ssl.SSLContext = peer_context(world, "operator-a")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            await self._one_message()
+
+    async def _one_message(self) -> None:
+        unique = secrets.token_hex(12)
+        wanted = self._chance.choice([(MAILBOXES["b"],), (MAILBOXES["b"], SECOND_MAILBOX)])
+        body = secrets.token_hex(self._chance.choices([500, 2_000, 100_000, 900_000], [50, 44, 5, 1])[0])
+        lines = "\r\n".join(body[i : i + 76] for i in range(0, len(body), 76)) + "\r\n"
+        digest = hashlib.sha256(lines.encode()).hexdigest()
+        message = note(SENDER, wanted, unique=unique, subject=digest, body=lines.encode())
+        tries = 0
+        while not await self._sent(message, wanted):
+            tries += 1
+            self._figures.resent += 1
+            await asyncio.sleep(min(0.05 * tries, 0.3))
+        self._figures.acknowledge(f"<{unique}@essai.test>", wanted)
+
+    _talk: mail_clients.Talk | None = None
+
+    async def _sent(self, message: bytes, recipients: tuple[str, ...]) -> bool:
+        """Whether it was acknowledged. A connection lost, or silence, is no acknowledgement."""
+        try:
+            async with asyncio.timeout(15):
+                self._talk = self._talk or await relay(
+                    self._world, self._b, "operator-a", context=self._context
+                )
+                reply = await deliver(self._talk, SENDER, recipients, message)
+        except (OSError, TimeoutError, AssertionError, ssl.SSLError):
+            reply = ""
+        if not reply.startswith("250"):
+            self._figures.declined[reply[:9] or "connection lost"] += 1
+            if self._talk is not None:
+                self._talk.abort()
+            self._talk = None
+        return reply.startswith("250")
+
+
+async def killing(b: Operator, kills: int, figures: Figures, chance: random.Random) -> None:
+    """Kills after 20 to 900 ms of service, one time in eight before the server is ready."""
+    for _ in range(kills):
+        await asyncio.sleep(chance.uniform(0.02, 0.9))
+        await asyncio.to_thread(b.kill)
+        figures.kills += 1
+        if chance.random() < 1 / 8:
+            b.spawn()
+            await asyncio.sleep(chance.uniform(0.1, 1.5))
+            await asyncio.to_thread(b.kill)
+            figures.kills_while_starting += 1
+        began = time.monotonic()
+        b.spawn()
+        await asyncio.to_thread(b.await_ready)
+        figures.ready_at = time.monotonic()
+        figures.start_seconds.append(figures.ready_at - began)
+
+
+async def campaign(world: World, b: Operator, *, kills: int, clients: int, seed: int) -> Figures:
+    chance, figures, stopping = random.Random(seed), Figures(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(clients):
+            sender = Sender(world, b, figures, random.Random(chance.random()))
+            tasks.create_task(sender.run(stopping))
+        await asyncio.sleep(0.5)
+        await killing(b, kills, figures, chance)
+        await asyncio.sleep(0.5)
+        stopping.set()
+    return figures
+
+
+def found_in(world: World, b: Operator, address: str) -> Counter[str]:
+    """How often each message lies in a mailbox; fails if one is not whole."""
+    found: Counter[str] = Counter()
+    with reading(world, b, user=f"{b.login.address}/{address}") as client:
+        for message in contents(client):
+            digest = mail_clients.field(message, "Subject")
+            body = message.partition(b"\r\n\r\n")[2]
+            assert hashlib.sha256(body).hexdigest() == digest, "a message is not whole"
+            found[mail_clients.field(message, "Message-ID")] += 1
+    return found
+
+
+def run(tmp_path: Path, *, kills: int, clients: int, seed: int, say: Callable[[str], None]) -> None:
+    with world_of(tmp_path, with_cases=False) as world:
+        logins = (Login(MAILBOXES["b"], "PER"), Login(SECOND_MAILBOX, "ORG"))
+        b = world.operator("b", logins=logins).set_up(world).boot().populate()
+        b.ask("access.grant", person=b.login.address, address=SECOND_MAILBOX)
+        figures = asyncio.run(campaign(world, b, kills=kills, clients=clients, seed=seed))
+        found = {address: found_in(world, b, address) for address in (MAILBOXES["b"], SECOND_MAILBOX)}
+        lost = [
+            (name, address)
+            for name, recipients in figures.acknowledged.items()
+            for address in recipients
+            if not found[address][name]
+        ]
+        twice = [name for names in found.values() for name, many in names.items() if many > 1]
+        strange = [name for names in found.values() for name in names if name not in figures.acknowledged]
+        say(
+            f"\n{figures.kills} kills (+{figures.kills_while_starting} while starting), {clients} clients:"
+            f" {len(figures.acknowledged)} acknowledged, {figures.resent} sent again,"
+            f" {len(lost)} lost, {len(twice)} twice; restart median"
+            f" {statistics.median(figures.start_seconds):.2f} s, worst {max(figures.start_seconds):.2f} s;"
+            f" first 250 after it: median {statistics.median(figures.first_250_seconds):.2f} s,"
+            f" worst {max(figures.first_250_seconds):.2f} s; refusals {dict(figures.declined)}"
+        )
+        assert figures.kills == kills
+        assert len(figures.acknowledged) > kills
+        assert lost == []
+        assert twice == []
+        assert strange == []
+        assert not [reply for reply in figures.declined if reply.startswith("5")]
+        assert not b.events("crashed")
+
+
+def test_a_killed_server_loses_nothing_it_acknowledged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with capsys.disabled():
+        run(tmp_path, kills=8, clients=4, seed=1, say=print)
+
+
+@pytest.mark.campaign
+def test_fifty_kills_lose_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        run(tmp_path, kills=50, clients=8, seed=2, say=print)
