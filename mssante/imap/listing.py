@@ -161,11 +161,15 @@ def rows(command: ListExtended, folders: Iterable[Folder]) -> list[Row]:
 
 
 def lsub_rows(reference: str, pattern: str, folders: Iterable[Folder]) -> list[Row]:
-    """What LSUB answers: subscribed names, and with `%` the unsubscribed parents of subscribed names
-    as \\Noselect (RFC 3501 §6.3.9)."""
+    """What LSUB answers: subscribed names, as \\Noselect those that do not exist and, with `%`, the
+    unsubscribed parents of subscribed names (RFC 3501 §6.3.9)."""
     subscribed = {folder.name: folder for folder in folders if folder.subscribed}
     compiled = Pattern(reference + pattern)
-    found = {name: Row(name, (), selectable=True) for name in subscribed if compiled.matches(name)}
+    found = {
+        name: Row(name, () if folder.exists else (r"\Noselect",), selectable=folder.exists)
+        for name, folder in subscribed.items()
+        if compiled.matches(name)
+    }
     if pattern.endswith("%"):
         for name in subscribed:
             for parent in _parents(name):

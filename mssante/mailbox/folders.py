@@ -104,18 +104,26 @@ class Folders:
         names = []
         for old, new in moved.items():
             tag, sealed = self._sealed(new)
-            names.append(FolderName(folder=there[old].id, tag=tag, ct=sealed))
+            names.append(FolderName(folder=there[old].id, tag=tag, ct=sealed, former=self._sealed(old)))
         await self._store.folder_rename(self._mailbox.id, names)
 
+    async def subscribed_names(self) -> list[str]:
+        """Subscribed names that are no folder's (any more)."""
+        sealed = await self._store.subscriptions(self._mailbox.id)
+        return [name for each in sealed if (name := self._opened_name(FOLDER, each)) is not None]
+
     async def subscribe(self, name: str, *, on: bool) -> None:
-        """Raises Refused(FOLDER_UNKNOWN). Unsubscribing from what is gone is done already."""
+        """Raises Refused(FOLDER_UNKNOWN) for a name that is neither a folder's nor subscribed already.
+        Unsubscribing from what is not there is done already."""
         try:
             found = await self.named(name)
         except Refused:
-            if on:
+            if not on:
+                await self._store.subscription_end(self._mailbox.id, self._sealed(name)[0])
+            elif name not in await self.subscribed_names():
                 raise
-            return
-        await self._store.folder_subscribe(found.id, subscribed=on)
+        else:
+            await self._store.folder_subscribe(found.id, subscribed=on)
 
     async def flag_names(self, *, covering: int | None = None) -> FlagNames:
         """The mailbox's keywords, opened: as they are now, or as last known where that names every flag in

@@ -101,7 +101,7 @@ async def subscribe(talk: Talk, command: Subscribe) -> Answer:
 async def list_(talk: Talk, command: List) -> Answer:
     """RFC 3501 §6.3.8, RFC 5258, RFC 5819."""
     folders = await talk.folders.all()
-    rows = listing.rows(command.listing, _listed(folders))
+    rows = listing.rows(command.listing, await _listed(talk, folders))
     by_name = {each.name: each for each in folders}
     for row in rows:
         told = responses.listed([row])
@@ -113,14 +113,22 @@ async def list_(talk: Talk, command: List) -> Answer:
 
 async def lsub(talk: Talk, command: Lsub) -> Answer:
     """RFC 3501 §6.3.9."""
-    rows = listing.lsub_rows(command.reference, command.pattern, _listed(await talk.folders.all()))
+    folders = await _listed(talk, await talk.folders.all())
+    rows = listing.lsub_rows(command.reference, command.pattern, folders)
     await talk.send(responses.listed(rows, verb=b"LSUB"))
     return OK
 
 
-def _listed(folders: list[NamedFolder]) -> list[listing.Folder]:
+async def _listed(talk: Talk, folders: list[NamedFolder]) -> list[listing.Folder]:
     return [
-        listing.Folder(each.name, subscribed=each.folder.subscribed, use=each.folder.role) for each in folders
+        *(
+            listing.Folder(each.name, subscribed=each.folder.subscribed, use=each.folder.role)
+            for each in folders
+        ),
+        *(
+            listing.Folder(name, subscribed=True, exists=False)
+            for name in await talk.folders.subscribed_names()
+        ),
     ]
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from mssante.limits import FOLDERS_MAX, KEYWORDS_MAX
 from mssante.model import FolderId, MailboxId, SpecialUse
 from mssante.reasons import Reason, Refused
-from mssante.store import reading
+from mssante.store import reading, subscriptions
 from mssante.store.accounts import UIDVALIDITY_FROM_ID
 from mssante.store.ledger import Ledger
 from mssante.store.records import Folder, FolderName, JournalKind
@@ -52,7 +52,7 @@ def create(
             "mailbox": mailbox,
             "tag": name_tag,
             "ct": name_ct,
-            "subscribed": subscribed,
+            "subscribed": subscriptions.take(ledger.connection, mailbox, name_tag) or subscribed,
             "modseq": opened.step(),
         },
     ).scalar_one()
@@ -62,8 +62,9 @@ def create(
 
 
 def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> None:
-    """Gives all these folders their names at once (a parent and what lies below it). Raises
-    Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for INBOX, Refused(FOLDER_EXISTS)."""
+    """Gives all these folders their names at once (a parent and what lies below it). The new names are
+    subscribed if the old ones were, which stay so. Raises Refused(FOLDER_UNKNOWN),
+    Refused(FOLDER_PROTECTED) for INBOX, Refused(FOLDER_EXISTS)."""
     opened = ledger.open_one(mailbox)
     there = {folder.id: folder for folder in reading.folders(ledger.connection, mailbox)}
     tags = {folder.id: folder.name_tag for folder in there.values() if folder.name_tag is not None}
@@ -82,7 +83,12 @@ def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> N
         ledger.connection.execute(
             _NAME, {"folder": name.folder, "tag": name.tag, "ct": name.ct, "modseq": modseq}
         )
+        if name.former is not None and there[name.folder].subscribed:
+            subscriptions.keep(ledger.connection, mailbox, *name.former)
         opened.record(JournalKind.FOLDER_RENAMED, folder=name.folder)
+    for name in names:
+        if subscriptions.take(ledger.connection, mailbox, name.tag):
+            ledger.connection.execute(_SUBSCRIBE, {"folder": name.folder, "subscribed": True})
 
 
 def subscribe(ledger: Ledger, folder: FolderId, subscribed: bool) -> None:
@@ -93,12 +99,16 @@ def subscribe(ledger: Ledger, folder: FolderId, subscribed: bool) -> None:
 
 def delete(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
     """Expunges at most `slice_max` messages; when none is left removes the folder and answers True.
-    Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a role."""
+    A subscription outlives it. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder
+    with a role."""
     opened = ledger.open_folder(folder)
     if opened.role is not None:
         raise Refused(Reason.FOLDER_PROTECTED)
     if len(expunge_slice(ledger, opened, None, slice_max, deleted_only=False)) >= slice_max:
         return False
+    row = reading.folder(ledger.connection, folder)
+    if row.subscribed and row.name_tag is not None and row.name_ct is not None:
+        subscriptions.keep(ledger.connection, row.mailbox, row.name_tag, row.name_ct)
     ledger.connection.execute(_FORGET_EXPUNGED, {"folder": folder})
     ledger.connection.execute(_FORGET, {"folder": folder})
     opened.mailbox.step()

@@ -36,6 +36,7 @@ from mssante.store import (
     reading,
     reception,
     shredding,
+    subscriptions,
     sweeping,
     verify,
     writing,
@@ -71,6 +72,8 @@ T = TypeVar("T")
 MIGRATIONS = "mssante.store.migrations"
 _EXPUNGE_SLICE = 500  # messages shredded in one transaction: receptions wait no longer than that
 _PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one opens for much longer
+_LATELY_SECONDS = 10
+_LATELY_MAX = 10_000  # mailboxes remembered; then all are forgotten
 
 
 class MailStore:
@@ -81,6 +84,7 @@ class MailStore:
         self._clock = clock
         self._notifier = Notifier()
         self._public_keys: dict[MailboxId, tuple[float, PublicKey]] = {}
+        self._lately: dict[str, tuple[float, MailboxRow]] = {}
         self._shredded = True  # what a process before us shredded may still lie in the log
 
     @classmethod
@@ -134,6 +138,20 @@ class MailStore:
     async def mailbox(self, address_key: str) -> MailboxRow | None:
         return await self._database.read(lambda c: accounts.by_address(c, address_key))
 
+    async def mailbox_lately(self, address_key: str) -> MailboxRow | None:
+        """As `mailbox`, perhaps as it was ten seconds ago if another host changed it, and with `used_kib` of
+        then: for a first judgement, when the transaction judges again. Spares a look for each recipient."""
+        now = self._clock.monotonic()
+        known = self._lately.get(address_key)
+        if known is not None and now < known[0]:
+            return known[1]
+        row = await self.mailbox(address_key)
+        if len(self._lately) >= _LATELY_MAX:
+            self._lately.clear()
+        if row is not None:
+            self._lately[address_key] = (now + _LATELY_SECONDS, row)
+        return row
+
     async def mailbox_by_id(self, mailbox: MailboxId) -> MailboxRow:
         return await self._database.read(lambda c: accounts.by_id(c, mailbox))
 
@@ -144,9 +162,11 @@ class MailStore:
 
     async def status_set(self, mailbox: MailboxId, status: MailboxStatus) -> None:
         await self._write(lambda ledger: accounts.set_status(ledger, mailbox, status))
+        self._lately.clear()
 
     async def quota_set(self, mailbox: MailboxId, quota_kib: int | None) -> None:
         await self._write(lambda ledger: accounts.set_quota(ledger, mailbox, quota_kib))
+        self._lately.clear()
 
     async def public_key(self, mailbox: MailboxId) -> PublicKey:
         """The newest epoch's public key, at most a minute late if another host added it."""
@@ -228,6 +248,14 @@ class MailStore:
 
     async def folder_subscribe(self, folder: FolderId, *, subscribed: bool) -> None:
         await self._write(lambda ledger: folders.subscribe(ledger, folder, subscribed))
+
+    async def subscriptions(self, mailbox: MailboxId) -> list[bytes]:
+        """Sealed names that are subscribed and no folder's."""
+        return await self._database.read(lambda c: subscriptions.names(c, mailbox))
+
+    async def subscription_end(self, mailbox: MailboxId, name_tag: bytes) -> bool:
+        """For a name that is no folder's; whether it was subscribed."""
+        return await self._database.write(lambda c: subscriptions.take(c, mailbox, name_tag))
 
     async def keyword_add(self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
         return await self._write(lambda ledger: folders.add_keyword(ledger, mailbox, name_tag, name_ct))

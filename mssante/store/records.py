@@ -66,11 +66,13 @@ class Folder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderName:
-    """A sealed name for a folder: `tag` is the mailbox's keyed hash of it, equal for equal names."""
+    """A sealed name for a folder: `tag` is the mailbox's keyed hash of it, equal for equal names. `former`
+    is the name it had, tag and ciphertext: to stay subscribed if it was."""
 
     folder: FolderId
     tag: bytes
     ct: bytes
+    former: tuple[bytes, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)

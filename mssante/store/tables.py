@@ -87,6 +87,15 @@ keyword = Table(
     UniqueConstraint("mailbox_id", "name_tag"),
 )
 
+# A subscribed name whose folder is gone (RFC 3501 §6.3.9).
+subscription = Table(
+    "subscription",
+    metadata,
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), primary_key=True),
+    Column("name_tag", LargeBinary, primary_key=True),
+    Column("name_ct", LargeBinary, nullable=False),
+)
+
 message = Table(
     "message",
     metadata,

@@ -120,7 +120,7 @@ def test_lsub_shows_unsubscribed_parents_only_with_percent() -> None:  # RFC 350
         return {row.name: row.attributes for row in lsub_rows("", pattern, FOLDERS)}
 
     assert list(lsub("*")) == ["INBOX", "Gone", "Sent", "Work/2024"]
-    assert lsub("%") == {"INBOX": (), "Gone": (), "Sent": (), "Work": (r"\Noselect",)}
+    assert lsub("%") == {"INBOX": (), "Gone": (r"\Noselect",), "Sent": (), "Work": (r"\Noselect",)}
 
 
 @pytest.mark.parametrize("verb", [b"LIST", b"LSUB"])
