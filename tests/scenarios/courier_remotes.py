@@ -37,7 +37,7 @@ class Script:
     final_seconds: float = 0.0
     early: str | None = None  # said in the middle of DATA, then no more reading
     end: re.Pattern[bytes] = STRICT_END
-    max_messages: int | None = None
+    after_final: str | None = None  # said a moment after the answer to a message, unasked
 
 
 @dataclass
@@ -48,6 +48,7 @@ class Remote:
     context: ssl.SSLContext | None
     port: int = 0
     connections: int = 0
+    ended: int = 0
     in_clear: list[bytes] = field(default_factory=list)
     commands: list[bytes] = field(default_factory=list)
     messages: list[tuple[bytes, tuple[bytes, ...], bytes]] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Remote:
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, TimeoutError):
             pass
         finally:
+            self.ended += 1
             writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -151,6 +153,9 @@ class Remote:
             return False
         await asyncio.sleep(script.final_seconds)
         writer.write(script.final.encode() + b"\r\n")
+        if script.after_final is not None:
+            await asyncio.sleep(0.05)
+            writer.write(script.after_final.encode() + b"\r\n")
         return True
 
 

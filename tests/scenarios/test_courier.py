@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 import ssl
 import tracemalloc
@@ -303,6 +304,18 @@ async def test_a_connection_serves_again_until_the_list_says_otherwise(world: Wo
         await courier.aclose()
 
 
+async def test_a_kept_connection_that_spoke_unasked_serves_no_more(world: World) -> None:
+    domain = world.domain("operator-b")
+    script = Script(after_final="250 2.1.5 forged in advance")
+    async with remote(script, world.server("operator-b")) as far:
+        courier = world.courier(domain, far.port)
+        for _ in range(2):
+            assert _only(dict(await courier.deliver(consignment(domain)))).fate is Fate.DELIVERED
+            await asyncio.sleep(0.15)
+        assert (far.connections, len(far.messages)) == (2, 2)
+        await courier.aclose()
+
+
 async def test_many_recipients_travel_a_hundred_at_a_time(world: World) -> None:
     domain = world.domain("operator-b")
     names = [f"r{n}" for n in range(250)]
@@ -353,6 +366,11 @@ async def test_trouble_of_ours_while_sending_leaves_the_remote_without_a_message
         raise Passing(Reason.STORAGE_UNAVAILABLE)
 
     for content, fate in ((broken, Fate.FAILED), (passing, Fate.DEFERRED)):
-        outcomes, far = await _sent(world, Script(), letter=replace(consignment(domain), content=content))
-        assert _only(outcomes).fate is fate
-        assert far.messages == []
+        async with remote(Script(), world.server("operator-b")) as far:
+            courier = world.courier(domain, far.port)
+            outcomes = await courier.deliver(replace(consignment(domain), content=content))
+            assert _only(dict(outcomes)).fate is fate
+            async with asyncio.timeout(2):
+                while far.ended < far.connections:  # cut off without an end of data
+                    await asyncio.sleep(0.01)
+            assert far.messages == []

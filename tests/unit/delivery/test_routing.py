@@ -137,6 +137,10 @@ BAD = [
     (b'From: "dr.a@chu-a.test" <pdg@evil.test>\r\n', Reason.SENDER_NOT_YOURS),
     (b"From: dr.a@chu-a.test\0.evil.test\r\n", Reason.HEADER_FROM_MALFORMED),
     ("From: dr.a@chu-а.test\r\n".encode(), Reason.HEADER_FROM_MALFORMED),
+    (
+        b"From: dr.a@chu-a.test\r\nX: " + b"y" * 70_000 + b"\r\nFrom: pdg@chu-a.test\r\n",
+        Reason.HEADER_FROM_MALFORMED,
+    ),
     (b"X: " + b"y" * 70_000 + b"\r\nFrom: dr.a@chu-a.test\r\n", Reason.HEADER_FROM_MALFORMED),
 ]
 

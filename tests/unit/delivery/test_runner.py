@@ -67,6 +67,15 @@ async def test_a_letter_to_ourselves_takes_the_same_road(home: House) -> None:
     assert await home.store.queued() == []
 
 
+async def test_the_same_words_sent_twice_arrive_twice(home: House) -> None:
+    """Without a Message-ID nothing says that they are one letter."""
+    await home.mailbox("dr.z@chu-a.test")
+    for _ in range(2):
+        await home.submit(["dr.z@chu-a.test"], b"From: dr.a@chu-a.test\r\n\r\nRappelez-moi\r\n")
+    await home.runner(FakeCourier()).run_once()
+    assert len(await home.inbox("dr.z@chu-a.test")) == 2
+
+
 async def test_only_who_has_it_not_gets_it_again(home: House) -> None:
     far = by_recipient(b=DELIVERED, c=LATER)
     await home.submit([B, C])
