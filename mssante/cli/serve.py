@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from mssante.cli.run import MISCONFIGURED, configuration, end
+from mssante.cli.run import MISCONFIGURED, TRY_LATER, configuration, end
+from mssante.reasons import Passing
 
 
 @click.command()
@@ -20,3 +21,5 @@ def serve() -> None:
         uvloop.run(run(config))
     except CannotStart as error:
         end(MISCONFIGURED, f"cannot start: {error}")
+    except Passing as passing:  # PostgreSQL does not answer yet, say: the supervisor starts us again
+        end(TRY_LATER, f"cannot start, try later: {passing}")
