@@ -9,13 +9,14 @@ from typing import cast
 import pytest
 
 from mssante.annuaire.entries import MailboxEntry
+from mssante.delivery.reception import Recipient, Source, Trace
 from mssante.delivery.routing import require_author
 from mssante.keys.ring import Role
 from mssante.mime.structure import scan
-from mssante.model import Address, MailboxStatus, PersonId
+from mssante.model import Address, MailboxStatus, PersonId, SpecialUse, Uid
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.space import TrustSpace
-from tests.support.delivery_house import House
+from tests.support.delivery_house import LETTER, House
 
 A, B = "dr.a@chu-a.test", "dr.b@cabinet-b.test"
 ME = PersonId(A)
@@ -51,6 +52,22 @@ async def test_why_a_recipient_is_not_taken(
     with pytest.raises(kind) as caught:
         await a_house.routing.local(Address.parse(address), size=20_000)
     assert caught.value.reason is reason
+
+
+async def test_a_mailbox_that_was_full_a_moment_ago_is_looked_at_again(a_house: House) -> None:
+    mailbox, address = await a_house.mailbox(A, quota_kib=10), Address.parse(A)
+    trace = Trace(source=Source.QUEUE)
+    intake = await a_house.reception.deposit(
+        sender=None, recipients=[Recipient(mailbox, address)], trace=trace
+    )
+    await intake.write(LETTER + b"0123456789abcdef\r\n" * 450)
+    await intake.commit()
+    with pytest.raises(Refused) as caught:
+        await a_house.routing.local(address, size=5000)
+    assert caught.value.reason is Reason.MAILBOX_FULL
+    (inbox,) = [f for f in await a_house.store.folders(mailbox) if f.role is SpecialUse.INBOX]
+    await a_house.store.expunge(inbox.id, [Uid(1)])
+    assert (await a_house.routing.local(address, size=5000)).mailbox == mailbox
 
 
 async def test_the_queue_has_no_address_to_write_to(a_house: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email
+import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -54,6 +55,12 @@ def _notice(octets: bytes) -> tuple[str, list[Mapping[str, str]]]:
     return text.get_content(), [dict(block.items()) for block in status.iter_parts()][1:]
 
 
+async def _outcomes(home: House) -> list[str]:
+    """How recipients left the queue, as its journal tells."""
+    lines = await home.store.journal(home.queue)
+    return [json.loads(line.detail)["state"] for line in lines if line.kind == "outcome"]
+
+
 async def test_a_letter_to_ourselves_takes_the_same_road(home: House) -> None:
     await home.mailbox("dr.z@chu-a.test")
     far = FakeCourier()
@@ -98,6 +105,7 @@ async def test_a_refusal_comes_back_to_its_sender_in_two_languages(home: House) 
     assert (fields["Action"], fields["Status"]) == ("failed", "5.1.1")
     assert "550 5.1.1 no such user" in fields["Diagnostic-Code"]
     assert b"XDM/1.0/DDM+CR" in notice
+    assert sorted(await _outcomes(home)) == ["bounced", "delivered"]
     assert b"\r\nBonjour\r\n" not in notice, "of the letter only its header comes back"
     assert await home.store.queued() == []
 
@@ -156,6 +164,7 @@ async def test_a_letter_nobody_takes_is_told_late_once_and_given_up_after_five_d
     _, (fields,) = _notice(lost)
     assert (fields["Action"], fields["Status"]) == ("failed", "5.4.7")
     assert 60 < len(far.attempts) <= 100
+    assert await _outcomes(home) == ["expired"]
     assert await home.store.queued() == []
     (failed,) = [event for event in told if isinstance(event, events.DeliveryFailed)]
     assert failed.reason == "expired_in_queue"
