@@ -74,6 +74,16 @@ class OpenMailbox:
     entries: list[JournalEntry] = field(default_factory=list)
     _stepped: bool = False
 
+    @property
+    def stepped(self) -> bool:
+        """Whether its readers have something to learn."""
+        return self._stepped
+
+    @property
+    def touched(self) -> bool:
+        """Whether its row has anything new; what is used changes with the journal only."""
+        return self._stepped or bool(self.entries)
+
     def step(self) -> ModSeq:
         """The modseq of this transaction's changes: one more than any before."""
         if not self._stepped:
@@ -162,13 +172,13 @@ class Ledger:
     @property
     def changed(self) -> tuple[MailboxId, ...]:
         """The mailboxes whose readers have something to learn."""
-        return tuple(box.id for box in self._opened.values() if box._stepped)
+        return tuple(box.id for box in self._opened.values() if box.stepped)
 
     def close(self) -> None:
         """Writes what was journalled and counted, and tells other hosts (heard only after the commit)."""
         boxes = list(self._opened.values())
         _RECORD.run(self.connection, [entry for box in boxes for entry in box.entries])
-        _CLOSE.run(self.connection, [_closing(box) for box in boxes])
+        _CLOSE.run(self.connection, [_closing(box) for box in boxes if box.touched])
         if self.changed and self.connection.dialect.name == "postgresql":
             self.connection.execute(_TELL, {"told": [f"{self._origin}:{id.hex()}" for id in self.changed]})
 

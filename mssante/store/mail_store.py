@@ -71,6 +71,7 @@ T = TypeVar("T")
 
 MIGRATIONS = "mssante.store.migrations"
 _EXPUNGE_SLICE = 500  # messages shredded in one transaction: receptions wait no longer than that
+_PUBLIC_KEYS_MAX = 10_000  # of 1.2 KiB each
 _PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one opens for much longer
 _LATELY_SECONDS = 10
 _LATELY_MAX = 10_000  # mailboxes remembered; then all are forgotten
@@ -175,6 +176,8 @@ class MailStore:
         if known is not None and now < known[0]:
             return known[1]
         key = await self._database.read(lambda c: accounts.public_key(c, mailbox))
+        if len(self._public_keys) >= _PUBLIC_KEYS_MAX:
+            self._public_keys.clear()
         self._public_keys[mailbox] = (now + _PUBLIC_KEY_SECONDS, key)
         return key
 
@@ -361,6 +364,7 @@ class MailStore:
             swept += part
         keys = await self._database.write(lambda c: sweeping.sweep_dedup(c, now))
         if self._shredded or swept:
-            self._shredded = False
-            self._shredded = not await self._database.checkpoint_truncate()
+            self._shredded = False  # what is shredded from here on is for the next sweep
+            if not await self._database.checkpoint_truncate():
+                self._shredded = True
         return Swept(blobs=swept, dedup_keys=keys, log_emptied=not self._shredded)

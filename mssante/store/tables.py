@@ -132,12 +132,9 @@ dek = Table(
 chunk = Table(
     "chunk",
     metadata,
-    Column("id", Number, primary_key=True),
-    Column("blob_id", LargeBinary, nullable=False),
-    Column("n", Number, nullable=False),
+    Column("blob_id", LargeBinary, primary_key=True),
+    Column("n", Number, primary_key=True, autoincrement=False),
     Column("ct", LargeBinary, nullable=False),
-    UniqueConstraint("blob_id", "n"),
-    sqlite_autoincrement=True,
 )
 
 # A blob is here only while it is being received; its chunks are unreadable until its message is kept.

@@ -10,6 +10,8 @@ import pytest
 
 from mssante.model import BlobId, FolderId, MailboxId, MailboxStatus, SpecialUse
 from mssante.reasons import Passing, Reason, Refused
+from mssante.store import Accepted
+from mssante.store.reception import Arrival, accept_batch
 from mssante.store.sweeping import ORPHAN_SECONDS
 from tests.unit.store.building import House, acceptance, deposit
 
@@ -228,3 +230,26 @@ async def test_a_folder_without_numbers_left_refuses(house: House) -> None:
 
 def _seconds(seconds: int) -> timedelta:
     return timedelta(seconds=seconds)
+
+
+async def test_what_is_ready_together_is_judged_one_after_the_other_in_one_transaction(house: House) -> None:
+    """Given to the handler itself: the writer would hide a failing batch by running each alone."""
+    mailbox, key = await house.mailbox(quota_kib=16), os.urandom(32)
+    sent = (await house.folder(mailbox, SpecialUse.SENT)).id
+    acceptances = [
+        acceptance(deposit(mailbox)),
+        acceptance(deposit(mailbox, sent), dedup_key=key),
+        acceptance(deposit(mailbox, SpecialUse.SENT)),
+        acceptance(deposit(mailbox, sent), dedup_key=key),
+        acceptance(deposit(mailbox), deposit(mailbox)),
+        acceptance(deposit(mailbox)),
+    ]
+    settled = await house.database.write(
+        lambda c: accept_batch(c, [Arrival(each, house.now, "here") for each in acceptances])
+    )
+    outcomes = [one.outcome for one in settled]
+    duplicates = [outcome.duplicate for outcome in outcomes if isinstance(outcome, Accepted)]
+    assert duplicates == [False, False, False, True, False]  # the fifth is too much by one deposit
+    assert [outcome.reason for outcome in outcomes if isinstance(outcome, Refused)] == [Reason.MAILBOX_FULL]
+    assert await house.uids((await house.folder(mailbox)).id) == [1, 2]
+    assert await house.uids(sent) == [1, 2]

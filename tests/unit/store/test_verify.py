@@ -85,8 +85,8 @@ VIOLATIONS = [
     ),
     (2, "without its DEK", f"DELETE FROM dek WHERE message_number = {FIRST}"),
     (2, "without its header", f"DELETE FROM header WHERE message_number = {FIRST}"),
-    (2, "without all its chunks", "DELETE FROM chunk WHERE id = (SELECT min(id) FROM chunk)"),
-    (2, "without all its chunks", "UPDATE chunk SET n = 7 WHERE id = (SELECT max(id) FROM chunk)"),
+    (2, "without all its chunks", "DELETE FROM chunk WHERE n = 1"),
+    (2, "without all its chunks", "UPDATE chunk SET n = 7 WHERE n = 1"),
     (
         2,
         "two messages with one content",

@@ -142,13 +142,10 @@ def _messages() -> None:
 def _content() -> None:
     op.create_table(
         "chunk",
-        sa.Column("id", Number, nullable=False),
         sa.Column("blob_id", sa.LargeBinary, nullable=False),
         sa.Column("n", Number, nullable=False),
         sa.Column("ct", sa.LargeBinary, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="chunk_pk"),
-        sa.UniqueConstraint("blob_id", "n", name="chunk_blob_id_n_key"),
-        **AUTOINCREMENT,
+        sa.PrimaryKeyConstraint("blob_id", "n", name="chunk_pk"),
     )
     op.create_table(
         "blob",
