@@ -7,18 +7,15 @@ kept; a refusal of authentication tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Protocol
 
-from mssante.delivery.reception import Intake, Reception, Recipient, Source, Trace
+from mssante.delivery.reception import Intake, Reception, Source, Trace
 from mssante.delivery.routing import Routing, require_author
 from mssante.keys.broker import KeyBroker
-from mssante.model import Address, Envelope, MailboxId, PersonId, Secret
+from mssante.model import Address, Envelope, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.smtp.addresses import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
-
-_MAILBOXES_REMEMBERED_MAX = 10_000
 
 
 class Session(Protocol):
@@ -46,7 +43,6 @@ class RelayBackend:
     def __init__(self, reception: Reception, routing: Routing) -> None:
         self._reception = reception
         self._routing = routing
-        self._mailboxes: dict[str, MailboxId] = {}  # by address key: an address never changes its mailbox
 
     async def mail(self, session: Session, sender: Address | None, parameters: MailCommand) -> None:
         """Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
@@ -54,17 +50,15 @@ class RelayBackend:
 
     async def recipient(self, session: Session, address: Address, parameters: RcptCommand) -> None:
         """As Routing.local."""
-        found = await self._routing.local(address)
-        if len(self._mailboxes) >= _MAILBOXES_REMEMBERED_MAX:
-            self._mailboxes.clear()
-        self._mailboxes[address.key] = found.mailbox
+        await self._routing.local(address)
 
     async def begin(self, session: Session, envelope: Envelope, declared_size: int | None) -> Intake:
-        """As Routing.local."""
+        """As Routing.local, with room for what is declared."""
         peer = _peer(session)
+        size = declared_size or 0
         return await self._reception.deposit(
             sender=envelope.sender,
-            recipients=await self._recipients(envelope.recipients, declared_size or 0),
+            recipients=[await self._routing.local(each, size=size) for each in envelope.recipients],
             trace=Trace(
                 source=Source.PEER,
                 helo=session.helo,
@@ -77,13 +71,6 @@ class RelayBackend:
                 },
             ),
         )
-
-    async def _recipients(self, addresses: Sequence[Address], size: int) -> list[Recipient]:
-        """One was asked for a moment ago, and its room and state are judged again when the message is kept.
-        Among several the one without room for what is declared must be found before."""
-        if len(addresses) == 1 and (mailbox := self._mailboxes.get(addresses[0].key)):
-            return [Recipient(mailbox, addresses[0])]
-        return [await self._routing.local(each, size=size) for each in addresses]
 
     async def authenticate(self, session: Session, person: PersonId, password: Secret) -> None:
         """Nobody logs in here."""

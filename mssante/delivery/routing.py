@@ -18,7 +18,7 @@ from mssante.limits import KIB
 from mssante.mime import addresses, header
 from mssante.mime.structure import Structure
 from mssante.model import Address, Domain, MailboxStatus, Malformed, PersonId
-from mssante.reasons import Passing, Reason, Refused
+from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store import MailStore
 from mssante.store.records import MailboxRow
 from mssante.trust.policy import VerifiedPeer
@@ -59,17 +59,14 @@ class Routing:
         that is not ours, Refused(MAILBOX_UNKNOWN, _CLOSED, _FULL), Passing(MAILBOX_SUSPENDED)."""
         if address.domain not in self.domains:
             raise Refused(Reason.RELAY_DENIED)
-        row = await self._store.mailbox(address.key)
-        if row is None:
-            raise Refused(Reason.MAILBOX_UNKNOWN)
-        match row.status:
-            case MailboxStatus.CLOSED:
-                raise Refused(Reason.MAILBOX_CLOSED)
-            case MailboxStatus.SUSPENDED:
-                raise Passing(Reason.MAILBOX_SUSPENDED)
-            case MailboxStatus.ACTIVE:
-                _require_room(row, size)
-        return Recipient(row.id, address)
+        row = await self._store.mailbox_lately(address.key)
+        try:
+            return _open_to(row, address, size)
+        except Declined:
+            if row is None:
+                raise
+        # What stood against it lately may not stand any more; the contrary is found when the letter is kept.
+        return _open_to(await self._store.mailbox(address.key), address, size)
 
     # What a person of ours may do
 
@@ -131,6 +128,19 @@ def _address(entry: addresses.Entry) -> Address:
         return Address.parse(((entry.mailbox or b"") + b"@" + (entry.host or b"")).decode("ascii"))
     except (Malformed, UnicodeDecodeError):  # a group's name is no author either
         raise Refused(Reason.HEADER_FROM_MALFORMED) from None
+
+
+def _open_to(row: MailboxRow | None, address: Address, size: int) -> Recipient:
+    if row is None:
+        raise Refused(Reason.MAILBOX_UNKNOWN)
+    match row.status:
+        case MailboxStatus.CLOSED:
+            raise Refused(Reason.MAILBOX_CLOSED)
+        case MailboxStatus.SUSPENDED:
+            raise Passing(Reason.MAILBOX_SUSPENDED)
+        case MailboxStatus.ACTIVE:
+            _require_room(row, size)
+    return Recipient(row.id, address)
 
 
 def _require_room(row: MailboxRow, size: int) -> None:

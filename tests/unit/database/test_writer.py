@@ -105,6 +105,16 @@ async def test_what_is_ready_is_committed_together_in_order(
     assert fake.transactions == [[(0,)], [(1, 2, 3, 4, 5), ("other",)]]
 
 
+async def test_who_is_about_to_write_is_waited_for(writer: GroupWriter, fake: FakeTransactions) -> None:
+    async def after(turns: int, value: int) -> int:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        return await writer.write(put, value)
+
+    await asyncio.gather(*(after(2 * n, n) for n in range(5)), after(50, 9))
+    assert fake.transactions == [[(0, 1, 2, 3, 4)], [(9,)]]
+
+
 async def test_a_batch_is_bounded(writer: GroupWriter, fake: FakeTransactions) -> None:
     await asyncio.gather(*(writer.write(put, n) for n in range(3 * DATABASE_BATCH_JOBS_MAX)))
     assert max(len(values) for transaction in fake.transactions for values in transaction) <= 64

@@ -66,7 +66,7 @@ async def test_a_mailbox_that_was_full_a_moment_ago_is_looked_at_again(a_house: 
         await a_house.routing.local(address, size=5000)
     assert caught.value.reason is Reason.MAILBOX_FULL
     (inbox,) = [f for f in await a_house.store.folders(mailbox) if f.role is SpecialUse.INBOX]
-    await a_house.store.expunge(inbox.id, [Uid(1)])
+    await a_house.store.expunge(inbox.id, [Uid(1)], deleted_only=False)
     assert (await a_house.routing.local(address, size=5000)).mailbox == mailbox
 
 
