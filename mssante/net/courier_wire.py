@@ -23,6 +23,8 @@ from aiosmtplib.response import SMTPResponse
 from mssante import limits
 from mssante.reasons import Passing, Reason
 
+Reply = SMTPResponse  # a code, and its text without the code
+
 # OpenSSL's X509_V_ERR_*: what the handshake itself found wrong with the remote's certificate.
 _UNTRUSTED = {2, 18, 19, 20, 21, 24, 25}
 _WRONG_USAGE = {26}
@@ -71,11 +73,11 @@ class Wire(SMTPProtocol):
         super().connection_lost(exc)
         self._room.set()
 
-    async def greeting(self) -> SMTPResponse:
+    async def greeting(self) -> Reply:
         """The remote's first words."""
         return await self._answered(self.read_response(timeout=self._patience.greeting))
 
-    async def command(self, line: bytes, *, seconds: float | None = None) -> SMTPResponse:
+    async def command(self, line: bytes, *, seconds: float | None = None) -> Reply:
         """Sends one line, waits for its reply."""
         self._nothing_unread()
         return await self._answered(self.execute_command(line, timeout=seconds or self._patience.command))
@@ -99,7 +101,7 @@ class Wire(SMTPProtocol):
         self._over_ssl = True
         self._nothing_unread(Reason.TLS_FAILED)
 
-    async def data(self, framed: AsyncIterator[bytes]) -> SMTPResponse:
+    async def data(self, framed: AsyncIterator[bytes]) -> Reply:
         """Sends DATA, then `framed` (dots doubled, ended by its own dot line), and returns the last reply
         (that to DATA if no 354). A remote that answers before the end is believed only if it refuses."""
         go_ahead = await self.command(b"DATA", seconds=self._patience.data)
@@ -148,9 +150,9 @@ class Wire(SMTPProtocol):
             self.close()
             raise Passing(reason, "the remote spoke out of turn")
 
-    async def _answered(self, waiting: Any) -> SMTPResponse:
+    async def _answered(self, waiting: Any) -> Reply:
         try:
-            return cast(SMTPResponse, await waiting)
+            return cast(Reply, await waiting)
         except SMTPTimeoutError as error:
             self.close()
             raise Passing(Reason.REMOTE_UNREACHABLE, "no reply in time") from error

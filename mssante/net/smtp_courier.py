@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from aiosmtplib.esmtp import parse_esmtp_extensions
-from aiosmtplib.response import SMTPResponse
 
 from mssante.delivery.couriers import Consignment
-from mssante.delivery.retry import Fate, Outcome, judged
+from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address, Domain, PeerIdentity
-from mssante.net.courier_wire import Patience, Wire
+from mssante.net.courier_transaction import transact
+from mssante.net.courier_wire import Patience, Reply, Wire
 from mssante.net.resolver import Door, Resolver
 from mssante.observe.events import PeerAccepted, PeerRefused, report
-from mssante.reasons import Declined, Passing, Reason, Refused
-from mssante.smtp.sending import DotStuffer
+from mssante.reasons import Declined, Passing, Reason
 from mssante.trust.certificate import identity_of
 from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import peer_chain
@@ -34,7 +33,6 @@ Verify = Callable[[Sequence[bytes]], VerifiedPeer]  # raises Declined; from DER 
 _RECIPIENTS_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes
 _MESSAGES_PER_CONNECTION = 100
 _IDLE_SECONDS = 10
-_REPLY_CHARACTERS_MAX = 500
 _PATIENCE = Patience()
 _NOBODY = PeerIdentity(dn="", serial="", fingerprint="")
 
@@ -96,7 +94,9 @@ class SmtpCourier:
             return dict.fromkeys(batch, outcome)
         outcomes: dict[Address, Outcome] = {}
         try:
-            clean = await self._transact(connection, consignment, batch, outcomes)
+            clean = await transact(
+                connection.wire, connection.extensions, consignment, batch, outcomes, dn=connection.dn
+            )
         except BaseException as error:
             connection.wire.close()  # no end of data was sent: the remote has no message
             if not isinstance(error, Declined):
@@ -214,77 +214,10 @@ class SmtpCourier:
         connection.closing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, leave)
         return None
 
-    # A message
 
-    async def _transact(
-        self,
-        connection: _Connection,
-        consignment: Consignment,
-        batch: tuple[Address, ...],
-        outcomes: dict[Address, Outcome],
-    ) -> bool:
-        """Fills `outcomes` as they become known. Returns whether the connection may serve again."""
-        wire = connection.wire
-        if trouble := _cannot_carry(connection.extensions, consignment):
-            outcomes.update(dict.fromkeys(batch, trouble))
-            return True
-        reply = await wire.command(_mail_line(connection.extensions, consignment))
-        if not 200 <= reply.code < 300:
-            outcomes.update(dict.fromkeys(batch, _outcome(reply)))
-            return False
-        accepted: list[Address] = []
-        for address in batch:
-            reply = await wire.command(f"RCPT TO:<{address}>".encode("ascii"))
-            outcome = _outcome(reply, at_recipient=True)
-            if outcome.fate is Fate.DELIVERED:
-                accepted.append(address)
-            else:
-                outcomes[address] = outcome
-            if reply.code == 421:  # RFC 5321 §3.8: it is closing
-                raise Passing(Reason.REMOTE_DEFERRED, "421 at RCPT")
-        if not accepted:
-            return False
-        last = await wire.data(_framed(consignment.content()))
-        outcomes.update(dict.fromkeys(accepted, replace(_outcome(last), dn=connection.dn)))
-        return last.code < 400
-
-
-def _require_code(reply: SMTPResponse, code: int) -> None:
+def _require_code(reply: Reply, code: int) -> None:
     if reply.code != code:
         raise Passing(Reason.REMOTE_DEFERRED, f"answered {reply.code} where {code} was expected")
-
-
-def _cannot_carry(extensions: Mapping[str, str], consignment: Consignment) -> Outcome | None:
-    """What this remote can never take, so that nobody has to wait five days to hear of it."""
-    if consignment.eight_bit and "8bitmime" not in extensions:
-        # RFC 6152 §3 would let us convert; that would break signatures, so the letter goes back (S11).
-        return Outcome.of(Refused(Reason.REMOTE_SEVEN_BIT))
-    limit = extensions.get("size", "")
-    if limit.isascii() and limit.isdigit() and 0 < int(limit[:20]) < consignment.size:  # RFC 1870 §4
-        return Outcome.of(Refused(Reason.MESSAGE_TOO_LARGE))
-    return None
-
-
-def _mail_line(extensions: Mapping[str, str], consignment: Consignment) -> bytes:
-    line = f"MAIL FROM:<{consignment.sender or ''}>"
-    if "size" in extensions:
-        line += f" SIZE={consignment.size}"
-    if consignment.eight_bit:
-        line += " BODY=8BITMIME"
-    return line.encode("ascii")
-
-
-async def _framed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    stuffer = DotStuffer()
-    async for block in content:
-        yield stuffer.feed(block)
-    yield stuffer.end()
-
-
-def _outcome(reply: SMTPResponse, *, at_recipient: bool = False) -> Outcome:
-    """The remote's words on one line of printable ASCII."""
-    text = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in reply.message)
-    return judged(reply.code, text[:_REPLY_CHARACTERS_MAX], at_recipient=at_recipient)
 
 
 def _goodbye(connection: _Connection) -> None:
