@@ -11,7 +11,7 @@ import base64
 import binascii
 import quopri
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 
 from mssante.imap.matching import Candidate, Context, compiled, fold, need_of
 from mssante.imap.need import Need
@@ -40,12 +40,9 @@ class Searcher:
         test, need = compiled(key, context), need_of(key)
         found: list[int] = []
         undecided: list[Candidate] = []
-        for sequence, uid in enumerate(selected.view.uids, 1):
+        for sequence, uid, mask in selected.messages([range(len(selected.view))]):
             if sequence % _FLAGS_BATCH == 0:
                 await breathe()
-            mask = selected.mask_of(uid)
-            if mask is None:
-                continue  # gone, though the client still counts it
             candidate = Candidate(sequence, uid, mask)
             verdict = test(candidate)
             if verdict:
@@ -114,7 +111,8 @@ class _Summary:
 
     @property
     def received(self) -> datetime:
-        return datetime.fromtimestamp(self._summary.internal_date, UTC)
+        zone = timezone(timedelta(minutes=self._summary.internal_offset))
+        return datetime.fromtimestamp(self._summary.internal_date, zone)
 
     @property
     def sent(self) -> date | None:

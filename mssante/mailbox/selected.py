@@ -15,7 +15,7 @@ from operator import or_
 
 from mssante.imap.view import UID_ARRAY, Changes, FolderView
 from mssante.mailbox.folders import NamedFolder
-from mssante.model import Flag, FolderId, ModSeq
+from mssante.model import Flag, FolderId, ModSeq, Uid
 from mssante.store import MailStore
 from mssante.store.records import FlagsRow
 
@@ -45,9 +45,9 @@ class Selected:
         selected._masks = array(_MASK_ARRAY, numbers.flags)
         selected._modseq = numbers.modseq
         selected.flags_seen = reduce(or_, set(numbers.flags), 0)
-        # \Recent is never set: which session is "the first" cannot be known across processes
-        # (RFC 3501 §2.3.2 leaves it to us; RFC 9051 has no \Recent).
-        selected.view = FolderView(numbers.uids)
+        last = numbers.uids[-1] if numbers.uids else 0
+        before = await selected._heard_before(last, folder.folder.recent_uid)
+        selected.view = FolderView(numbers.uids, recent_from=before + 1)
         return selected
 
     @property
@@ -55,19 +55,20 @@ class Selected:
         return self.folder.id
 
     def mask_of(self, uid: int) -> int | None:
-        """A message's flags; None when it is gone, whether the client knows or not."""
+        """A message's stored flags; None when it is gone, whether the client knows or not."""
         place = self._place_of(uid)
         return None if place is None or uid in self._gone else self._masks[place]
 
     def messages(self, places: Iterable[range]) -> Iterator[tuple[int, int, int]]:
-        """(sequence number, UID, flags) at these places of the view, without those that are gone."""
+        """(sequence number, UID, flags with \\Recent) at these places of the view, without those gone."""
+        mask, plain = self.view.mask, not (self._gone or self.view.recent_count)
         for place in places:
             uids, masks = self._uids[place.start : place.stop], self._masks[place.start : place.stop]
             found = zip(range(place.start + 1, place.stop + 1), uids, masks, strict=True)
-            if self._gone:
-                yield from (each for each in found if each[1] not in self._gone)
-            else:
+            if plain:
                 yield from found
+            else:
+                yield from ((n, uid, mask(uid, kept)) for n, uid, kept in found if uid not in self._gone)
 
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
@@ -96,9 +97,11 @@ class Selected:
         self._masks.extend(row.flags for row in arrived)
         self.flags_seen = reduce(or_, {row.flags for row in arrived}, self.flags_seen)
         self._modseq = changes.modseq
-        self.view.note(
-            Changes(arrived=[row.uid for row in arrived], expunged=changes.expunged, flagged=flagged)
-        )
+        self.view.note(Changes(expunged=changes.expunged, flagged=flagged))
+        if arrived:
+            before = await self._heard_before(arrived[-1].uid, changes.recent_uid)
+            self.view.note(Changes(arrived=[row.uid for row in arrived if row.uid <= before]))
+            self.view.note(Changes(arrived=[row.uid for row in arrived if row.uid > before], recent=True))
         self._take_away(changes.expunged)
 
     def tell(self, render: Callable[[int], bytes], *, expunges: bool, uid: bool) -> bytes:
@@ -106,7 +109,7 @@ class Selected:
 
         def flags_of(uid: int) -> bytes | None:
             mask = self.mask_of(uid)
-            return None if mask is None else render(mask)
+            return None if mask is None else render(self.view.mask(uid, mask))
 
         told = self.view.release(flags_of, expunges=expunges, uid=uid)
         if expunges and self._gone:
@@ -115,6 +118,13 @@ class Selected:
         return told
 
     # Inside
+
+    async def _heard_before(self, last: int, known: int) -> int:
+        """Up to which UID some session has heard of the messages before us. A session that may write is
+        the one that hears of those up to `last` (RFC 3501 §2.3.2); EXAMINE takes nothing from others."""
+        if last <= known or self.read_only:
+            return known
+        return await self._store.recent_claim(self.id, Uid(last))
 
     def _place_of(self, uid: int) -> int | None:
         place = bisect_left(self._uids, uid)

@@ -19,7 +19,7 @@ from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
 _VERSION = 1
-_FIELDS = 10
+_FIELDS = 10  # those of the first layout; internal_offset came after
 _TYPES_LAST = (bytes, bytes, bytes, bytes, bytes, int)
 
 SectionText = Literal["", "HEADER", "TEXT", "MIME"]
@@ -70,8 +70,8 @@ class PartTable:
 
 
 class Summary(NamedTuple):
-    """`size` in octets; `internal_date` in Unix seconds; `sent_at` and `sent_offset`: the Date field's
-    instant in Unix seconds and its offset in minutes; None when there is no date that can be read.
+    """`size` in octets; `internal_date` in Unix seconds, its zone's offset in minutes apart; `sent_at` and
+    `sent_offset`: the Date field's instant and offset, None when there is no date that can be read.
 
     A named tuple, not a dataclass: 100,000 are made to list one folder, and it is made 6 times faster."""
 
@@ -85,6 +85,7 @@ class Summary(NamedTuple):
     packed_texts: bytes
     packed_parts: bytes
     header_octets: int
+    internal_offset: int = 0
 
     def __repr__(self) -> str:  # it holds names and subjects
         return f"Summary(size={self.size})"
@@ -113,7 +114,9 @@ class Summary(NamedTuple):
         found = _unpacked(octets[1:])
         if len(found) < _FIELDS or tuple(map(type, found[4:10])) != _TYPES_LAST or type(found[0]) is not int:
             raise Refused(Reason.CORRUPTION, "message summary: fields missing")
-        return cls(*found[:_FIELDS])
+        if len(found) > _FIELDS and type(found[_FIELDS]) is not int:
+            raise Refused(Reason.CORRUPTION, "message summary: fields missing")
+        return cls(*found[: _FIELDS + 1])
 
 
 def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gives it; checked by the callers
@@ -159,6 +162,7 @@ def summarise(structure: Structure, *, internal_date: datetime) -> Summary:
         packed_texts=msgpack.packb(texts),
         packed_parts=msgpack.packb(_table(root)),
         header_octets=root.header_octets,
+        internal_offset=(internal_date.utcoffset() or timedelta()) // timedelta(minutes=1),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from mssante.imap import encode
 from mssante.imap.commands import Fetch
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Partial, Slice
 from mssante.imap.fetched import CLOSING, FetchFormat
-from mssante.imap.flags import FlagNames
+from mssante.imap.flags import RECENT, FlagNames
 from mssante.imap.header_fields import chosen_fields
 from mssante.imap.need import Need
 from mssante.imap.responses import Code, Status
@@ -39,6 +40,11 @@ _WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger
 Place = tuple[int, int, int]  # sequence number, UID, flags
 
 
+@lru_cache(maxsize=64)
+def _zone(minutes: int) -> timezone:
+    return timezone(timedelta(minutes=minutes))
+
+
 class Row(NamedTuple):
     """One message's values, as FetchFormat reads them."""
 
@@ -49,7 +55,8 @@ class Row(NamedTuple):
 
     @property
     def internal_date(self) -> bytes:
-        return encode.date_time(datetime.fromtimestamp(self.summary.internal_date, UTC))
+        zone = _zone(self.summary.internal_offset)
+        return encode.date_time(datetime.fromtimestamp(self.summary.internal_date, zone))
 
     @property
     def size(self) -> int:
@@ -138,7 +145,7 @@ class _Job:
         rows = []
         for message in opened:
             sequence, uid, mask = by_uid[message.uid]
-            flags = self._names.render(newly_seen.get(uid, mask))
+            flags = self._names.render(newly_seen.get(uid, mask) | mask & RECENT)
             rows.append(Row(sequence, uid, flags, message.summary))
         if not self._format.sections:
             await self._send(self._format.lines(rows))

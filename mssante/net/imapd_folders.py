@@ -43,7 +43,7 @@ async def select(talk: Talk, command: Select) -> Answer:
     told = [
         flags_told(names, read_only=read_only),
         responses.exists(len(uids)),
-        responses.recent(0),
+        responses.recent(selected.view.recent_count),
         responses.untagged(Word.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)),
         responses.untagged(Word.OK, "Next UID", responses.code_uid_next(uid_next)),
     ]
@@ -143,7 +143,7 @@ async def _status(talk: Talk, folder: NamedFolder, items: tuple[StatusItem, ...]
     counts = await talk.mailbox.store.counts(folder.id)
     values = {
         StatusItem.MESSAGES: counts.messages,
-        StatusItem.RECENT: 0,
+        StatusItem.RECENT: counts.recent,
         StatusItem.UIDNEXT: counts.uidnext,
         StatusItem.UIDVALIDITY: counts.uidvalidity,
         StatusItem.UNSEEN: counts.unseen,

@@ -8,6 +8,7 @@ from mssante.imap import responses
 from mssante.imap.commands import Copy, Expunge, Idle, Search, Store, StoreMode
 from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, LiteralChunk, RawLine, Rejected, Signal
 from mssante.imap.fetched import flag_lines
+from mssante.imap.flags import RECENT
 from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
 from mssante.mailbox.writing import Draft
@@ -42,8 +43,8 @@ async def store(talk: Talk, command: Store) -> Answer:
             continue  # gone meanwhile
         selected.set_flags(sequence, new)
         # Even a silent STORE tells what somebody else did to these flags.
-        if not command.silent or new != _stored(command.mode, old, mask):
-            told.append((sequence, uid, new))
+        if not command.silent or new != _stored(command.mode, old & ~RECENT, mask):
+            told.append((sequence, uid, new | old & RECENT))
     names = await talk.names()
     await talk.send(flag_lines(((n, uid, names.render(flags)) for n, uid, flags in told), uid=command.uid))
     if not command.uid and len(now) < sum(map(len, places)):

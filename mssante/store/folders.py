@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from mssante.limits import FOLDERS_MAX, KEYWORDS_MAX
 from mssante.model import FolderId, MailboxId, SpecialUse
 from mssante.reasons import Reason, Refused
-from mssante.store import reading, subscriptions
+from mssante.store import reading, subscriptions, tables
 from mssante.store.accounts import UIDVALIDITY_FROM_ID
 from mssante.store.ledger import Ledger
 from mssante.store.records import Folder, FolderName, JournalKind
@@ -29,6 +29,10 @@ _NAME = text("UPDATE folder SET name_tag = :tag, name_ct = :ct, modseq = :modseq
 _SUBSCRIBE = text("UPDATE folder SET subscribed = :subscribed WHERE id = :folder")
 _FORGET_EXPUNGED = text("DELETE FROM expunged WHERE folder_id = :folder")
 _FORGET = text("DELETE FROM folder WHERE id = :folder")
+_RECENT = (
+    select(tables.folder.c.recent_uid).where(tables.folder.c.id == bindparam("folder")).with_for_update()
+)
+_CLAIM = text("UPDATE folder SET recent_uid = :up_to WHERE id = :the_folder")
 _KEYWORD = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox AND name_tag = :tag")
 _KEYWORDS_TAKEN = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox")
 _NEW_KEYWORD = text(
@@ -95,6 +99,17 @@ def subscribe(ledger: Ledger, folder: FolderId, subscribed: bool) -> None:
     """Raises Refused(FOLDER_UNKNOWN)."""
     ledger.open_folder(folder)
     ledger.connection.execute(_SUBSCRIBE, {"folder": folder, "subscribed": subscribed})
+
+
+def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
+    """A session has heard of the messages up to this UID: they are recent to nobody else. Answers the UID
+    up to which others had heard before. Tells nobody: no client sees anything change."""
+    before = connection.execute(_RECENT, {"folder": folder}).scalar()
+    if before is None:
+        return up_to  # the folder is gone
+    if before < up_to:
+        connection.execute(_CLAIM, {"the_folder": folder, "up_to": up_to})
+    return int(before)
 
 
 def delete(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:

@@ -252,6 +252,9 @@ class MailStore:
     async def folder_subscribe(self, folder: FolderId, *, subscribed: bool) -> None:
         await self._write(lambda ledger: folders.subscribe(ledger, folder, subscribed))
 
+    async def recent_claim(self, folder: FolderId, up_to: Uid) -> int:
+        return await self._database.write(lambda c: folders.claim_recent(c, folder, up_to))
+
     async def subscriptions(self, mailbox: MailboxId) -> list[bytes]:
         """Sealed names that are subscribed and no folder's."""
         return await self._database.read(lambda c: subscriptions.names(c, mailbox))

@@ -25,7 +25,9 @@ from mssante.store.records import (
     Uids,
 )
 
-_FOLDER_COLUMNS = "id, mailbox_id, role, name_tag, name_ct, uidvalidity, uidnext, subscribed, modseq"
+_FOLDER_COLUMNS = (
+    "id, mailbox_id, role, name_tag, name_ct, uidvalidity, uidnext, subscribed, modseq, recent_uid"
+)
 _FOLDER = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE id = :folder")
 _FOLDERS = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE mailbox_id = :mailbox ORDER BY id")
 _KEYWORDS = text("SELECT number, name_ct FROM keyword WHERE mailbox_id = :mailbox ORDER BY number")
@@ -39,7 +41,8 @@ _CHUNKS = text(
 )
 _COUNTS = text(
     "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0), coalesce(sum((flags & 8) / 8), 0),"
-    " coalesce(sum(size_kib), 0) FROM placement WHERE folder_id = :folder"
+    " coalesce(sum(size_kib), 0), coalesce(sum(CASE WHEN uid > :recent THEN 1 ELSE 0 END), 0)"
+    " FROM placement WHERE folder_id = :folder"
 )
 _SEALED_BYTES = text(
     "SELECT coalesce(sum(length(c.ct)), 0) FROM message AS m JOIN chunk AS c ON c.blob_id = m.blob_id"
@@ -90,16 +93,16 @@ def uids(connection: Connection, folder_id: FolderId) -> FolderNumbers:
 
 def changes(connection: Connection, folder_id: FolderId, since: ModSeq) -> Changes:
     """What is new, changed or gone after `since`. Raises Refused(FOLDER_UNKNOWN) if the folder is gone."""
-    modseq = folder(connection, folder_id).modseq
-    if modseq <= since:
-        return Changes((), (), modseq)
+    of = folder(connection, folder_id)
+    if of.modseq <= since:
+        return Changes((), (), of.modseq, of.recent_uid)
     asked = {"folder": folder_id, "since": since}
     present = tuple(
         FlagsRow(Uid(uid), FlagMask(flags), ModSeq(changed))
         for uid, flags, changed in connection.execute(_CHANGED, asked)
     )
     gone = tuple(Uid(uid) for uid in connection.execute(_EXPUNGED, asked).scalars())
-    return Changes(present, gone, modseq)
+    return Changes(present, gone, of.modseq, of.recent_uid)
 
 
 def sealed_summaries(
@@ -142,7 +145,9 @@ def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:
 def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:
     """Raises Refused(FOLDER_UNKNOWN)."""
     of = folder(connection, folder_id)
-    messages, unseen, deleted, size_kib = connection.execute(_COUNTS, {"folder": folder_id}).one()
+    messages, unseen, deleted, size_kib, recent = connection.execute(
+        _COUNTS, {"folder": folder_id, "recent": of.recent_uid}
+    ).one()
     return FolderCounts(
         messages=messages,
         unseen=int(unseen),
@@ -151,6 +156,7 @@ def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:
         uidvalidity=of.uidvalidity,
         modseq=of.modseq,
         size_kib=int(size_kib),
+        recent=int(recent),
     )
 
 
@@ -165,4 +171,5 @@ def _folder(row: Row[*tuple[Any, ...]]) -> Folder:
         uidnext=Uid(row.uidnext),
         subscribed=bool(row.subscribed),
         modseq=ModSeq(row.modseq),
+        recent_uid=Uid(row.recent_uid),
     )

@@ -51,7 +51,8 @@ class MailboxRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """A folder without a sealed name is called after its `role`."""
+    """A folder without a sealed name is called after its `role`. Messages above `recent_uid` are recent:
+    no session that may write has heard of them (RFC 3501 §2.3.2)."""
 
     id: FolderId
     mailbox: MailboxId
@@ -62,6 +63,7 @@ class Folder:
     uidnext: Uid
     subscribed: bool
     modseq: ModSeq
+    recent_uid: Uid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +163,13 @@ class FlagsRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened in a folder after a modseq: `present` are new or changed, both in ascending UID."""
+    """What happened in a folder after a modseq: `present` are new or changed, both in ascending UID;
+    `recent_uid` as in Folder."""
 
     present: tuple[FlagsRow, ...]
     expunged: tuple[Uid, ...]
     modseq: ModSeq
+    recent_uid: int = 0
 
 
 class SealedMessage(NamedTuple):
@@ -201,6 +205,7 @@ class FolderCounts:
     uidvalidity: int
     modseq: ModSeq
     size_kib: int
+    recent: int
 
 
 class FlagsMode(StrEnum):

@@ -70,6 +70,7 @@ folder = Table(
     Column("name_ct", LargeBinary),
     Column("uidvalidity", Number, nullable=False),
     Column("uidnext", Number, nullable=False),
+    Column("recent_uid", Number, nullable=False, server_default="0"),  # some session has heard of these
     Column("subscribed", Boolean, nullable=False),
     Column("modseq", Number, nullable=False),
     UniqueConstraint("mailbox_id", "role"),

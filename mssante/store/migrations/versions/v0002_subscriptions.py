@@ -1,4 +1,4 @@
-"""Subscriptions that outlive their folder."""
+"""Subscriptions that outlive their folder; which messages are recent."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,7 +7,11 @@ revision = "0002"
 down_revision = "0001"
 
 
+Number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+
 def upgrade() -> None:
+    op.add_column("folder", sa.Column("recent_uid", Number, nullable=False, server_default="0"))
     op.create_table(
         "subscription",
         sa.Column(
