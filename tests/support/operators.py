@@ -293,9 +293,8 @@ WITHOUT_TLS = "sans-tls.conformite.test"
 PLAYED = ("valide", "expire", "revoque", "non-igc", "no-match", "cn-diff-dn")
 
 
-def make_trio(directory: Path) -> Trio:
+def make_trio(world: World) -> Trio:
     """A, B and C, running, with one mailbox each."""
-    world = World.make(directory)
     a, b, c = (world.operator(letter, extra=BIG_MESSAGES) for letter in "abc")
     played = [*(world.leaf(name).domain for name in PLAYED), WITHOUT_TLS]
     case_ports = dict(zip(played, free_ports(len(played)), strict=True))
@@ -310,11 +309,30 @@ def make_trio(directory: Path) -> Trio:
 
 
 @pytest.fixture(scope="session")
-def running_trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One PKI and trust space for the run; for operators of a test's own, see `alone`."""
+    world = World.make(tmp_path_factory.mktemp("world"), with_cases=True)
+    yield world
+    world.end()
+
+
+@contextmanager
+def alone(world: World, operator: Operator) -> Iterator[Operator]:
+    """Starts an operator laid out by a test, with its people; verifies and stops it at the end."""
+    try:
+        yield operator.set_up(world).boot().populate()
+        if operator.running:
+            assert operator.broken_invariants() == []
+    finally:
+        if operator.running:
+            operator.shut()
+        world.operators.remove(operator)
+
+
+@pytest.fixture(scope="session")
+def running_trio(shared_world: World) -> Trio:
     """Started once for the run (and for each xdist worker)."""
-    made = make_trio(tmp_path_factory.mktemp("trio"))
-    yield made
-    made.world.end()
+    return make_trio(shared_world)
 
 
 @pytest.fixture
@@ -358,11 +376,13 @@ __all__ = [
     "Operator",
     "Trio",
     "World",
+    "alone",
     "await_true",
     "domains_of",
     "free_ports",
     "make_trio",
     "running_trio",
+    "shared_world",
     "trio",
     "world_of",
 ]

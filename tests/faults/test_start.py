@@ -1,0 +1,120 @@
+"""What an operator refuses to start with, in words that say what to mend; and what its doctor says (K14)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.operators import Operator, World
+
+MISCONFIGURED = 78  # sysexits.h EX_CONFIG
+
+
+@pytest.fixture(scope="module")
+def laid(shared_world: World) -> Iterator[Operator]:
+    """An operator that was set up and never started."""
+    operator = shared_world.operator("b", name="b-start").set_up(shared_world)
+    yield operator
+    if operator.running:
+        operator.shut()
+    shared_world.operators.remove(operator)
+
+
+def command(folder: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        (sys.executable, "-m", "mssante", "--config", str(folder / "config.toml"), *words),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def copy_of(operator: Operator, folder: Path) -> Path:
+    shutil.copytree(operator.folder, folder, ignore=shutil.ignore_patterns("*.sock"))
+    folder.chmod(0o700)
+    return folder
+
+
+def test_secrets_open_to_others_keep_the_server_from_starting(laid: Operator, tmp_path: Path) -> None:
+    """0644 on any of them: exit 78, naming the file and the command that mends it."""
+    names = ("mail.db", "keys.db", "root.key")
+    started = {}
+    for name in names:
+        folder = copy_of(laid, tmp_path / name)
+        (folder / name).chmod(0o644)
+        started[name] = command(folder, "serve")
+    for name, process in started.items():
+        _, said = process.communicate(timeout=60)
+        path = tmp_path / name / name
+        assert process.returncode == MISCONFIGURED, said
+        assert said.startswith("cannot start: "), said
+        assert f"{path} is open to others (mode 0644): chmod 600 {path}" in said
+        assert "Traceback" not in said
+        assert path.stat().st_mode & 0o777 == 0o644  # refused, not quietly repaired
+
+
+def test_a_link_in_place_of_the_database_keeps_the_server_from_starting(
+    laid: Operator, tmp_path: Path
+) -> None:
+    folder = copy_of(laid, tmp_path / "copy")
+    (folder / "mail.db").rename(tmp_path / "elsewhere.db")
+    (folder / "mail.db").symlink_to(tmp_path / "elsewhere.db")
+    process = command(folder, "serve")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == MISCONFIGURED, said
+    assert "not a regular file" in said
+
+
+def test_a_second_server_on_the_same_folder_ends_at_once(laid: Operator) -> None:
+    laid.boot()
+    process = command(laid.folder, "serve")
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == MISCONFIGURED, said
+    assert said.startswith("cannot start: ")
+    assert "is held by another process" in said
+    assert laid.ask("bal.list") == {"mailboxes": []}  # the first one never noticed
+    assert laid.shut() == 0
+    assert not (laid.folder / "control.sock").exists()
+
+
+def test_every_file_of_an_operator_is_its_own_alone(laid: Operator) -> None:
+    if not laid.running:
+        laid.boot()
+    wide = [
+        f"{path.name} {path.stat().st_mode & 0o777:04o}"
+        for path in laid.folder.iterdir()
+        if path.name not in ("config.toml", "stderr.txt") and path.stat().st_mode & 0o077
+    ]
+    assert wide == []
+    assert os.stat(laid.folder).st_mode & 0o077 == 0
+
+
+def test_the_doctor_says_that_our_certificate_expired(shared_world: World) -> None:
+    operator = shared_world.operator("a", name="a-expired").set_up(shared_world)
+    try:
+        leaf, text = shared_world.leaf("expire"), operator.config_file.read_text(encoding="utf-8")
+        for old, new in (("operator-a.pem", leaf.chain_file.name), ("operator-a.key", leaf.key_file.name)):
+            text = text.replace(old, new)
+        operator.config_file.write_text(text, encoding="utf-8")
+        stopped = command(operator.folder, "doctor", "--json")
+        said, trouble = stopped.communicate(timeout=60)
+        assert stopped.returncode == 1, trouble
+        operator.boot()
+        running = command(operator.folder, "doctor")
+        table, trouble = running.communicate(timeout=60)
+        assert running.returncode == 1, trouble
+    finally:
+        operator.shut()
+        shared_world.operators.remove(operator)
+    texts = [f["text"] for f in json.loads(said)["findings"] if f["state"] == "WRONG"]
+    assert any(text.startswith("expired on ") and "renew it with IGC-Santé now" in text for text in texts)
+    assert any("certificate_expired" in text for text in texts)
+    assert "WRONG  certificate: expired on" in table
