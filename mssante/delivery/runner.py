@@ -29,7 +29,7 @@ from mssante.model import Address, Domain
 from mssante.observe.events import DeliveryDeferred, DeliveryFailed, MessageSent, crashed, report
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.notifier import Subscription
-from mssante.store.records import DueRecipient, RecipientState
+from mssante.store.records import RecipientState
 
 _LEASED_AT_ONCE = 100
 _LEASE = timedelta(minutes=30)
@@ -279,20 +279,14 @@ class Runner:
         for due in group:
             over = now.timestamp() - due.created_at >= 2 * retry.LIFETIME.total_seconds()
             next_at = now + retry.delay(due.attempts, self._chance())
-            await self._put(due, RecipientState.EXPIRED if over else RecipientState.PENDING, next_at)
-
-    async def _put(self, due: DueRecipient, state: RecipientState, next_at: datetime) -> None:
-        try:
-            await self._store.recipient_outcome(
-                due.id,
-                attempts=due.attempts,
-                state=state,
-                next_at=int(next_at.timestamp()),
-                reply_ct=None,
-            )
-        except Exception as error:  # the lease runs out
-            if not isinstance(error, Passing):
-                report(crashed("runner", error))
+            state = RecipientState.EXPIRED if over else RecipientState.PENDING
+            try:
+                await self._store.recipient_outcome(
+                    due.id, attempts=due.attempts, state=state, next_at=int(next_at.timestamp())
+                )
+            except Exception as error:  # the lease runs out
+                if not isinstance(error, Passing):
+                    report(crashed("runner", error))
 
 
 async def _finished(work: Coroutine[None, None, None]) -> None:
