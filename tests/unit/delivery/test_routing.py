@@ -56,7 +56,7 @@ async def test_why_a_recipient_is_not_taken(
 
 async def test_a_mailbox_that_was_full_a_moment_ago_is_looked_at_again(a_house: House) -> None:
     mailbox, address = await a_house.mailbox(A, quota_kib=10), Address.parse(A)
-    trace = Trace(source=Source.QUEUE)
+    trace = Trace(source=Source.SUBMISSION, person=ME)
     intake = await a_house.reception.deposit(
         sender=None, recipients=[Recipient(mailbox, address)], trace=trace
     )
