@@ -109,11 +109,10 @@ class Runner:
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
         """Leases what is due, starts what there is room for. Trouble of the database is for next time."""
         while True:
-            now = self._clock.now()
-            for destination, group in self._destinations.take(now):
-                tasks.create_task(self._attempt(destination, group))
             try:
-                self._ring = self._ring or await self._broker.open_queue(self._queue)
+                ring = self._ring = self._ring or await self._broker.open_queue(self._queue)
+                for destination, group in self._destinations.take(self._clock.now()):
+                    tasks.create_task(self._attempt(destination, group, ring))
                 due = await self._store.due(
                     limit=_LEASED_AT_ONCE,
                     lease_seconds=int(_LEASE.total_seconds()),
@@ -125,15 +124,17 @@ class Runner:
                 return
             self._destinations.add(due)
 
-    async def _attempt(self, destination: Destination, group: Group) -> None:
+    async def _attempt(self, destination: Destination, group: Group, ring: Ring) -> None:
         """One letter to one destination: the boundary of whatever goes wrong with it."""
         try:
-            assert self._ring is not None
-            letter = open_letter(group, ring=self._ring, store=self._store)
-            # A letter that waited here for long comes back with a new lease.
-            if letter.leased_until - self._clock.now() > _ATTEMPT:
-                outcomes = await self._deliver(destination, letter)
-                await _finished(self._record(letter, outcomes, destination))
+            letter = open_letter(group, ring=ring, store=self._store)
+            if letter.leased_until - self._clock.now() <= _ATTEMPT:
+                return  # it waited here for long, and comes back with a new lease
+            was_down = destination.failures > 0
+            outcomes = await self._deliver(destination, letter)
+            await _finished(self._record(letter, outcomes, destination))
+            if was_down and not destination.failures:
+                await self._store.hasten(destination.tag)  # what waited for it need wait no longer
         except Passing:
             pass  # our database: the lease runs out, the letter is taken again
         except Refused:  # a damaged letter, already told; or sealed for an epoch younger than our ring
@@ -156,11 +157,8 @@ class Runner:
                 outcomes = await courier.deliver(consignment)
         except TimeoutError:
             outcomes = consignment.all(Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE))
-        was_down = destination.failures > 0
         one = min(outcomes.values(), key=lambda outcome: outcome.reached)
         destination.note(one, self._clock.now(), self._chance())
-        if was_down and not destination.failures:
-            await self._store.hasten(destination.tag)  # what waited for it need wait no longer
         return outcomes
 
     async def _record(
