@@ -7,9 +7,10 @@ delegate to; what is added is said here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
@@ -41,6 +42,7 @@ from mssante.store import (
     verify,
     writing,
 )
+from mssante.store.lately import Lately
 from mssante.store.ledger import Ledger
 from mssante.store.notifier import Notifier, Subscription
 from mssante.store.records import (
@@ -71,10 +73,9 @@ T = TypeVar("T")
 
 MIGRATIONS = "mssante.store.migrations"
 _EXPUNGE_SLICE = 500  # messages shredded in one transaction: receptions wait no longer than that
-_PUBLIC_KEYS_MAX = 10_000  # of 1.2 KiB each
+_REMEMBERED_MAX = 10_000  # mailboxes, and public keys of 1.2 KiB each
+_MAILBOX_SECONDS = 10
 _PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one opens for much longer
-_LATELY_SECONDS = 10
-_LATELY_MAX = 10_000  # mailboxes remembered; then all are forgotten
 
 
 class MailStore:
@@ -84,8 +85,11 @@ class MailStore:
         self._database = database
         self._clock = clock
         self._notifier = Notifier()
-        self._public_keys: dict[MailboxId, tuple[float, PublicKey]] = {}
-        self._lately: dict[str, tuple[float, MailboxRow]] = {}
+        self._mailboxes = Lately[str, MailboxRow](clock, seconds=_MAILBOX_SECONDS, most=_REMEMBERED_MAX)
+        self._public_keys = Lately[MailboxId, PublicKey](
+            clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
+        )
+        self._unfinished: set[asyncio.Task[Any]] = set()
         self._shredded = True  # what a process before us shredded may still lie in the log
 
     @classmethod
@@ -100,6 +104,7 @@ class MailStore:
 
     async def close(self) -> None:
         """Before the database is closed."""
+        await asyncio.gather(*self._unfinished, return_exceptions=True)
         await self._notifier.close()
 
     @property
@@ -119,9 +124,19 @@ class MailStore:
             ledger.close()
             return result, ledger.changed
 
-        result, changed = await self._database.write(transaction)
-        self._notifier.tell(changed)
-        return result
+        async def write() -> T:
+            result, changed = await self._database.write(transaction)
+            self._notifier.tell(changed)
+            return result
+
+        return await self._finished(write())
+
+    async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` answers. It goes on to its end even if the caller does not: what is kept is told."""
+        task = asyncio.create_task(work)
+        self._unfinished.add(task)
+        task.add_done_callback(self._unfinished.discard)
+        return await asyncio.shield(task)
 
     def subscribe(self, mailbox: MailboxId) -> AbstractContextManager[Subscription]:
         """`with store.subscribe(m) as changed: await changed.wait()`: see Notifier."""
@@ -134,7 +149,7 @@ class MailStore:
 
     async def add_public_key(self, key: PublicKey) -> None:
         await self._write(lambda ledger: accounts.add_key(ledger, key))
-        self._public_keys.pop(key.mailbox, None)
+        self._public_keys.forget()
 
     async def mailbox(self, address_key: str) -> MailboxRow | None:
         return await self._database.read(lambda c: accounts.by_address(c, address_key))
@@ -142,15 +157,11 @@ class MailStore:
     async def mailbox_lately(self, address_key: str) -> MailboxRow | None:
         """As `mailbox`, perhaps as it was ten seconds ago if another host changed it, and with `used_kib` of
         then: for a first judgement, when the transaction judges again. Spares a look for each recipient."""
-        now = self._clock.monotonic()
-        known = self._lately.get(address_key)
-        if known is not None and now < known[0]:
-            return known[1]
-        row = await self.mailbox(address_key)
-        if len(self._lately) >= _LATELY_MAX:
-            self._lately.clear()
-        if row is not None:
-            self._lately[address_key] = (now + _LATELY_SECONDS, row)
+        row = self._mailboxes.known(address_key)
+        if row is None:
+            row = await self.mailbox(address_key)
+            if row is not None:
+                self._mailboxes.remember(address_key, row)
         return row
 
     async def mailbox_by_id(self, mailbox: MailboxId) -> MailboxRow:
@@ -163,22 +174,18 @@ class MailStore:
 
     async def status_set(self, mailbox: MailboxId, status: MailboxStatus) -> None:
         await self._write(lambda ledger: accounts.set_status(ledger, mailbox, status))
-        self._lately.clear()
+        self._mailboxes.forget()
 
     async def quota_set(self, mailbox: MailboxId, quota_kib: int | None) -> None:
         await self._write(lambda ledger: accounts.set_quota(ledger, mailbox, quota_kib))
-        self._lately.clear()
+        self._mailboxes.forget()
 
     async def public_key(self, mailbox: MailboxId) -> PublicKey:
         """The newest epoch's public key, at most a minute late if another host added it."""
-        now = self._clock.monotonic()
-        known = self._public_keys.get(mailbox)
-        if known is not None and now < known[0]:
-            return known[1]
-        key = await self._database.read(lambda c: accounts.public_key(c, mailbox))
-        if len(self._public_keys) >= _PUBLIC_KEYS_MAX:
-            self._public_keys.clear()
-        self._public_keys[mailbox] = (now + _PUBLIC_KEY_SECONDS, key)
+        key = self._public_keys.known(mailbox)
+        if key is None:
+            key = await self._database.read(lambda c: accounts.public_key(c, mailbox))
+            self._public_keys.remember(mailbox, key)
         return key
 
     # Reception
@@ -194,11 +201,16 @@ class MailStore:
         """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
         Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN), Passing(MAILBOX_SUSPENDED)."""
         arrival = reception.Arrival(acceptance, self._now(), self._notifier.origin)
-        settled = await self._database.write_many(reception.accept_batch, arrival)
-        if isinstance(settled.outcome, Declined):
-            raise settled.outcome
-        self._notifier.tell(settled.changed)
-        return settled.outcome
+
+        async def write() -> Accepted | Declined:
+            settled = await self._database.write_many(reception.accept_batch, arrival)
+            self._notifier.tell(settled.changed)
+            return settled.outcome
+
+        outcome = await self._finished(write())
+        if isinstance(outcome, Declined):
+            raise outcome
+        return outcome
 
     # Reading
 

@@ -80,6 +80,20 @@ async def test_what_changed_nothing_wakes_nobody(house: House) -> None:
         waiting.cancel()
 
 
+async def test_what_is_kept_is_told_though_the_caller_went_away(house: House) -> None:
+    mailbox = await house.mailbox()
+    folder = (await house.folder(mailbox)).id
+    with house.store.subscribe(mailbox) as changed:
+        for change in (house.one(mailbox), house.store.flags_store(folder, [1], FlagsMode.ADD, 1)):
+            caller = asyncio.ensure_future(change)
+            await asyncio.sleep(0)
+            caller.cancel()
+            await asyncio.gather(caller, return_exceptions=True)
+            assert caller.cancelled()
+            await asyncio.wait_for(changed.wait(), 5)
+    assert (await house.store.counts(folder)).unseen == 0
+
+
 async def test_a_subscription_ends_with_its_context() -> None:
     notifier, mailbox = Notifier(), MailboxId(os.urandom(16))
     with notifier.subscribe(mailbox) as first, notifier.subscribe(mailbox) as second:
