@@ -1,0 +1,70 @@
+"""/live, /ready and /metrics: what supervisors are told, and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from mssante.net.status import REQUEST_OCTETS_MAX, StatusServer
+from mssante.observe import report
+from mssante.observe.events import LoginRefused
+from mssante.observe.metrics import Metrics
+
+
+class Status:
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+        self.metrics = Metrics()
+        self.port = 0
+
+    async def ask(self, request: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(request)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+        return answer
+
+
+@pytest.fixture
+async def status() -> AsyncIterator[Status]:
+    state = Status()
+
+    async def ready() -> list[str]:
+        return state.missing
+
+    server = StatusServer(ready=ready, metrics=state.metrics.text)
+    state.port = await server.start("127.0.0.1", 0)
+    yield state
+    await server.stop()
+
+
+async def test_a_supervisor_learns_that_it_lives_and_whether_it_is_ready(status: Status) -> None:
+    assert (await status.ask(b"GET /live HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    assert (await status.ask(b"GET /ready HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    status.missing = ["the trust space is empty"]
+    answer = await status.ask(b"GET /ready HTTP/1.1\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.endswith(b"the trust space is empty\n")
+
+
+async def test_prometheus_reads_counts_by_reason(status: Status) -> None:
+    stop = status.metrics.start()
+    report(LoginRefused(protocol="imap", remote="192.0.2.1", reason="authentication_failed"))
+    stop()
+    page = await status.ask(b"GET /metrics HTTP/1.1\r\n\r\n")
+    assert b'mssante_events_total{event="login_refused"' in page
+    assert b"192.0.2.1" not in page
+
+
+@pytest.mark.parametrize(
+    ("request_line", "code"), [(b"POST /live HTTP/1.1", b"405"), (b"GET /etc/passwd HTTP/1.1", b"404")]
+)
+async def test_nothing_else_is_answered(status: Status, request_line: bytes, code: bytes) -> None:
+    assert (await status.ask(request_line + b"\r\n\r\n")).startswith(b"HTTP/1.1 " + code)
+
+
+async def test_a_request_without_end_is_cut(status: Status) -> None:
+    assert await status.ask(b"GET /" + b"a" * 2 * REQUEST_OCTETS_MAX) == b""
