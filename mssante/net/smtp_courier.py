@@ -125,13 +125,16 @@ class SmtpCourier:
                 _, wire = await loop.create_connection(lambda: Wire(self._patience), door.host, door.port)
         except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: a host that is no name
             raise Passing(Reason.REMOTE_UNREACHABLE, type(error).__name__) from error
+        judging = False  # `_verified` tells of its own refusals
         try:
             _require_code(await wire.greeting(), 220)
             in_clear = await self._ehlo(wire)
             if "starttls" not in in_clear:  # never plaintext, whatever stripped it (T4)
                 raise Passing(Reason.TLS_FAILED, "STARTTLS is not offered")
             await wire.upgrade(self._context, hostname=door.host)
+            judging = True
             peer = await self._prove(wire, domain, f"{door.host}:{door.port}")
+            judging = False
             return _Connection(
                 wire=wire,
                 evidence=peer.evidence,
@@ -140,7 +143,7 @@ class SmtpCourier:
                 extensions=await self._ehlo(wire),  # RFC 3207 §4.2: what was learnt in clear is forgotten
             )
         except Declined as declined:
-            if declined.reason in {Reason.TLS_FAILED, Reason.CERTIFICATE_UNTRUSTED_ISSUER}:
+            if not judging and declined.reason not in {Reason.REMOTE_UNREACHABLE, Reason.REMOTE_DEFERRED}:
                 _report_refused(declined.reason, _NOBODY, f"{door.host}:{door.port}", domain)
             wire.close()
             raise
