@@ -144,16 +144,8 @@ def _servers(
     throttle = Throttle(parts.clock)
     commits = Commits()  # of all ports together: what is in flight is bounded as a whole
 
-    def caps(total: int) -> Caps:
-        per_address = config.connections.per_address_max
-        return Caps(total=total, per_address=per_address, pre_tls_per_address=max(10, per_address // 5))
-
     async def verify(chain: Sequence[bytes]) -> VerifiedPeer:
         return await asyncio.to_thread(parts.trust.verify, chain, Direction.IN)
-
-    def for_users() -> ContextFactory:
-        context = user_server_context(credentials)
-        return lambda: context
 
     def smtp(name: str, *, implicit_tls: bool = False) -> SmtpServer:
         return SmtpServer(
@@ -161,11 +153,11 @@ def _servers(
             hostname=config.operator.hostname,
             role=Submission(throttle=throttle),
             backend=submission_backend,
-            tls=for_users(),
+            tls=_for_users(credentials),
             implicit_tls=implicit_tls,
             limits=limits,
             commits=commits,
-            caps=caps(config.connections.smtp_max),
+            caps=_caps(config, config.connections.smtp_max),
         )
 
     def imap(name: str, *, implicit_tls: bool = False) -> ImapServer:
@@ -175,11 +167,11 @@ def _servers(
             store=parts.store,
             broker=parts.broker,
             clock=parts.clock,
-            tls=for_users(),
+            tls=_for_users(credentials),
             implicit_tls=implicit_tls,
             message_bytes_max=config.messages.bytes_max,
             throttle=throttle,
-            caps=caps(config.connections.imap_max),
+            caps=_caps(config, config.connections.imap_max),
         )
 
     relay = SmtpServer(
@@ -190,7 +182,7 @@ def _servers(
         tls=PeerListenerContexts(credentials, parts.trust.anchors).take,
         limits=limits,
         commits=commits,
-        caps=caps(config.connections.smtp_max),
+        caps=_caps(config, config.connections.smtp_max),
     )
     wanted: list[tuple[SmtpServer | ImapServer, Endpoint | None]] = [
         (relay, listen.relay),
@@ -200,6 +192,16 @@ def _servers(
         (imap("imaps", implicit_tls=True), listen.imaps),
     ]
     return [(server, endpoint) for server, endpoint in wanted if endpoint is not None]
+
+
+def _for_users(credentials: Credentials) -> ContextFactory:
+    context = user_server_context(credentials)
+    return lambda: context
+
+
+def _caps(config: Config, total: int) -> Caps:
+    per_address = config.connections.per_address_max
+    return Caps(total=total, per_address=per_address, pre_tls_per_address=max(10, per_address // 5))
 
 
 async def _open(opening: Awaitable[object], where: object) -> None:
