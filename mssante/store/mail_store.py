@@ -7,12 +7,8 @@ delegate to; what is added is said here.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
-
-from sqlalchemy import Connection
 
 from mssante import limits
 from mssante.clock import Clock
@@ -27,7 +23,6 @@ from mssante.model import (
     ModSeq,
     Uid,
 )
-from mssante.reasons import Declined
 from mssante.store import (
     accounts,
     blobs,
@@ -35,7 +30,6 @@ from mssante.store import (
     journal,
     queue,
     reading,
-    reception,
     shredding,
     subscriptions,
     sweeping,
@@ -43,8 +37,7 @@ from mssante.store import (
     writing,
 )
 from mssante.store.lately import Lately
-from mssante.store.ledger import Ledger
-from mssante.store.notifier import Notifier, Subscription
+from mssante.store.notifier import Subscription
 from mssante.store.records import (
     Acceptance,
     Accepted,
@@ -68,8 +61,7 @@ from mssante.store.records import (
     Swept,
     Uids,
 )
-
-T = TypeVar("T")
+from mssante.store.transactions import Transactions
 
 MIGRATIONS = "mssante.store.migrations"
 _EXPUNGE_SLICE = 500  # messages shredded in one transaction: receptions wait no longer than that
@@ -81,66 +73,38 @@ _PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one op
 class MailStore:
     """Begin with `MailStore.start`, end with `close`; the database is its opener's."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        self._database = database
-        self._clock = clock
-        self._notifier = Notifier()
+    def __init__(self, transactions: Transactions) -> None:
+        clock = transactions.clock
+        self._transactions = transactions
+        self._read, self._write = transactions.read, transactions.write
         self._mailboxes = Lately[str, MailboxRow](clock, seconds=_MAILBOX_SECONDS, most=_REMEMBERED_MAX)
         self._public_keys = Lately[MailboxId, PublicKey](
             clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
         )
-        self._unfinished: set[asyncio.Task[Any]] = set()
         self._shredded = True  # what a process before us shredded may still lie in the log
 
     @classmethod
     async def start(cls, database: Database, *, clock: Clock) -> MailStore:
         """Over a database opened with MIGRATIONS. Raises Passing."""
-        store = cls(database, clock)
+        transactions = Transactions(database, clock)
         if database.dialect == "postgresql":
-            await store._notifier.listen(database)
+            await transactions.notifier.listen(database)
         else:
             await database.write(queue.release_all)
-        return store
+        return cls(transactions)
 
     async def close(self) -> None:
         """Before the database is closed."""
-        await asyncio.gather(*self._unfinished, return_exceptions=True)
-        await self._notifier.close()
+        await self._transactions.close()
 
     @property
     def accepts_writes(self) -> bool:
         """False once a sync has failed: the process must be restarted."""
-        return self._database.accepts_writes
-
-    def _now(self) -> int:
-        return int(self._clock.now().timestamp())
-
-    async def _write(self, change: Callable[[Ledger], T]) -> T:
-        now, origin = self._now(), self._notifier.origin
-
-        def transaction(connection: Connection) -> tuple[T, Sequence[MailboxId]]:
-            ledger = Ledger(connection, now=now, origin=origin)
-            result = change(ledger)
-            ledger.close()
-            return result, ledger.changed
-
-        async def write() -> T:
-            result, changed = await self._database.write(transaction)
-            self._notifier.tell(changed)
-            return result
-
-        return await self._finished(write())
-
-    async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` answers. It goes on to its end even if the caller does not: what is kept is told."""
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)
+        return self._transactions.database.accepts_writes
 
     def subscribe(self, mailbox: MailboxId) -> AbstractContextManager[Subscription]:
         """`with store.subscribe(m) as changed: await changed.wait()`: see Notifier."""
-        return self._notifier.subscribe(mailbox)
+        return self._transactions.notifier.subscribe(mailbox)
 
     # Accounts
 
@@ -152,7 +116,7 @@ class MailStore:
         self._public_keys.forget()
 
     async def mailbox(self, address_key: str) -> MailboxRow | None:
-        return await self._database.read(lambda c: accounts.by_address(c, address_key))
+        return await self._read(lambda c: accounts.by_address(c, address_key))
 
     async def mailbox_lately(self, address_key: str) -> MailboxRow | None:
         """As `mailbox`, perhaps as it was ten seconds ago if another host changed it, and with `used_kib` of
@@ -165,12 +129,12 @@ class MailStore:
         return row
 
     async def mailbox_by_id(self, mailbox: MailboxId) -> MailboxRow:
-        return await self._database.read(lambda c: accounts.by_id(c, mailbox))
+        return await self._read(lambda c: accounts.by_id(c, mailbox))
 
     async def mailboxes(
         self, kind: MailboxKind | None = None, status: MailboxStatus | None = None
     ) -> list[MailboxRow]:
-        return await self._database.read(lambda c: accounts.all_of(c, kind, status))
+        return await self._read(lambda c: accounts.all_of(c, kind, status))
 
     async def status_set(self, mailbox: MailboxId, status: MailboxStatus) -> None:
         await self._write(lambda ledger: accounts.set_status(ledger, mailbox, status))
@@ -184,64 +148,54 @@ class MailStore:
         """The newest epoch's public key, at most a minute late if another host added it."""
         key = self._public_keys.known(mailbox)
         if key is None:
-            key = await self._database.read(lambda c: accounts.public_key(c, mailbox))
+            key = await self._read(lambda c: accounts.public_key(c, mailbox))
             self._public_keys.remember(mailbox, key)
         return key
 
     # Reception
 
     async def chunks_append(self, blob: BlobId, first_n: int, sealed: list[bytes]) -> None:
-        now = self._now()
-        await self._database.write(lambda c: blobs.append_chunks(c, blob, first_n, sealed, now))
+        now = self._transactions.now
+        await self._transactions.write_quietly(lambda c: blobs.append_chunks(c, blob, first_n, sealed, now))
 
     async def blob_abandon(self, blob: BlobId) -> None:
-        await self._database.write(lambda c: blobs.abandon(c, [blob]))
+        await self._transactions.write_quietly(lambda c: blobs.abandon(c, [blob]))
 
     async def accept(self, acceptance: Acceptance) -> Accepted:
         """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
         Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN), Passing(MAILBOX_SUSPENDED)."""
-        arrival = reception.Arrival(acceptance, self._now(), self._notifier.origin)
-
-        async def write() -> Accepted | Declined:
-            settled = await self._database.write_many(reception.accept_batch, arrival)
-            self._notifier.tell(settled.changed)
-            return settled.outcome
-
-        outcome = await self._finished(write())
-        if isinstance(outcome, Declined):
-            raise outcome
-        return outcome
+        return await self._transactions.accept(acceptance)
 
     # Reading
 
     async def folders(self, mailbox: MailboxId) -> list[Folder]:
-        return await self._database.read(lambda c: reading.folders(c, mailbox))
+        return await self._read(lambda c: reading.folders(c, mailbox))
 
     async def folder(self, folder: FolderId) -> Folder:
-        return await self._database.read(lambda c: reading.folder(c, folder))
+        return await self._read(lambda c: reading.folder(c, folder))
 
     async def keywords(self, mailbox: MailboxId) -> list[Keyword]:
-        return await self._database.read(lambda c: reading.keywords(c, mailbox))
+        return await self._read(lambda c: reading.keywords(c, mailbox))
 
     async def uids(self, folder: FolderId) -> reading.FolderNumbers:
-        return await self._database.read(lambda c: reading.uids(c, folder))
+        return await self._read(lambda c: reading.uids(c, folder))
 
     async def changes(self, folder: FolderId, since: ModSeq) -> Changes:
-        return await self._database.read(lambda c: reading.changes(c, folder, since))
+        return await self._read(lambda c: reading.changes(c, folder, since))
 
     async def sealed_summaries(
         self, folder: FolderId, uids: Uids, *, header: bool = False
     ) -> list[SealedMessage]:
-        return await self._database.read(lambda c: reading.sealed_summaries(c, folder, uids, header=header))
+        return await self._read(lambda c: reading.sealed_summaries(c, folder, uids, header=header))
 
     async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
-        return await self._database.read(lambda c: reading.chunks(c, blob, first_n, count))
+        return await self._read(lambda c: reading.chunks(c, blob, first_n, count))
 
     async def counts(self, folder: FolderId) -> FolderCounts:
-        return await self._database.read(lambda c: reading.counts(c, folder))
+        return await self._read(lambda c: reading.counts(c, folder))
 
     async def sealed_bytes(self, mailbox: MailboxId) -> int:
-        return await self._database.read(lambda c: reading.sealed_bytes(c, mailbox))
+        return await self._read(lambda c: reading.sealed_bytes(c, mailbox))
 
     # Writing
 
@@ -265,15 +219,15 @@ class MailStore:
         await self._write(lambda ledger: folders.subscribe(ledger, folder, subscribed))
 
     async def recent_claim(self, folder: FolderId, up_to: Uid) -> int:
-        return await self._database.write(lambda c: folders.claim_recent(c, folder, up_to))
+        return await self._transactions.write_quietly(lambda c: folders.claim_recent(c, folder, up_to))
 
     async def subscriptions(self, mailbox: MailboxId) -> list[bytes]:
         """Sealed names that are subscribed and no folder's."""
-        return await self._database.read(lambda c: subscriptions.names(c, mailbox))
+        return await self._read(lambda c: subscriptions.names(c, mailbox))
 
     async def subscription_end(self, mailbox: MailboxId, name_tag: bytes) -> bool:
         """For a name that is no folder's; whether it was subscribed."""
-        return await self._database.write(lambda c: subscriptions.take(c, mailbox, name_tag))
+        return await self._transactions.write_quietly(lambda c: subscriptions.take(c, mailbox, name_tag))
 
     async def keyword_add(self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
         return await self._write(lambda ledger: folders.add_keyword(ledger, mailbox, name_tag, name_ct))
@@ -317,7 +271,7 @@ class MailStore:
                 return gone
 
     async def dek_rewrap(self, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
-        await self._database.write(lambda c: writing.rewrap_deks(c, keys))
+        await self._transactions.write_quietly(lambda c: writing.rewrap_deks(c, keys))
 
     # Queue
 
@@ -328,8 +282,8 @@ class MailStore:
         exclude: Collection[bytes] = (),
         lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
     ) -> list[DueRecipient]:
-        now = self._now()
-        return await self._database.write(
+        now = self._transactions.now
+        return await self._transactions.write_quietly(
             lambda c: queue.lease_due(c, now=now, limit=limit, lease_seconds=lease_seconds, exclude=exclude)
         )
 
@@ -351,35 +305,35 @@ class MailStore:
         return forgotten
 
     async def queued(self) -> list[QueuedMessage]:
-        return await self._database.read(queue.queued)
+        return await self._read(queue.queued)
 
     async def retry(self, number: MessageNumber | None = None) -> int:
         return await self._write(lambda ledger: queue.retry(ledger, number))
 
     async def hasten(self, destination_tag: bytes) -> None:
-        now = self._now()
-        await self._database.write(lambda c: queue.hasten(c, destination_tag, now))
+        now = self._transactions.now
+        await self._transactions.write_quietly(lambda c: queue.hasten(c, destination_tag, now))
 
     # Keeping in order
 
     async def journal(self, mailbox: MailboxId, *, after: int = 0, most: int = 1000) -> list[JournalEntry]:
-        return await self._database.read(lambda c: journal.entries(c, mailbox, after, most))
+        return await self._read(lambda c: journal.entries(c, mailbox, after, most))
 
     async def journal_heads(self) -> dict[MailboxId, JournalMark]:
-        return await self._database.read(journal.heads)
+        return await self._read(journal.heads)
 
     async def verify(self, marks: Mapping[MailboxId, JournalMark] | None = None) -> list[Finding]:
-        now = self._now()
-        return await self._database.read(lambda c: verify.verify(c, now=now, marks=marks))
+        now = self._transactions.now
+        return await self._read(lambda c: verify.verify(c, now=now, marks=marks))
 
     async def sweep(self) -> Swept:
         """At start and hourly: abandoned blobs, old dedup keys, and what was shredded out of the log."""
-        now, swept = self._now(), 0
-        while part := await self._database.write(lambda c: sweeping.sweep_blobs(c, now)):
+        now, swept = self._transactions.now, 0
+        while part := await self._transactions.write_quietly(lambda c: sweeping.sweep_blobs(c, now)):
             swept += part
-        keys = await self._database.write(lambda c: sweeping.sweep_dedup(c, now))
+        keys = await self._transactions.write_quietly(lambda c: sweeping.sweep_dedup(c, now))
         if self._shredded or swept:
             self._shredded = False  # what is shredded from here on is for the next sweep
-            if not await self._database.checkpoint_truncate():
+            if not await self._transactions.database.checkpoint_truncate():
                 self._shredded = True
         return Swept(blobs=swept, dedup_keys=keys, log_emptied=not self._shredded)

@@ -26,10 +26,9 @@ async def broken(mail_url: str) -> AsyncIterator[House]:
     """As `house`, but nobody checks the invariants at the end."""
     database = await Database.open(mail_url, purpose="mail", migrations_package=MIGRATIONS)
     await database.write(emptied)
-    store = await MailStore.start(database, clock=ManualClock())
-    house = House(store, database)
-    store._clock = house.clock
-    yield house
+    clock = ManualClock()
+    store = await MailStore.start(database, clock=clock)
+    yield House(store, database, clock)
     await database.write(emptied)
     await store.close()
     await database.close()
