@@ -24,7 +24,7 @@ services:
 	@tests/support/services.sh
 
 test: $(TEST_READY) services
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(TEST_READY)
 	$(BIN)/ruff format --check .
