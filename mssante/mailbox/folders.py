@@ -114,7 +114,9 @@ class Folders:
 
     async def subscribe(self, name: str, *, on: bool) -> None:
         """Raises Refused(FOLDER_UNKNOWN) for a name that is neither a folder's nor subscribed already.
-        Unsubscribing from what is not there is done already."""
+        Unsubscribing from what is not there is done already. The whole mailbox has one list of
+        subscriptions: raises Refused(NOT_PERMITTED) for a grant that only reads."""
+        self._mailbox.require_writable()
         try:
             found = await self.named(name)
         except Refused:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose
+from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose, SealedKey, Suite
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import CHUNK_BYTES
 from mssante.mailbox.access import OpenMailbox
@@ -50,7 +50,7 @@ class Reader:
         """The messages of `uids` that are there, ascending, and the UIDs of those that do not open."""
         sealed = await self._mailbox.store.sealed_summaries(folder, uids, header=header)
         deks = await self._mailbox.ring.unwrap_many(
-            [(each.message_id, each.blob_id, each.sealed_key) for each in sealed]
+            [(each.message_id, each.blob_id, _key_of(each)) for each in sealed]
         )
         opened: list[Message] = []
         damaged: list[Uid] = []
@@ -127,6 +127,13 @@ class Reader:
 
     def _tell_damage(self, message: MessageId, blob: BlobId) -> None:
         report(CorruptionFound(mailbox=self._mailbox.id.hex(), message=message.hex(), blob=blob.hex()))
+
+
+def _key_of(sealed: SealedMessage) -> SealedKey:
+    try:
+        return sealed.sealed_key
+    except ValueError:  # a damaged row: no suite or form of ours; in its place a key that opens nothing
+        return SealedKey(-1, Suite.AES256_GCM, Form.WRAPPED, b"")
 
 
 async def breathe() -> None:

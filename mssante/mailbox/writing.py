@@ -10,12 +10,14 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from mssante import limits
 from mssante.imap.flags import FlagList, FlagNames
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders, NamedFolder
 from mssante.model import FolderId, Uid
 from mssante.reasons import Reason, Refused
-from mssante.sealing import Blobs, MessageSealer, Sealed
+from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
+from mssante.smtp.data import CanonicalText
 from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRow, Placed, Uids
 
 
@@ -30,54 +32,37 @@ class Draft:
         self._blobs = Blobs(mailbox.store)
         self._blob = self._blobs.open(sealer.blob_id)
         self._sealed: Sealed | None = None
-        self._ends_in_cr = False
+        # A client's own letter may have lines of any length: nobody relays it from here.
+        self._text = CanonicalText(line_octets_max=limits.MESSAGE_BYTES_MAX)
 
     async def write(self, octets: bytes) -> None:
         """Raises Refused(BARE_LINE_ENDING, NUL_OCTET), as for a delivered letter: what two readers would
         take for different lines is not kept; Passing when the database cannot take them."""
-        self._require_lines(octets)
+        self._text.see(octets)
+        self._require_lines()
         chunks = self._sealer.feed(octets)
         if chunks:
             await self._blobs.add(self._blob, chunks)
 
     async def finish(self, internal_date: datetime) -> None:
         """The message is complete. `internal_date` must be aware. Raises Refused(BARE_LINE_ENDING)."""
-        if self._ends_in_cr:
-            raise Refused(Reason.BARE_LINE_ENDING)
+        self._text.end()
+        self._require_lines()
         self._sealed, last = self._sealer.finish(internal_date=internal_date)
         await self._blobs.add(self._blob, [last])
 
     async def abandon(self) -> None:
         await self._blobs.abandon()
 
-    def _require_lines(self, octets: bytes) -> None:
-        if b"\0" in octets:
-            raise Refused(Reason.NUL_OCTET)  # RFC 3501 §9 CHAR8
-        pairs = octets.count(b"\r\n") + (self._ends_in_cr and octets[:1] == b"\n")
-        returns = octets.count(b"\r") + self._ends_in_cr
-        self._ends_in_cr = octets[-1:] == b"\r" if octets else self._ends_in_cr
-        if octets.count(b"\n") != pairs or returns - self._ends_in_cr != pairs:
-            raise Refused(Reason.BARE_LINE_ENDING)
+    def _require_lines(self) -> None:
+        if self._text.fault is not None:
+            raise Refused(self._text.fault)
 
     @property
     def deposit(self) -> Deposit:
         """What is to be kept; once finished."""
-        sealed = self._sealed
-        assert sealed is not None
-        return Deposit(
-            mailbox=self._mailbox.id,
-            folder=self.folder.id,
-            message_id=sealed.message_id,
-            blob_id=sealed.blob_id,
-            sealed_key=sealed.sealed_key,
-            chunk_count=sealed.chunk_count,
-            pending_chunks=tuple(self._blob.pending),
-            summary_ct=sealed.summary_ct,
-            header_ct=sealed.header_ct,
-            day=sealed.day,
-            size_kib=sealed.size_kib,
-            flags=self._flags,
-        )
+        assert self._sealed is not None
+        return deposit(self._sealed, self._blob, self.folder.id, flags=self._flags)
 
 
 class Writer:

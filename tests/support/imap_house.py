@@ -73,7 +73,7 @@ class ImapHouse:
         )
         await self.store.add_mailbox(row, await self.broker.create_mailbox(row.id))
         person = PersonId(owner or address)
-        if person not in {each.name for each in await self.broker.people()}:
+        if person not in {each.person for each in await self.broker.people()}:
             await self.person(person)
         await self.broker.grant(person, row.id)
         return row.id
