@@ -146,7 +146,7 @@ class WrappingKey:
 
     def unwrap_dek(self, message: MessageId, blob: BlobId, wrapped: SealedKey) -> Dek:
         """Raises NotAuthentic."""
-        if wrapped.form is not Form.WRAPPED or wrapped.epoch != self._epoch:
+        if (wrapped.form, wrapped.suite, wrapped.epoch) != (Form.WRAPPED, Suite.AES256_GCM, self._epoch):
             raise NotAuthentic
         return Dek(self._cipher.unwrap(wrapped.ciphertext, _place(self._context, message, blob)))
 
