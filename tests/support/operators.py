@@ -317,10 +317,10 @@ def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @contextmanager
-def alone(world: World, operator: Operator) -> Iterator[Operator]:
-    """Starts an operator laid out by a test, with its people; verifies and stops it at the end."""
+def alone(world: World, operator: Operator, routes: Sequence[tuple[str, str]] = ()) -> Iterator[Operator]:
+    """Lays out and starts an operator of a test's own, with its people; verifies and stops it at the end."""
     try:
-        yield operator.set_up(world).boot().populate()
+        yield operator.set_up(world, routes).boot().populate()
         if operator.running:
             assert operator.broken_invariants() == []
     finally:
