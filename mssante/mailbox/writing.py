@@ -101,7 +101,7 @@ class Writer:
             names = await self._folders.flag_names()
         return names.mask(flags), names
 
-    async def flags(self, folder: FolderId, uids: Uids, mode: FlagsMode, mask: int) -> list[FlagsRow]:
+    async def flags(self, folder: FolderId, uids: Uids, mode: FlagsMode, mask: int) -> Sequence[FlagsRow]:
         self._mailbox.require_writable()
         return await self._mailbox.store.flags_store(folder, uids, mode, mask)
 

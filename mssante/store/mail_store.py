@@ -45,7 +45,7 @@ from mssante.store.records import (
     DueRecipient,
     Finding,
     FlagsMode,
-    FlagsRow,
+    FlagsRows,
     Folder,
     FolderCounts,
     FolderName,
@@ -240,7 +240,7 @@ class MailStore:
         mask: int,
         *,
         unchangedsince: ModSeq | None = None,
-    ) -> list[FlagsRow]:
+    ) -> FlagsRows:
         return await self._write(
             lambda ledger: writing.store_flags(
                 ledger, folder, uids, mode, mask, unchanged_since=unchangedsince

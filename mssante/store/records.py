@@ -7,10 +7,11 @@ high + 1)` for a stretch, whatever of it exists is meant.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import NamedTuple, NewType, overload
 
 from mssante.crypto import Form, SealedKey, Suite
 from mssante.model import (
@@ -159,6 +160,30 @@ class FlagsRow(NamedTuple):
     uid: Uid
     flags: FlagMask
     modseq: ModSeq
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FlagsRows(Sequence[FlagsRow]):
+    """Many FlagsRow as three columns: 100,000 tuples cost a tenth of a second, and the collector as much."""
+
+    uids: array[int]
+    flags: array[int]
+    modseqs: array[int]
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @overload
+    def __getitem__(self, at: int) -> FlagsRow: ...
+    @overload
+    def __getitem__(self, at: slice) -> FlagsRows: ...
+    def __getitem__(self, at: int | slice) -> FlagsRow | FlagsRows:
+        if isinstance(at, slice):
+            return FlagsRows(self.uids[at], self.flags[at], self.modseqs[at])
+        return FlagsRow(Uid(self.uids[at]), FlagMask(self.flags[at]), ModSeq(self.modseqs[at]))
+
+    def __iter__(self) -> Iterator[FlagsRow]:
+        return map(FlagsRow._make, zip(self.uids, self.flags, self.modseqs, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

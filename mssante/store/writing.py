@@ -7,6 +7,7 @@ and no content, only a placement; new UIDs follow the order of the old ones (RFC
 from __future__ import annotations
 
 import json
+from array import array
 
 from sqlalchemy import Connection, text
 
@@ -18,7 +19,7 @@ from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
     SECONDS_PER_DAY,
     FlagsMode,
-    FlagsRow,
+    FlagsRows,
     JournalKind,
     MessageNumber,
     Uids,
@@ -47,14 +48,14 @@ def store_flags(
     mask: int,
     *,
     unchanged_since: ModSeq | None = None,
-) -> list[FlagsRow]:
+) -> FlagsRows:
     """Adds, removes or replaces flags. Answers every message of `uids` that is there, as it is now;
     without those changed after `unchanged_since`, which are left alone (RFC 7162 §3.1.3).
     Raises Refused(FOLDER_UNKNOWN)."""
     runs = Runs.of(uids)
     folder = ledger.open_folder(folder_id)
     if not runs:
-        return []
+        return FlagsRows(array("Q"), array("Q"), array("Q"))
     connection = ledger.connection
     modseq = folder.mailbox.modseq + 1
     value, differs = (part.replace(":mask", "CAST(:mask AS bigint)") for part in _NEW_FLAGS[mode])
@@ -76,7 +77,7 @@ def store_flags(
 
 def _flags_now(
     connection: Connection, folder: FolderId, runs: Runs, since: ModSeq | None, new: int
-) -> list[FlagsRow]:
+) -> FlagsRows:
     asked = {"folder": folder, **runs.parameters}
     still = ""
     if since is not None:
@@ -90,7 +91,7 @@ def _flags_now(
         ),
         asked,
     ).one()
-    return list(map(FlagsRow._make, zip(*unpacked(row), strict=True)))
+    return FlagsRows(*unpacked(row))
 
 
 def copy(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:

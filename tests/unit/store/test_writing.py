@@ -43,7 +43,7 @@ async def test_flags_that_stay_as_they_are_keep_their_modseq(house: House) -> No
     (row,) = await house.store.flags_store(folder, [2], FlagsMode.ADD, SEEN)
     assert row.modseq == before + 1
     again = await house.store.flags_store(folder, [2], FlagsMode.ADD, SEEN)
-    assert again == [row]
+    assert list(again) == [row]
     assert (await house.store.folder(folder)).modseq == before + 1
 
 
@@ -58,8 +58,8 @@ async def test_unchangedsince_leaves_alone_what_changed_meanwhile(house: House) 
 
 async def test_no_uids_change_nothing(house: House) -> None:
     folder = await house.fill(await house.mailbox(), 1)
-    assert await house.store.flags_store(folder, [], FlagsMode.ADD, SEEN) == []
-    assert await house.store.flags_store(folder, range(5, 5), FlagsMode.ADD, SEEN) == []
+    assert not await house.store.flags_store(folder, [], FlagsMode.ADD, SEEN)
+    assert not await house.store.flags_store(folder, range(5, 5), FlagsMode.ADD, SEEN)
     assert await house.store.copy(folder, [77], folder) == []
     assert await house.store.expunge(folder, []) == []
     assert await house.store.sealed_summaries(folder, []) == []

@@ -1,0 +1,59 @@
+"""The store's share of the figures in docs: CPU of one ordinary machine, SQLite. Run by `make campaign`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable
+
+import pytest
+
+from mssante.model import FolderId, SpecialUse
+from mssante.store import FlagsMode
+from tests.unit.store.building import House, acceptance, deposit
+
+MANY = 100_000
+
+
+async def _cpu_ms(work: Awaitable[object]) -> float:
+    begun = time.process_time()
+    await work
+    return (time.process_time() - begun) * 1000
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("mail_url", ["sqlite"], indirect=True)
+async def test_a_message_of_four_kibibytes_costs_a_third_of_a_millisecond(house: House) -> None:
+    boxes = [await house.mailbox() for _ in range(20)]
+    content = os.urandom(4200)
+
+    async def batches(count: int) -> None:
+        for n in range(count):
+            letters = (deposit(boxes[(n + i) % 20], content=content) for i in range(8))
+            await asyncio.gather(
+                *(house.store.accept(acceptance(one, dedup_key=os.urandom(32))) for one in letters)
+            )
+
+    await batches(20)
+    assert await _cpu_ms(batches(100)) / 800 <= 0.35
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("mail_url", ["sqlite"], indirect=True)
+async def test_a_hundred_thousand_messages_are_an_ordinary_folder(house: House) -> None:
+    mailbox = await house.mailbox()
+    folder: FolderId = (await house.folder(mailbox)).id
+    for _ in range(MANY // 500):
+        await asyncio.gather(*(house.store.accept(acceptance(deposit(mailbox))) for _ in range(500)))
+    store, to = house.store, (await house.folder(mailbox, SpecialUse.ARCHIVE)).id
+    figures = {
+        "uids": (100, store.uids(folder)),
+        "flags of all": (400, store.flags_store(folder, range(1, 2**32), FlagsMode.ADD, 1)),
+        "flags of every other": (400, store.flags_store(folder, list(range(1, MANY, 2)), FlagsMode.ADD, 4)),
+        "10,000 summaries": (60, store.sealed_summaries(folder, range(1, 10_001))),
+        "copy of 1,000": (40, store.copy(folder, range(1, 1001), to)),
+        "move of 1,000": (40, store.move(folder, range(1, 1001), to)),
+    }
+    taken = {name: (most, await _cpu_ms(work)) for name, (most, work) in figures.items()}
+    assert not {name: ms for name, (most, ms) in taken.items() if ms > most}, taken
