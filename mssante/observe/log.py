@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
+from functools import cache
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
 
@@ -34,8 +35,14 @@ SILENCED = (
 
 def name_of(event: Event) -> str:
     """`MessageAccepted` -> `message_accepted`: one word per thing, in the log and in the metrics."""
-    letters = type(event).__name__
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in letters).lstrip("_")
+    return _shape(type(event))[0]
+
+
+@cache
+def _shape(kind: Any) -> tuple[str, tuple[str, ...]]:
+    """An event's name, and its fields' in the order they are written."""
+    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")
+    return name, tuple(field.name for field in fields(kind))
 
 
 def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[], None]:
@@ -51,8 +58,9 @@ def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[],
     )
 
     def write(event: Event) -> None:
+        name, names = _shape(type(event))
         at = now().isoformat(timespec="milliseconds")
-        logger.msg(name_of(event), at=at, level=event.level.value, **asdict(event))
+        logger.msg(name, at=at, level=event.level.value, **{field: getattr(event, field) for field in names})
 
     remove = add_sink(write)
 

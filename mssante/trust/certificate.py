@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TypeVar
 
 from cryptography import x509
@@ -22,6 +23,7 @@ from mssante.model import Malformed, PeerIdentity
 from mssante.trust.names import DistinguishedName
 
 RSA_BITS_MIN = 2048
+_REMEMBERED_MAX = 256  # certificates; 16 MiB if every one were as large as it may be
 _CURVES = {"secp256r1", "secp384r1", "secp521r1"}
 _DIGESTS = {"sha256", "sha384", "sha512"}
 # What the policy understands; any other critical extension makes a certificate unusable (RFC 5280 §4.2).
@@ -72,12 +74,7 @@ class Certificate:
         """Reads DER octets; `Malformed` when they are no certificate we can judge."""
         if len(der) > CERTIFICATE_BYTES_MAX:
             raise Malformed("a certificate too large")
-        try:
-            return _read(der, x509.load_der_x509_certificate(der))
-        except _UNREADABLE as error:
-            if isinstance(error, Malformed):
-                raise
-            raise Malformed(f"an unreadable certificate ({type(error).__name__})") from None
+        return _read_once(der)
 
     @property
     def public_key_id(self) -> bytes:
@@ -94,11 +91,7 @@ class Certificate:
 
     def is_signed_by(self, issuer: Certificate) -> bool:
         """Whether the names follow and the signature verifies. A step of path building, not a verdict."""
-        try:
-            self.parsed.verify_directly_issued_by(issuer.parsed)
-        except (InvalidSignature, *_UNREADABLE):
-            return False
-        return True
+        return _signature_verifies(self, issuer)
 
 
 def fingerprint(der: bytes) -> str:
@@ -122,6 +115,27 @@ def from_pem(pem: bytes) -> list[bytes]:
         return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(pem)]
     except ValueError:
         raise Malformed("no PEM certificate") from None
+
+
+# Facts about octets, which never change: a peer that connects for each letter is read once. Whether it is
+# trusted, in force, revoked or listed is judged anew each time.
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _read_once(der: bytes) -> Certificate:
+    try:
+        return _read(der, x509.load_der_x509_certificate(der))
+    except _UNREADABLE as error:
+        if isinstance(error, Malformed):
+            raise
+        raise Malformed(f"an unreadable certificate ({type(error).__name__})") from None
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _signature_verifies(certificate: Certificate, issuer: Certificate) -> bool:
+    try:
+        certificate.parsed.verify_directly_issued_by(issuer.parsed)
+    except (InvalidSignature, *_UNREADABLE):
+        return False
+    return True
 
 
 def _read(der: bytes, found: x509.Certificate) -> Certificate:
