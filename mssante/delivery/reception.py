@@ -26,7 +26,7 @@ from mssante.mime.structure import Structure
 from mssante.model import Address, MailboxId, PeerIdentity, PersonId, SpecialUse
 from mssante.observe.events import MessageAccepted, report
 from mssante.reasons import Passing, Reason, Refused
-from mssante.sealing import Blob, Blobs, MessageSealer, Sealed
+from mssante.sealing import Blob, Blobs, MessageSealer, Sealed, deposit
 from mssante.store import MailStore
 from mssante.store.records import Acceptance, Deposit, Outbound, QueueRecipientNew
 
@@ -234,7 +234,7 @@ class Intake:
         for key in self._keys[1:]:
             kept.append(await self._copied(key))
         folder = None if plan.queued else SpecialUse.INBOX
-        deposits = tuple(_deposit(each, blob, folder) for each, blob in kept)
+        deposits = tuple(deposit(each, blob, folder) for each, blob in kept)
         return Acceptance(
             dedup_key=self._dedup_key(),
             deposits=() if plan.queued else deposits,
@@ -281,19 +281,3 @@ class Intake:
         elif trace.person is not None:
             detail["person"] = trace.person
         return json.dumps({"source": trace.source.value, **detail}, separators=(",", ":"), sort_keys=True)
-
-
-def _deposit(sealed: Sealed, blob: Blob, folder: SpecialUse | None) -> Deposit:
-    return Deposit(
-        mailbox=sealed.mailbox,
-        folder=folder,
-        message_id=sealed.message_id,
-        blob_id=sealed.blob_id,
-        sealed_key=sealed.sealed_key,
-        chunk_count=sealed.chunk_count,
-        pending_chunks=tuple(blob.pending),
-        summary_ct=sealed.summary_ct,
-        header_ct=sealed.header_ct,
-        day=sealed.day,
-        size_kib=sealed.size_kib,
-    )

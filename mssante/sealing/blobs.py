@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from mssante import limits
-from mssante.model import BlobId
-from mssante.store import MailStore
+from mssante.model import BlobId, FolderId, SpecialUse
+from mssante.sealing.message import Sealed
+from mssante.store import Deposit, MailStore
 
 _CHUNKS_AT_ONCE = 16  # read back: a mebibyte
 
@@ -75,3 +76,21 @@ class Blobs:
             blob.flowed += len(pending)
             blob.pending = []
             self._held -= sum(len(chunk) for _, chunk in pending)
+
+
+def deposit(sealed: Sealed, blob: Blob, folder: SpecialUse | FolderId | None, *, flags: int = 0) -> Deposit:
+    """What the store is asked to keep: `sealed`, with those of its chunks that are not in rows yet."""
+    return Deposit(
+        mailbox=sealed.mailbox,
+        folder=folder,
+        message_id=sealed.message_id,
+        blob_id=sealed.blob_id,
+        sealed_key=sealed.sealed_key,
+        chunk_count=sealed.chunk_count,
+        pending_chunks=tuple(blob.pending),
+        summary_ct=sealed.summary_ct,
+        header_ct=sealed.header_ct,
+        day=sealed.day,
+        size_kib=sealed.size_kib,
+        flags=flags,
+    )
