@@ -11,9 +11,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import datetime
-from functools import cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 import structlog
 
@@ -33,16 +32,21 @@ SILENCED = (
 )
 
 
+_SHAPES: dict[str, tuple[str, tuple[str, ...]]] = {}
+
+
 def name_of(event: Event) -> str:
     """`MessageAccepted` -> `message_accepted`: one word per thing, in the log and in the metrics."""
-    return _shape(type(event))[0]
+    return _shape(event)[0]
 
 
-@cache
-def _shape(kind: Any) -> tuple[str, tuple[str, ...]]:
+def _shape(event: Event) -> tuple[str, tuple[str, ...]]:
     """An event's name, and its fields' in the order they are written."""
-    name = "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")
-    return name, tuple(field.name for field in fields(kind))
+    letters = type(event).__name__
+    if letters not in _SHAPES:
+        name = "".join(f"_{c.lower()}" if c.isupper() else c for c in letters).lstrip("_")
+        _SHAPES[letters] = name, tuple(field.name for field in fields(event))
+    return _SHAPES[letters]
 
 
 def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[], None]:
@@ -58,7 +62,7 @@ def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[],
     )
 
     def write(event: Event) -> None:
-        name, names = _shape(type(event))
+        name, names = _shape(event)
         at = now().isoformat(timespec="milliseconds")
         logger.msg(name, at=at, level=event.level.value, **{field: getattr(event, field) for field in names})
 
