@@ -1,6 +1,7 @@
 """Operator B's port 25 in a process of its own, throwing content away: to measure memory and speed.
 
-`python -m tests.support.smtpd_process PKI [uvloop]` prints its port and serves until its input closes."""
+`python -m tests.support.smtpd_process PKI [uvloop] [impatient]` prints its port and serves until its input
+closes; impatient, it waits seconds where it would wait minutes, for any number of callers."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mssante.net.listener import Caps
+from mssante.net.smtpd_wire import SessionLimits
 from tests.support import smtpd_house
 from tests.support.smtpd_house import MAILBOX, SENDER
 
@@ -81,12 +84,29 @@ class Caller:
         self.wire.close()
 
 
+IMPATIENT = SessionLimits(
+    message_octets_max=60 * 2**20,
+    greeting_seconds=3,
+    command_seconds=3,
+    data_credit_seconds=3,
+    errors_max=2000,
+    commands_without_mail_max=4000,
+)
+MANY = Caps(
+    total=5000,
+    per_address=5000,
+    pre_tls=5000,
+    pre_tls_per_address=5000,
+    handshake_seconds=3,
+    write_seconds=3,
+)
+
+
 @contextmanager
-def running(*, uvloop: bool = False) -> Iterator[Running]:
+def running(*, uvloop: bool = False, impatient: bool = False) -> Iterator[Running]:
     command = [sys.executable, "-m", "tests.support.smtpd_process", str(smtpd_house.pki().directory)]
-    with subprocess.Popen(
-        command + ["uvloop"] * uvloop, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    command += ["uvloop"] * uvloop + ["impatient"] * impatient
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         try:
@@ -96,18 +116,20 @@ def running(*, uvloop: bool = False) -> Iterator[Running]:
             process.wait(10)
 
 
-async def _serve(directory: Path) -> None:
+async def _serve(directory: Path, *, impatient: bool) -> None:
     smtpd_house.borrow_pki(directory)
-    async with smtpd_house.relay(limits=smtpd_house.SessionLimits(message_octets_max=60 * 2**20)) as house:
+    limits = IMPATIENT if impatient else SessionLimits(message_octets_max=60 * 2**20)
+    async with smtpd_house.relay(limits=limits, caps=MANY if impatient else None) as house:
         house.backend.keeps_content = False
         print(house.port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
+    served = _serve(Path(sys.argv[1]), impatient="impatient" in sys.argv)
     if "uvloop" in sys.argv:
         import uvloop
 
-        uvloop.run(_serve(Path(sys.argv[1])))
+        uvloop.run(served)
     else:
-        asyncio.run(_serve(Path(sys.argv[1])))
+        asyncio.run(served)
