@@ -134,10 +134,12 @@ class Listener:
 
     def _full(self, remote: str) -> str:
         caps = self._caps
-        share = 1.0 if remote in self._known else 1.0 - caps.reserved_for_known
+        known = remote in self._known
+        share = 1.0 if known else 1.0 - caps.reserved_for_known
         if self._by_address[remote] >= caps.per_address:
             return "too many connections from this address"
-        if self._pre_tls_by_address[remote] >= caps.pre_tls_per_address:
+        # A peer that has proved itself opens as many at once as it may hold: after a stop, a queue does.
+        if not known and self._pre_tls_by_address[remote] >= caps.pre_tls_per_address:
             return "too many connections without TLS from this address"
         if len(self._streams) >= caps.total * share:
             return "too many connections"

@@ -421,6 +421,14 @@ async def test_a_connection_too_many_is_told_so() -> None:
         assert event.cause == "too many connections without TLS from this address"
 
 
+async def test_a_peer_that_has_proved_itself_opens_many_at_once() -> None:
+    async with relay(caps=Caps(pre_tls_per_address=2)) as house:
+        talk = await house.secured()
+        await talk.ask(f"MAIL FROM:<{SENDER}>")
+        for _ in range(5):
+            assert (await (await house.talk()).reply()).startswith("220")
+
+
 async def test_a_deaf_client_is_cut_by_the_write_deadline() -> None:
     limits = SessionLimits(errors_max=10**9, commands_without_mail_max=10**9)
     async with relay(limits=limits, caps=Caps(write_seconds=0.3)) as house:
