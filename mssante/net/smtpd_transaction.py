@@ -14,9 +14,9 @@ from mssante.net.answers import smtp_answer
 from mssante.net.smtpd_backend import Backend, SessionInfo
 from mssante.net.smtpd_data import Commits, take_content
 from mssante.net.smtpd_proof import PeerProof, Relay, Submission, refusal_of
-from mssante.net.smtpd_wire import TOO_MANY_RECIPIENTS, SessionLimits, Wire
+from mssante.net.smtpd_wire import TOO_MANY_RECIPIENTS, Hangup, SessionLimits, Wire
 from mssante.net.stream import ContextFactory, Stream
-from mssante.observe.events import MessageDeclined, MessageNoted, report
+from mssante.observe.events import MessageDeclined, MessageNoted, RecipientsGuessed, report
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp import replies
 from mssante.smtp.addresses import MailCommand, parse_mail, parse_rcpt
@@ -108,7 +108,7 @@ class Transactions:
                 await self._service.backend.recipient(self.info, address, command)
             except Refused as refused:
                 if refused.reason in _UNKNOWN:
-                    await self._wire.count_unknown_recipient()
+                    await self._count_unknown()
                 raise
             self._recipients[address.key] = address
         self._recipients_asked += 1
@@ -146,6 +146,14 @@ class Transactions:
         """Reports it; the reply that tells it."""
         report(MessageDeclined(stage=stage, reason=declined.reason.value, dn=self._dn))
         return smtp_answer(declined)
+
+    async def _count_unknown(self) -> None:
+        """R5. Raises Hangup when it is one too many."""
+        try:
+            await self._wire.count_unknown_recipient()
+        except Hangup:
+            report(RecipientsGuessed(listener=self.info.listener, remote=self.info.remote, dn=self._dn))
+            raise
 
     @property
     def _dn(self) -> str:

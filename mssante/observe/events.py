@@ -84,6 +84,16 @@ class PeerRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecipientsGuessed(Event):
+    """A session named too many mailboxes that do not exist, and was ended: harvesting, or a stale list."""
+
+    level: ClassVar[Level] = Level.ALARM
+    listener: str
+    remote: str
+    dn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     listener: str
     remote: str

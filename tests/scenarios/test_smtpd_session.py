@@ -12,7 +12,13 @@ import pytest
 from mssante.net.listener import Caps
 from mssante.net.smtpd_data import Commits
 from mssante.net.smtpd_wire import SessionLimits
-from mssante.observe.events import ConnectionRefused, Crashed, HandshakeRefused, SessionEnded
+from mssante.observe.events import (
+    ConnectionRefused,
+    Crashed,
+    HandshakeRefused,
+    RecipientsGuessed,
+    SessionEnded,
+)
 from mssante.reasons import Passing, Reason
 from tests.support.smtpd_house import (
     LETTER,
@@ -129,6 +135,9 @@ async def test_guessing_addresses_ends_the_session() -> None:
         await talk.ask(f"MAIL FROM:<{SENDER}>")
         replies = [await talk.ask(f"RCPT TO:<inconnu-{n}@operateur-b.test>") for n in range(4)]
         assert [reply[:9] for reply in replies] == ["550 5.1.1"] * 3 + ["421 4.7.0"]
+        (alarm,) = house.told(RecipientsGuessed)
+        assert isinstance(alarm, RecipientsGuessed)
+        assert "operateur-a" in alarm.dn
 
 
 @pytest.mark.parametrize("line", [b"\r\n", b"\xc3\xa9\r\n", b"FOO\r\n", b"RCPT TO:<a@b.test>\r\n", b"NOOP\n"])
