@@ -19,7 +19,9 @@ async def listing(parts: Parts, arguments: Arguments) -> Result:
             "since": _moment(message.created_at),
             "state": recipient.state.value,
             "attempts": recipient.attempts,
-            "next_attempt": None if recipient.state.final else _moment(recipient.next_at),
+            "next_attempt": None
+            if recipient.state.final
+            else _moment(max(recipient.next_at, message.created_at)),
         }
         for message in await parts.store.queued()
         for recipient in message.recipients

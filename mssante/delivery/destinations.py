@@ -55,12 +55,15 @@ class Destinations:
         return self._all.setdefault(tag, Destination(tag))
 
     def add(self, due: Sequence[DueRecipient]) -> None:
-        """Puts leased recipients in line, those of one message together."""
+        """Puts leased recipients in line, those of one message together. What somebody asked for ends
+        the rest of its destination: one knocks, and the others follow or wait again."""
         groups: dict[tuple[int, bytes], list[DueRecipient]] = {}
         for each in due:
             groups.setdefault((each.number, each.destination_tag), []).append(each)
         for (_, tag), group in groups.items():
             self[tag].waiting.append(group)
+            if any(each.asked_for for each in group):
+                self[tag].not_before = None
 
     def take(self, now: datetime) -> list[tuple[Destination, Group]]:
         """What may be attempted now; each counts as active until `done`. A destination that rests gives all

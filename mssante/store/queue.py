@@ -51,6 +51,7 @@ _LEASED = (
         _q.destination_tag,
         _q.address_ct,
         _q.attempts,
+        _q.next_at,
         _q.leased_until,
         _m.mailbox_id,
         _m.number,
@@ -90,8 +91,9 @@ _QUEUED = text(
     " FROM queue_recipient AS q JOIN outbound AS o ON o.message_number = q.message_number"
     " JOIN message AS m ON m.number = q.message_number ORDER BY m.number, q.id"
 )
+_ASKED_FOR = 0  # as next_at: somebody said "now"
 _RETRY = (
-    "UPDATE queue_recipient SET next_at = :now WHERE state = 'pending' AND next_at > :now"
+    f"UPDATE queue_recipient SET next_at = {_ASKED_FOR} WHERE state = 'pending' AND next_at > :now"
     " AND message_number IN (SELECT number FROM message WHERE mailbox_id = :mailbox)"
 )
 _HASTEN = text(
@@ -184,7 +186,7 @@ def queued(connection: Connection) -> list[QueuedMessage]:
 
 
 def retry(ledger: Ledger, number: MessageNumber | None) -> int:
-    """Makes waiting recipients due now: of one message, or of all. How many."""
+    """Makes waiting recipients due now, asked for: of one message, or of all. How many."""
     moved = 0
     connection = ledger.connection
     for mailbox in ledger.open(connection.execute(_QUEUE_MAILBOXES).scalars()).values():
@@ -222,5 +224,6 @@ def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
         destination_tag=row.destination_tag,
         address_ct=row.address_ct,
         attempts=row.attempts,
+        asked_for=row.next_at == _ASKED_FOR,
         leased_until=row.leased_until,
     )

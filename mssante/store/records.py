@@ -255,7 +255,8 @@ class RecipientState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRecipient:
-    """A recipient leased to the caller until `leased_until`. `attempts` counts this one."""
+    """A recipient leased to the caller until `leased_until`. `attempts` counts this one; `asked_for`: somebody
+    wants it made now, whatever is known of the destination."""
 
     id: RecipientId
     mailbox: MailboxId
@@ -270,6 +271,7 @@ class DueRecipient:
     destination_tag: bytes
     address_ct: bytes = field(repr=False)
     attempts: int
+    asked_for: bool
     leased_until: int
 
 

@@ -208,7 +208,6 @@ def test_what_waits_is_in_the_queue_and_only_that(trio: Trio, played: Played) ->
     assert states == sorted(["delivered"] + ["pending"] * len(DEFERRED_OUTBOUND))
 
 
-@pytest.mark.xfail(strict=True, reason="queue retry does not wake a destination that rests")
 async def test_a_renewed_certificate_gets_what_waited(trio: Trio, played: Played, tmp_path: Path) -> None:
     """The operator of `expire` mends its server: the same letter arrives, once, when told to try again."""
     assert played.remotes["expire"].messages == []

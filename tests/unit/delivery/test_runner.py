@@ -202,6 +202,22 @@ async def test_a_destination_that_is_down_costs_one_attempt_for_each_back_off(ho
     assert await home.store.queued() == []
 
 
+async def test_a_retry_that_is_asked_for_knocks_where_nobody_answered_a_moment_ago(home: House) -> None:
+    far = FakeCourier(lambda sent: sent.all(NOBODY))
+    runner = home.runner(far)
+    for n in range(10):
+        await home.submit([B], LETTER + b"%d\r\n" % n)
+    await runner.run_once()
+    before = len(far.attempts)
+    await home.store.retry()
+    await runner.run_once()
+    assert len(far.attempts) == before + 1, "one knocks for all, and they wait again"
+    far.behaviour = lambda sent: sent.all(DELIVERED)
+    await home.store.retry()
+    await runner.run_once()
+    assert len(far.delivered) == 10
+
+
 class Gate(FakeCourier):
     """Holds whoever goes to the domains in `shut`."""
 
