@@ -1,5 +1,7 @@
 """Fixtures every test may use."""
 
+from hypothesis import HealthCheck, settings
+
 from mssante.crypto import keys
 from tests.support.databases import database_url, postgres, postgres_url
 from tests.support.operators import running_trio, shared_world, trio
@@ -8,3 +10,7 @@ __all__ = ["database_url", "postgres", "postgres_url", "running_trio", "shared_w
 
 # K3, over the whole suite: a nonce used for two contents under one key fails the test that does it.
 keys.watch_nonces()
+
+# A busy machine is no defect: what is about speed measures it itself.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
