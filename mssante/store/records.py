@@ -255,8 +255,8 @@ class RecipientState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRecipient:
-    """A recipient leased to the caller until `leased_until`. `attempts` counts this one; `asked_for`: somebody
-    wants it made now, whatever is known of the destination."""
+    """A recipient leased to the caller until `leased_until`. `attempts` counts this one; `asked_for`:
+    somebody wants it made now, whatever is known of the destination."""
 
     id: RecipientId
     mailbox: MailboxId
