@@ -105,10 +105,10 @@ class Cursor:
         """A keyword of the grammar, in upper case."""
         return self.match(_WORD, "a keyword").decode("ascii").upper()
 
-    def astring(self) -> bytes:
+    def astring(self, *, nul: bool = False) -> bytes:
         found = _ASTRING.match(self.text, self.at)
         if found is None:
-            return self.string()
+            return self.string(nul=nul)
         self.at = found.end()
         return found.group()
 
@@ -120,8 +120,8 @@ class Cursor:
         self.at = found.end()
         return found.group()
 
-    def string(self) -> bytes:
-        """A quoted string or a literal."""
+    def string(self, *, nul: bool = False) -> bytes:
+        """A quoted string or a literal; with `nul`, text in UTF-16, which cannot do without."""
         found = _QUOTED.match(self.text, self.at)
         if found is not None:
             self.at = found.end()
@@ -133,7 +133,7 @@ class Cursor:
         self.at += 1
         octets = self._literals[self._next]
         self._next += 1
-        if b"\0" in octets and not isinstance(octets, Literal8):
+        if b"\0" in octets and not (nul or isinstance(octets, Literal8)):
             raise Unacceptable("NUL in a literal")  # RFC 3501 §9 CHAR8
         return octets
 

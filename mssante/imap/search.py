@@ -283,4 +283,5 @@ class _Reader:
                 raise Unacceptable("Unknown search key")
 
     def _string(self) -> str:
-        return _text(self._cursor.astring(), self._codec)
+        wide = self._codec is not None and self._codec.startswith("utf-16")
+        return _text(self._cursor.astring(nul=wide), self._codec)

@@ -150,7 +150,7 @@ class Append:
     def __init__(self, talk: Talk) -> None:
         self._talk = talk
         self._drafts: list[Draft] = []
-        self._declined: Declined | None = None
+        self._refusal: Answer | Declined | None = None
 
     async def run(self, event: AppendStart) -> Answer | Rejected:
         """From the first announcement to the answer."""
@@ -175,10 +175,7 @@ class Append:
                     await self._finish(start)
                 case AppendRefused():
                     await self._abandon()
-                    assert self._declined is not None
-                    if self._declined.reason is Reason.FOLDER_UNKNOWN:
-                        return Answer(Status.NO, "No such folder", Code.TRYCREATE)
-                    raise self._declined
+                    return self._refused()
                 case AppendEnd():
                     return await self._keep()
                 case Rejected():
@@ -190,29 +187,45 @@ class Append:
 
     async def _begin(self, start: AppendStart) -> None:
         talk = self._talk
+        if start.size == 0:
+            # RFC 3502 §6.3.11: an error that MUST return a NO; a client cancels by it.
+            return self._refuse(Answer(Status.NO, "An empty message cancels the APPEND"))
         try:
             folder = await talk.folders.named(start.mailbox)
             mask, _ = await talk.writer.mask(start.flags, await talk.folders.flag_names())
             self._drafts.append(await talk.writer.draft(folder, mask, start.size))
         except Declined as declined:
-            self._declined = declined
-            talk.wire.refuse()
+            self._refuse(declined)
         else:
             talk.wire.accept()
+        return None
+
+    def _refuse(self, why: Answer | Declined) -> None:
+        self._refusal = why
+        self._talk.wire.refuse()
+
+    def _refused(self) -> Answer:
+        match self._refusal:
+            case Declined(reason=Reason.FOLDER_UNKNOWN):
+                return Answer(Status.NO, "No such folder", Code.TRYCREATE)
+            case Declined():
+                raise self._refusal
+            case Answer():
+                return self._refusal
+            case None:
+                raise AssertionError("the wire refuses when it is told to")
 
     async def _write(self, octets: bytes) -> None:
         try:
             await self._drafts[-1].write(octets)
         except Declined as declined:
-            self._declined = declined
-            self._talk.wire.refuse()
+            self._refuse(declined)
 
     async def _finish(self, start: AppendStart) -> None:
         try:
             await self._drafts[-1].finish(start.date or self._talk.service.clock.now())
         except Declined as declined:
-            self._declined = declined
-            self._talk.wire.refuse()
+            self._refuse(declined)
 
     async def _keep(self) -> Answer:
         try:
