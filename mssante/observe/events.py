@@ -105,12 +105,11 @@ class SessionEnded(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAccepted(Event):
     message: str  # our hexadecimal id, never the Message-ID
-    source: str  # "peer", "submission", "append"
+    source: str  # "peer", "submission", "queue"
     dn: str
     bytes: int
     recipients: int
     duplicate: bool
-    notes: str = ""  # e.g. "long_line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,6 @@ RecipientId = NewType("RecipientId", int)
 FlagMask = NewType("FlagMask", int)  # bits of model.Flag; keyword n is bit 8 + n
 
 Uids = Sequence[int]
-KEYWORD_BIT_FIRST = 8
 SECONDS_PER_DAY = 86_400
 
 
