@@ -71,14 +71,18 @@ class Story:
         ldif = self._work / "annuaire.ldif"
         shutil.copy(annuaire.dev_ldif_path(), ldif)
         self._say("a white list and a directory; a pair (domain, DN) counts only if both have it")
-        for side, other in ((self.a, self.b), (self.b, self.a)):
-            await side.lay(self._pki, white_list, ldif, ((other.domain, f"{HOST}:{other.ports[0]}"),))
-            await side.start()
-            await side.people()
-            self._say(
-                f"{side.title} runs: {side.domain}, relay on {HOST}:{side.ports[0]},"
-                f" {len(side.logins)} mailboxes"
-            )
+        await asyncio.gather(
+            self._bring_up(self.a, self.b, white_list, ldif), self._bring_up(self.b, self.a, white_list, ldif)
+        )
+
+    async def _bring_up(self, side: DemoOperator, other: DemoOperator, white_list: Path, ldif: Path) -> None:
+        await side.lay(self._pki, white_list, ldif, ((other.domain, f"{HOST}:{other.ports[0]}"),))
+        await side.start()
+        await side.people()
+        self._say(
+            f"{side.title} runs: {side.domain}, relay on {HOST}:{side.ports[0]},"
+            f" {len(side.logins)} mailboxes with their people"
+        )
 
     async def exchange(self) -> dict[str, Any]:
         """Camille at A writes to Étienne at B; he reads it. What is reported is what was seen."""
