@@ -82,7 +82,6 @@ async def _run(parts: Parts, metrics: Metrics) -> None:
         broker=parts.broker,
         directory=parts.directory,
         space=lambda: parts.trust.space,
-        clock=parts.clock,
     )
     courier = _courier(parts, credentials)
     local = LocalCourier(reception, routing)

@@ -12,6 +12,7 @@ from typing import Protocol
 from mssante.delivery.reception import Intake, Reception, Source, Trace
 from mssante.delivery.routing import Routing, require_author
 from mssante.keys.broker import KeyBroker
+from mssante.keys.ring import Login
 from mssante.model import Address, Envelope, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.smtp.addresses import MailCommand, RcptCommand
@@ -34,7 +35,7 @@ class Session(Protocol):
     def peer(self) -> VerifiedPeer | None: ...
 
     @property
-    def person(self) -> PersonId | None: ...
+    def login(self) -> Login | None: ...
 
 
 class RelayBackend:
@@ -72,7 +73,7 @@ class RelayBackend:
             ),
         )
 
-    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> None:
+    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> Login:
         """Nobody logs in here."""
         raise Refused(Reason.NOT_PERMITTED)
 
@@ -85,12 +86,12 @@ class SubmissionBackend:
         self._routing = routing
         self._broker = broker
 
-    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> None:
+    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> Login:
         """Refused(AUTHENTICATION_FAILED), Passing."""
-        await self._broker.authenticate(person, password)
+        return await self._broker.authenticate(person, password)
 
     async def mail(self, session: Session, sender: Address | None, parameters: MailCommand) -> None:
-        """Refused(SENDER_NOT_YOURS)."""
+        """Refused(SENDER_NOT_YOURS, AUTHENTICATION_REQUIRED)."""
         await self._routing.person_sends_from(_person(session), sender)
 
     async def recipient(self, session: Session, address: Address, parameters: RcptCommand) -> None:
@@ -121,8 +122,11 @@ def _peer(session: Session) -> VerifiedPeer:
 
 
 def _person(session: Session) -> PersonId:
-    assert session.person is not None, "submission asks for MAIL only once somebody logged in"
-    return session.person
+    """Refused(AUTHENTICATION_REQUIRED) once the password that opened this session is no longer theirs."""
+    assert session.login is not None, "submission asks for MAIL only once somebody logged in"
+    if not session.login.alive:
+        raise Refused(Reason.AUTHENTICATION_REQUIRED)
+    return session.login.person
 
 
 def _list_version(peer: VerifiedPeer) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mssante.annuaire.directory import Directory
-from mssante.clock import Clock
 from mssante.delivery.reception import Recipient
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Role
@@ -38,14 +37,12 @@ class Routing:
         broker: KeyBroker,
         directory: Directory,
         space: Space,
-        clock: Clock,
     ) -> None:
         self.domains = domains
         self._store = store
         self._broker = broker
         self._directory = directory
         self._space = space
-        self._clock = clock
 
     # What a peer may do
 
@@ -73,10 +70,9 @@ class Routing:
     async def mailboxes_of(self, person: PersonId) -> frozenset[str]:
         """The keys of the addresses `person` may write from now. A mailbox that may only be read, or that
         takes no mail any more, is not one of them. Passing."""
-        now = self._clock.now()
         keys = set()
-        for grant in await self._broker.grants_of(person):
-            if grant.role is Role.FULL and grant.in_force(now):
+        for grant in await self._broker.grants_in_force(person):
+            if grant.role is Role.FULL:
                 row = await self._store.mailbox_by_id(grant.mailbox)
                 if row.address is not None and row.status is MailboxStatus.ACTIVE:
                     keys.add(row.address.key)

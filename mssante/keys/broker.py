@@ -163,6 +163,11 @@ class KeyBroker:
         """Not revoked; ask each whether it is `in_force`."""
         return await self._database.read(partial(rows.grants, name=person))
 
+    async def grants_in_force(self, person: PersonId) -> list[Grant]:
+        """Those that open a mailbox now."""
+        now = self._clock.now()
+        return [grant for grant in await self.grants_of(person) if grant.in_force(now)]
+
     async def people_of(self, mailbox: MailboxId) -> list[Grant]:
         """Not revoked; ask each whether it is `in_force`."""
         return await self._database.read(partial(rows.grants, id_=mailbox))

@@ -7,7 +7,7 @@ a refusal is the same whether the person, the password, the mailbox or the grant
 from __future__ import annotations
 
 from mssante.keys.broker import KeyBroker
-from mssante.keys.ring import Grant, Ring, Role
+from mssante.keys.ring import Ring, Role
 from mssante.model import Address, MailboxId, MailboxKind, Malformed, PersonId, Secret, user_parts
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
@@ -51,7 +51,7 @@ async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: S
     Raises Refused(AUTHENTICATION_FAILED), Passing."""
     person, wanted = user_parts(user)
     login = await broker.authenticate(person, password)
-    rows = [(grant, await store.mailbox_by_id(grant.mailbox)) for grant in await broker.grants_of(person)]
+    rows = [await store.mailbox_by_id(grant.mailbox) for grant in await broker.grants_in_force(person)]
     row = _chosen(rows, person, wanted)
     try:
         ring = await broker.open(login, row.id)
@@ -60,7 +60,7 @@ async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: S
     return OpenMailbox(store=store, row=row, ring=ring, person=person)
 
 
-def _chosen(rows: list[tuple[Grant, MailboxRow]], person: PersonId, wanted: str | None) -> MailboxRow:
+def _chosen(rows: list[MailboxRow], person: PersonId, wanted: str | None) -> MailboxRow:
     def key_of(text: str) -> str | None:
         try:
             return Address.parse(text).key
@@ -68,10 +68,10 @@ def _chosen(rows: list[tuple[Grant, MailboxRow]], person: PersonId, wanted: str 
             return None
 
     key = key_of(wanted if wanted is not None else person)
-    for _, row in rows:
+    for row in rows:
         if key is not None and row.address is not None and row.address.key == key:
             return row
     if wanted is not None or not rows:
         raise Refused(Reason.AUTHENTICATION_FAILED, "no such mailbox for this person")
-    own = [row for _, row in rows if row.kind is MailboxKind.PER]
-    return (own or [row for _, row in rows])[0]
+    own = [row for row in rows if row.kind is MailboxKind.PER]
+    return (own or rows)[0]

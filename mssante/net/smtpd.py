@@ -284,7 +284,7 @@ class Guard(SMTP):
         throttle, remote = self._service.role.throttle, self._stream.remote
         try:
             async with throttle.attempt(remote, person):
-                await self._service.backend.authenticate(transactions.info, person, password)
+                login = await self._service.backend.authenticate(transactions.info, person, password)
         except Declined as declined:
             report(
                 LoginRefused(protocol="submission", remote=self._stream.remote, reason=declined.reason.value)
@@ -292,7 +292,7 @@ class Guard(SMTP):
             return await self._wire.say(smtp_answer(declined))
         assert self.session is not None
         self.session.authenticated = True
-        transactions.info = replace(transactions.info, person=person)
+        transactions.info = replace(transactions.info, login=login)
         report(LoginAccepted(protocol="submission", person=person, remote=self._stream.remote))
         return await self._wire.say(replies.AUTHENTICATED)
 

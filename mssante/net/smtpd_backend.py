@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mssante.keys.ring import Login
 from mssante.model import Address, Envelope, PersonId, Secret
 from mssante.smtp.addresses import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
@@ -19,14 +20,14 @@ if TYPE_CHECKING:  # the word alone: this side of the seam needs no store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionInfo:
-    """Who speaks, as proved so far. On a relay `peer` is set before MAIL is asked, on submission `person`."""
+    """Who speaks, as proved so far. On a relay `peer` is set before MAIL is asked, on submission `login`."""
 
     listener: str
     remote: str
     helo: str = ""
     tls_version: str | None = None
     peer: VerifiedPeer | None = None
-    person: PersonId | None = None
+    login: Login | None = None
 
 
 class Intake(Protocol):
@@ -50,4 +51,4 @@ class Backend(Protocol):
 
     async def begin(self, session: SessionInfo, envelope: Envelope, declared_size: int | None) -> Intake: ...
 
-    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> None: ...
+    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> Login: ...

@@ -163,7 +163,7 @@ class Transactions:
         if self.info.tls_version is None:
             raise Refused(Reason.TLS_REQUIRED)
         if self._proof is None:
-            if self.info.person is None:
+            if self.info.login is None:
                 raise Refused(Reason.AUTHENTICATION_REQUIRED)
             return
         verdict = await self._proof.judge()

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -19,9 +20,10 @@ import pytest
 
 from mssante.control.operations import Parts
 from mssante.control.socket import ControlServer, socket_path
+from mssante.model import MailboxKind, PersonId
 from mssante.observe.events import SessionEnded
 from tests.support.imap_client import Answer, ImapClient
-from tests.support.imap_house import ImapHouse, house, letter
+from tests.support.imap_house import MARIE, ImapHouse, house, letter
 from tests.support.smtpd_house import relay, until
 from tests.unit.smtp.test_data import FAKE_TERMINATORS
 
@@ -75,6 +77,20 @@ async def test_plaintext_behind_imap_starttls_is_never_executed(house: ImapHouse
     told = await client.to_the_end()
     assert not [line for line in told if line.tag in ("a", "x")]
     await until(lambda: any(e.cause == "no TLS was agreed" for e in house.told(SessionEnded)))
+
+
+async def test_an_access_that_is_over_does_not_stand_before_one_that_is_not(house: ImapHouse) -> None:
+    """A locum's own mailbox is closed to them since yesterday; the team's is still open."""
+    own = await house.mailbox("remplacant@operateur-a.test")
+    team = await house.mailbox("equipe@operateur-a.test", kind=MailboxKind.ORG, owner=MARIE)
+    person = PersonId("remplacant@operateur-a.test")
+    yesterday = house.clock.now() - timedelta(days=1)
+    await house.broker.grant(person, own, since=yesterday - timedelta(days=9), until=yesterday)
+    await house.broker.grant(person, team)
+    await house.deliver(team, letter(1))
+    client = await house.login(person)
+    assert (await client.ok("STATUS INBOX (MESSAGES)")).one("STATUS").items() == {"MESSAGES": "1"}
+    client.close()
 
 
 @pytest.fixture

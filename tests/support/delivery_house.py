@@ -211,7 +211,6 @@ async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIt
                 broker=broker,
                 directory=directory,
                 space=lambda: made.space,
-                clock=clock,
             ),
         )
         yield made

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from certs.make import build
 from mssante.clock import SystemClock
+from mssante.keys.ring import Login
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
 from mssante.net.smtpd_backend import SessionInfo
@@ -189,7 +190,7 @@ class MemoryBackend:
             raise self.mail_trouble
         if session.peer is not None:
             session.peer.speaks_for(sender.domain if sender is not None else None)
-        elif sender is None or sender.key != session.person:
+        elif sender is None or session.login is None or sender.key != session.login.person:
             raise Refused(Reason.SENDER_NOT_YOURS)
 
     async def recipient(self, session: SessionInfo, address: Address, parameters: RcptCommand) -> None:
@@ -208,9 +209,10 @@ class MemoryBackend:
         self.intakes.append(intake)
         return intake
 
-    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> None:
+    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> Login:
         if (person, password.value) != (PERSON, PASSWORD):
             raise Refused(Reason.AUTHENTICATION_FAILED)
+        return Login(person, evidence="")
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 
 from mssante.delivery.backends import RelayBackend, SubmissionBackend
+from mssante.keys.ring import Login
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.addresses import MailCommand, RcptCommand
@@ -42,11 +43,11 @@ class FakeSession:
     helo: str = "far"
     tls_version: str | None = "TLSv1.3"
     peer: VerifiedPeer | None = None
-    person: PersonId | None = None
+    login: Login | None = None
 
 
 PEER = FakeSession(peer=cast(VerifiedPeer, FakePeer()))
-ME = FakeSession(person=PersonId("dr.a@chu-a.test"))
+ME = FakeSession(login=Login(PersonId("dr.a@chu-a.test"), evidence=""))
 
 
 @pytest.fixture
@@ -157,3 +158,28 @@ async def test_a_recipient_outside_the_trust_space_is_refused_while_the_sender_l
     with pytest.raises(Refused) as caught:
         await _said(submission, ME, A, Address.parse("someone@gmail.test"))
     assert _reason(caught) is Reason.DOMAIN_NOT_LISTED
+
+
+async def test_a_session_opened_with_a_password_ends_with_it(
+    a_house: House, submission: SubmissionBackend
+) -> None:
+    me = PersonId(str(A))
+    session = FakeSession(login=await submission.authenticate(FakeSession(), me, Secret("secret")))
+    await _said(submission, session, A, B)
+    await a_house.broker.change_password(me, Secret("another"))
+    with pytest.raises(Refused) as caught:
+        await _said(submission, session, A, B)
+    assert _reason(caught) is Reason.AUTHENTICATION_REQUIRED
+    assert len(await a_house.store.queued()) == 1
+
+
+async def test_a_message_begun_before_the_password_changed_is_not_taken_after(
+    a_house: House, submission: SubmissionBackend
+) -> None:
+    me = PersonId(str(A))
+    session = FakeSession(login=await submission.authenticate(FakeSession(), me, Secret("secret")))
+    await submission.mail(session, A, MailCommand(sender=A))
+    await a_house.broker.suspend(me)
+    with pytest.raises(Refused) as caught:
+        await submission.begin(session, Envelope(A, (B,)), None)
+    assert _reason(caught) is Reason.AUTHENTICATION_REQUIRED
