@@ -268,7 +268,8 @@ class Intake:
         if plan.trace.person is not None and not header.values(self._sealer.structure.header, b"message-id"):
             return None
         who = plan.trace.peer.dn if plan.trace.peer else plan.trace.person or ""
-        addresses = sorted(address.key for address in plan.addresses)
+        # For mailboxes of ours the store tells recipients apart: a peer's retry may name only some of them.
+        addresses = sorted(address.key for address in plan.addresses) if plan.queued else []
         told = (plan.trace.source.value, who, str(plan.sender or ""), *addresses)
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in (text.encode() for text in told))
         return mac(secret, b"message\0" + framed + self._digest.digest())

@@ -1,12 +1,13 @@
 """Taking messages in: the transaction behind every 250.
 
-Invariants: an acceptance is kept whole or not at all; the same dedup key is kept once; quota and status
-are judged on the locked mailbox row; UIDs come from the folder's uidnext and only grow. Acceptances that
-are ready together share one transaction, and each is judged after those before it.
+Invariants: an acceptance is kept whole or not at all; the same message is kept once in a mailbox; quota
+and status are judged on the locked mailbox row; UIDs come from the folder's uidnext and only grow.
+Acceptances that are ready together share one transaction, and each is judged after those before it.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -129,33 +130,44 @@ def _places(connection: Connection, every: list[Deposit]) -> Places:
 
 
 def _known(connection: Connection, arrivals: list[Arrival]) -> set[bytes]:
-    keys = [a.acceptance.dedup_key for a in arrivals if a.acceptance.dedup_key is not None]
-    return {row[0] for row in _KNOWN.run(connection, keys)} if keys else set()
+    keys = [_key(a.acceptance, deposit) for a in arrivals for deposit in _deposits(a.acceptance)]
+    asked = [key for key in keys if key is not None]
+    return {row[0] for row in _KNOWN.run(connection, asked)} if asked else set()
+
+
+def _key(acceptance: Acceptance, deposit: Deposit) -> bytes | None:
+    """What keeps this message from being kept twice in this mailbox. Mailbox by mailbox: a peer that comes
+    back for some of its recipients only must not bring them a second copy."""
+    if acceptance.dedup_key is None:
+        return None
+    return hashlib.sha256(acceptance.dedup_key + deposit.mailbox).digest()
 
 
 def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
-    key = acceptance.dedup_key
+    queued = acceptance.outbound.deposit if acceptance.outbound else None
+    keys = [(_key(acceptance, deposit), deposit) for deposit in _deposits(acceptance)]
     # Before quota and status: a retry after a lost 250 is answered as the first time was.
-    if key is not None and key in batch.known:
+    fresh = [(key, deposit) for key, deposit in keys if key is None or key not in batch.known]
+    if not fresh:
         return Accepted(True, ())
     try:
-        _admit(batch, acceptance)
+        _admit(batch, [deposit for _, deposit in fresh], queued)
     except Declined as declined:
         return declined
-    if key is not None:
-        batch.known.add(key)
-        batch.new_keys.append(key)
-    placed = tuple(_take(batch, deposit, acceptance.journal_detail) for deposit in acceptance.deposits)
-    if acceptance.outbound is not None:
-        _take_outbound(batch, acceptance.outbound, acceptance.journal_detail)
+    new = [key for key, _ in fresh if key is not None]
+    batch.known.update(new)
+    batch.new_keys += new
+    detail = acceptance.journal_detail
+    placed = tuple(_take(batch, deposit, detail) for _, deposit in fresh if deposit is not queued)
+    if acceptance.outbound is not None and any(deposit is queued for _, deposit in fresh):
+        _take_outbound(batch, acceptance.outbound, detail)
     return Accepted(False, placed)
 
 
-def _admit(batch: _Batch, acceptance: Acceptance) -> None:
+def _admit(batch: _Batch, fresh: list[Deposit], queued: Deposit | None) -> None:
     """Raises what stands against any of the deposits; changes nothing."""
     wanted: dict[MailboxId, int] = {}
-    queued = acceptance.outbound.deposit if acceptance.outbound else None
-    for deposit in _deposits(acceptance):
+    for deposit in fresh:
         box = batch.boxes.get(deposit.mailbox)
         if box is None:
             raise Refused(Reason.MAILBOX_UNKNOWN)

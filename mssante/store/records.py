@@ -125,7 +125,8 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """Everything one 250 promises: kept together or not at all.
+    """Everything one 250 promises: kept together or not at all. `dedup_key` names the message: a mailbox that
+    has it already gets no second copy of it.
 
     `journal_detail` is a small JSON object without content: {"peer": fingerprint, "list": generation,
     "crl": number, …} for a peer, {"person": name, …} otherwise (invariant 7 of `verify`)."""
@@ -147,7 +148,7 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`duplicate`: this very message was kept before; nothing was written now."""
+    """`duplicate`: every mailbox has this very message already; nothing was written now."""
 
     duplicate: bool
     placements: tuple[Placed, ...]

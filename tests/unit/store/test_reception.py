@@ -50,6 +50,27 @@ async def test_a_hundred_retries_leave_one_message_for_each_recipient(house: Hou
     assert await house.count("chunk") == 2
 
 
+async def test_a_retry_for_some_of_its_recipients_or_more_brings_each_one_copy(house: House) -> None:
+    """A sender that died after the reply notes some of its recipients, and comes back for the others."""
+    first, second, third = [await house.mailbox() for _ in range(3)]
+    key = os.urandom(32)
+    for boxes in ((first, second), (second,), (second, third), (third, first)):
+        accepted = await house.store.accept(acceptance(*map(deposit, boxes), dedup_key=key))
+        new = [placed.mailbox for placed in accepted.placements]
+        assert new == {(first, second): [first, second], (second, third): [third]}.get(boxes, [])
+        assert accepted.duplicate is (not new)
+    assert await house.count("message") == await house.count("chunk") == 3
+    assert await house.store.verify() == []
+
+
+async def test_a_full_mailbox_that_has_the_message_does_not_keep_it_from_another(house: House) -> None:
+    full, roomy = await house.mailbox(quota_kib=4), await house.mailbox()
+    key = os.urandom(32)
+    await house.store.accept(acceptance(deposit(full, size_kib=4), dedup_key=key))
+    both = acceptance(deposit(full, size_kib=4), deposit(roomy, size_kib=4), dedup_key=key)
+    assert [placed.mailbox for placed in (await house.store.accept(both)).placements] == [roomy]
+
+
 async def test_a_retry_is_answered_as_the_first_time_even_when_the_mailbox_is_full_or_closed(
     house: House,
 ) -> None:
