@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -29,6 +30,7 @@ def demo(once: bool, as_json: bool, directory: Path | None) -> None:
     work = (directory or Path(tempfile.mkdtemp(prefix="mssante-demo-"))).resolve()
     if directory is not None and work.exists() and any(work.iterdir()):
         end(NO, f"refused: {work} is not empty")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers end with it, however it ends
     try:
         report = asyncio.run(_tell(work, once=once, as_json=as_json))
     except KeyboardInterrupt:
