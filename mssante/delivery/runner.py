@@ -188,8 +188,12 @@ class Runner:
     async def _note_delivered(
         self, letter: Letter, outcomes: Mapping[Address, Outcome], delivered: list[Address]
     ) -> None:
-        for address in delivered:
-            await self._settle(letter, address, RecipientState.DELIVERED, reply=outcomes[address].reply)
+        # Asked for together, committed together: a crash in between would send it to some of them again.
+        settled = (
+            self._settle(letter, address, RecipientState.DELIVERED, reply=outcomes[address].reply)
+            for address in delivered
+        )
+        await asyncio.gather(*settled)
         if delivered:
             report(
                 MessageSent(

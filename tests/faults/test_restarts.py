@@ -21,8 +21,17 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support import mail_clients
-from tests.support.mail_clients import contents, deliver, note, peer_context, reading, relay
-from tests.support.operators import DOMAINS, MAILBOXES, Login, Operator, World, alone
+from tests.support.mail_clients import (
+    contents,
+    deliver,
+    note,
+    peer_context,
+    reading,
+    relay,
+    submission,
+    user_context,
+)
+from tests.support.operators import DOMAINS, HOST, MAILBOXES, Login, Operator, World, alone, await_true
 
 SENDER = f"medecin@{DOMAINS['a']}"
 SECOND_MAILBOX = "centre.de.sante@cabinet-b.mssante.test"
@@ -49,15 +58,17 @@ class Figures:
             self.ready_at = None
 
 
-class Sender:
-    """A peer that gives up on nothing."""
+Session = Callable[[], Awaitable[mail_clients.Talk]]
 
-    def __init__(self, world: World, b: Operator, figures: Figures, chance: random.Random) -> None:
-        self._world = world
-        self._b = b
+
+class Sender:
+    """A client that gives up on nothing. `opened` gives it a session ready for a MAIL FROM `sender`."""
+
+    def __init__(self, opened: Session, sender: str, figures: Figures, chance: random.Random) -> None:
+        self._opened = opened
+        self._sender = sender
         self._figures = figures
         self._chance = chance
-        self._context: ssl.SSLContext = peer_context(world, "operator-a")
 
     async def run(self, stopping: asyncio.Event) -> None:
         while not stopping.is_set():
@@ -69,7 +80,7 @@ class Sender:
         body = secrets.token_hex(self._chance.choices([500, 2_000, 100_000, 900_000], [50, 44, 5, 1])[0])
         lines = "\r\n".join(body[i : i + 76] for i in range(0, len(body), 76)) + "\r\n"
         digest = hashlib.sha256(lines.encode()).hexdigest()
-        message = note(SENDER, wanted, unique=unique, subject=digest, body=lines.encode())
+        message = note(self._sender, wanted, unique=unique, subject=digest, body=lines.encode())
         while not await self._sent(message, wanted):
             await asyncio.sleep(self._chance.uniform(0.05, 0.15))
         self._figures.acknowledge(f"<{unique}@essai.test>", wanted)
@@ -80,10 +91,8 @@ class Sender:
         """Whether it was acknowledged. A connection lost, or silence, is no acknowledgement."""
         try:
             async with asyncio.timeout(30):
-                self._talk = self._talk or await relay(
-                    self._world, self._b, "operator-a", context=self._context
-                )
-                reply = await deliver(self._talk, SENDER, recipients, message)
+                self._talk = self._talk or await self._opened()
+                reply = await deliver(self._talk, self._sender, recipients, message)
         except (OSError, TimeoutError, AssertionError, ssl.SSLError):
             reply = ""
         if reply.startswith("250"):
@@ -139,18 +148,20 @@ async def stopping_in_order(b: Operator, stops: int, figures: Figures, chance: r
 
 
 Ending = Callable[[Operator, int, Figures, random.Random], Awaitable[None]]
+Road = Callable[..., tuple[Figures, str]]
 
 
 async def campaign(
-    world: World, b: Operator, ending: Ending, *, times: int, clients: int, seed: int
+    ended: Operator, opened: Session, sender: str, ending: Ending, *, times: int, clients: int, seed: int
 ) -> Figures:
+    """Clients with sessions made by `opened`, while `ended` is ended and started again."""
     chance, figures, stopping = random.Random(seed), Figures(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(clients):
-            sender = Sender(world, b, figures, random.Random(chance.random()))
-            tasks.create_task(sender.run(stopping))
+            client = Sender(opened, sender, figures, random.Random(chance.random()))
+            tasks.create_task(client.run(stopping))
         await asyncio.sleep(0.5)
-        await ending(b, times, figures, chance)
+        await ending(ended, times, figures, chance)
         await asyncio.sleep(0.5)
         stopping.set()
     return figures
@@ -168,69 +179,119 @@ def found_in(world: World, b: Operator, address: str) -> Counter[str]:
     return found
 
 
-def run(
+def receiving(
     world: World, ending: Ending, *, times: int, clients: int, seed: int, name: str
 ) -> tuple[Figures, str]:
-    """A campaign against an operator of its own, and what its people find afterwards."""
-    logins = (Login(MAILBOXES["b"], "PER"), Login(SECOND_MAILBOX, "ORG"))
-    with alone(world, world.operator("b", name=name, logins=logins)) as b:
-        b.ask("access.grant", person=b.login.address, address=SECOND_MAILBOX)
-        figures = asyncio.run(campaign(world, b, ending, times=times, clients=clients, seed=seed))
-        found = {address: found_in(world, b, address) for address in (MAILBOXES["b"], SECOND_MAILBOX)}
-        lost = [
-            (message, address)
-            for message, recipients in figures.acknowledged.items()
-            for address in recipients
-            if not found[address][message]
-        ]
-        twice = [name for names in found.values() for name, many in names.items() if many > 1]
-        strange = [name for names in found.values() for name in names if name not in figures.acknowledged]
-        told = (
-            f"{figures.kills} times (+{figures.kills_while_starting} while starting), {clients} clients:"
-            f" {len(figures.acknowledged)} acknowledged, {figures.resent} sent again,"
-            f" {len(lost)} lost, {len(twice)} twice;"
-            f" restart {_range(figures.start_seconds)}; then 250 {_range(figures.first_250_seconds)};"
-            f" declined {dict(figures.declined)}"
-        )
-        assert figures.kills == times
-        assert len(figures.acknowledged) > times, told
-        assert (lost, twice, strange) == ([], [], []), told
-        assert not [reply for reply in figures.declined if reply.startswith("5")], told
+    """B is ended while peers deliver to it: the figures, and what its people find afterwards."""
+    context = peer_context(world, "operator-a")
+    with alone(world, receiver(world, name)) as b:
+
+        async def opened() -> mail_clients.Talk:
+            return await relay(world, b, "operator-a", context=context)
+
+        grant(b)
+        figures = asyncio.run(campaign(b, opened, SENDER, ending, times=times, clients=clients, seed=seed))
+        told = judged(world, b, figures, times=times, clients=clients)
         assert not b.events("crashed"), told
     return figures, told
+
+
+def sending(
+    world: World, ending: Ending, *, times: int, clients: int, seed: int, name: str
+) -> tuple[Figures, str]:
+    """A is ended while its people submit and it delivers to B, which runs on."""
+    b = receiver(world, f"{name}-b")
+    a = world.operator("a", name=f"{name}-a")
+    context = user_context(world)
+    with alone(world, b), alone(world, a, [(b.domain, f"{HOST}:{b.relay_port}")]):
+
+        async def opened() -> mail_clients.Talk:
+            return await submission(a, context)
+
+        grant(b)
+        run = campaign(a, opened, a.login.address, ending, times=times, clients=clients, seed=seed)
+        figures = asyncio.run(run)
+        await_true(lambda: not a.ask("queue.list")["recipients"], 60, "A's queue is empty")
+        told = judged(world, b, figures, times=times, clients=clients)
+        assert not [*a.events("crashed"), *b.events("crashed")], told
+    return figures, told
+
+
+def receiver(world: World, name: str) -> Operator:
+    logins = (Login(MAILBOXES["b"], "PER"), Login(SECOND_MAILBOX, "ORG"))
+    return world.operator("b", name=name, logins=logins)
+
+
+def grant(b: Operator) -> None:
+    """B's person opens both mailboxes."""
+    b.ask("access.grant", person=b.login.address, address=SECOND_MAILBOX)
+
+
+def judged(world: World, b: Operator, figures: Figures, *, times: int, clients: int) -> str:
+    """Fails unless each acknowledged message lies once, whole, with each of its recipients."""
+    found = {address: found_in(world, b, address) for address in (MAILBOXES["b"], SECOND_MAILBOX)}
+    lost = [
+        (message, address)
+        for message, recipients in figures.acknowledged.items()
+        for address in recipients
+        if not found[address][message]
+    ]
+    twice = [name for names in found.values() for name, many in names.items() if many > 1]
+    strange = [name for names in found.values() for name in names if name not in figures.acknowledged]
+    told = (
+        f"{figures.kills} times (+{figures.kills_while_starting} while starting), {clients} clients:"
+        f" {len(figures.acknowledged)} acknowledged, {figures.resent} sent again,"
+        f" {len(lost)} lost, {len(twice)} twice;"
+        f" restart {_range(figures.start_seconds)}; then 250 {_range(figures.first_250_seconds)};"
+        f" declined {dict(figures.declined)}"
+    )
+    assert figures.kills == times
+    assert len(figures.acknowledged) > times, told
+    assert (lost, twice, strange) == ([], [], []), told
+    assert not [reply for reply in figures.declined if reply.startswith("5")], told
+    return told
 
 
 def _range(seconds: Sequence[float]) -> str:
     return f"median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s" if seconds else "never"
 
 
-def test_a_killed_server_loses_nothing_it_acknowledged(
+def test_a_killed_receiver_loses_nothing_it_acknowledged(
     shared_world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, told = run(shared_world, killing, times=8, clients=4, seed=1, name="killed")
+    _, told = receiving(shared_world, killing, times=8, clients=4, seed=1, name="killed")
     with capsys.disabled():
-        print(f"\nkill -9 {told}")
+        print(f"\nreceiver, kill -9 {told}")
 
 
-def test_a_stopped_server_loses_nothing_and_says_so_to_its_peers(
+def test_a_killed_sender_delivers_once_all_it_acknowledged(
     shared_world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    figures, told = run(shared_world, stopping_in_order, times=2, clients=4, seed=3, name="stopped")
+    """At least once on the wire; once in the mailbox, because B knows again what it has kept."""
+    _, told = sending(shared_world, killing, times=3, clients=3, seed=5, name="killed-sender")
     with capsys.disabled():
-        print(f"\nSIGTERM {told}; stop {_range(figures.stop_seconds)}")
+        print(f"\nsender, kill -9 {told}")
+
+
+def test_a_stopped_receiver_loses_nothing_and_says_so_to_its_peers(
+    shared_world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures, told = receiving(shared_world, stopping_in_order, times=2, clients=4, seed=3, name="stopped")
+    with capsys.disabled():
+        print(f"\nreceiver, SIGTERM {told}; stop {_range(figures.stop_seconds)}")
     assert max(figures.stop_seconds) < 30
     assert set(figures.declined) <= {"connection lost", "421 4.3.2", "451 4.3.0"}
 
 
 @pytest.mark.campaign
-def test_fifty_kills_lose_nothing(shared_world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    _, told = run(shared_world, killing, times=50, clients=8, seed=2, name="killed-often")
+@pytest.mark.parametrize(
+    ("road", "ending"),
+    [(receiving, killing), (receiving, stopping_in_order), (sending, killing), (sending, stopping_in_order)],
+)
+def test_fifty_ends_lose_nothing(
+    shared_world: World, road: Road, ending: Ending, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{road.__name__}-{ending.__name__}"
+    figures, told = road(shared_world, ending, times=50, clients=8, seed=2, name=name)
     with capsys.disabled():
-        print(f"\nkill -9 {told}")
-
-
-@pytest.mark.campaign
-def test_fifty_stops_lose_nothing(shared_world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    figures, told = run(shared_world, stopping_in_order, times=50, clients=8, seed=4, name="stopped-often")
-    with capsys.disabled():
-        print(f"\nSIGTERM {told}; stop {_range(figures.stop_seconds)}")
+        print(f"\n{name} {told}; stop {_range(figures.stop_seconds)}")

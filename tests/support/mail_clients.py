@@ -6,6 +6,7 @@ server's certificate against the development PKI alone.
 
 from __future__ import annotations
 
+import base64
 import imaplib
 import re
 import secrets
@@ -51,6 +52,19 @@ async def relay(
     assert (await talk.ask(f"EHLO {helo}")).startswith("250")
     await talk.start_tls(context or peer_context(world, leaf))
     await talk.ask(f"EHLO {helo}")
+    return talk
+
+
+async def submission(operator: Operator, context: ssl.SSLContext) -> Talk:
+    """A session on `operator`'s port 587, logged in as its first person."""
+    talk = await Talk.open(operator.ports[1])
+    assert (await talk.reply()).startswith("220")
+    await talk.ask("EHLO poste.test")
+    await talk.start_tls(context)
+    await talk.ask("EHLO poste.test")
+    login = operator.login
+    secret = base64.b64encode(f"\0{login.address}\0{login.password.value}".encode()).decode()
+    assert (await talk.ask(f"AUTH PLAIN {secret}")).startswith("235")
     return talk
 
 
