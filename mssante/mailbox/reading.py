@@ -7,12 +7,13 @@ transaction is open while a caller handles what it was given.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose, SealedKey, Suite
 from mssante.crypto.stream import chunks_covering
-from mssante.limits import CHUNK_BYTES
+from mssante.limits import CHUNK_BYTES, MIB
 from mssante.mailbox.access import OpenMailbox
 from mssante.mime.summary import Summary
 from mssante.model import BlobId, FolderId, MessageId, Uid
@@ -21,7 +22,8 @@ from mssante.observe.events import CorruptionFound
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import MessageNumber, SealedMessage
 
-BATCH = 500  # messages opened before the loop is given to others: some milliseconds
+_BATCH = 500  # messages opened before the loop is given to others: some milliseconds
+_BATCH_BYTES = MIB  # of sealed metadata held for it
 CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time
 
 
@@ -46,22 +48,19 @@ class Reader:
 
     async def messages(
         self, folder: FolderId, uids: Sequence[int], *, header: bool = False
-    ) -> tuple[list[Message], list[Uid]]:
-        """The messages of `uids` that are there, ascending, and the UIDs of those that do not open."""
-        sealed = await self._mailbox.store.sealed_summaries(folder, uids, header=header)
-        deks = await self._mailbox.ring.unwrap_many(
-            [(each.message_id, each.blob_id, _key_of(each)) for each in sealed]
-        )
-        opened: list[Message] = []
-        damaged: list[Uid] = []
-        for each, dek in zip(sealed, deks, strict=True):
-            message = self._opened(each, dek)
-            if message is None:
-                damaged.append(each.uid)
-            else:
-                opened.append(message)
-        await self._rewrap(sealed, deks)
-        return opened, damaged
+    ) -> AsyncIterator[tuple[list[Message], list[Uid]]]:
+        """The messages of `uids` (ascending) that are there, ascending, some at a time, and the UIDs of
+        those that do not open. The loop is given to others in between."""
+        at = 0
+        while at < len(uids):
+            wanted = uids[at : at + _BATCH]
+            sealed = await self._mailbox.store.sealed_summaries(
+                folder, wanted, header=header, bytes_max=_BATCH_BYTES
+            )
+            at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
+            if sealed:
+                yield await self._open(sealed)
+                await breathe()
 
     async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
         """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the
@@ -87,6 +86,21 @@ class Reader:
         return b"".join([piece async for piece in self.content(message, offset, length)])
 
     # Inside
+
+    async def _open(self, sealed: Sequence[SealedMessage]) -> tuple[list[Message], list[Uid]]:
+        deks = await self._mailbox.ring.unwrap_many(
+            [(each.message_id, each.blob_id, _key_of(each)) for each in sealed]
+        )
+        opened: list[Message] = []
+        damaged: list[Uid] = []
+        for each, dek in zip(sealed, deks, strict=True):
+            message = self._opened(each, dek)
+            if message is None:
+                damaged.append(each.uid)
+            else:
+                opened.append(message)
+        await self._rewrap(sealed, deks)
+        return opened, damaged
 
     def _opened(self, sealed: SealedMessage, dek: Dek | None) -> Message | None:
         try:

@@ -17,7 +17,7 @@ from mssante.imap.matching import Candidate, Context, compiled, fold, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import Key
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
-from mssante.mailbox.reading import BATCH, Message, Reader, breathe
+from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.selected import Selected
 from mssante.mime import header, words
 from mssante.mime.structure import Part, scan
@@ -49,10 +49,8 @@ class Searcher:
                 found.append(uid)
             elif verdict is None:
                 undecided.append(candidate)
-        for start in range(0, len(undecided), BATCH):
-            batch = undecided[start : start + BATCH]
-            async for uid in self._decided(selected, test, need, batch, deadline):
-                found.append(uid)
+        async for uid in self._decided(selected, test, need, undecided, deadline):
+            found.append(uid)
         return sorted(found)
 
     async def _decided(
@@ -60,22 +58,22 @@ class Searcher:
         selected: Selected,
         test: Callable[[Candidate], bool | None],
         need: Need,
-        batch: Sequence[Candidate],
+        undecided: Sequence[Candidate],
         deadline: float,
     ) -> AsyncIterator[int]:
-        by_uid = {candidate.uid: candidate for candidate in batch}
-        messages, _ = await self._reader.messages(selected.id, list(by_uid), header=need >= Need.HEADER)
-        for message in messages:
-            candidate = by_uid[message.uid]
-            candidate.summary = _Summary(message.summary)
-            verdict = test(candidate)
-            if verdict is None:
-                self._require_time(deadline)
-                verdict = await self._deeper(test, candidate, message)
-            if verdict:
-                yield message.uid
-        await breathe()
-        self._require_time(deadline)
+        by_uid = {candidate.uid: candidate for candidate in undecided}
+        header = need >= Need.HEADER
+        async for messages, _ in self._reader.messages(selected.id, list(by_uid), header=header):
+            for message in messages:
+                candidate = by_uid.pop(message.uid)
+                candidate.summary = _Summary(message.summary)
+                verdict = test(candidate)
+                if verdict is None:
+                    self._require_time(deadline)
+                    verdict = await self._deeper(test, candidate, message)
+                if verdict:
+                    yield message.uid
+            self._require_time(deadline)
 
     async def _deeper(
         self, test: Callable[[Candidate], bool | None], candidate: Candidate, message: Message

@@ -7,7 +7,7 @@ of it is promised before it has been opened.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -31,8 +31,7 @@ from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
 from mssante.reasons import Refused
 from mssante.store.records import FlagsMode
 
-_BATCH = 500  # messages opened together: some milliseconds of the loop
-_BATCH_WITH_HEADERS = 100  # a header may have 64 KiB
+_MESSAGES_AT_ONCE = 500
 _LINES_AT_ONCE = 2000  # of flags
 _SEND_BYTES = 64 * KIB  # lines are gathered up to this
 _WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger ones are read twice
@@ -92,8 +91,7 @@ async def fetch(talk: Talk, command: Fetch) -> Answer:
         while batch := list(islice(wanted, _LINES_AT_ONCE)):
             await job.flags_only(batch)
     else:
-        size = _BATCH_WITH_HEADERS if job.opens_headers else _BATCH
-        while batch := list(islice(wanted, size)):
+        while batch := list(islice(wanted, _MESSAGES_AT_ONCE)):
             await job.messages(batch)
     await job.flush()
     if job.damaged:
@@ -121,7 +119,7 @@ class _Job:
         self._marks = items.sets_seen and not self._selected.read_only
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
-        self.opens_headers = any(
+        self._headers = any(
             isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )
         self.damaged = 0
@@ -136,11 +134,13 @@ class _Job:
 
     async def messages(self, batch: Sequence[Place]) -> None:
         by_uid = {place[1]: place for place in batch}
-        opened, damaged = await self._reader.messages(
-            self._selected.id, list(by_uid), header=self.opens_headers
-        )
-        self.damaged += len(damaged)
-        self.answered += len(opened) + len(damaged)
+        uids = list(by_uid)
+        async for opened, damaged in self._reader.messages(self._selected.id, uids, header=self._headers):
+            self.damaged += len(damaged)
+            self.answered += len(opened) + len(damaged)
+            await self._answer(opened, by_uid)
+
+    async def _answer(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> None:
         newly_seen = await self._mark_seen(opened) if self._marks else {}
         rows = []
         for message in opened:
@@ -153,7 +153,6 @@ class _Job:
             for row, message in zip(rows, opened, strict=True):
                 form = self._format_seen if row.uid in newly_seen else self._format
                 await self._sections(form, row, message)
-        await breathe()
 
     async def _mark_seen(self, opened: Sequence[Message]) -> dict[int, int]:
         """Marks what a BODY[] is about to read. The new flags of those that were not \\Seen."""

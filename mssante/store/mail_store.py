@@ -184,9 +184,11 @@ class MailStore:
         return await self._read(lambda c: reading.changes(c, folder, since))
 
     async def sealed_summaries(
-        self, folder: FolderId, uids: Uids, *, header: bool = False
+        self, folder: FolderId, uids: Uids, *, header: bool = False, bytes_max: int | None = None
     ) -> list[SealedMessage]:
-        return await self._read(lambda c: reading.sealed_summaries(c, folder, uids, header=header))
+        return await self._read(
+            lambda c: reading.sealed_summaries(c, folder, uids, header=header, bytes_max=bytes_max)
+        )
 
     async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
         return await self._read(lambda c: reading.chunks(c, blob, first_n, count))

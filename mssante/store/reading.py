@@ -10,6 +10,7 @@ from array import array
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from mssante.model import BlobId, Flag, FolderId, MailboxId, ModSeq, SpecialUse, Uid
 from mssante.reasons import Reason, Refused
@@ -48,6 +49,7 @@ _SEALED_BYTES = text(
     "SELECT coalesce(sum(length(c.ct)), 0) FROM message AS m JOIN chunk AS c ON c.blob_id = m.blob_id"
     " WHERE m.mailbox_id = :mailbox"
 )
+_ROWS_AT_ONCE = 16
 assert (Flag.SEEN.value, Flag.DELETED.value) == (1, 8)  # as _COUNTS has them
 
 
@@ -106,10 +108,16 @@ def changes(connection: Connection, folder_id: FolderId, since: ModSeq) -> Chang
 
 
 def sealed_summaries(
-    connection: Connection, folder_id: FolderId, wanted: Uids, *, header: bool = False
+    connection: Connection,
+    folder_id: FolderId,
+    wanted: Uids,
+    *,
+    header: bool = False,
+    bytes_max: int | None = None,
 ) -> list[SealedMessage]:
-    """The messages of `wanted` that are there, in ascending UID, with the sealed header if asked for.
-    Ask for some thousands at a time: a row is 1 to 3 KiB, with the header up to 64."""
+    """The messages of `wanted` that are there, in ascending UID, with the sealed header if asked for. A row
+    is 1 to 3 KiB, with the header up to 64: what goes beyond `bytes_max` (and some rows) is left out, to be
+    asked for again from the last UID on."""
     runs = Runs.of(wanted)
     if not runs:
         return []
@@ -127,9 +135,19 @@ def sealed_summaries(
         {"folder": folder_id, **runs.parameters},
     )
     assert result.cursor is not None
-    rows = result.cursor.fetchall()  # the driver's own rows: SQLAlchemy's cost half as much again
+    # The driver's own rows: SQLAlchemy's cost half as much again.
+    rows = result.cursor.fetchall() if bytes_max is None else _up_to(bytes_max, result.cursor)
     result.close()
     return list(map(SealedMessage._make, rows))
+
+
+def _up_to(bytes_max: int, cursor: DBAPICursor) -> list[Any]:
+    rows: list[Any] = []
+    held = 0
+    while held < bytes_max and (more := cursor.fetchmany(_ROWS_AT_ONCE)):
+        rows += more
+        held += sum(len(row[-2]) + len(row[-1] or b"") for row in more)
+    return rows
 
 
 def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> list[bytes]:
