@@ -10,7 +10,7 @@ from mssante.annuaire.ldap import LdapDirectory
 from mssante.annuaire.ldap_session import LdapTarget
 from mssante.annuaire.ldif import LdifDirectory
 from mssante.clock import Clock, SystemClock
-from mssante.config import Config
+from mssante.config import Config, TrustSource
 from mssante.control.operations import Parts
 from mssante.control.outbox import outbox
 from mssante.control.trust_state import TrustState
@@ -20,6 +20,7 @@ from mssante.keys.root_key import RootKey
 from mssante.model import Malformed, Secret
 from mssante.reasons import Declined
 from mssante.store import MailStore
+from mssante.trust.space import TrustSpace
 
 
 class CannotStart(Exception):
@@ -70,6 +71,17 @@ async def open_parts(
             raise CannotStart(trouble)
         state.trouble = trouble
         yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
+
+
+async def configured_space(config: Config) -> TrustSpace:
+    """The trust space as the server would read it now. Raises CannotStart, OSError, Malformed, Passing."""
+    directory, trouble = _directory(config)
+    try:
+        if trouble and TrustSource.DIRECTORY in config.trust.sources:
+            raise CannotStart(trouble)
+        return await TrustState(config, directory, SystemClock()).read_space()
+    finally:
+        await directory.aclose()
 
 
 def database_url(config: Config, text: str) -> str:

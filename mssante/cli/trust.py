@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mssante.cli.run import MISUSE, NO, TRY_LATER, configuration, end, json_option, table
+from mssante.cli.run import MISUSE, NO, TRY_LATER, configuration, end, finish, json_option, table
 from mssante.model import Domain, Malformed
 from mssante.reasons import Declined, Passing, Reason
 
@@ -50,7 +50,10 @@ def trust() -> None:
 @json_option
 def listing(file: Path | None, as_json: bool) -> None:
     """Read a white list; tell how much it holds and each entry that was odd."""
-    found = _read_list(file or _configured().white_list)
+    file = file or configuration().trust.white_list
+    if file is None:
+        end(MISUSE, "no white list: name one with --file, or set trust.white_list in the configuration")
+    found = _read_list(file)
     space = found.space()
     result = {
         "entries": found.count,
@@ -91,7 +94,7 @@ def listing(file: Path | None, as_json: bool) -> None:
 @click.option("--cert", "cert", type=_FILE, required=True, help="PEM: the certificate, then its authorities.")
 @click.option("--domain", required=True, help="The mail domain it should speak for.")
 @click.option("--direction", type=click.Choice(["in", "out"]), default="in", show_default=True)
-@click.option("--list", "list_", type=_FILE, help="A white list.")
+@click.option("--list", "list_", type=_FILE, help="A white list; the configured sources by default.")
 @click.option("--anchors", type=_FILE, help="PEM of the roots.")
 @click.option("--intermediates", type=_FILE, help="PEM of the issuing CAs we know.")
 @click.option("--crl", "crls", type=_FOLDER, help="Folder of revocation lists.")
@@ -126,7 +129,7 @@ def _plain(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sources:
-    white_list: Path
+    white_list: Path | None  # None: the trust space of the configuration, whatever its sources
     anchors: Path
     intermediates: Path | None
     crls: Path
@@ -136,10 +139,8 @@ class _Sources:
 def _configured() -> _Sources:
     """What the configuration says: the hook for everything a command line leaves out."""
     found = configuration().trust
-    if found.white_list is None:
-        end(MISUSE, "no white list: name one, or set trust.white_list in the configuration")
     return _Sources(
-        white_list=found.white_list,
+        white_list=None,
         anchors=found.anchors,
         intermediates=found.intermediates,
         crls=found.crls,
@@ -154,7 +155,7 @@ def _sources(
         return _Sources(white_list=list_, anchors=anchors, intermediates=intermediates, crls=crls)
     usual = _configured()
     return _Sources(
-        white_list=list_ or usual.white_list,
+        white_list=list_,
         anchors=anchors or usual.anchors,
         # Anchors of another PKI come with their own intermediates or none.
         intermediates=intermediates or (usual.intermediates if anchors is None else None),
@@ -174,6 +175,16 @@ def _read_list(file: Path) -> WhiteList:
         end(NO, f"{file}: {error.strerror}")
 
 
+def _configured_space() -> TrustSpace:
+    """As the server reads it: a pair counts only if every configured source has it."""
+    from mssante.app.parts import CannotStart, configured_space
+
+    try:
+        return finish(configured_space(configuration()))
+    except (CannotStart, Malformed, OSError) as error:
+        end(MISUSE, f"{error}")
+
+
 def _judged(
     cert: Path, domain: Domain, direction: str, now: datetime, given: dict[str, Any]
 ) -> dict[str, Any]:
@@ -183,7 +194,7 @@ def _judged(
     from mssante.trust.revocation import Revocations
 
     sources = _sources(**given)
-    space = _read_list(sources.white_list).space()
+    space = _read_list(sources.white_list).space() if sources.white_list else _configured_space()
     try:
         chain = from_pem(cert.read_bytes())
         anchors = Anchors.load(sources.anchors, sources.intermediates)

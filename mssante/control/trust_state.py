@@ -90,6 +90,17 @@ class TrustState:
         )
 
     async def _read(self) -> Snapshot:
+        space = await self.read_space()
+        crls = await asyncio.to_thread(
+            Revocations.load,
+            self._config.trust.crls,
+            issuers=self.anchors.issuers,
+            known=self._snapshot.crls,
+        )
+        return Snapshot(space, crls)
+
+    async def read_space(self) -> TrustSpace:
+        """What the configured sources say now. Raises as `load`."""
         trust = self._config.trust
         spaces: list[TrustSpace] = []
         if TrustSource.LIST in trust.sources:
@@ -97,11 +108,7 @@ class TrustState:
             spaces.append(await self._list_space(trust.white_list))
         if TrustSource.DIRECTORY in trust.sources:
             spaces.append(await self._directory_space())
-        crls = await asyncio.to_thread(
-            Revocations.load, trust.crls, issuers=self.anchors.issuers, known=self._snapshot.crls
-        )
-        space = spaces[0] if len(spaces) == 1 else both(*spaces)
-        return Snapshot(space, crls)
+        return spaces[0] if len(spaces) == 1 else both(*spaces)
 
     async def _list_space(self, path: Path) -> TrustSpace:
         listed = await asyncio.to_thread(lambda: white_list.read(path.read_bytes()))

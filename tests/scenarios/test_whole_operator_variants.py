@@ -6,6 +6,7 @@ Each is what an administrator does: `mssante init`, an edited config.toml, `mssa
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import smtplib
 from collections.abc import Iterator
@@ -13,8 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from annuaire.slapd import Running
+from mssante.cli import main
 from mssante.reasons import Reason
 from tests.support.mail_clients import deliver, field, inbox, note, reading, relay, submit
 from tests.support.operators import DOMAINS, HOST, MAILBOXES, Operator, World, await_true, world_of
@@ -125,6 +128,24 @@ def test_the_doctor_is_well_on_an_ldap_directory(on_a_directory: tuple[World, Op
     for operator in on_a_directory[1:]:
         found = operator.ask("doctor")
         assert found["well"], found
+
+
+def test_what_is_explained_is_what_the_server_does(on_a_directory: tuple[World, Operator, Operator]) -> None:
+    """`trust explain` judges by the configured sources, not by the list alone."""
+    world, a, b = on_a_directory
+    certificate = str(world.leaf("operator-b").chain_file)
+    said = {}
+    for operator in (a, b):
+        for domain in (b.domain, "hors-liste-d.mssante.test"):
+            words = ["--config", str(operator.config_file), "trust", "explain", "--json"]
+            done = CliRunner().invoke(main, [*words, "--cert", certificate, "--domain", domain])
+            said[operator.name, domain] = (done.exit_code, json.loads(done.stdout)["rule"])
+    assert said == {
+        ("operator-a", b.domain): (0, "listed"),
+        ("operator-b", b.domain): (0, "listed"),
+        ("operator-a", "hors-liste-d.mssante.test"): (1, Reason.DOMAIN_NOT_LISTED.value),
+        ("operator-b", "hors-liste-d.mssante.test"): (1, Reason.DOMAIN_OF_ANOTHER_OPERATOR.value),
+    }
 
 
 @contextmanager
