@@ -107,11 +107,6 @@ class Reader:
             if dek is None:
                 raise NotAuthentic
             summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
-            header = None
-            if sealed.header_ct is not None:
-                header = dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
-                if len(header) < summary.header_octets:
-                    header = None  # only its beginning is kept apart
         except (NotAuthentic, Refused):
             self._tell_damage(sealed.message_id, sealed.blob_id)
             return None
@@ -122,8 +117,19 @@ class Reader:
             blob_id=sealed.blob_id,
             dek=dek,
             summary=summary,
-            header=header,
+            header=self._header(sealed, dek, summary),
         )
+
+    def _header(self, sealed: SealedMessage, dek: Dek, summary: Summary) -> bytes | None:
+        """The header that is kept apart. None when it lacks, is longer, or is damaged: the content has it."""
+        if sealed.header_ct is None:
+            return None
+        try:
+            header = dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
+        except NotAuthentic:
+            self._tell_damage(sealed.message_id, sealed.blob_id)
+            return None
+        return header if len(header) == summary.header_octets else None
 
     async def _rewrap(self, sealed: Sequence[SealedMessage], deks: Sequence[Dek | None]) -> None:
         """After first use a DEK lies under the mailbox's own key: it opens a hundred times faster."""
