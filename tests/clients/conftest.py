@@ -1,0 +1,5 @@
+"""Fixtures of the real clients."""
+
+from tests.support.imap_house import house
+
+__all__ = ["house"]
