@@ -8,7 +8,7 @@ want ldapsearch ldap-utils
 want swaks swaks
 want mbsync isync
 [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
-for extra in "$@"; do missing="$missing $extra"; done
+for extra in "$@"; do dpkg -s "$extra" 2>/dev/null | grep -q "^Status: install ok" || missing="$missing $extra"; done
 [ -n "$missing" ] || exit 0
 sudo=""
 [ "$(id -u)" = 0 ] || sudo="sudo"
