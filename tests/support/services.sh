@@ -6,6 +6,7 @@ want() { [ -n "$(command -v "$1" 2>/dev/null || true)" ] || [ -x "$1" ] || missi
 want /usr/sbin/slapd slapd
 want ldapsearch ldap-utils
 want swaks swaks
+perl -MNet::SSLeay -e 1 2>/dev/null || missing="$missing libnet-ssleay-perl" # swaks's TLS
 want mbsync isync
 [ -n "$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || missing="$missing postgresql"
 for extra in "$@"; do dpkg -s "$extra" 2>/dev/null | grep -q "^Status: install ok" || missing="$missing $extra"; done
