@@ -1,101 +1,24 @@
-"""IMAP over sealed mailboxes: the ports, the conversation, and which handler answers what.
+"""IMAP over sealed mailboxes: the ports, who is on them, and who may stay.
 
-Invariants: no credential is taken before TLS, and nothing said in clear crosses into it; every command
-ends in one tagged answer or in BYE; a bug ends its command, never the server, and its text goes nowhere;
-a person whose access ended hears BYE within seconds.
+Invariants: no credential is taken before TLS; a person has so many connections and no more; a person whose
+access ended hears BYE within seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
 
-from mssante import __version__
 from mssante.clock import Clock
-from mssante.imap import commands, responses
-from mssante.imap.events import AppendStart, Rejected, Signal
-from mssante.imap.lexer import Unacceptable
-from mssante.imap.responses import Code, Status
-from mssante.imap.session import State, expunges_allowed
+from mssante.imap import responses
+from mssante.imap.responses import Code
 from mssante.keys.broker import KeyBroker
 from mssante.limits import MESSAGE_BYTES_MAX
-from mssante.net import imapd_fetch, imapd_folders, imapd_login, imapd_messages
-from mssante.net.answers import imap_answer
-from mssante.net.imapd_talk import OK, Answer, Bounds, Hangup, ImapService, Left, Talk
+from mssante.net.imapd_conversation import Conversation
+from mssante.net.imapd_talk import Bounds, ImapService, Talk
 from mssante.net.listener import Caps, Listener
-from mssante.net.stream import ContextFactory, HandshakeFailed, PlaintextPipelined, Stopping, Stream
+from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
-from mssante.observe import report
-from mssante.observe.events import SessionEnded, crashed
-from mssante.reasons import Declined, Passing, Reason
 from mssante.store import MailStore
-
-Handler = Callable[[Talk, Any], Awaitable[Answer]]
-HANDLERS: dict[type, Handler] = {
-    commands.Authenticate: imapd_login.authenticate,
-    commands.Login: imapd_login.login,
-    commands.Select: imapd_folders.select,
-    commands.Close: imapd_folders.close,
-    commands.Unselect: imapd_folders.unselect,
-    commands.Create: imapd_folders.create,
-    commands.Delete: imapd_folders.delete,
-    commands.Rename: imapd_folders.rename,
-    commands.Subscribe: imapd_folders.subscribe,
-    commands.List: imapd_folders.list_,
-    commands.Lsub: imapd_folders.lsub,
-    commands.Status: imapd_folders.status,
-    commands.Namespace: imapd_folders.namespace,
-    commands.GetQuota: imapd_folders.quota,
-    commands.GetQuotaRoot: imapd_folders.quota_root,
-    commands.Fetch: imapd_fetch.fetch,
-    commands.Store: imapd_messages.store,
-    commands.Search: imapd_messages.search,
-    commands.Copy: imapd_messages.copy,
-    commands.Expunge: imapd_messages.expunge,
-    commands.Idle: imapd_messages.idle,
-}
-
-_BY_UID = (commands.Fetch, commands.Store, commands.Search, commands.Copy)
-
-
-def handles(command: type) -> Callable[[Handler], Handler]:
-    def register(handler: Handler) -> Handler:
-        HANDLERS[command] = handler
-        return handler
-
-    return register
-
-
-@handles(commands.Capability)
-async def _capability(talk: Talk, command: commands.Capability) -> Answer:
-    await talk.send(responses.capability(talk.session.capabilities()))
-    return OK
-
-
-@handles(commands.Check)
-@handles(commands.Noop)
-async def _nothing(talk: Talk, command: commands.Noop | commands.Check) -> Answer:
-    return OK  # the news comes with every answer
-
-
-@handles(commands.Logout)
-async def _logout(talk: Talk, command: commands.Logout) -> Answer:
-    await talk.send(responses.bye("Au revoir / Goodbye"))
-    talk.session.logged_out()
-    return OK
-
-
-@handles(commands.Id)
-async def _id(talk: Talk, command: commands.Id) -> Answer:
-    await talk.send(responses.identity({"name": "mssante", "version": __version__}))
-    return OK
-
-
-@handles(commands.Enable)
-async def _enable(talk: Talk, command: commands.Enable) -> Answer:
-    await talk.send(responses.enabled(()))  # nothing of ours needs to be enabled
-    return OK
 
 
 class ImapServer:
@@ -172,144 +95,3 @@ class ImapServer:
             for talk in tuple(self._talks):
                 if talk.access_ended:
                     talk.stream.stop()
-
-
-class Conversation:
-    """Reads events, answers each, until either side ends."""
-
-    def __init__(self, talk: Talk, has_room: Callable[[str], bool]) -> None:
-        self._talk = talk
-        self._bad = 0
-        self._commands = 0
-        talk.has_room = has_room
-
-    async def run(self) -> None:
-        talk, cause = self._talk, ""
-        try:
-            greeting = f"{talk.service.hostname} mssante"
-            await talk.send(responses.greeting(greeting, talk.session.capabilities()))
-            while talk.session.state is not State.LOGOUT:
-                await self._step()
-            cause = "logout"
-        except Hangup as hangup:
-            cause = "refused"
-            talk.stream.write(responses.bye(hangup.text, hangup.code))
-        except Stopping:
-            cause = "access ended" if talk.access_ended else "stopping"
-            text = "Acces retire / Access ended" if talk.access_ended else "Arret du service / Shutting down"
-            talk.stream.write(responses.bye(text, Code.UNAVAILABLE))
-        except TimeoutError:
-            cause = "timed out"
-            talk.stream.write(responses.bye("Delai depasse / Too slow"))
-        except (PlaintextPipelined, HandshakeFailed):
-            cause = "no TLS was agreed"
-        except ConnectionError as error:
-            cause = "left" if isinstance(error, Left) else "connection lost"
-        finally:
-            talk.stream.close()
-            report(
-                SessionEnded(
-                    listener=talk.service.name,
-                    remote=talk.stream.remote,
-                    cause=cause or "cancelled",
-                    commands=self._commands,
-                    messages=0,
-                )
-            )
-
-    async def _step(self) -> None:
-        """One command, or one thing that is none."""
-        talk = self._talk
-        event = await talk.next_event(patient=True)
-        match event:
-            case Signal.CONTINUE:
-                await talk.send(responses.continuation())
-            case commands.Request(tag, command):
-                self._commands += 1
-                await self._answer(tag, command)
-            case AppendStart(tag):
-                self._commands += 1
-                await self._append(tag, event)
-            case Rejected():
-                await self._reject(event)
-            case _:
-                raise AssertionError("the wire tells nothing else between commands")
-
-    async def _answer(self, tag: str, command: commands.Command) -> None:
-        talk = self._talk
-        refusal = talk.session.refusal(tag, command)
-        if refusal is not None:
-            return await self._reject(refusal)
-        if isinstance(command, commands.StartTls):
-            return await self._start_tls(tag)
-        if talk.access_ended:
-            raise Stopping
-        talk.tag, talk.by_uid = tag, isinstance(command, _BY_UID) and command.uid
-        answer = await self._guarded(HANDLERS[type(command)](talk, command))
-        await self._finish(tag, answer, expunges=expunges_allowed(command))
-        return None
-
-    async def _append(self, tag: str, event: AppendStart) -> None:
-        talk = self._talk
-        refusal = talk.session.refusal(tag, event)
-        if refusal is not None:
-            raise Hangup(
-                refusal.text, refusal.code
-            )  # its literal may be on the way: nothing is sure after it
-        answer = await self._guarded(imapd_messages.Append(talk).run(event))
-        if isinstance(answer, Rejected):
-            return await self._reject(answer)
-        await self._finish(tag, answer, expunges=True)
-        return None
-
-    async def _finish(self, tag: str, answer: Answer, *, expunges: bool) -> None:
-        talk = self._talk
-        if talk.session.state is State.SELECTED:
-            await self._guarded(_news(talk, expunges))
-        await talk.send(responses.tagged(tag, answer.status, answer.text, answer.code))
-        self._count(answer.status)
-
-    def _count(self, status: Status) -> None:
-        """Too much nonsense in a row is no client. Raises Hangup."""
-        self._bad = self._bad + 1 if status is Status.BAD else 0
-        if self._bad >= self._talk.service.bounds.bad_commands:
-            answer = imap_answer(Reason.TOO_MANY_ERRORS)
-            raise Hangup(answer.text, answer.code or None)
-
-    async def _guarded(self, work: Awaitable[Any]) -> Any:
-        """The boundary of a command: a refusal is a NO, a bug is a NO that says nothing of it."""
-        try:
-            return await work
-        except Unacceptable as error:
-            return Answer(Status(error.status), str(error), error.code)
-        except Declined as declined:
-            answer = imap_answer(declined.reason)
-            return Answer(Status.NO, answer.text, answer.code or None)
-        except (ConnectionError, TimeoutError, Stopping, Hangup):
-            raise
-        except Exception as bug:
-            report(crashed(f"imap {self._talk.service.name}", bug))
-            answer = imap_answer(Passing(Reason.INTERNAL).reason)
-            return Answer(Status.NO, answer.text, answer.code or None)
-
-    async def _reject(self, rejected: Rejected) -> None:
-        if rejected.tag is None:
-            await self._talk.send(responses.untagged(rejected.status, rejected.text, rejected.code))
-        else:
-            line = responses.tagged(rejected.tag, rejected.status, rejected.text, rejected.code)
-            await self._talk.send(line)
-        self._count(rejected.status)
-
-    async def _start_tls(self, tag: str) -> None:
-        """RFC 3501 §6.2.1: nothing may be on its way in clear behind the command."""
-        talk = self._talk
-        if talk.wire.pending:
-            talk.abort()
-            raise PlaintextPipelined
-        begin = responses.tagged(tag, Status.OK, "Begin TLS")
-        await talk.stream.start_tls(talk.service.tls(), answer=begin)
-        talk.tls_started()
-
-
-async def _news(talk: Talk, expunges: bool) -> None:
-    await talk.tell_news(expunges=expunges)

@@ -139,7 +139,8 @@ async def idle(talk: Talk, command: Idle) -> Answer:
 
 async def _news_while_idle(talk: Talk) -> None:
     try:
-        await talk.tell_news(expunges=True)
+        await talk.look()
+        await talk.tell(expunges=True)
     except Passing:
         pass  # told with the next news, or after DONE; the storage's trouble is reported where it is met
 

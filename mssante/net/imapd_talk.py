@@ -219,8 +219,8 @@ class Talk:
             self.told_names = names
             await self.send(flags_told(names, read_only=self.selected.read_only))
 
-    async def tell_news(self, *, expunges: bool) -> None:
-        """What happened in the selected folder since the client last heard, if it may be told now."""
+    async def look(self) -> None:
+        """Sees what others did in the selected folder, without a word to the client."""
         if self.picked is None:
             return
         try:
@@ -230,7 +230,10 @@ class Talk:
                 raise
             # RFC 2180 §3.3: another session deleted the folder; nothing of it can be told any more.
             raise Hangup("Dossier supprime / The folder was deleted", Code.NONEXISTENT) from None
-        if self.picked.view.has_news(expunges=expunges):
+
+    async def tell(self, *, expunges: bool) -> None:
+        """What `look` saw since the client last heard, if it may be told now."""
+        if self.picked is not None and self.picked.view.has_news(expunges=expunges):
             names = await self.names()
             await self.send(self.picked.tell(names.render, expunges=expunges, uid=self.by_uid))
 

@@ -14,7 +14,7 @@ import pytest
 
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
-from mssante.net import imapd
+from mssante.net import imapd_conversation
 from mssante.net.imapd_talk import Bounds
 from mssante.net.listener import Caps
 from mssante.observe.events import Crashed, SessionEnded
@@ -358,5 +358,5 @@ async def test_every_command_of_the_core_has_a_handler() -> None:
     from mssante.imap import commands
     from mssante.imap.commands import Command
 
-    handled = set(imapd.HANDLERS) | {commands.StartTls}
+    handled = set(imapd_conversation.HANDLERS) | {commands.StartTls}
     assert handled == set(Command.__args__)
