@@ -34,7 +34,7 @@ from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
 from mssante.net.throttle import Throttle
 from mssante.observe import log, report
-from mssante.observe.events import ServerStarted, ServerStopped, StorageTrouble
+from mssante.observe.events import ServerStarted, ServerStopped, StorageTrouble, crashed
 from mssante.observe.metrics import Metrics
 from mssante.reasons import Declined
 from mssante.trust.policy import Direction, VerifiedPeer
@@ -88,9 +88,11 @@ async def _run(parts: Parts, metrics: Metrics) -> None:
     runner = Runner(reception=reception, broker=parts.broker, routing=routing, local=local, remote=courier)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(courier.aclose)
+        opened: list[SmtpServer | ImapServer] = []
+        stack.push_async_callback(_close, opened)
         for server, endpoint in _servers(parts, credentials, reception, routing):
+            opened.append(server)
             await _open(server.open(endpoint.host, endpoint.port), endpoint)
-            stack.push_async_callback(server.close)
         control = ControlServer(parts)
         await _open(control.start(), "control socket")
         stack.push_async_callback(control.stop)
@@ -106,8 +108,8 @@ async def _run(parts: Parts, metrics: Metrics) -> None:
                 tasks.create_task(_housekeeping(parts), name="housekeeping"),
             ]
             await stopping.wait()
-            runner.stop()
-            await asyncio.wait([sending], timeout=STOP_SECONDS_MAX)
+            runner.stop()  # it begins nothing more, and the ports take nothing more, meanwhile
+            await asyncio.gather(asyncio.wait([sending], timeout=STOP_SECONDS_MAX), _close(opened))
             for task in (sending, *others):
                 task.cancel()
 
@@ -210,6 +212,12 @@ async def _open(opening: Awaitable[object], where: object) -> None:
         raise CannotStart(f"{where}: {error.strerror or error}") from error
 
 
+async def _close(servers: list[SmtpServer | ImapServer]) -> None:
+    """All at once: the slowest conversation is waited for, not each port's slowest in turn."""
+    await asyncio.gather(*(server.close(STOP_SECONDS_MAX) for server in servers))
+    servers.clear()
+
+
 async def _housekeeping(parts: Parts) -> None:
     """Every few seconds, what other hosts ended ends here; every hour, what was shredded leaves the files."""
     swept_at = float("-inf")
@@ -221,6 +229,8 @@ async def _housekeeping(parts: Parts) -> None:
                 swept_at = parts.clock.monotonic()
         except Declined as declined:
             report(StorageTrouble(store="housekeeping", cause=declined.reason.value))
+        except Exception as bug:  # costs this round, not the server
+            report(crashed("housekeeping", bug))
         await asyncio.sleep(RECHECK_SECONDS)
 
 

@@ -21,6 +21,7 @@ from mssante.observe.events import crashed
 from mssante.reasons import Declined, Passing, Reason, Refused
 
 LINE_OCTETS_MAX = 4 * 1024 * 1024
+STOP_SECONDS_MAX = 5
 REQUEST_SECONDS_MAX = 600  # a whole verification of the data may take minutes
 
 
@@ -49,8 +50,12 @@ class ControlServer:
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
-            await self._server.wait_closed()
             self._path.unlink(missing_ok=True)
+            try:
+                async with asyncio.timeout(STOP_SECONDS_MAX):
+                    await self._server.wait_closed()  # from Python 3.12 on: for those being answered too
+            except TimeoutError:
+                pass
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

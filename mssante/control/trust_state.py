@@ -17,7 +17,7 @@ from mssante.clock import Clock
 from mssante.config import Config, Environment, TrustSource
 from mssante.model import Domain, Malformed
 from mssante.observe import report
-from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale
+from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale, crashed
 from mssante.reasons import Passing, Reason
 from mssante.trust import white_list
 from mssante.trust.names import DistinguishedName
@@ -76,6 +76,9 @@ class TrustState:
                 self._snapshot = await self._read()
             except (OSError, Malformed, Passing) as error:
                 report(TrustSpaceStale(source=self.space.source, cause=type(error).__name__))
+            except Exception as bug:  # costs this reading, not the server
+                report(crashed("trust", bug))
+                report(TrustSpaceStale(source=self.space.source, cause=type(bug).__name__))
 
     def verify(self, chain: Sequence[bytes], direction: Direction) -> VerifiedPeer:
         """Judges a peer by the snapshot in force. Raises Refused, Passing."""
