@@ -165,7 +165,7 @@ class Conversation:
             talk.by_uid = command.uid
         answer = await self._guarded(self._act(command))
         # Those that looked first, and changed nothing since but what they have told, need not look again.
-        looked = isinstance(command, commands.Fetch | commands.Store | commands.Search)
+        looked = isinstance(command, commands.Select | commands.Fetch | commands.Store | commands.Search)
         await self._finish(tag, answer, expunges=expunges_allowed(command), looked=looked)
         return None
 
