@@ -175,7 +175,8 @@ class DirectorySource:
 class Storage:
     database: str = _is(_text, "mail.db")
     keys: str = _is(_text, "keys.db")
-    root_key: Path = _is(_path)
+    root_key: Path | None = _is(_path, None)
+    root_key_credential: str | None = _is(_text, None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,6 +318,8 @@ def _contradictions(config: Config, lines: dict[str, int]) -> list[Mistake]:
         wrong("directory", "give either ldif (a file) or ldap (a URL)")
     if source.ldap is not None and source.ldap_base is None:
         wrong("directory.ldap", "ldap_base is missing: the entry under which the directory lies")
+    if (config.storage.root_key is None) == (config.storage.root_key_credential is None):
+        wrong("storage.root_key", "give either root_key (a file) or root_key_credential (systemd's name)")
     if TrustSource.LIST in config.trust.sources and config.trust.white_list is None:
         wrong("trust.sources", "the source 'list' needs trust.white_list (a file)")
     if not config.listen.relay:

@@ -29,7 +29,16 @@ class CannotStart(Exception):
 
 def create_root_key(config: Config) -> None:
     """Draws the root key into its file. Raises FileExistsError rather than replace one."""
+    assert config.storage.root_key is not None  # a first configuration names a file
     RootKey.create(config.storage.root_key)
+
+
+def _root_key(config: Config) -> RootKey:
+    storage = config.storage
+    if storage.root_key is not None:
+        return RootKey.load(storage.root_key)
+    assert storage.root_key_credential is not None  # config refuses the contrary
+    return RootKey.from_credential(storage.root_key_credential)
 
 
 @contextlib.asynccontextmanager
@@ -42,7 +51,7 @@ async def open_parts(
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         try:
-            root = RootKey.load(config.storage.root_key)
+            root = _root_key(config)
             mail = await Database.open(
                 database_url(config, config.storage.database),
                 purpose="mail",

@@ -147,7 +147,9 @@ def _disk(config: Config) -> Iterator[Finding]:
 
 
 def _permissions(config: Config) -> Iterator[Finding]:
-    secret = [config.tls.key, config.storage.root_key]
+    secret = [config.tls.key]
+    if config.storage.root_key is not None:
+        secret.append(config.storage.root_key)
     secret += [
         config.folder / name for name in (config.storage.database, config.storage.keys) if "://" not in name
     ]

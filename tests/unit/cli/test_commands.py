@@ -207,3 +207,23 @@ def test_without_a_configuration_the_next_step_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["--config", str(tmp_path / "none.toml"), "bal", "list"])
     assert done.exit_code == 78
     assert "mssante init" in done.stderr
+
+
+def test_the_root_key_may_come_from_systemd(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = cli.folder / "credentials"
+    credentials.mkdir()
+    (cli.folder / "root.key").rename(credentials / "root-key")
+    text = cli.config.read_text().replace('root_key = "root.key"', 'root_key_credential = "root-key"')
+    cli.config.write_text(text)
+    assert cli("bal", "list").exit_code == 78
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert cli("bal", "list").exit_code == 0
+
+
+def test_a_root_key_is_in_one_place(cli: Cli) -> None:
+    cli.config.write_text(
+        cli.config.read_text().replace("root_key =", 'root_key_credential = "k"\nroot_key =')
+    )
+    done = cli("bal", "list")
+    assert done.exit_code == 78
+    assert "storage.root_key" in done.stderr
