@@ -270,7 +270,6 @@ def use_the_command_line(a: Operator) -> None:
     file = a.folder.parent / "mot-de-passe"
     file.write_text(NEW_PASSWORD)
     try:
-        call(a, "bal", "create", PERSON_OF_CLI, "--kind", "ORG")
         call(a, "person", "create", PERSON_OF_CLI, "--password-file", str(file))
         reader, writer = os.pipe()
         os.write(writer, f"{PASSWORD}\n".encode())

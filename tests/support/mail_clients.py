@@ -14,6 +14,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from mssante.cli.demo_operator import HOST, Login
 from tests.support.operators import Operator, World
@@ -115,16 +116,18 @@ def submit(
         return client.sendmail(login.address, list(recipients), message, options)
 
 
-@contextmanager
-def reading(
-    world: World, operator: Operator, login: Login | None = None, user: str = ""
-) -> Iterator[imaplib.IMAP4]:
-    """An IMAP session as the person of `login`; `user` names another mailbox as LOGIN/ADDRESS."""
-    login = login or operator.login
+def _logged_in(world: World, operator: Operator, user: str = "") -> imaplib.IMAP4:
     client = imaplib.IMAP4(HOST, operator.ports[3], timeout=PATIENCE_SECONDS)
+    client.starttls(ssl_context=user_context(world))
+    client.login(user or operator.login.address, operator.login.password.value)
+    return client
+
+
+@contextmanager
+def reading(world: World, operator: Operator, user: str = "") -> Iterator[imaplib.IMAP4]:
+    """An IMAP session of the operator's first person; `user` names another mailbox as LOGIN/ADDRESS."""
+    client = _logged_in(world, operator, user)
     try:
-        client.starttls(ssl_context=user_context(world))
-        client.login(user or login.address, login.password.value)
         yield client
     finally:
         client.shutdown()
@@ -141,12 +144,20 @@ def contents(client: imaplib.IMAP4, folder: str = "INBOX", item: str = "BODY.PEE
         yield from (answer[1] for answer in answers if isinstance(answer, tuple))
 
 
-def inbox(
-    world: World, operator: Operator, login: Login | None = None, *, item: str = "BODY.PEEK[]", user: str = ""
-) -> list[bytes]:
-    """What lies in the INBOX, as its owner sees it."""
-    with reading(world, operator, login, user) as client:
-        return list(contents(client, item=item))
+_kept_open: dict[tuple[Path, str], imaplib.IMAP4] = {}  # a password check costs a quarter of a second
+
+
+def inbox(world: World, operator: Operator, *, item: str = "BODY.PEEK[]") -> list[bytes]:
+    """What lies in the INBOX, as its first person sees it, in a session kept for the next time."""
+    key = operator.folder, operator.login.address
+    client = _kept_open.pop(key, None) or _logged_in(world, operator)
+    try:
+        found = list(contents(client, item=item))
+    except (imaplib.IMAP4.abort, OSError):  # the server was started again meanwhile
+        client = _logged_in(world, operator)
+        found = list(contents(client, item=item))
+    _kept_open[key] = client
+    return found
 
 
 def field(message: bytes, name: str) -> str:

@@ -41,19 +41,24 @@ MAILBOXES = {
 }
 
 
+_reserved: list[socket.socket] = []
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports of loopback nobody has, below those the system lends to clients: nobody takes them meanwhile."""
+    """Ports of loopback that nobody has, below those the system lends to clients, ours while this process
+    lasts: a bound socket that does not listen lets a server in (SO_REUSEADDR) and keeps other tests out."""
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(12_000, 32_000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-        if port not in found:
-            found.append(port)
+        holder = socket.socket()
+        try:
+            holder.bind((HOST, port))  # without SO_REUSEADDR: refused where anybody is
+        except OSError:
+            holder.close()
+            continue
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        _reserved.append(holder)
+        found.append(port)
     return found
 
 
