@@ -116,50 +116,50 @@ async def stripping(port: int, to: Operator) -> AsyncIterator[list[bytes]]:
         server.close()
 
 
+async def send_to(trio: Trio, domain: str) -> tuple[int, str]:
+    """C's person writes to `domain`, which C has not tried before: one that failed a moment ago is left
+    alone. Returns where its log was, and why the letter waits."""
+    c, since, recipient = trio.c, trio.c.log_length(), f"secret@{domain}"
+    letter = note(c.login.address, [recipient], subject="Confidentiel")
+    await asyncio.to_thread(submit, trio.world, c, [recipient], letter)
+    (deferred,) = await asyncio.to_thread(c.await_events, "delivery_deferred", 1, since, destination=domain)
+    return since, deferred["reason"]
+
+
 async def test_stripped_starttls_defers_the_letter_and_nothing_is_said(trio: Trio) -> None:
-    a, since, at_b = trio.a, trio.a.log_length(), trio.b.log_length()
-    recipient = f"secret@{VALIDE}"
+    at_b = trio.b.log_length()
     async with stripping(trio.case_ports[VALIDE], trio.b) as said:
-        await asyncio.to_thread(
-            submit, trio.world, a, [recipient], note(a.login.address, [recipient], subject="Confidentiel")
-        )
-        (deferred,) = await asyncio.to_thread(
-            a.await_events, "delivery_deferred", 1, since, destination=VALIDE
-        )
-    assert deferred["reason"] == Reason.TLS_FAILED.value
-    (refused,) = a.events("peer_refused", since)
+        since, reason = await send_to(trio, VALIDE)
+    assert reason == Reason.TLS_FAILED.value
+    (refused,) = trio.c.events("peer_refused", since)
     assert (refused["direction"], refused["reason"]) == ("out", Reason.TLS_FAILED.value)
     assert re.fullmatch(rb"EHLO \S+\r\n(QUIT\r\n)?", b"".join(said))
     assert not trio.b.events("message_accepted", at_b)
 
 
 @pytest.mark.parametrize(
-    "script",
+    ("case", "script", "reason"),
     [
-        Script(after_starttls=b"250 2.1.0 injected\r\n"),
-        Script(starttls_reply=b"454 4.7.0 not now\r\n"),
-        Script(handshake=False),
+        ("expire", Script(after_starttls=b"250 2.1.0 injected\r\n"), Reason.TLS_FAILED),
+        ("revoque", Script(starttls_reply=b"454 4.7.0 not now\r\n"), Reason.TLS_FAILED),
+        ("no-match", Script(handshake=False), Reason.TLS_FAILED),
+        # T21: whoever made C knock at another operator's door, its good certificate is not that domain's.
+        ("cn-diff-dn", Script(), Reason.DOMAIN_OF_ANOTHER_OPERATOR),
     ],
-    ids=["an answer injected in clear", "declined", "handshake broken"],
+    ids=["an answer injected in clear", "declined", "handshake broken", "somebody else answers"],
 )
-async def test_no_trouble_with_tls_makes_a_letter_leave_in_clear(trio: Trio, script: Script) -> None:
-    """Each to a destination of its own kind: one that failed a moment ago is left alone."""
-    a, since = trio.a, trio.a.log_length()
-    domain = {0: "expire", 1: "revoque", 2: "no-match"}[id_of(script)] + ".conformite.test"
-    leaf = trio.world.leaf("valide")
+async def test_whoever_answers_and_however_a_letter_goes_to_its_operator_over_tls_or_waits(
+    trio: Trio, case: str, script: Script, reason: Reason
+) -> None:
+    domain, leaf = f"{case}.conformite.test", trio.world.leaf("valide")
     context = server_context(trio, leaf.chain_file, leaf.key_file)
     async with remote(script, context, port=trio.case_ports[domain]) as far:
-        await asyncio.to_thread(
-            submit, trio.world, a, [f"x@{domain}"], note(a.login.address, [f"x@{domain}"])
-        )
-        await asyncio.to_thread(a.await_events, "delivery_deferred", 1, since, destination=domain)
+        _, told = await send_to(trio, domain)
+    assert told == reason.value
+    assert far.connections == 1
     assert all(line.split()[0] in (b"EHLO", b"STARTTLS", b"QUIT") for line in far.in_clear)
-    assert not far.commands
+    assert not [line for line in far.commands if line.startswith((b"MAIL", b"RCPT", b"DATA"))]
     assert not far.messages
-
-
-def id_of(script: Script) -> int:
-    return 0 if script.after_starttls else 1 if script.starttls_reply.startswith(b"454") else 2
 
 
 async def test_a_letter_between_two_operators_names_each_in_its_trace(trio: Trio) -> None:
