@@ -16,6 +16,8 @@ import click
 
 from mssante.cli.run import NO, end
 
+STOPPED = 130  # 128 + SIGINT, as a shell says it
+
 
 @click.command()
 @click.option("--once", is_flag=True, help="Tell the story and end; do not stay up for a mail client.")
@@ -31,10 +33,12 @@ def demo(once: bool, as_json: bool, directory: Path | None) -> None:
     if directory is not None and work.exists() and any(work.iterdir()):
         end(NO, f"refused: {work} is not empty")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers end with it, however it ends
+    report: dict[str, Any] = {}
     try:
-        report = asyncio.run(_tell(work, once=once, as_json=as_json))
+        asyncio.run(_tell(work, report, once=once, as_json=as_json))
     except KeyboardInterrupt:
-        report = {"delivered": True, "read_back_equal": True}
+        if not report:
+            end(STOPPED, "stopped before the letter was read back")
     except Exception as error:
         end(NO, f"the demo failed: {type(error).__name__}: {error}")
     finally:
@@ -43,7 +47,8 @@ def demo(once: bool, as_json: bool, directory: Path | None) -> None:
     sys.exit(0 if report["delivered"] and report["read_back_equal"] else NO)
 
 
-async def _tell(work: Path, *, once: bool, as_json: bool) -> dict[str, Any]:
+async def _tell(work: Path, report: dict[str, Any], *, once: bool, as_json: bool) -> None:
+    """Fills `report` once the letter has been read back."""
     from mssante.cli.demo_story import Story
 
     started = time.monotonic()
@@ -54,7 +59,7 @@ async def _tell(work: Path, *, once: bool, as_json: bool) -> dict[str, Any]:
     story = Story(work, say)
     try:
         await story.prepare()
-        report = await story.exchange()
+        report |= await story.exchange()
         report["seconds"] = round(time.monotonic() - started, 2)
         if not once:
             await story.more_letters()
@@ -64,6 +69,5 @@ async def _tell(work: Path, *, once: bool, as_json: bool) -> dict[str, Any]:
         if not once:
             click.echo("Both operators are running. Ctrl-C ends the demo and removes what it made.")
             await story.until_stopped()
-        return report
     finally:
         await story.end()

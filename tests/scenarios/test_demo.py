@@ -78,3 +78,18 @@ def test_a_folder_in_use_is_left_alone(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "is not empty" in done.stderr
     assert (tmp_path / "mine").read_text() == "x"
+
+
+def test_a_demo_stopped_too_early_is_no_success(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [*MSSANTE, "demo", "--once", "--directory", str(tmp_path / "demo")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert "PKI" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "stopped before the letter was read back" in said
