@@ -70,6 +70,7 @@ IMAP_TAG_OCTETS_MAX = 128
 IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # of a refused APPEND whose client does not wait (LITERAL+)
 IMAP_PART_DEPTH_MAX = 50
 IMAP_SEARCH_SECONDS_MAX = 5
+IMAP_CONTENTS_SEARCHED_AT_ONCE = 2  # per port: each holds a whole message, three times over
 IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the client seems (Dovecot's)
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes
 IMAP_CONNECTIONS_MAX = 2000  # per port; an idle one costs some tens of KiB
@@ -129,6 +130,7 @@ QUEUE_LEASE_SECONDS = 1800  # a worker has a recipient to itself that long: abov
 
 # Databases (security-reliability §5.5)
 DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them
+DATABASE_GATHER_SECONDS = 0.005  # a commit waits no longer for letters whose content is coming in
 DATABASE_JOBS_QUEUED_MAX = 1024  # jobs waiting for the writer; above, callers wait their turn
 DATABASE_READERS = 4
 DATABASE_BUSY_SECONDS = 5  # waiting for a lock before the answer is "try later"

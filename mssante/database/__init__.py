@@ -13,9 +13,11 @@ from mssante.database.faults import (
     UnsafeFile,
     UnsafeServer,
 )
+from mssante.database.writer import Announcement
 
 __all__ = [
     "AlreadyOpen",
+    "Announcement",
     "CannotOpen",
     "Conflict",
     "Database",

@@ -17,7 +17,7 @@ from mssante.database.faults import CannotOpen, translated
 from mssante.database.migration import migrate, one_at_a_time
 from mssante.database.postgresql import PostgresqlLanes
 from mssante.database.sqlite import SqliteLanes
-from mssante.database.writer import GroupWriter, Handler
+from mssante.database.writer import Announcement, GroupWriter, Handler
 from mssante.observe.events import StorageTrouble, report
 from mssante.reasons import Passing
 
@@ -95,10 +95,16 @@ class Database:
         """What `fn` returns, after its transaction is committed, perhaps with others'. `fn` may run twice."""
         return await self._writer.write(lambda connection, _: [fn(connection)], None)
 
-    async def write_many(self, handler: Handler[P, R], payload: P) -> R:
+    async def write_many(
+        self, handler: Handler[P, R], payload: P, *, announced: Announcement | None = None
+    ) -> R:
         """Like `write`; payloads for the same handler that are ready together are given to it together,
         in the order of the calls, and it answers each. Between handlers there is no order."""
-        return await self._writer.write(handler, payload)
+        return await self._writer.write(handler, payload, shares=True, announced=announced)
+
+    def announce(self) -> Announcement:
+        """A `write_many` will come soon: those that come before it wait a moment, to be committed with it."""
+        return self._writer.announce()
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:

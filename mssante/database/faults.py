@@ -91,6 +91,12 @@ def sync_failed(error: BaseException) -> bool:
     )
 
 
+def undone_for_another(error: BaseException) -> bool:
+    """Whether PostgreSQL took the transaction back for another's sake (class 40: a deadlock between hosts, a
+    conflict of snapshots): run again, it may go through."""
+    return any(str(getattr(link, "sqlstate", None) or "").startswith("40") for link in _chain(error))
+
+
 def _sqlite(error: sqlite3.Error) -> Exception:
     code = getattr(error, "sqlite_errorcode", None)
     name = getattr(error, "sqlite_errorname", type(error).__name__)

@@ -14,15 +14,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
-from mssante.database.faults import sync_failed, translated
-from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_JOBS_QUEUED_MAX
+from mssante.database.faults import sync_failed, translated, undone_for_another
+from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_GATHER_SECONDS, DATABASE_JOBS_QUEUED_MAX
 from mssante.observe.events import StorageTrouble, report
 from mssante.reasons import Passing, Reason
 
 T = TypeVar("T")
 P = TypeVar("P")
 R = TypeVar("R")
-_IDLE_TURNS = 3
+_TRIES = 4
 Handler = Callable[[Connection, list[P]], list[R]]
 Transact = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
 
@@ -32,6 +32,20 @@ class _Job:
     handler: Handler[Any, Any]
     payload: Any
     outcome: asyncio.Future[Any]
+    shares: bool  # its handler takes several together: worth waiting for the others
+
+
+class Announcement:
+    """Somebody is about to write: a commit that shares may wait for them, a moment. Given with its job, or
+    withdrawn when there will be none; forgotten, it costs others that moment each time."""
+
+    def __init__(self, standing: set[Announcement]) -> None:
+        self._standing = standing
+        standing.add(self)
+
+    def withdraw(self) -> None:
+        """Once or more."""
+        self._standing.discard(self)
 
 
 class GroupWriter:
@@ -41,18 +55,32 @@ class GroupWriter:
         self._transact = transact
         self._purpose = purpose
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(DATABASE_JOBS_QUEUED_MAX)
+        self._announced: set[Announcement] = set()
         self._closing = False
         self.stopped = False  # a sync failed: only a restart finds out what was kept
         self._task = asyncio.create_task(self._run(), name=f"{purpose} writer")
 
-    async def write(self, handler: Handler[P, R], payload: P) -> R:
+    def announce(self) -> Announcement:
+        """A job that shares will come soon."""
+        return Announcement(self._announced)
+
+    async def write(
+        self,
+        handler: Handler[P, R],
+        payload: P,
+        *,
+        shares: bool = False,
+        announced: Announcement | None = None,
+    ) -> R:
         """Raises Passing for trouble of the storage or at shutdown, Conflict, or what the handler raised."""
         if self._closing:
             raise Passing(Reason.SHUTTING_DOWN)
         if self.stopped:
             raise Passing(Reason.STORAGE_UNAVAILABLE, "sync failed")
         outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        await self._jobs.put(_Job(handler, payload, outcome))
+        await self._jobs.put(_Job(handler, payload, outcome, shares))
+        if announced is not None:
+            announced.withdraw()
         return await outcome  # cancelling the caller cancels this future, not the job
 
     async def close(self) -> None:
@@ -73,18 +101,23 @@ class GroupWriter:
                     self._jobs.task_done()
 
     async def _gather(self, jobs: list[_Job]) -> None:
-        """Takes what else is ready. Whoever has octets waiting is given its turn first, as long as turns
-        bring jobs: alone, a job waits for a few empty turns of the loop; under load the batch grows, and
-        a message's share of the commit shrinks (docs/performance.md)."""
-        idle = 0
-        while len(jobs) < DATABASE_BATCH_JOBS_MAX and idle < _IDLE_TURNS:
-            idle += 1
-            while len(jobs) < DATABASE_BATCH_JOBS_MAX and not self._jobs.empty():
-                jobs.append(self._jobs.get_nowait())
-                idle = 0
-            await asyncio.sleep(0)
+        """Takes what else is ready. A job that shares waits a moment for those announced: the sync, the
+        transaction and the hop to a thread are half of what a small message costs, and are paid once."""
+        self._take_ready(jobs)
+        deadline = asyncio.get_running_loop().time() + DATABASE_GATHER_SECONDS
+        while self._announced and len(jobs) < DATABASE_BATCH_JOBS_MAX and any(job.shares for job in jobs):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    jobs.append(await self._jobs.get())
+            except TimeoutError:
+                return
+            self._take_ready(jobs)
 
-    async def _commit(self, jobs: list[_Job]) -> None:
+    def _take_ready(self, jobs: list[_Job]) -> None:
+        while len(jobs) < DATABASE_BATCH_JOBS_MAX and not self._jobs.empty():
+            jobs.append(self._jobs.get_nowait())
+
+    async def _commit(self, jobs: list[_Job], *, tries: int = _TRIES) -> None:
         if self.stopped:
             return _fail(jobs, Passing(Reason.STORAGE_UNAVAILABLE, "sync failed"))
         try:
@@ -95,6 +128,11 @@ class GroupWriter:
             for job, answer in answers:
                 if not job.outcome.done():
                     job.outcome.set_result(answer)
+            return None
+        if tries > 1 and undone_for_another(trouble):
+            # Two hosts took the same rows in different orders: job by job each takes its own in one order.
+            for job in jobs:
+                await self._commit([job], tries=tries - 1)
             return None
         told = translated(trouble)
         if sync_failed(trouble):

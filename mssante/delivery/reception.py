@@ -143,6 +143,7 @@ class Intake:
         self._blob = self._blobs.open(self._sealer.blob_id)
         self._digest = hashlib.sha256()
         self._eight_bit = False
+        self._announced = reception.store.announce()
         flowed = self._sealer.feed(first + self._received())
         assert not flowed, "our trace fields are shorter than a chunk"
 
@@ -172,7 +173,7 @@ class Intake:
         # From here on what flowed is not abandoned by us: the store does it when it declines, and when nobody
         # can tell what the database did, the message may be kept (the sweep takes what is not).
         try:
-            accepted = await self._reception.store.accept(acceptance)
+            accepted = await self._reception.store.accept(acceptance, self._announced)
         except Refused as refused:
             if refused.reason in _OF_ONE_MAILBOX and len(self._keys) > 1:
                 # One of several mailboxes: the peer comes back, and hears at RCPT which one it is.
@@ -192,6 +193,7 @@ class Intake:
 
     async def abort(self) -> None:
         """Leaves nothing. Never raises: what cannot be taken away now is unreadable, and swept later."""
+        self._announced.withdraw()
         try:
             await self._blobs.abandon()
         except Passing:

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from mssante import limits
 from mssante.clock import Clock
 from mssante.crypto import PublicKey, SealedKey
-from mssante.database import Database
+from mssante.database import Announcement, Database
 from mssante.model import (
     BlobId,
     FolderId,
@@ -161,10 +161,14 @@ class MailStore:
     async def blob_abandon(self, blob: BlobId) -> None:
         await self._transactions.write_quietly(lambda c: blobs.abandon(c, [blob]))
 
-    async def accept(self, acceptance: Acceptance) -> Accepted:
+    def announce(self) -> Announcement:
+        """An `accept` will come soon: others wait a moment, to be committed with it."""
+        return self._transactions.database.announce()
+
+    async def accept(self, acceptance: Acceptance, announced: Announcement | None = None) -> Accepted:
         """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
         Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN), Passing(MAILBOX_SUSPENDED)."""
-        return await self._transactions.accept(acceptance)
+        return await self._transactions.accept(acceptance, announced)
 
     # Reading
 

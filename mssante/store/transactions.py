@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from mssante.clock import Clock
-from mssante.database import Database
+from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.reasons import Declined
 from mssante.store import reception
@@ -68,12 +68,12 @@ class Transactions:
 
         return await self._finished(write_and_tell())
 
-    async def accept(self, acceptance: Acceptance) -> Accepted:
+    async def accept(self, acceptance: Acceptance, announced: Announcement | None = None) -> Accepted:
         """As `reception.accept_batch`, together with what else is ready. Raises what declines it."""
         arrival = reception.Arrival(acceptance, self.now, self.notifier.origin)
 
         async def write_and_tell() -> Accepted | Declined:
-            settled = await self.database.write_many(reception.accept_batch, arrival)
+            settled = await self.database.write_many(reception.accept_batch, arrival, announced=announced)
             self.notifier.tell(settled.changed)
             return settled.outcome
 

@@ -105,14 +105,33 @@ async def test_what_is_ready_is_committed_together_in_order(
     assert fake.transactions == [[(0,)], [(1, 2, 3, 4, 5), ("other",)]]
 
 
-async def test_who_is_about_to_write_is_waited_for(writer: GroupWriter, fake: FakeTransactions) -> None:
-    async def after(turns: int, value: int) -> int:
-        for _ in range(turns):
-            await asyncio.sleep(0)
-        return await writer.write(put, value)
+async def test_who_is_announced_is_waited_for(writer: GroupWriter, fake: FakeTransactions) -> None:
+    announced = [writer.announce() for _ in range(3)]
+    first = asyncio.create_task(writer.write(put, 1, shares=True, announced=announced[0]))
+    await settle()
+    assert fake.transactions == []
+    announced[1].withdraw()
+    announced[1].withdraw()
+    assert await writer.write(put, 2, shares=True, announced=announced[2]) == 2
+    assert await first == 1
+    assert fake.transactions == [[(1, 2)]]
 
-    await asyncio.gather(*(after(2 * n, n) for n in range(5)), after(50, 9))
-    assert fake.transactions == [[(0, 1, 2, 3, 4)], [(9,)]]
+
+async def test_who_is_announced_and_does_not_come_is_not_waited_for_long(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    writer.announce()
+    assert await writer.write(put, 1, shares=True) == 1  # a few milliseconds of the loop
+    assert fake.transactions == [[(1,)]]
+
+
+async def test_a_job_that_shares_nothing_waits_for_nobody(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    writer.announce()
+    call = asyncio.create_task(writer.write(put, 1))
+    await settle()
+    assert call.done()
 
 
 async def test_a_batch_is_bounded(writer: GroupWriter, fake: FakeTransactions) -> None:
