@@ -179,6 +179,8 @@ class Intake:
                 # One of several mailboxes: the peer comes back, and hears at RCPT which one it is.
                 raise Passing(refused.reason, refused.detail) from refused
             raise
+        finally:
+            self._announced.withdraw()
         report(
             MessageAccepted(
                 message=self.id,
