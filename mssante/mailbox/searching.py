@@ -28,11 +28,13 @@ _FLAGS_BATCH = 5000
 
 
 class Searcher:
-    """Runs one session's searches. `monotonic` gives seconds, for the budget."""
+    """Runs one session's searches. `monotonic` gives seconds, for the budget; `contents` is shared: how many
+    messages are looked through whole at once."""
 
-    def __init__(self, reader: Reader, monotonic: Callable[[], float]) -> None:
+    def __init__(self, reader: Reader, monotonic: Callable[[], float], contents: asyncio.Semaphore) -> None:
         self._reader = reader
         self._monotonic = monotonic
+        self._contents = contents
 
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
@@ -70,13 +72,17 @@ class Searcher:
                 verdict = test(candidate)
                 if verdict is None:
                     self._require_time(deadline)
-                    verdict = await self._deeper(test, candidate, message)
+                    verdict = await self._deeper(test, candidate, message, deadline)
                 if verdict:
                     yield message.uid
             self._require_time(deadline)
 
     async def _deeper(
-        self, test: Callable[[Candidate], bool | None], candidate: Candidate, message: Message
+        self,
+        test: Callable[[Candidate], bool | None],
+        candidate: Candidate,
+        message: Message,
+        deadline: float,
     ) -> bool:
         block = message.header
         if block is None:
@@ -84,14 +90,22 @@ class Searcher:
         candidate.header = _Header(block)
         verdict = test(candidate)
         if verdict is None:
-            try:
-                content = await self._reader.octets(message, 0, message.summary.size)
-            except Refused:
-                return False  # damaged: already told
-            candidate.content = await asyncio.to_thread(_Content, block, content)
-            verdict = test(candidate)
-            candidate.content = None
+            async with self._contents:
+                self._require_time(deadline)  # it may have waited for its turn
+                verdict = await self._through_content(test, candidate, message, block)
         return bool(verdict)
+
+    async def _through_content(
+        self, test: Callable[[Candidate], bool | None], candidate: Candidate, message: Message, block: bytes
+    ) -> bool | None:
+        try:
+            content = await self._reader.octets(message, 0, message.summary.size)
+        except Refused:
+            return False  # damaged: already told
+        candidate.content = await asyncio.to_thread(_Content, block, content)
+        verdict = test(candidate)
+        candidate.content = None
+        return verdict
 
     def _require_time(self, deadline: float) -> None:
         if self._monotonic() > deadline:

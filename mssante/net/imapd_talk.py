@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mssante.clock import Clock
 from mssante.imap import responses
@@ -22,6 +22,7 @@ from mssante.limits import (
     COMMAND_SECONDS_MAX,
     IMAP_BAD_COMMANDS_MAX,
     IMAP_CONNECTIONS_PER_USER_MAX,
+    IMAP_CONTENTS_SEARCHED_AT_ONCE,
     IMAP_IDLE_SECONDS_MAX,
     IMAP_LOGIN_SECONDS_MAX,
     KEYWORDS_MAX,
@@ -93,6 +94,9 @@ class ImapService:
     throttle: Throttle
     message_bytes_max: int
     bounds: Bounds
+    contents: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(IMAP_CONTENTS_SEARCHED_AT_ONCE)
+    )
 
 
 class Talk:
@@ -119,7 +123,7 @@ class Talk:
         self.folders = Folders(mailbox)
         self.reader = Reader(mailbox)
         self.writer = Writer(mailbox, self.folders)
-        self.searcher = Searcher(self.reader, self.service.clock.monotonic)
+        self.searcher = Searcher(self.reader, self.service.clock.monotonic, self.service.contents)
         self.session.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
 

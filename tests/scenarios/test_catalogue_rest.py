@@ -20,6 +20,8 @@ import pytest
 
 from mssante.control.operations import Parts
 from mssante.control.socket import ControlServer, socket_path
+from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE
+from mssante.mailbox.reading import Message, Reader
 from mssante.model import MailboxKind, PersonId
 from mssante.observe.events import SessionEnded
 from tests.support.imap_client import Answer, ImapClient
@@ -133,3 +135,31 @@ async def test_the_control_socket_answers_its_owner_alone(control_folder: Path) 
         assert await _asked(path, *stranger) == b""
     finally:
         await server.stop()
+
+
+async def test_contents_are_looked_through_two_at_a_time(
+    house: ImapHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty sessions that search the same large letters cost no more memory than two."""
+    marie = (await house.store.mailboxes())[0].id
+    await house.deliver(marie, *(letter(n, body="corps\r\n" * 20_000) for n in range(4)))
+    under_way, most = 0, 0
+    octets = Reader.octets
+
+    async def counted(self: Reader, message: Message, offset: int, length: int) -> bytes:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        try:
+            await asyncio.sleep(0.002)
+            return await octets(self, message, offset, length)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(Reader, "octets", counted)
+    clients = [await house.selected() for _ in range(8)]
+    answers = await asyncio.gather(*(client.ask('SEARCH TEXT "introuvable"') for client in clients))
+    assert {answer.status for answer in answers} == {"OK"}
+    assert most == IMAP_CONTENTS_SEARCHED_AT_ONCE
+    for client in clients:
+        client.close()
