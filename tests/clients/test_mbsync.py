@@ -110,12 +110,8 @@ async def test_two_sides_come_to_the_same(house: ImapHouse, tmp_path: Path) -> N
     await client.ok("APPEND Nouveau \n", letter(11))
     inbox = mbsync.folder("INBOX")
     for key, message in inbox.items():
-        if message["Subject"] == "s3":
-            message.add_flag("S")
-            message.set_subdir("cur")
-            inbox[key] = message
-        if message["Subject"] == "s4":
-            message.add_flag("T")
+        if flag := {"s3": "S", "s4": "T"}.get(message["Subject"]):
+            message.add_flag(flag)
             message.set_subdir("cur")
             inbox[key] = message
     written = mailbox.MaildirMessage(letter(7).replace(b"\r\n", b"\n"))

@@ -144,6 +144,10 @@ class ImapHouse:
         return [event for event in self.events if isinstance(event, kind)]
 
 
+def _root_key(file: Path) -> RootKey:
+    return RootKey.load(file) if file.exists() else RootKey.create(file)
+
+
 @asynccontextmanager
 async def imap_house(
     folder: Path,
@@ -174,9 +178,7 @@ async def imap_house(
             keys_url or f"sqlite:///{folder / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
         )
         stack.push_async_callback(keys.close)
-        root_file = folder / "root.key"
-        root = RootKey.load(root_file) if root_file.exists() else RootKey.create(root_file)
-        broker = await KeyBroker.start(keys, root=root, clock=clock)
+        broker = await KeyBroker.start(keys, root=_root_key(folder / "root.key"), clock=clock)
         stack.callback(broker.close)
         store = await MailStore.start(mail, clock=clock)
         stack.push_async_callback(store.close)

@@ -187,7 +187,8 @@ class Mirror:
             if silent:
                 self.flags[uid] = _stored(mode, self.flags[uid], flags)  # the client's own idea, unless told
         answer = await self.ask(
-            f"{'UID ' if by_uid else ''}STORE {text} {mode}FLAGS{'.SILENT' if silent else ''} ({' '.join(flags)})",
+            f"{'UID ' if by_uid else ''}STORE {text} {mode}FLAGS{'.SILENT' if silent else ''}"
+            f" ({' '.join(flags)})",
             expunges=by_uid,
         )
         assert answer.status == ("OK" if by_uid or len(there) == len(uids) else "NO")
