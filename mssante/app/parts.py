@@ -18,7 +18,7 @@ from mssante.database import CannotOpen, Database
 from mssante.keys.broker import KeyBroker
 from mssante.keys.root_key import RootKey
 from mssante.model import Malformed, Secret
-from mssante.reasons import Declined
+from mssante.reasons import Declined, Passing
 from mssante.store import MailStore
 from mssante.trust.space import TrustSpace
 
@@ -75,9 +75,11 @@ async def open_parts(
         directory, trouble = _directory(config)
         stack.push_async_callback(directory.aclose)
         state = TrustState(config, directory, clock)
-        trouble = trouble or await _load(state)
+        error = None if trouble else await _load(state)
+        if error is not None:
+            trouble = f"trust: {_words(error)}"
         if trouble and serving:
-            raise CannotStart(trouble)
+            raise error if isinstance(error, Passing) else CannotStart(trouble)
         state.trouble = trouble
         yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
 
@@ -119,13 +121,13 @@ def _directory(config: Config) -> tuple[Directory, str]:
         return LdifDirectory(b"version: 1\n"), f"directory: {source.ldif or source.ldap}: {_words(error)}"
 
 
-async def _load(state: TrustState) -> str:
-    """Why the trust space cannot be read; nothing when it was."""
+async def _load(state: TrustState) -> Exception | None:
+    """Why the trust space cannot be read; None when it was."""
     try:
         await state.load()
     except (OSError, Malformed, Declined) as error:
-        return f"trust: {_words(error)}"
-    return ""
+        return error
+    return None
 
 
 def _words(error: Exception) -> str:

@@ -283,6 +283,18 @@ def test_nothing_that_was_written_lies_readable_in_postgresql(
     assert not found
 
 
+def test_without_its_directory_the_server_says_try_later(tmp_path: Path) -> None:
+    with world_of(tmp_path / "world", with_cases=False) as world:
+        (a,) = routed(world, "a")
+        edited(a, {"ldif = ": 'ldap = "ldap://127.0.0.1:1"\nldap_base = "dc=annuaire,dc=test"'})
+        a.spawn()
+        assert a.server is not None
+        assert a.server.wait(30) == 75
+        said = a.stderr.read_text(encoding="utf-8")
+        assert said.startswith(f"cannot start, try later: {Reason.DIRECTORY_UNAVAILABLE.value}")
+        assert "Traceback" not in said
+
+
 def test_without_its_database_the_server_says_try_later(tmp_path: Path) -> None:
     with world_of(tmp_path / "world", with_cases=False) as world:
         (a,) = routed(world, "a")
