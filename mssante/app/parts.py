@@ -75,11 +75,11 @@ async def open_parts(
         directory, trouble = _directory(config)
         stack.push_async_callback(directory.aclose)
         state = TrustState(config, directory, clock)
-        error = None if trouble else await _load(state)
-        if error is not None:
-            trouble = f"trust: {_words(error)}"
+        unread = None if trouble else await _load(state)
+        if unread is not None:
+            trouble = f"trust: {_words(unread)}"
         if trouble and serving:
-            raise error if isinstance(error, Passing) else CannotStart(trouble)
+            raise unread if isinstance(unread, Passing) else CannotStart(trouble)
         state.trouble = trouble
         yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
 
