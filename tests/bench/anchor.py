@@ -93,4 +93,5 @@ def _run(folder: Path, *command: str) -> None:
             stderr=output,
         )
     if ended.returncode and command[1:2] != ("stop",):
-        raise NoAnchor(f"{' '.join(command)}: {log.read_text(errors='replace')[-400:]}")
+        own = [path.read_text(errors="replace")[-300:] for path in (folder / "log").glob(f"{command[-1]}.*")]
+        raise NoAnchor(f"{' '.join(command)}: {log.read_text(errors='replace')[-200:]} {' '.join(own)}")
