@@ -29,9 +29,18 @@ _NAME = text("UPDATE folder SET name_tag = :tag, name_ct = :ct, modseq = :modseq
 _SUBSCRIBE = text("UPDATE folder SET subscribed = :subscribed WHERE id = :folder")
 _FORGET_EXPUNGED = text("DELETE FROM expunged WHERE folder_id = :folder")
 _FORGET = text("DELETE FROM folder WHERE id = :folder")
-_RECENT = (
-    select(tables.folder.c.recent_uid).where(tables.folder.c.id == bindparam("folder")).with_for_update()
+# The mailbox first, as every writer does: so two hosts never wait for each other.
+_LOCK_OWNER = (
+    select(tables.mailbox.c.id)
+    .where(
+        tables.mailbox.c.id
+        == select(tables.folder.c.mailbox_id)
+        .where(tables.folder.c.id == bindparam("folder"))
+        .scalar_subquery()
+    )
+    .with_for_update(key_share=True)
 )
+_RECENT = text("SELECT recent_uid FROM folder WHERE id = :folder")
 _CLAIM = text("UPDATE folder SET recent_uid = :up_to WHERE id = :the_folder")
 _KEYWORD = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox AND name_tag = :tag")
 _KEYWORDS_TAKEN = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox")
@@ -104,6 +113,7 @@ def subscribe(ledger: Ledger, folder: FolderId, subscribed: bool) -> None:
 def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
     """A session has heard of the messages up to this UID: they are recent to nobody else. Answers the UID
     up to which others had heard before. Tells nobody: no client sees anything change."""
+    connection.execute(_LOCK_OWNER, {"folder": folder})
     before = connection.execute(_RECENT, {"folder": folder}).scalar()
     if before is None:
         return up_to  # the folder is gone

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from array import array
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, select, text
 
 from mssante.crypto import SealedKey
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
+from mssante.store import tables
 from mssante.store.ledger import Ledger, OpenFolder
 from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
@@ -37,6 +38,16 @@ _FOLDER_GROW = text("UPDATE folder SET modseq = :modseq, uidnext = :uidnext WHER
 _REWRAP = text(
     "UPDATE dek SET epoch = :epoch, suite = :suite, form = :form, ct = :ct"
     " WHERE message_number = :number AND epoch <= :epoch"
+)
+_LOCK_OWNER = (
+    select(tables.mailbox.c.id)
+    .where(
+        tables.mailbox.c.id
+        == select(tables.message.c.mailbox_id)
+        .where(tables.message.c.number == bindparam("number"))
+        .scalar_subquery()
+    )
+    .with_for_update(key_share=True)
 )
 
 
@@ -173,8 +184,11 @@ def _record(kind: JournalKind, source: OpenFolder, target: OpenFolder, pairs: li
 
 def rewrap_deks(connection: Connection, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
     """Puts the wrapped form of DEKs in the place of the sealed one, after first use or at a rotation.
-    Never one of an older epoch than stands there; messages gone meanwhile are passed over."""
+    All of one mailbox. Never one of an older epoch than stands there; messages gone meanwhile are passed
+    over."""
     if keys:
+        # The mailbox first, as every writer does: so two hosts never wait for each other.
+        connection.execute(_LOCK_OWNER, {"number": keys[0][0]})
         connection.execute(
             _REWRAP,
             [

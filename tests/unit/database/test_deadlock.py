@@ -1,0 +1,43 @@
+"""Two hosts that take the same rows in different orders both get through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from mssante.observe.events import Event, StorageTrouble, add_sink
+from tests.support.postgres import Postgres
+from tests.unit.database.letters import add, opened
+
+_MARK = sa.text("UPDATE letter SET content = :by WHERE tag = :tag")
+
+
+def marking(by: bytes, *tags: str) -> Callable[[Connection], bytes]:
+    def job(connection: Connection) -> bytes:
+        for tag in tags:
+            connection.execute(_MARK, {"by": by, "tag": tag})
+            connection.execute(sa.text("SELECT pg_sleep(0.2)"))
+        return by
+
+    return job
+
+
+async def test_a_deadlock_is_settled_and_nobody_hears_of_it(postgres: Postgres) -> None:
+    told: list[Event] = []
+    forget = add_sink(told.append)
+    url = postgres.url()
+    here, there = await opened(url), await opened(url)
+    await here.write(lambda connection: add(connection, ["a", "b"]))
+    done = await asyncio.gather(
+        here.write(marking(b"here", "a", "b")), there.write(marking(b"there", "b", "a"))
+    )
+    assert done == [b"here", b"there"]
+    contents = await here.read(lambda c: set(c.execute(sa.text("SELECT content FROM letter")).scalars()))
+    assert len(contents) == 1, "one came after the other"
+    assert not any(isinstance(event, StorageTrouble) for event in told)
+    forget()
+    await here.close()
+    await there.close()
