@@ -16,6 +16,10 @@ from mssante.mime.header import end_of_comment, unescaped
 _TOKEN = re.compile(
     rb'\s++|"((?:[^"\\]|\\.)*+)"?|(\[[^\]\\]*+\]?)|([<>@,;:()])|((?:[^\s"\[<>@,;:()\\]|\\.)++)|.', re.DOTALL
 )
+# Most of what is written: one address in brackets, perhaps with a name of plain words before it. What this
+# takes, the reader below would read alike, in five times the time.
+_WORD = rb'[^\s"\[<>@,;:()\\]++'
+_PLAIN = re.compile(rb"(?:(%b(?: %b)*+) ?+)?+<(%b)@(%b)>" % (_WORD, _WORD, _WORD, _WORD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,8 @@ def _word(token: re.Match[bytes]) -> bytes | None:
 
 def parse(value: bytes) -> tuple[Entry, ...]:
     """The entries of an unfolded From, Sender, Reply-To, To, Cc or Bcc value, in order."""
+    if plain := _PLAIN.fullmatch(value):
+        return (Entry(plain[1], None, plain[2], plain[3]),)
     return _Reader(value).read()
 
 

@@ -6,7 +6,7 @@ sender wrote; type, subtype and encoding are in lower case.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from mssante import limits
 from mssante.mime import header
@@ -31,6 +31,7 @@ _CONTENT_FIELDS = frozenset(
         b"content-md5",
     )
 )
+_MESSAGE_FIELDS = _CONTENT_FIELDS | _ENVELOPE_FIELDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # file names carry patients' names
@@ -92,19 +93,22 @@ class EnvelopeFields:
     message_id: bytes | None = None
 
 
+_NO_FIELDS = EnvelopeFields()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heading:
     """One header block, read: `received` counts its Received fields (RFC 5321 §6.3)."""
 
     content: Content
-    envelope: EnvelopeFields = field(default_factory=EnvelopeFields)
+    envelope: EnvelopeFields = _NO_FIELDS
     received: int = 0
 
 
 def read(block: bytes, *, of_message: bool, in_digest: bool = False) -> Heading:
     """Read a header block. `of_message`: the envelope fields and the hops too. `in_digest`: a part without
     Content-Type is a message."""
-    wanted = _CONTENT_FIELDS | _ENVELOPE_FIELDS if of_message else _CONTENT_FIELDS
+    wanted = _MESSAGE_FIELDS if of_message else _CONTENT_FIELDS
     found: dict[bytes, bytes] = {}
     lists: dict[bytes, list[bytes]] = {}
     received = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 
 from mssante.mime import dates, writing
@@ -31,14 +32,30 @@ def received(
 ) -> bytes:
     """A Received field, CRLF included. `protocol`: ESMTP, ESMTPS, ESMTPSA (RFC 3848); `peer_name`: the common
     name of the verified client certificate; `recipient` only when there is one (RFC 5321 §7.2)."""
+    hop = _hop(
+        helo=helo,
+        remote_address=remote_address,
+        by=by,
+        protocol=protocol,
+        tls_version=tls_version,
+        peer_name=peer_name,
+    )
+    clauses = [hop, f"id {_domain(id)}"]
+    if recipient is not None:
+        clauses.append(f"for <{recipient}>")
+    return writing.field("Received", f"{' '.join(clauses)}; {dates.rfc5322(at)}")
+
+
+@lru_cache(maxsize=256)  # a session's letters, and a peer's, have this in common
+def _hop(
+    *, helo: str, remote_address: str, by: str, protocol: str, tls_version: str | None, peer_name: str | None
+) -> str:
     clauses = [f"from {_domain(helo)} ({_literal(remote_address)})"]
     if tls_version:
         client = f", client {_comment(peer_name)}" if peer_name else ""
         clauses.append(f"({_comment(tls_version)}{client})")
-    clauses.append(f"by {_domain(by)} with {_domain(protocol)} id {_domain(id)}")
-    if recipient is not None:
-        clauses.append(f"for <{recipient}>")
-    return writing.field("Received", f"{' '.join(clauses)}; {dates.rfc5322(at)}")
+    clauses.append(f"by {_domain(by)} with {_domain(protocol)}")
+    return " ".join(clauses)
 
 
 def return_path(sender: Address | None) -> bytes:

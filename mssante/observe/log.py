@@ -59,7 +59,7 @@ def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[],
         stream = file.open("a", encoding="utf-8", buffering=1)
     logger = structlog.wrap_logger(
         structlog.PrintLogger(stream), processors=[structlog.processors.JSONRenderer(ensure_ascii=False)]
-    )
+    ).bind()  # the logger itself: until then each line makes one
 
     def write(event: Event) -> None:
         name, names = _shape(event)

@@ -11,6 +11,7 @@ from mssante import limits
 from mssante.reasons import Reason
 
 _END = b"\r\n.\r\n"
+_NO_END = bytes(set(range(256)) - set(b"\r\n\0"))  # what neither ends a line nor must not be there
 
 
 class CanonicalText:
@@ -49,10 +50,10 @@ class CanonicalText:
             block = block[:-1]
             self._held_cr = True
         pairs = block.count(b"\r\n")
-        if block.count(b"\n") != pairs or block.count(b"\r") != pairs:
-            self._bare = True
-        if b"\0" in block:
-            self._nul = True
+        ends = block.translate(None, _NO_END)
+        if ends != b"\r\n" * pairs:
+            self._nul = self._nul or b"\0" in ends
+            self._bare = self._bare or ends.count(b"\n") != pairs or ends.count(b"\r") != pairs
         self._measure_lines(block)
 
     def end(self) -> None:

@@ -93,3 +93,37 @@ def test_ordinary_lists_are_read_as_the_standard_library_reads_them(people: list
     assert [((e.name or b"").decode(), e.address) for e in found] == [
         (a.display_name, a.addr_spec) for a in expected
     ]
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "Dr",
+                "L'h=",
+                " ",
+                "  ",
+                "\t",
+                "<",
+                ">",
+                "@",
+                "a.b",
+                ",",
+                ";",
+                ":",
+                "(",
+                ")",
+                '"',
+                "\\",
+                "[",
+                "\x00",
+                "é",
+            ]
+        )
+    )
+)
+def test_what_is_plain_is_read_as_the_reader_reads_it(pieces: list[str]) -> None:
+    for value in ("".join(pieces), f"{''.join(pieces)}<a@b.fr>", f"Dr A <{''.join(pieces)}@b.fr>"):
+        octets = value.encode("utf-8").strip(b" \t\r\n")
+        assert addresses.parse(octets) == addresses._Reader(octets).read()
