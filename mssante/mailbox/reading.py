@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose, SealedKey, Suite
 from mssante.crypto.stream import chunks_covering
-from mssante.limits import CHUNK_BYTES, MIB
+from mssante.limits import CHUNK_BYTES, KIB, MIB
 from mssante.mailbox.access import OpenMailbox
 from mssante.mime.summary import Summary
 from mssante.model import BlobId, FolderId, MessageId, Uid
@@ -24,7 +24,11 @@ from mssante.store.records import MessageNumber, SealedMessage
 
 _BATCH = 500  # messages opened before the loop is given to others: some milliseconds
 _BATCH_BYTES = MIB  # of sealed metadata held for it
+_TOGETHER_BYTES = 512 * KIB  # of small contents read in one go
 CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time
+# Enum calls cost a listing a microsecond each.
+_SUITES = {suite.value: suite for suite in Suite}
+_FORMS = {form.value: form for form in Form}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ class Reader:
 
     def __init__(self, mailbox: OpenMailbox) -> None:
         self._mailbox = mailbox
+        self._rewrapping: asyncio.Task[None] | None = None
 
     async def messages(
         self, folder: FolderId, uids: Sequence[int], *, header: bool = False
@@ -61,6 +66,7 @@ class Reader:
             if sealed:
                 yield await self._open(sealed)
                 await breathe()
+        await self._settle_rewrap()
 
     async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
         """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the
@@ -81,11 +87,43 @@ class Reader:
                 start = n * CHUNK_BYTES
                 yield plain[max(0, offset - start) : end - start]
 
+    async def small_contents(
+        self, messages: Sequence[Message]
+    ) -> AsyncIterator[list[tuple[Message, bytes | None]]]:
+        """All of `messages` in order, some at a time, with the content of those that have one chunk only:
+        many of them are read in one go. None for larger ones, and for damaged ones, which reading tells."""
+        group: list[Message] = []
+        held = 0
+        for message in messages:
+            group.append(message)
+            held += message.summary.size if message.summary.size <= CHUNK_BYTES else 0
+            if held >= _TOGETHER_BYTES:
+                yield await self._contents_of(group)
+                group, held = [], 0
+        if group:
+            yield await self._contents_of(group)
+
     async def octets(self, message: Message, offset: int, length: int) -> bytes:
         """As `content`, whole: for what is known to be small, or must be looked through."""
         return b"".join([piece async for piece in self.content(message, offset, length)])
 
     # Inside
+
+    async def _contents_of(self, messages: Sequence[Message]) -> list[tuple[Message, bytes | None]]:
+        small = [message.blob_id for message in messages if message.summary.size <= CHUNK_BYTES]
+        sealed = await self._mailbox.store.contents(small)
+        found: list[tuple[Message, bytes | None]] = []
+        for message in messages:
+            content = None
+            chunks = sealed.get(message.blob_id)
+            if chunks:
+                opener = ChunkOpener(message.dek, message.blob_id, content_bytes=message.summary.size)
+                try:
+                    content = opener.open(0, chunks[0])
+                except NotAuthentic:
+                    pass  # told by whoever reads it after all
+            found.append((message, content))
+        return found
 
     async def _open(self, sealed: Sequence[SealedMessage]) -> tuple[list[Message], list[Uid]]:
         deks = await self._mailbox.ring.unwrap_many(
@@ -140,8 +178,15 @@ class Reader:
             if dek is not None and each.form == Form.SEALED
         ]
         if fresh:
+            await self._settle_rewrap()
+            self._rewrapping = asyncio.create_task(self._mailbox.store.dek_rewrap(fresh))
+
+    async def _settle_rewrap(self) -> None:
+        """Behind the reading, one at a time."""
+        task, self._rewrapping = self._rewrapping, None
+        if task is not None:
             try:
-                await self._mailbox.store.dek_rewrap(fresh)
+                await task
             except Passing:
                 pass  # a comfort, not a duty: a database that takes no writes is still read (C3)
 
@@ -150,10 +195,10 @@ class Reader:
 
 
 def _key_of(sealed: SealedMessage) -> SealedKey:
-    try:
-        return sealed.sealed_key
-    except ValueError:  # a damaged row: no suite or form of ours; in its place a key that opens nothing
+    suite, form = _SUITES.get(sealed.suite), _FORMS.get(sealed.form)
+    if suite is None or form is None:  # a damaged row; in its place a key that opens nothing
         return SealedKey(-1, Suite.AES256_GCM, Form.WRAPPED, b"")
+    return SealedKey(sealed.epoch, suite, form, sealed.dek_ct)
 
 
 async def breathe() -> None:

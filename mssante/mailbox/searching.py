@@ -10,18 +10,18 @@ import asyncio
 import base64
 import binascii
 import quopri
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 
-from mssante.imap.matching import Candidate, Context, compiled, fold, need_of
+from mssante.imap.matching import Candidate, Context, Test, compiled, fold, need_of
 from mssante.imap.need import Need
-from mssante.imap.search import Key
+from mssante.imap.search import And, Field, Key, Not, Or
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.selected import Selected
 from mssante.mime import header, words
 from mssante.mime.structure import Part, scan
-from mssante.mime.summary import Summary
+from mssante.mime.summary import SearchTexts, Summary
 from mssante.reasons import Reason, Refused
 
 _FLAGS_BATCH = 5000
@@ -39,7 +39,7 @@ class Searcher:
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
         deadline = self._monotonic() + IMAP_SEARCH_SECONDS_MAX
-        test, need = compiled(key, context), need_of(key)
+        test, need = compiled(key, context), _need(key)
         found: list[int] = []
         undecided: list[Candidate] = []
         for sequence, uid, mask in selected.messages([range(len(selected.view))]):
@@ -58,7 +58,7 @@ class Searcher:
     async def _decided(
         self,
         selected: Selected,
-        test: Callable[[Candidate], bool | None],
+        test: Test,
         need: Need,
         undecided: Sequence[Candidate],
         deadline: float,
@@ -66,60 +66,106 @@ class Searcher:
         by_uid = {candidate.uid: candidate for candidate in undecided}
         header = need >= Need.HEADER
         async for messages, _ in self._reader.messages(selected.id, list(by_uid), header=header):
+            deep: list[tuple[Candidate, Message]] = []
             for message in messages:
                 candidate = by_uid.pop(message.uid)
-                candidate.summary = _Summary(message.summary)
+                candidate.summary = _Summary(message.summary, complete=need < Need.HEADER)
                 verdict = test(candidate)
                 if verdict is None:
-                    self._require_time(deadline)
-                    verdict = await self._deeper(test, candidate, message, deadline)
-                if verdict:
+                    candidate.header = _Header(await self._header_of(message))
+                    verdict = test(candidate)
+                if verdict is None:
+                    deep.append((candidate, message))
+                elif verdict:
                     yield message.uid
             self._require_time(deadline)
+            async for uid in self._looked_through(test, deep, deadline):
+                yield uid
 
-    async def _deeper(
-        self,
-        test: Callable[[Candidate], bool | None],
-        candidate: Candidate,
-        message: Message,
-        deadline: float,
-    ) -> bool:
-        block = message.header
-        if block is None:
-            block = await self._reader.octets(message, 0, message.summary.header_octets)
-        candidate.header = _Header(block)
-        verdict = test(candidate)
-        if verdict is None:
+    async def _header_of(self, message: Message) -> bytes:
+        if message.header is not None:
+            return message.header
+        return await self._reader.octets(message, 0, message.summary.header_octets)
+
+    async def _looked_through(
+        self, test: Test, deep: Sequence[tuple[Candidate, Message]], deadline: float
+    ) -> AsyncIterator[int]:
+        """Those whose content makes them match. Small ones are opened and judged many at a time."""
+        candidates = {candidate.uid: candidate for candidate, _ in deep}
+        groups = self._reader.small_contents([message for _, message in deep])
+        while True:
             async with self._contents:
                 self._require_time(deadline)  # it may have waited for its turn
-                verdict = await self._through_content(test, candidate, message, block)
-        return bool(verdict)
+                group = await anext(groups, None)
+                if group is None:
+                    return
+                found = await self._judged(test, candidates, group, deadline)
+            for uid in found:
+                yield uid
 
-    async def _through_content(
-        self, test: Callable[[Candidate], bool | None], candidate: Candidate, message: Message, block: bytes
-    ) -> bool | None:
-        try:
-            content = await self._reader.octets(message, 0, message.summary.size)
-        except Refused:
-            return False  # damaged: already told
-        candidate.content = await asyncio.to_thread(_Content, block, content)
-        verdict = test(candidate)
-        candidate.content = None
-        return verdict
+    async def _judged(
+        self,
+        test: Test,
+        candidates: Mapping[int, Candidate],
+        group: Sequence[tuple[Message, bytes | None]],
+        deadline: float,
+    ) -> list[int]:
+        small = [(candidates[message.uid], content) for message, content in group if content is not None]
+        found = await asyncio.to_thread(_matching, test, small)
+        for message in (message for message, content in group if content is None):
+            self._require_time(deadline)
+            try:
+                content = await self._reader.octets(message, 0, message.summary.size)
+            except Refused:
+                continue  # damaged: already told
+            found += await asyncio.to_thread(_matching, test, [(candidates[message.uid], content)])
+        return found
 
     def _require_time(self, deadline: float) -> None:
         if self._monotonic() > deadline:
             raise Refused(Reason.LIMIT_REACHED, "search took too long")
 
 
+_KEPT = ("subject", "from", "to", "cc", "bcc")  # SearchTexts
+
+
+def _need(key: Key) -> Need:
+    """As `need_of`, knowing what our summaries keep: whether a field they have *holds* something, they
+    decide; whether it is there at all, the header does."""
+    match key:
+        case Field(name, needle):
+            return Need.SUMMARY if needle and name in _KEPT else Need.HEADER
+        case Not(inner):
+            return _need(inner)
+        case Or(either, other):
+            return max(_need(either), _need(other))
+        case And(keys):
+            return max(map(_need, keys))
+        case _:
+            return need_of(key)
+
+
+def _matching(test: Test, contents: Sequence[tuple[Candidate, bytes]]) -> list[int]:
+    """The UIDs of those that match once their content is known."""
+    found = []
+    for candidate, content in contents:
+        assert isinstance(candidate.header, _Header)
+        candidate.content = _Content(candidate.header.block, content)
+        if test(candidate):
+            found.append(candidate.uid)
+        candidate.content = None
+    return found
+
+
 class _Summary:
-    """A message's summary as the matching core asks it."""
+    """A message's summary as the matching core asks it; `complete` when nobody will ask the header."""
 
-    __slots__ = ("_summary", "_texts")
+    __slots__ = ("_complete", "_summary", "_texts")
 
-    def __init__(self, summary: Summary) -> None:
+    def __init__(self, summary: Summary, *, complete: bool) -> None:
         self._summary = summary
-        self._texts: dict[str, str] | None = None
+        self._complete = complete
+        self._texts: SearchTexts | None = None
 
     @property
     def received(self) -> datetime:
@@ -138,23 +184,26 @@ class _Summary:
         return self._summary.size
 
     def texts(self, name: str) -> Sequence[str] | None:
+        if name not in _KEPT:
+            return None
         if self._texts is None:
-            subject, from_, to, cc, bcc = self._summary.texts
-            self._texts = {"subject": subject, "from": from_, "to": to, "cc": cc, "bcc": bcc}
-        text = self._texts.get(name)
-        return [fold(text)] if text else None  # an empty one may be a missing field: the header tells
+            self._texts = self._summary.texts
+        text = self._texts[_KEPT.index(name)]
+        if text:
+            return [fold(text)]
+        return [] if self._complete else None  # an empty one may be a missing field: the header tells
 
 
 class _Header:
     """A header block as the matching core asks it."""
 
-    __slots__ = ("_block",)
+    __slots__ = ("block",)
 
     def __init__(self, block: bytes) -> None:
-        self._block = block
+        self.block = block
 
     def texts(self, name: str) -> Sequence[str]:
-        found = header.values(self._block, name.encode("utf-8", "replace"))
+        found = header.values(self.block, name.encode("utf-8", "replace"))
         return [fold(words.decode(value)) for value in found]
 
 

@@ -16,6 +16,7 @@ from operator import or_
 from mssante.imap.view import UID_ARRAY, Changes, FolderView
 from mssante.mailbox.folders import NamedFolder
 from mssante.model import Flag, FolderId, ModSeq, Uid
+from mssante.reasons import Passing
 from mssante.store import MailStore
 from mssante.store.records import FlagsRow
 
@@ -124,7 +125,10 @@ class Selected:
         the one that hears of those up to `last` (RFC 3501 §2.3.2); EXAMINE takes nothing from others."""
         if last <= known or self.read_only:
             return known
-        return await self._store.recent_claim(self.id, Uid(last))
+        try:
+            return await self._store.recent_claim(self.id, Uid(last))
+        except Passing:
+            return known  # C3: a database that takes no writes is still read
 
     def _place_of(self, uid: int) -> int | None:
         place = bisect_left(self._uids, uid)

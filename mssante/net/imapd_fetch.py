@@ -7,7 +7,7 @@ of it is promised before it has been opened.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from mssante.imap import encode
 from mssante.imap.commands import Fetch
-from mssante.imap.fetch import Attribute, BodySection, FetchItems, Partial, Slice
+from mssante.imap.fetch import Attribute, BodySection, FetchItems, Slice
 from mssante.imap.fetched import CLOSING, FetchFormat
 from mssante.imap.flags import RECENT, FlagNames
 from mssante.imap.header_fields import chosen_fields
@@ -28,7 +28,7 @@ from mssante.mailbox.selected import Selected
 from mssante.mime.summary import SectionText, Summary
 from mssante.model import Flag
 from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
-from mssante.reasons import Refused
+from mssante.reasons import Passing, Refused
 from mssante.store.records import FlagsMode
 
 _MESSAGES_AT_ONCE = 500
@@ -119,6 +119,7 @@ class _Job:
         self._marks = items.sets_seen and not self._selected.read_only
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
+        self._bodies = items.need is Need.BODY
         self._headers = any(
             isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )
@@ -150,9 +151,23 @@ class _Job:
         if not self._format.sections:
             await self._send(self._format.lines(rows))
         else:
+            await self._answer_sections(rows, opened, newly_seen)
+
+    async def _answer_sections(
+        self, rows: Sequence[Row], opened: Sequence[Message], newly_seen: Collection[int]
+    ) -> None:
+        if not self._bodies:
             for row, message in zip(rows, opened, strict=True):
-                form = self._format_seen if row.uid in newly_seen else self._format
-                await self._sections(form, row, message)
+                await self._sections(self._form(row, newly_seen), row, message, None)
+            return
+        by_uid = {row.uid: row for row in rows}
+        async for group in self._reader.small_contents(opened):
+            for message, content in group:
+                row = by_uid[message.uid]
+                await self._sections(self._form(row, newly_seen), row, message, content)
+
+    def _form(self, row: Row, newly_seen: Collection[int]) -> FetchFormat:
+        return self._format_seen if row.uid in newly_seen else self._format
 
     async def _mark_seen(self, opened: Sequence[Message]) -> dict[int, int]:
         """Marks what a BODY[] is about to read. The new flags of those that were not \\Seen."""
@@ -163,33 +178,53 @@ class _Job:
         ]
         if not unseen:
             return {}
-        rows = await self._talk.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
+        try:
+            rows = await self._talk.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
+        except Passing:
+            return {}  # C3: a database that takes no writes is still read
         self._selected.learn(rows)
         if self._selected.flags_seen & ~self._names.known:
             self._names = await self._talk.names()
         return {row.uid: row.flags for row in rows}
 
-    async def _sections(self, form: FetchFormat, row: Row, message: Message) -> None:
-        """One message's line. Small sections are opened first; large ones are proved, then streamed."""
-        try:
-            extents = [await self._extent(message, section) for section in form.sections]
-            small = sum(extent.size for extent in extents if extent is not None) <= _WHOLE_BYTES_MAX
-            contents = [
-                None if extent is None else await extent.octets(self._reader, keep=small)
-                for extent in extents
-            ]
-        except Refused:
-            self.damaged += 1
-            return
-        if small:
-            await self._send(form.line(row, contents))
-            return
+    async def _sections(self, form: FetchFormat, row: Row, message: Message, content: bytes | None) -> None:
+        """One message's line; `content` if it is there already. Small sections are opened first; large ones
+        are proved, then streamed."""
+        contents = _at_hand(form.sections, message, content)
+        if contents is None:
+            try:
+                extents = [await self._extent(message, section) for section in form.sections]
+                small = sum(extent.size for extent in extents if extent is not None) <= _WHOLE_BYTES_MAX
+                contents = [
+                    None if extent is None else await extent.octets(self._reader, keep=small)
+                    for extent in extents
+                ]
+            except Refused:
+                self.damaged += 1
+                return
+            if not small:
+                await self._send_streamed(form, row, extents)
+                return
+        await self._send(form.line(row, contents))
+
+    async def _send_streamed(self, form: FetchFormat, row: Row, extents: Sequence[_Extent | None]) -> None:
         await self._send(form.opening(row))
         for at, extent in enumerate(extents):
             await self._send(form.announcement(at, None if extent is None else extent.size))
             if extent is not None:
                 await self._stream(extent)
         await self._send(CLOSING)
+
+    async def _extent(self, message: Message, section: BodySection) -> _Extent | None:
+        place = _located(message.summary, section)
+        if place is None:
+            return None
+        offset, size = place
+        if section.slice in _CHOOSES:
+            block = _chosen(section, await self._reader.octets(message, offset, size))
+            return _Extent(message, 0, len(block), block)
+        kept = range(size) if section.partial is None else section.partial.cut(size)
+        return _Extent(message, offset + kept.start, len(kept), None)
 
     async def _stream(self, extent: _Extent) -> None:
         await self.flush()
@@ -200,18 +235,6 @@ class _Job:
             # Shredded since it was proved: octets are promised that nobody has. Only an end is honest.
             self._talk.abort()
             raise ConnectionResetError from None
-
-    async def _extent(self, message: Message, section: BodySection) -> _Extent | None:
-        place = _located(message.summary, section)
-        if place is None:
-            return None
-        held = message.header if section.slice in _IN_HEADER and not section.path else None
-        if section.slice in (Slice.FIELDS, Slice.FIELDS_NOT):
-            block = held if held is not None else await self._reader.octets(message, *place)
-            held = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
-        if held is not None:
-            return _Extent(message, 0, len(held), held).cut(section.partial)
-        return _Extent(message, *place, None).cut(section.partial)
 
     async def _send(self, octets: bytes) -> None:
         self._gathered.append(octets)
@@ -227,7 +250,8 @@ class _Job:
         await self._talk.send(octets)
 
 
-_IN_HEADER = (Slice.HEADER, Slice.FIELDS, Slice.FIELDS_NOT)
+_CHOOSES = (Slice.FIELDS, Slice.FIELDS_NOT)
+_IN_HEADER = (Slice.HEADER, *_CHOOSES)
 _TEXTS: dict[Slice, SectionText] = {
     Slice.WHOLE: "",
     Slice.HEADER: "HEADER",
@@ -250,6 +274,34 @@ def _located(summary: Summary, section: BodySection) -> tuple[int, int] | None:
     return 0, summary.header_octets
 
 
+def _at_hand(
+    sections: Sequence[BodySection], message: Message, content: bytes | None
+) -> list[bytes | None] | None:
+    """The sections' octets out of the whole content, or of the header that is kept apart; None when something
+    must be read for one of them."""
+    found: list[bytes | None] = []
+    for section in sections:
+        place = _located(message.summary, section)
+        if place is None:
+            found.append(None)
+        elif content is not None:
+            found.append(_chosen(section, content[place[0] : place[0] + place[1]]))
+        elif message.header is not None and not section.path and section.slice in _IN_HEADER:
+            found.append(_chosen(section, message.header))
+        else:
+            return None
+    return found
+
+
+def _chosen(section: BodySection, block: bytes) -> bytes:
+    if section.slice in _CHOOSES:
+        block = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
+    if section.partial is None:
+        return block
+    kept = section.partial.cut(len(block))
+    return block[kept.start : kept.stop]
+
+
 @dataclass(frozen=True, slots=True)
 class _Extent:
     """Octets of a message: `held` ones, or those at `offset` of its content."""
@@ -258,13 +310,6 @@ class _Extent:
     offset: int
     size: int
     held: bytes | None
-
-    def cut(self, partial: Partial | None) -> _Extent:
-        if partial is None:
-            return self
-        kept = partial.cut(self.size)
-        held = self.held[kept.start : kept.stop] if self.held is not None else None
-        return _Extent(self.message, self.offset + kept.start, len(kept), held)
 
     async def octets(self, reader: Reader, *, keep: bool) -> bytes:
         """All of them or, without `keep`, only the proof that they open. Raises Refused(CORRUPTION)."""

@@ -197,6 +197,9 @@ class MailStore:
     async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
         return await self._read(lambda c: reading.chunks(c, blob, first_n, count))
 
+    async def contents(self, blobs: Sequence[BlobId]) -> dict[BlobId, list[bytes]]:
+        return await self._read(lambda c: reading.contents(c, blobs))
+
     async def counts(self, folder: FolderId) -> FolderCounts:
         return await self._read(lambda c: reading.counts(c, folder))
 

@@ -7,13 +7,15 @@ answers belongs together.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, bindparam, select, text
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from mssante.model import BlobId, Flag, FolderId, MailboxId, ModSeq, SpecialUse, Uid
 from mssante.reasons import Reason, Refused
+from mssante.store import tables
 from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
     Changes,
@@ -25,6 +27,7 @@ from mssante.store.records import (
     SealedMessage,
     Uids,
 )
+from mssante.store.statements import Among
 
 _FOLDER_COLUMNS = (
     "id, mailbox_id, role, name_tag, name_ct, uidvalidity, uidnext, subscribed, modseq, recent_uid"
@@ -44,6 +47,12 @@ _COUNTS = text(
     "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0), coalesce(sum((flags & 8) / 8), 0),"
     " coalesce(sum(size_kib), 0), coalesce(sum(CASE WHEN uid > :recent THEN 1 ELSE 0 END), 0)"
     " FROM placement WHERE folder_id = :folder"
+)
+_CONTENTS = Among(
+    select(tables.chunk.c.blob_id, tables.chunk.c.ct)
+    .where(tables.chunk.c.blob_id.in_(bindparam("blobs", expanding=True)))
+    .order_by(tables.chunk.c.blob_id, tables.chunk.c.n),
+    "blobs",
 )
 _SEALED_BYTES = text(
     "SELECT coalesce(sum(length(c.ct)), 0) FROM message AS m JOIN chunk AS c ON c.blob_id = m.blob_id"
@@ -153,6 +162,16 @@ def _up_to(bytes_max: int, cursor: DBAPICursor) -> list[Any]:
 def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> list[bytes]:
     """At most `count` sealed chunks from `first_n` on, fewer at the end. Opening them tells if one lacks."""
     return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
+
+
+def contents(connection: Connection, blobs: Sequence[BlobId]) -> dict[BlobId, list[bytes]]:
+    """All the chunks of several contents, in order: for small ones, which cost a round trip each otherwise.
+    A blob without chunks is left out."""
+    found: dict[BlobId, list[bytes]] = {}
+    if blobs:
+        for blob, ct in _CONTENTS.run(connection, blobs):
+            found.setdefault(blob, []).append(ct)
+    return found
 
 
 def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:

@@ -305,7 +305,7 @@ async def test_a_bug_in_the_middle_of_a_fetch_does_not_break_the_stream(
         client = await house.selected()
         await client.ok("APPEND INBOX \n", letter(1))
 
-        async def broken(*_: object, **__: object) -> None:
+        def broken(*_: object, **__: object) -> None:
             raise RuntimeError
 
         monkeypatch.setattr(Reader, "messages", broken)
