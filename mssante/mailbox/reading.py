@@ -22,7 +22,7 @@ from mssante.observe.events import CorruptionFound
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import MessageNumber, SealedMessage
 
-_BATCH = 500  # messages opened before the loop is given to others: some milliseconds
+_BATCH = 200  # messages opened before the loop is given to others: some milliseconds
 _BATCH_BYTES = MIB  # of sealed metadata held for it
 _TOGETHER_BYTES = 512 * KIB  # of small contents read in one go
 CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time

@@ -31,7 +31,7 @@ from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
 from mssante.reasons import Passing, Refused
 from mssante.store.records import FlagsMode
 
-_MESSAGES_AT_ONCE = 500
+_MESSAGES_AT_ONCE = 1000
 _LINES_AT_ONCE = 2000  # of flags
 _SEND_BYTES = 64 * KIB  # lines are gathered up to this
 _WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger ones are read twice
