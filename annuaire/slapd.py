@@ -22,7 +22,7 @@ from pathlib import Path
 from annuaire import BASE_DN, dev_ldif_path, schema_path
 
 ADMIN_DN = f"cn=admin,{BASE_DN}"
-START_SECONDS_MAX = 20
+START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 10
 _PORT_TRIES = 5
 

@@ -64,7 +64,7 @@ def test_fifty_mebibytes_cross_two_operators_in_flat_memory(
             f" read in {read - reading_since:.1f} s;"
         )
         for what, (at_a, at_b) in {"idle": idle, **peaks, "with a login": with_login}.items():
-            print(f"  VmHWM {what}: A {at_a / MIB:.0f} MiB, B {at_b / MIB:.0f} MiB")
+            print(f"  peak {what}: A {at_a / MIB:.0f} MiB, B {at_b / MIB:.0f} MiB")
     for pair in peaks.values():
         for before, peak in zip(idle, pair, strict=True):
             assert peak <= PEAK_MAX
