@@ -146,7 +146,10 @@ def with_parameters(value: bytes) -> tuple[bytes, Parameters]:
 
 def _joined(found: list[tuple[bytes, bytes]]) -> Parameters:
     """RFC 2231 §3: title*0, title*1* … become one parameter, in the place of the first seen."""
-    if not any(b"*" in name for name, _ in found):
+    for name, _ in found:
+        if b"*" in name:
+            break
+    else:
         return tuple(found)
     sections: dict[bytes, dict[int, tuple[bytes, bool]]] = {}
     order: list[tuple[bytes, bytes | None]] = []
