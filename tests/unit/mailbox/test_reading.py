@@ -1,0 +1,100 @@
+"""mssante.mailbox.reading: what is asked for comes, in order, within bounds; keys are re-wrapped."""
+
+from __future__ import annotations
+
+import pytest
+
+from mssante.crypto import Form
+from mssante.mailbox import reading
+from mssante.mailbox.reading import Message
+from mssante.reasons import Passing, Reason
+from tests.unit.mailbox.conftest import Desk, Owner
+
+CHUNK = 65_536
+
+
+async def read(owner: Owner, uids: range, *, header: bool = False) -> list[list[Message]]:
+    inbox = await owner.folders.named("INBOX")
+    return [
+        opened
+        async for opened, damaged in owner.reader.messages(inbox.id, uids, header=header)
+        if not damaged
+    ]
+
+
+async def test_every_message_comes_once_however_few_fit_at_once(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(60):
+        await owner.append(b"X-Filler: %b\r\n\r\n" % (b"x" * 2000 * (number % 3)))
+    monkeypatch.setattr(reading, "_BATCH_BYTES", 5000)
+    groups = await read(owner, range(1, 100), header=True)
+    assert [message.uid for group in groups for message in group] == list(range(1, 61))
+    assert len(groups) > 1
+    assert max(len(group) for group in groups) <= 16
+
+
+async def test_keys_are_rewrapped_after_first_use(owner: Owner, desk: Desk) -> None:
+    for _ in range(3):
+        await owner.append(b"Subject: s\r\n\r\nx")
+
+    async def forms() -> set[str]:
+        return await desk.database.read(lambda c: set(c.exec_driver_sql("SELECT form FROM dek").scalars()))
+
+    assert await forms() == {Form.SEALED}
+    before = await read(owner, range(1, 4))
+    assert await forms() == {Form.WRAPPED}
+    after = await read(owner, range(1, 4))
+    assert [m.summary for group in after for m in group] == [m.summary for group in before for m in group]
+
+
+async def test_a_database_that_takes_no_writes_is_still_read(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await owner.append(b"Subject: s\r\n\r\nx")
+
+    async def full(*_: object) -> None:
+        raise Passing(Reason.STORAGE_FULL)
+
+    monkeypatch.setattr(owner.mailbox.store, "dek_rewrap", full)
+    ((message,),) = await read(owner, range(1, 2))
+    assert await owner.reader.octets(message, 0, 100) == b"Subject: s\r\n\r\nx"
+    monkeypatch.setattr(owner.mailbox.store, "recent_claim", full)
+    assert len((await owner.selected()).view) == 1
+
+
+async def test_small_contents_come_together_and_large_ones_are_left_to_be_read(owner: Owner) -> None:
+    sizes = [10, CHUNK, CHUNK + 1, 20, 300_000, 30]
+    contents = [b"x" * size for size in sizes]
+    for content in contents:
+        await owner.append(content)
+    messages = [message for group in await read(owner, range(1, 7)) for message in group]
+    groups = [group async for group in owner.reader.small_contents(messages)]
+    found = [(message.uid, content) for group in groups for message, content in group]
+    expected = [content if len(content) <= CHUNK else None for content in contents]
+    assert found == list(enumerate(expected, 1))
+    assert len(groups) == 1
+
+
+async def test_any_stretch_of_a_content_is_what_was_kept(owner: Owner) -> None:
+    content = bytes(range(1, 9)) * 40_000
+    content = content.replace(b"\n", b"-")
+    await owner.append(content)
+    ((message,),) = await read(owner, range(1, 2))
+    for start, length in [
+        (0, 1),
+        (65_535, 2),
+        (65_536, 65_536),
+        (131_000, 100_000),
+        (319_999, 9),
+        (320_000, 5),
+        (0, 400_000),
+    ]:
+        assert await owner.reader.octets(message, start, length) == content[start : start + length]
+
+
+async def test_a_message_shows_nothing_of_itself(owner: Owner) -> None:
+    await owner.append(b"Subject: canari\r\n\r\nx")
+    ((message,),) = await read(owner, range(1, 2))
+    assert "canari" not in repr(message.summary)
+    assert "***" in repr(message.dek)

@@ -1,0 +1,148 @@
+"""mssante.mailbox.searching: what is found is what a scan of everything would find."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import quopri
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mssante.imap import search
+from mssante.imap.lexer import Cursor
+from mssante.imap.matching import Context, fold
+from mssante.imap.search import And, Field, Key, Not, Or, Text
+from mssante.mailbox.searching import Searcher
+from mssante.reasons import Reason, Refused
+from tests.unit.mailbox.conftest import Owner
+
+WORDS = ["fièvre", "Dupont", "résultat", "urgent", "café", "zoé"]
+
+
+def searcher(owner: Owner, seconds: float = 0.0) -> Searcher:
+    return Searcher(owner.reader, lambda: seconds, asyncio.Semaphore(2))
+
+
+async def found(owner: Owner, key: Key | str, folder: str = "INBOX") -> list[int]:
+    selected = await owner.selected(folder)
+    if isinstance(key, str):
+        key = search.parse(Cursor(b" CHARSET UTF-8 " + key.encode())).key
+    context = Context(
+        names=await owner.folders.flag_names(),
+        last_sequence=len(selected.view),
+        last_uid=selected.view.uids[-1] if len(selected.view) else 0,
+        now=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    return await searcher(owner).search(selected, key, context)
+
+
+def written(from_: str, subject: str, body: str, encoding: str, charset: str) -> bytes:
+    octets = body.encode(charset)
+    match encoding:
+        case "base64":
+            octets = base64.encodebytes(octets).replace(b"\n", b"\r\n")
+        case "quoted-printable":
+            octets = quopri.encodestring(octets).replace(b"\n", b"\r\n")
+    word = base64.b64encode(subject.encode()).decode()
+    head = f"From: {from_} <a@b.test>\r\nSubject: =?utf-8?B?{word}?=\r\n"
+    kind = f"Content-Type: text/plain; charset={charset}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode() + kind.encode() + octets
+
+
+letters = st.fixed_dictionaries(
+    {
+        "from_": st.sampled_from(["Dupont", "Zoe", "Martin"]),
+        "subject": st.lists(st.sampled_from(WORDS), max_size=3).map(" ".join),
+        "body": st.lists(st.sampled_from(WORDS), max_size=5).map(" ".join),
+        "encoding": st.sampled_from(["8bit", "base64", "quoted-printable"]),
+        "charset": st.sampled_from(["utf-8", "iso-8859-1", "windows-1252"]),
+    }
+)
+needles = st.sampled_from([*WORDS, "FIÈVRE", "dup", "é", "caf", "sult", ""])
+keys = st.recursive(
+    st.one_of(
+        st.builds(Field, st.sampled_from(["from", "subject", "to", "x-none"]), needles),
+        st.builds(Text, needles, st.booleans()),
+    ),
+    lambda inner: st.one_of(
+        st.builds(Not, inner),
+        st.builds(Or, inner, inner),
+        st.lists(inner, min_size=2, max_size=3).map(tuple).map(And),
+    ),
+    max_leaves=5,
+)  # fmt: skip
+
+
+def matches(letter: dict[str, str], key: Key) -> bool:
+    """The oracle: it has the texts, and knows nothing of summaries."""
+    fields = {"from": f"{letter['from_']} <a@b.test>", "subject": letter["subject"]}
+    match key:
+        case Field(name, needle):
+            return name in fields and fold(needle) in fold(fields[name])
+        case Text(needle, header):
+            rest = f"From: {fields['from']} Subject: {fields['subject']} Content-Type: text/plain; charset="
+            rest += f"{letter['charset']} Content-Transfer-Encoding: {letter['encoding']}"
+            return (
+                fold(needle) in fold(letter["body"]) or (header and fold(needle) in fold(rest)) or not needle
+            )
+        case Not(inner):
+            return not matches(letter, inner)
+        case Or(either, other):
+            return matches(letter, either) or matches(letter, other)
+        case And(both):
+            return all(matches(letter, each) for each in both)
+    raise AssertionError(key)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(post=st.lists(letters, min_size=1, max_size=4), key=keys)
+async def test_what_is_found_is_what_the_texts_say(
+    owner: Owner, post: list[dict[str, str]], key: Key
+) -> None:
+    name = f"f{id(post)}"
+    await owner.folders.create(name)
+    for letter in post:
+        await owner.append(written(**letter), name)
+    expected = [uid for uid, letter in enumerate(post, 1) if matches(letter, key)]
+    assert await found(owner, key, name) == expected
+    await owner.folders.delete(name)
+
+
+async def test_large_contents_are_looked_through_too(owner: Owner) -> None:
+    padding = b"x" * 900 + b"\r\n"
+    for word in (b"aiguille", b"foin", b"aiguille"):
+        await owner.append(b"Subject: s\r\n\r\n" + padding * 200 + word)
+    await owner.append(b"Subject: s\r\n\r\naiguille")
+    assert await found(owner, "BODY aiguille") == [1, 3, 4]
+    assert await found(owner, "NOT BODY aiguille") == [2]
+
+
+async def test_a_field_is_there_even_when_it_is_empty(owner: Owner) -> None:
+    await owner.append(b"Subject:\r\nCc: \r\n\r\nx")
+    await owner.append(b"From: a@b.test\r\n\r\nx")
+    assert await found(owner, 'HEADER Subject ""') == [1]
+    assert await found(owner, 'HEADER Cc ""') == [1]
+    assert await found(owner, 'NOT HEADER Cc ""') == [2]
+    assert await found(owner, 'SUBJECT ""') == [1]
+
+
+async def test_headers_of_parts_belong_to_the_body_and_attachments_do_not(owner: Owner) -> None:
+    part = b"--b\r\nContent-Type: application/pdf; name=compte-rendu.pdf\r\n\r\nsecret du pdf\r\n--b--\r\n"
+    await owner.append(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part)
+    assert await found(owner, "BODY compte-rendu.pdf") == [1]
+    assert await found(owner, 'BODY "secret du pdf"') == []
+
+
+async def test_a_search_that_takes_too_long_is_ended(owner: Owner) -> None:
+    for _ in range(3):
+        await owner.append(b"Subject: s\r\n\r\nx")
+    selected = await owner.selected()
+    clock = iter(range(0, 1000, 3))
+    slow = Searcher(owner.reader, lambda: float(next(clock)), asyncio.Semaphore(2))
+    context = Context(await owner.folders.flag_names(), 3, 3, datetime(2026, 1, 2, tzinfo=UTC))
+    with pytest.raises(Refused) as refusal:
+        await slow.search(selected, Text("x", header=False), context)
+    assert refusal.value.reason is Reason.LIMIT_REACHED
