@@ -13,14 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 from operator import or_
 
+from mssante.imap.flags import RECENT
 from mssante.imap.view import UID_ARRAY, Changes, FolderView
 from mssante.mailbox.folders import NamedFolder
+from mssante.mailbox.reading import breathe
 from mssante.model import Flag, FolderId, ModSeq, Uid
 from mssante.reasons import Passing
 from mssante.store import MailStore
-from mssante.store.records import FlagsRow
+from mssante.store.records import FlagsRow, FlagsRows
 
 _MASK_ARRAY = "Q"
+_ROWS_AT_ONCE = 2000  # taken in before the loop is given to others
 
 
 class Selected:
@@ -36,6 +39,7 @@ class Selected:
         self._masks = array(_MASK_ARRAY)
         self._gone: set[int] = set()  # in the view still
         self._modseq = ModSeq(0)
+        self._own: set[int] = set()  # modseqs of changes that this session made, and knows
 
     @classmethod
     async def open(cls, store: MailStore, folder: NamedFolder, *, read_only: bool) -> Selected:
@@ -76,34 +80,48 @@ class Selected:
         seen = Flag.SEEN.value
         return next((n for n, mask in enumerate(self._masks, 1) if not mask & seen), None)
 
-    def learn(self, rows: Sequence[FlagsRow]) -> None:
-        """What this session itself changed: known now, so that `refresh` does not tell it again."""
-        for row in rows:
-            self._set(row.uid, row.flags)
-
-    def set_flags(self, sequence: int, mask: int) -> None:
-        """As `learn`, for the message of that number."""
-        self._masks[sequence - 1] = mask
-        self.flags_seen |= mask
+    def learn(self, places: Sequence[range], rows: FlagsRows) -> Iterator[tuple[int, int, int, int]]:
+        """What this session itself changed, known now, so that `refresh` does not tell it again: (sequence
+        number, UID, flags before, flags now) of those that are there, flags with \\Recent. To be gone
+        through to the end; between two of them others may work."""
+        if rows.own:
+            self._own.add(rows.own)
+        self.flags_seen = reduce(or_, set(rows.flags), self.flags_seen)
+        now = zip(rows.uids, rows.flags, strict=True)
+        uid, mask = next(now, (0, 0))
+        for sequence, asked, before in self.messages(places):
+            if asked != uid:
+                continue  # gone meanwhile
+            self._masks[sequence - 1] = mask
+            yield sequence, uid, before, mask | before & RECENT
+            uid, mask = next(now, (0, 0))
 
     async def refresh(self) -> None:
         """Takes in what others did since. Raises Refused(FOLDER_UNKNOWN) when the folder is gone."""
-        changes = await self._store.changes(self.id, self._modseq)
+        changes = await self._store.changes(self.id, self._modseq, self._own)
         if changes.modseq == self._modseq:
             return
         last = self._uids[-1] if self._uids else 0
-        arrived = [row for row in changes.present if row.uid > last]
-        flagged = [row.uid for row in changes.present if row.uid <= last and self._set(row.uid, row.flags)]
-        self._uids.extend(row.uid for row in arrived)
-        self._masks.extend(row.flags for row in arrived)
-        self.flags_seen = reduce(or_, {row.flags for row in arrived}, self.flags_seen)
-        self._modseq = changes.modseq
-        self.view.note(Changes(expunged=changes.expunged, flagged=flagged))
-        if arrived:
-            before = await self._heard_before(arrived[-1].uid, changes.recent_uid)
-            self.view.note(Changes(arrived=[row.uid for row in arrived if row.uid <= before]))
-            self.view.note(Changes(arrived=[row.uid for row in arrived if row.uid > before], recent=True))
+        known = next((at for at, row in enumerate(changes.present) if row.uid > last), len(changes.present))
+        for start in range(0, known, _ROWS_AT_ONCE):
+            rows = changes.present[start : min(start + _ROWS_AT_ONCE, known)]
+            self.view.note(Changes(flagged=[row.uid for row in rows if self._set(row.uid, row.flags)]))
+            await breathe()
+        await self._arrive(changes.present[known:], changes.recent_uid)
+        self.view.note(Changes(expunged=changes.expunged))
         self._take_away(changes.expunged)
+        self._modseq = changes.modseq
+        self._own.clear()
+
+    async def _arrive(self, rows: Sequence[FlagsRow], recent_uid: int) -> None:
+        if not rows:
+            return
+        before = await self._heard_before(rows[-1].uid, recent_uid)
+        self._uids.extend(row.uid for row in rows)
+        self._masks.extend(row.flags for row in rows)
+        self.flags_seen = reduce(or_, {row.flags for row in rows}, self.flags_seen)
+        self.view.note(Changes(arrived=[row.uid for row in rows if row.uid <= before]))
+        self.view.note(Changes(arrived=[row.uid for row in rows if row.uid > before], recent=True))
 
     def tell(self, render: Callable[[int], bytes], *, expunges: bool, uid: bool) -> bytes:
         """The untagged responses for what waits; `render` makes a mask's names."""

@@ -18,7 +18,7 @@ from mssante.model import FolderId, Uid
 from mssante.reasons import Reason, Refused
 from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
 from mssante.smtp.data import CanonicalText
-from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRow, Placed, Uids
+from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Placed, Uids
 
 
 class Draft:
@@ -101,7 +101,7 @@ class Writer:
             names = await self._folders.flag_names()
         return names.mask(flags), names
 
-    async def flags(self, folder: FolderId, uids: Uids, mode: FlagsMode, mask: int) -> Sequence[FlagsRow]:
+    async def flags(self, folder: FolderId, uids: Uids, mode: FlagsMode, mask: int) -> FlagsRows:
         self._mailbox.require_writable()
         return await self._mailbox.store.flags_store(folder, uids, mode, mask)
 

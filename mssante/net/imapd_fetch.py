@@ -18,7 +18,7 @@ from mssante.imap import encode
 from mssante.imap.commands import Fetch
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Slice
 from mssante.imap.fetched import CLOSING, FetchFormat
-from mssante.imap.flags import RECENT, FlagNames
+from mssante.imap.flags import FlagNames
 from mssante.imap.header_fields import chosen_fields
 from mssante.imap.need import Need
 from mssante.imap.responses import Code, Status
@@ -142,11 +142,11 @@ class _Job:
             await self._answer(opened, by_uid)
 
     async def _answer(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> None:
-        newly_seen = await self._mark_seen(opened) if self._marks else {}
+        newly_seen = await self._mark_seen(opened, by_uid) if self._marks else {}
         rows = []
         for message in opened:
             sequence, uid, mask = by_uid[message.uid]
-            flags = self._names.render(newly_seen.get(uid, mask) | mask & RECENT)
+            flags = self._names.render(newly_seen.get(uid, mask))
             rows.append(Row(sequence, uid, flags, message.summary))
         if not self._format.sections:
             await self._send(self._format.lines(rows))
@@ -169,23 +169,20 @@ class _Job:
     def _form(self, row: Row, newly_seen: Collection[int]) -> FetchFormat:
         return self._format_seen if row.uid in newly_seen else self._format
 
-    async def _mark_seen(self, opened: Sequence[Message]) -> dict[int, int]:
+    async def _mark_seen(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> dict[int, int]:
         """Marks what a BODY[] is about to read. The new flags of those that were not \\Seen."""
-        unseen = [
-            message.uid
-            for message in opened
-            if not (self._selected.mask_of(message.uid) or 0) & Flag.SEEN.value
-        ]
+        unseen = [message.uid for message in opened if not by_uid[message.uid][2] & Flag.SEEN.value]
         if not unseen:
             return {}
         try:
             rows = await self._talk.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
         except Passing:
             return {}  # C3: a database that takes no writes is still read
-        self._selected.learn(rows)
+        places = [range(by_uid[uid][0] - 1, by_uid[uid][0]) for uid in unseen]
+        newly_seen = {uid: new for _, uid, _, new in self._selected.learn(places, rows)}
         if self._selected.flags_seen & ~self._names.known:
             self._names = await self._talk.names()
-        return {row.uid: row.flags for row in rows}
+        return newly_seen
 
     async def _sections(self, form: FetchFormat, row: Row, message: Message, content: bytes | None) -> None:
         """One message's line; `content` if it is there already. Small sections are opened first; large ones

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 
 from mssante.imap import responses
 from mssante.imap.commands import Copy, Expunge, Idle, Search, Store, StoreMode
@@ -11,11 +12,13 @@ from mssante.imap.fetched import flag_lines
 from mssante.imap.flags import RECENT
 from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
+from mssante.mailbox.reading import breathe
 from mssante.mailbox.writing import Draft
 from mssante.net.imapd_talk import OK, Answer, Talk
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 
+_LINES_AT_ONCE = 2000
 _MODES = {
     StoreMode.ADD: FlagsMode.ADD,
     StoreMode.REMOVE: FlagsMode.REMOVE,
@@ -33,33 +36,32 @@ async def store(talk: Talk, command: Store) -> Answer:
     else:
         mask, names = await talk.writer.mask(command.flags, names)
         await talk.tell_names(names)
-    before = list(selected.messages(places))
-    rows = await talk.writer.flags(selected.id, [uid for _, uid, _ in before], _MODES[command.mode], mask)
-    now: dict[int, int] = {row.uid: row.flags for row in rows}
-    told = []
-    for sequence, uid, old in before:
-        new = now.get(uid)
-        if new is None:
-            continue  # gone meanwhile
-        selected.set_flags(sequence, new)
+    rows = await talk.writer.flags(selected.id, talk.uids_at(places), _MODES[command.mode], mask)
+    changed = selected.learn(places, rows)
+    while batch := list(islice(changed, _LINES_AT_ONCE)):
         # Even a silent STORE tells what somebody else did to these flags.
-        if not command.silent or new != _stored(command.mode, old & ~RECENT, mask):
-            told.append((sequence, uid, new | old & RECENT))
-    names = await talk.names()
-    await talk.send(flag_lines(((n, uid, names.render(flags)) for n, uid, flags in told), uid=command.uid))
-    if not command.uid and len(now) < sum(map(len, places)):
+        told = [
+            (sequence, uid, new)
+            for sequence, uid, old, new in batch
+            if not command.silent or new != _stored(command.mode, old, mask)
+        ]
+        names = await talk.names()
+        await talk.send(flag_lines(((n, uid, names.render(new)) for n, uid, new in told), uid=command.uid))
+        await breathe()
+    if not command.uid and len(rows) < sum(map(len, places)):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
     return OK
 
 
 def _stored(mode: StoreMode, old: int, mask: int) -> int:
+    """What the client itself expects."""
     match mode:
         case StoreMode.ADD:
             return old | mask
         case StoreMode.REMOVE:
             return old & ~mask
         case StoreMode.REPLACE:
-            return mask
+            return mask | old & RECENT
 
 
 async def search(talk: Talk, command: Search) -> Answer:

@@ -208,8 +208,13 @@ class Talk:
 
     def uids_of(self, messages: SequenceSet, *, uid: bool) -> Sequence[int]:
         """The UIDs a command names, ascending. Raises as `places`."""
+        return self.uids_at(self.places(messages, uid=uid))
+
+    def uids_at(self, places: Sequence[range]) -> Sequence[int]:
         uids = self.selected.view.uids
-        return [each for place in self.places(messages, uid=uid) for each in uids[place.start : place.stop]]
+        if len(places) == 1:
+            return uids[places[0].start : places[0].stop]
+        return [each for place in places for each in uids[place.start : place.stop]]
 
     async def names(self) -> FlagNames:
         """The names of every flag in the selected folder, told to the client before they are used."""

@@ -184,8 +184,8 @@ class MailStore:
     async def uids(self, folder: FolderId) -> reading.FolderNumbers:
         return await self._read(lambda c: reading.uids(c, folder))
 
-    async def changes(self, folder: FolderId, since: ModSeq) -> Changes:
-        return await self._read(lambda c: reading.changes(c, folder, since))
+    async def changes(self, folder: FolderId, since: ModSeq, own: Collection[int] = ()) -> Changes:
+        return await self._read(lambda c: reading.changes(c, folder, since, own))
 
     async def sealed_summaries(
         self, folder: FolderId, uids: Uids, *, header: bool = False, bytes_max: int | None = None

@@ -7,7 +7,7 @@ answers belongs together.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, bindparam, select, text
@@ -19,7 +19,6 @@ from mssante.store import tables
 from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
     Changes,
-    FlagMask,
     FlagsRow,
     Folder,
     FolderCounts,
@@ -36,8 +35,8 @@ _FOLDER = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE id = :folder")
 _FOLDERS = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE mailbox_id = :mailbox ORDER BY id")
 _KEYWORDS = text("SELECT number, name_ct FROM keyword WHERE mailbox_id = :mailbox ORDER BY number")
 _NUMBERS = ("uid", "flags", "modseq")
-_CHANGED = text(
-    "SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder AND modseq > :since ORDER BY uid"
+_CHANGED = (
+    "SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder AND modseq > :since{0} ORDER BY uid"
 )
 _EXPUNGED = text("SELECT uid FROM expunged WHERE folder_id = :folder AND modseq > :since ORDER BY uid")
 _CHUNKS = text(
@@ -102,16 +101,18 @@ def uids(connection: Connection, folder_id: FolderId) -> FolderNumbers:
     return FolderNumbers(numbers, flags, modseqs, modseq)
 
 
-def changes(connection: Connection, folder_id: FolderId, since: ModSeq) -> Changes:
-    """What is new, changed or gone after `since`. Raises Refused(FOLDER_UNKNOWN) if the folder is gone."""
+def changes(connection: Connection, folder_id: FolderId, since: ModSeq, own: Collection[int] = ()) -> Changes:
+    """What is new, changed or gone after `since`, without the changes of flags of the modseqs `own`: who
+    made them has their rows (FlagsRows.own). Raises Refused(FOLDER_UNKNOWN) if the folder is gone."""
     of = folder(connection, folder_id)
     if of.modseq <= since:
         return Changes((), (), of.modseq, of.recent_uid)
     asked = {"folder": folder_id, "since": since}
-    present = tuple(
-        FlagsRow(Uid(uid), FlagMask(flags), ModSeq(changed))
-        for uid, flags, changed in connection.execute(_CHANGED, asked)
-    )
+    others = "".join(f" AND modseq <> {modseq:d}" for modseq in own)
+    result = connection.execute(text(_CHANGED.format(others)), asked)
+    assert result.cursor is not None
+    present = tuple(map(FlagsRow._make, result.cursor.fetchall()))
+    result.close()
     gone = tuple(Uid(uid) for uid in connection.execute(_EXPUNGED, asked).scalars())
     return Changes(present, gone, of.modseq, of.recent_uid)
 

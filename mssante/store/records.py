@@ -164,11 +164,13 @@ class FlagsRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FlagsRows(Sequence[FlagsRow]):
-    """Many FlagsRow as three columns: 100,000 tuples cost a tenth of a second, and the collector as much."""
+    """Many FlagsRow as three columns: 100,000 tuples cost a tenth of a second, and the collector as much.
+    `own` is the modseq of the change that answers with them, 0 when nothing changed."""
 
     uids: array[int]
     flags: array[int]
     modseqs: array[int]
+    own: int = 0
 
     def __len__(self) -> int:
         return len(self.uids)

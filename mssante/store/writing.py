@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, text
 
@@ -83,7 +84,8 @@ def store_flags(
     if changed:
         folder.mailbox.step()
         connection.execute(_FOLDER_STEP, {"folder": folder_id, "modseq": modseq})
-    return _flags_now(connection, folder_id, runs, unchanged_since, modseq)
+    now = _flags_now(connection, folder_id, runs, unchanged_since, modseq)
+    return replace(now, own=modseq) if changed else now
 
 
 def _flags_now(
@@ -102,7 +104,8 @@ def _flags_now(
         ),
         asked,
     ).one()
-    return FlagsRows(*unpacked(row))
+    numbers, flags, modseqs = unpacked(row)
+    return FlagsRows(numbers, flags, modseqs)
 
 
 def copy(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:

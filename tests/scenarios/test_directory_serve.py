@@ -68,6 +68,8 @@ def test_it_works_as_an_ordinary_user(tmp_path: Path) -> None:
     folder.mkdir(mode=0o755)
     try:
         shutil.copytree(SERVE.parent, folder / "annuaire")
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755)  # whatever the umask of this run and of its checkout
         home = folder / "home"
         home.mkdir()
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
@@ -82,7 +84,9 @@ def test_it_works_as_an_ordinary_user(tmp_path: Path) -> None:
             extra_groups=[],
         )
         assert process.stdout is not None
-        assert process.stdout.readline().startswith("ldap://127.0.0.1:")
+        assert process.stderr is not None
+        url = process.stdout.readline()
+        assert url.startswith("ldap://127.0.0.1:"), process.stderr.read()
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
         process.communicate()

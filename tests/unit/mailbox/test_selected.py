@@ -62,7 +62,8 @@ async def test_what_came_and_went_between_two_looks_is_never_told(owner: Owner) 
 async def test_what_this_session_changed_is_not_told_to_it(owner: Owner) -> None:
     await owner.append(b"x")
     selected = await owner.selected()
-    selected.learn(await owner.writer.flags(selected.id, [1], FlagsMode.ADD, SEEN))
+    rows = await owner.writer.flags(selected.id, [1], FlagsMode.ADD, SEEN)
+    assert [(n, uid, new & ~RECENT) for n, uid, _, new in selected.learn([range(1)], rows)] == [(1, 1, SEEN)]
     await selected.refresh()
     assert told(selected) == []
     assert selected.first_unseen() is None

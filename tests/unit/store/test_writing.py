@@ -210,3 +210,16 @@ async def test_writers_at_once_keep_modseqs_and_uids_apart(house: House) -> None
     assert inbox == [1, 2, 3, 4, 5, *range(11, 21)]
     flags = await _flags(house.store, folder)
     assert all(flags[uid] == 0xFF00 for uid in range(1, 6))
+
+
+async def test_who_changed_flags_need_not_be_told_of_it_again(house: House) -> None:
+    folder = await house.fill(await house.mailbox(), 4)
+    before = (await house.store.uids(folder)).modseq
+    theirs = await house.store.flags_store(folder, [1], FlagsMode.ADD, 4)
+    ours = await house.store.flags_store(folder, [2, 3], FlagsMode.ADD, 1)
+    assert (theirs.own, ours.own) == (before + 1, before + 2)
+    changed = await house.store.changes(folder, before, {ours.own})
+    assert [row.uid for row in changed.present] == [1]
+    assert changed.modseq == ours.own
+    nothing = await house.store.flags_store(folder, [2, 3], FlagsMode.ADD, 1)
+    assert nothing.own == 0
