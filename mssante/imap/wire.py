@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from enum import Enum
 
+from mssante.imap.append_syntax import parse_append, parse_append_next
 from mssante.imap.events import (
     AppendEnd,
     AppendRefused,
@@ -24,7 +25,7 @@ from mssante.imap.events import (
 )
 from mssante.imap.framing import BEFORE_LOGIN, TAIL, Announcement, after_login, tag_of
 from mssante.imap.lexer import Literal8, Unacceptable
-from mssante.imap.parse import parse, parse_append, parse_append_next
+from mssante.imap.parse import parse
 from mssante.imap.responses import Code, Status
 from mssante.limits import IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
 

@@ -1,0 +1,52 @@
+"""The grammar of commands on folders: CREATE, RENAME, STATUS, GETQUOTA (LIST has its own file)."""
+
+from __future__ import annotations
+
+from mssante.imap import commands, names
+from mssante.imap.commands import Command
+from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.list_syntax import mailbox, status_items
+from mssante.imap.listing import USE_OF_ATTRIBUTE
+from mssante.model import Malformed, SpecialUse
+
+
+def create(cursor: Cursor) -> Command:
+    cursor.space()
+    # RFC 3501 §6.3.3: a trailing delimiter only declares intent; the name is without it.
+    folder = mailbox(cursor).removesuffix(names.DELIMITER)
+    use: SpecialUse | None = None
+    if cursor.take(b" (USE ("):
+        cursor.expect(b"\\")
+        use = USE_OF_ATTRIBUTE.get("\\" + cursor.atom().upper())
+        if use is None or not cursor.take(b"))"):
+            raise Unacceptable("One special use we know, please", status="NO", code="USEATTR")
+    _acceptable(folder)
+    return commands.Create(folder, use)
+
+
+def rename(cursor: Cursor) -> Command:
+    cursor.space()
+    source = mailbox(cursor)
+    cursor.space()
+    target = mailbox(cursor).removesuffix(names.DELIMITER)
+    _acceptable(target)
+    return commands.Rename(source, target)
+
+
+def _acceptable(folder: str) -> None:
+    try:
+        names.check_new(folder)
+    except Malformed as refusal:
+        raise Unacceptable(f"No such name can be given: {refusal}", status="NO", code="CANNOT") from None
+
+
+def status(cursor: Cursor) -> Command:
+    cursor.space()
+    folder = mailbox(cursor)
+    cursor.space()
+    return commands.Status(folder, status_items(cursor))
+
+
+def get_quota(cursor: Cursor) -> Command:
+    cursor.space()
+    return commands.GetQuota(cursor.text_string())
