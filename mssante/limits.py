@@ -51,6 +51,7 @@ MIME_ADDRESSES_MAX = 1000  # per field
 MIME_PARAMETERS_MAX = 100  # per field
 MIME_BOUNDARY_OCTETS_MAX = 200
 HEADER_KEPT_BYTES_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
+LISTED_BYTES_MAX = 4 * KIB  # of the fields that listings ask for, kept in the summary; a letter has 0.6 KiB
 
 # IMAP (security-reliability §3.4)
 IMAP_LINE_OCTETS_MAX = 64 * KIB

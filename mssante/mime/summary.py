@@ -2,7 +2,7 @@
 
 Invariants: the layout is versioned by its first octet and frozen by test vectors; fields may be added at
 the end, and a reader that does not know them passes over them. ENVELOPE, BODY and BODYSTRUCTURE are
-ready to send; the search texts and the table of parts are decoded only when asked for.
+ready to send; the search texts, the table of parts and the listed fields are decoded only when asked for.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from typing import Literal, NamedTuple
 
 import msgpack
 
-from mssante.mime import addresses, dates, rendering, words
+from mssante.mime import addresses, dates, listed, rendering, words
 from mssante.mime.content import Content, EnvelopeFields
 from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
 _VERSION = 1
-_FIELDS = 10  # those of the first layout; internal_offset came after
-_TYPES_LAST = (bytes, bytes, bytes, bytes, bytes, int)
+_FIELDS = 10  # those of the first layout; internal_offset came after, then packed_listed
+_TYPES_FROM = 4
+_TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes)  # of the fields from there on
 
 SectionText = Literal["", "HEADER", "TEXT", "MIME"]
 
@@ -86,6 +87,7 @@ class Summary(NamedTuple):
     packed_parts: bytes
     header_octets: int
     internal_offset: int = 0
+    packed_listed: bytes = b""
 
     def __repr__(self) -> str:  # it holds names and subjects
         return f"Summary(size={self.size})"
@@ -102,6 +104,12 @@ class Summary(NamedTuple):
             messages={path: Extent(*extent) for path, extent in messages.items()},
         )
 
+    def listed(self, name: bytes) -> tuple[bytes, ...] | None:
+        """The top header's values of the field `name`, one of `listed.NAMES` (lower case), unfolded, in
+        order: `summary.listed(b"references")`. None when the header must be read for it: an older summary, or
+        more of such fields than LISTED_BYTES_MAX. Raises Refused(CORRUPTION)."""
+        return listed.values(self.packed_listed, name)
+
     def to_bytes(self) -> bytes:
         packed: bytes = msgpack.packb(tuple(self))
         return bytes((_VERSION,)) + packed
@@ -112,11 +120,11 @@ class Summary(NamedTuple):
         if octets[:1] != b"\x01":
             raise Refused(Reason.CORRUPTION, "message summary: unknown version")
         found = _unpacked(octets[1:])
-        if len(found) < _FIELDS or tuple(map(type, found[4:10])) != _TYPES_LAST or type(found[0]) is not int:
+        count = len(found)
+        types = tuple(map(type, found[_TYPES_FROM : _TYPES_FROM + len(_TYPES)]))
+        if count < _FIELDS or types != _TYPES[: count - _TYPES_FROM] or type(found[0]) is not int:
             raise Refused(Reason.CORRUPTION, "message summary: fields missing")
-        if len(found) > _FIELDS and type(found[_FIELDS]) is not int:
-            raise Refused(Reason.CORRUPTION, "message summary: fields missing")
-        return cls(*found[: _FIELDS + 1])
+        return cls(*found[: _TYPES_FROM + len(_TYPES)])
 
 
 def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gives it; checked by the callers
@@ -163,6 +171,7 @@ def summarise(structure: Structure, *, internal_date: datetime) -> Summary:
         packed_parts=msgpack.packb(_table(root)),
         header_octets=root.header_octets,
         internal_offset=(internal_date.utcoffset() or timedelta()) // timedelta(minutes=1),
+        packed_listed=b"" if structure.header_is_cut else listed.pack(structure.header),
     )
 
 
