@@ -136,5 +136,7 @@ DATABASE_JOBS_QUEUED_MAX = 1024  # jobs waiting for the writer; above, callers w
 DATABASE_READERS = 4
 DATABASE_BUSY_SECONDS = 5  # waiting for a lock before the answer is "try later"
 DATABASE_STATEMENT_SECONDS_MAX = 60
+DATABASE_LEISURE_SECONDS = 0.5  # waiting for a write that is a comfort; then it is left undone
+DATABASE_LEISURE_LOCK_SECONDS = 0.05  # what such a write waits for a lock: a letter may come behind it
 DATABASE_CHECKPOINT_PAGES = 4000  # a write-ahead log of 16 MiB is folded into the database
 DATABASE_WAL_BYTES_KEPT_MAX = 64 * MIB

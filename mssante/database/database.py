@@ -18,6 +18,7 @@ from mssante.database.migration import migrate, one_at_a_time
 from mssante.database.postgresql import PostgresqlLanes
 from mssante.database.sqlite import SqliteLanes
 from mssante.database.writer import Announcement, GroupWriter, Handler
+from mssante.limits import DATABASE_BUSY_SECONDS
 from mssante.observe.events import StorageTrouble, report
 from mssante.reasons import Passing
 
@@ -58,7 +59,8 @@ class Database:
             await lanes.assert_durable()
             async with one_at_a_time():
                 await lanes.transact(
-                    lambda connection: migrate(connection, package=migrations_package, purpose=purpose)
+                    lambda connection: migrate(connection, package=migrations_package, purpose=purpose),
+                    patience=DATABASE_BUSY_SECONDS,
                 )
         except BaseException as error:
             await lanes.close()
@@ -94,6 +96,11 @@ class Database:
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """What `fn` returns, after its transaction is committed, perhaps with others'. `fn` may run twice."""
         return await self._writer.write(lambda connection, _: [fn(connection)], None)
+
+    async def write_at_leisure(self, fn: Callable[[Connection], T]) -> T:
+        """As `write`, for what is a comfort and no duty: behind what others wait for, and given up with
+        Passing where the database is busy."""
+        return await self._writer.write_at_leisure(lambda connection, _: [fn(connection)], None)
 
     async def write_many(
         self, handler: Handler[P, R], payload: P, *, announced: Announcement | None = None

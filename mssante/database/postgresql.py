@@ -21,6 +21,7 @@ from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_READERS, DATABASE_STA
 
 T = TypeVar("T")
 
+_PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above, the session's own setting will do
 # What must hold before a COMMIT means "kept", whatever fails next.
 _DURABLE = {
     "synchronous_commit": {"on", "remote_apply"},
@@ -85,9 +86,12 @@ class PostgresqlLanes:
         finally:
             await probe.dispose()
 
-    async def transact(self, fn: Callable[[Connection], T]) -> T:
-        """Runs `fn` in one transaction; returns after COMMIT."""
+    async def transact(self, fn: Callable[[Connection], T], *, patience: float) -> T:
+        """Runs `fn` in one transaction; returns after COMMIT. Waits `patience` seconds for each lock that
+        another host holds."""
         async with self._writer.begin() as connection:
+            if patience < _PATIENCE_AS_IT_IS:
+                await connection.execute(text(f"SET LOCAL lock_timeout = {int(patience * 1000)}"))
             return await connection.run_sync(fn)
 
     async def read(self, fn: Callable[[Connection], T]) -> T:

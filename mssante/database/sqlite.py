@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,6 +40,7 @@ _PRAGMAS = (
     "mmap_size = 0",
     f"journal_size_limit = {DATABASE_WAL_BYTES_KEPT_MAX}",
 )
+_PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above, the connection's own setting will do
 _CHECKPOINT_BUSY_MS = 50  # the writer waits no longer than this for readers; the caller tries again
 
 
@@ -70,9 +71,17 @@ class SqliteLanes:
     async def assert_durable(self) -> None:
         """Nothing to ask: every connection sets what it needs."""
 
-    async def transact(self, fn: Callable[[Connection], T]) -> T:
-        """Runs `fn` in one BEGIN IMMEDIATE transaction; returns after COMMIT."""
-        return await _hop(self._writer_thread, self._writer, fn)
+    async def transact(self, fn: Callable[[Connection], T], *, patience: float) -> T:
+        """Runs `fn` in one BEGIN IMMEDIATE transaction; returns after COMMIT. Waits `patience` seconds for
+        another process that holds the lock."""
+        if patience > _PATIENCE_AS_IT_IS:
+            return await _hop(self._writer_thread, self._writer, fn)
+
+        def in_less() -> T:
+            with self._waiting(int(patience * 1000)), self._writer.begin() as connection:
+                return fn(connection)
+
+        return await asyncio.get_running_loop().run_in_executor(self._writer_thread, in_less)
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Runs `fn` on one snapshot; the connection refuses writes."""
@@ -87,16 +96,22 @@ class SqliteLanes:
         """Folds the log into the database and empties it; False while a reader needs the log."""
 
         def truncate() -> bool:
-            with self._writer.connect() as connection:
-                raw = _raw(connection)
-                raw.execute(f"PRAGMA busy_timeout = {_CHECKPOINT_BUSY_MS}")
-                try:
-                    busy, _, _ = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-                finally:
-                    raw.execute(f"PRAGMA busy_timeout = {DATABASE_BUSY_SECONDS * 1000}")
+            with self._waiting(_CHECKPOINT_BUSY_MS), self._writer.connect() as connection:
+                busy, _, _ = _raw(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not busy
 
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, truncate)
+
+    @contextmanager
+    def _waiting(self, milliseconds: int) -> Iterator[None]:
+        """In the writer's thread: how long its one connection waits for locks meanwhile."""
+        with self._writer.connect() as connection:
+            _raw(connection).execute(f"PRAGMA busy_timeout = {milliseconds}")
+        try:
+            yield
+        finally:
+            with self._writer.connect() as connection:
+                _raw(connection).execute(f"PRAGMA busy_timeout = {DATABASE_BUSY_SECONDS * 1000}")
 
     async def close(self) -> None:
         def shut() -> None:

@@ -2,7 +2,9 @@
 
 Invariants: a result is handed out only after COMMIT returned; a job that fails fails alone (the batch
 is rolled back and each job run again by itself, so jobs may run twice and must not act outside the
-transaction); a caller that goes away does not undo its job; after a failed sync nothing is written.
+transaction); a caller that goes away does not undo its job; after a failed sync nothing is written; nobody
+waits for a lock longer than DATABASE_BUSY_SECONDS, counted from the call, whoever was before them; what is
+written at leisure comes after what is waited for, and never makes it wait.
 """
 
 from __future__ import annotations
@@ -10,12 +12,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from mssante.database.faults import sync_failed, translated, undone_for_another
-from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_GATHER_SECONDS, DATABASE_JOBS_QUEUED_MAX
+from mssante.limits import (
+    DATABASE_BATCH_JOBS_MAX,
+    DATABASE_BUSY_SECONDS,
+    DATABASE_GATHER_SECONDS,
+    DATABASE_JOBS_QUEUED_MAX,
+    DATABASE_LEISURE_LOCK_SECONDS,
+    DATABASE_LEISURE_SECONDS,
+)
 from mssante.observe.events import StorageTrouble, report
 from mssante.reasons import Passing, Reason
 
@@ -23,8 +32,14 @@ T = TypeVar("T")
 P = TypeVar("P")
 R = TypeVar("R")
 _TRIES = 4
+_LEISURE_REST_SECONDS = 1  # once the database was busy, how long nothing at leisure is tried
 Handler = Callable[[Connection, list[P]], list[R]]
-Transact = Callable[[Callable[[Connection], Any]], Awaitable[Any]]
+
+
+class Transact(Protocol):
+    """Runs a function in one transaction; waits `patience` seconds for a lock of another process."""
+
+    def __call__(self, fn: Callable[[Connection], Any], /, *, patience: float) -> Awaitable[Any]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +48,8 @@ class _Job:
     payload: Any
     outcome: asyncio.Future[Any]
     shares: bool  # its handler takes several together: worth waiting for the others
+    at_leisure: bool
+    called_at: float  # by the loop's clock
 
 
 class Announcement:
@@ -57,6 +74,7 @@ class GroupWriter:
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(DATABASE_JOBS_QUEUED_MAX)
         self._announced: set[Announcement] = set()
         self._closing = False
+        self._no_leisure_until = float("-inf")
         self.stopped = False  # a sync failed: only a restart finds out what was kept
         self._task = asyncio.create_task(self._run(), name=f"{purpose} writer")
 
@@ -71,17 +89,34 @@ class GroupWriter:
         *,
         shares: bool = False,
         announced: Announcement | None = None,
+        at_leisure: bool = False,
     ) -> R:
         """Raises Passing for trouble of the storage or at shutdown, Conflict, or what the handler raised."""
         if self._closing:
             raise Passing(Reason.SHUTTING_DOWN)
         if self.stopped:
             raise Passing(Reason.STORAGE_UNAVAILABLE, "sync failed")
-        outcome: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        await self._jobs.put(_Job(handler, payload, outcome, shares))
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[R] = loop.create_future()
+        await self._jobs.put(_Job(handler, payload, outcome, shares, at_leisure, loop.time()))
         if announced is not None:
             announced.withdraw()
         return await outcome  # cancelling the caller cancels this future, not the job
+
+    async def write_at_leisure(self, handler: Handler[P, R], payload: P) -> R:
+        """As `write`, for what is a comfort and no duty. Raises Passing soon rather than wait for a busy
+        database; it may be written after that all the same."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._no_leisure_until:
+            raise Passing(Reason.STORAGE_UNAVAILABLE, "busy")
+        try:
+            async with asyncio.timeout(DATABASE_LEISURE_SECONDS):
+                return await self.write(handler, payload, at_leisure=True)
+        except (TimeoutError, Passing) as error:
+            self._no_leisure_until = loop.time() + _LEISURE_REST_SECONDS
+            if isinstance(error, Passing):
+                raise
+        raise Passing(Reason.STORAGE_UNAVAILABLE, "busy")
 
     async def close(self) -> None:
         """Commits what was given, refuses what comes later."""
@@ -95,7 +130,10 @@ class GroupWriter:
             jobs = [await self._jobs.get()]
             await self._gather(jobs)
             try:
-                await self._commit(jobs)
+                waited_for = [job for job in jobs if not job.at_leisure]
+                for together in (waited_for, [job for job in jobs if job.at_leisure]):
+                    if together:
+                        await self._commit(together)
             finally:
                 for _ in jobs:
                     self._jobs.task_done()
@@ -121,7 +159,9 @@ class GroupWriter:
         if self.stopped:
             return _fail(jobs, Passing(Reason.STORAGE_UNAVAILABLE, "sync failed"))
         try:
-            answers = await self._transact(lambda connection: _run_together(connection, jobs))
+            answers = await self._transact(
+                lambda connection: _run_together(connection, jobs), patience=_patience(jobs)
+            )
         except Exception as error:
             trouble = error
         else:
@@ -138,7 +178,7 @@ class GroupWriter:
         if sync_failed(trouble):
             self.stopped = True
         of_the_storage = isinstance(told, Passing) and told is not trouble
-        if of_the_storage:
+        if of_the_storage and (not jobs[0].at_leisure or self.stopped):  # a comfort foregone is no alarm
             report(StorageTrouble(store=self._purpose, cause=told.args[1]))
         # A full disk may still take the smaller jobs; other trouble of the storage would meet them all.
         if len(jobs) == 1 or (of_the_storage and told.args[0] is not Reason.STORAGE_FULL):
@@ -156,6 +196,14 @@ def _run_together(connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, 
     for handler, members in groups.items():
         answers.extend(zip(members, handler(connection, [member.payload for member in members]), strict=True))
     return answers
+
+
+def _patience(jobs: list[_Job]) -> float:
+    """How long they may still wait for a lock: as long as the first that called has left."""
+    if jobs[0].at_leisure:
+        return DATABASE_LEISURE_LOCK_SECONDS
+    waited = asyncio.get_running_loop().time() - min(job.called_at for job in jobs)
+    return max(DATABASE_BUSY_SECONDS - waited, DATABASE_LEISURE_LOCK_SECONDS)
 
 
 def _fail(jobs: list[_Job], error: Exception) -> None:

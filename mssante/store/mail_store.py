@@ -280,7 +280,8 @@ class MailStore:
                 return gone
 
     async def dek_rewrap(self, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
-        await self._transactions.write_quietly(lambda c: writing.rewrap_deks(c, keys))
+        """A comfort: raises Passing at once where the database is busy, so that no letter waits for it."""
+        await self._transactions.database.write_at_leisure(lambda c: writing.rewrap_deks(c, keys))
 
     # Queue
 

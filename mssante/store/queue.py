@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text
 
-from mssante.crypto import Form, SealedKey, Suite
+from mssante.crypto import SealedKey
 from mssante.model import BlobId, MailboxId, MessageId
 from mssante.store import tables
 from mssante.store.ledger import Ledger
@@ -218,7 +218,7 @@ def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
         blob_id=BlobId(row.blob_id),
         chunks=row.chunks,
         size_kib=row.size_kib,
-        sealed_key=SealedKey(row.epoch, Suite(row.suite), Form(row.form), row.ct),
+        sealed_key=SealedKey.stored(row.epoch, row.suite, row.form, row.ct),
         created_at=row.created_at,
         envelope_ct=row.envelope_ct,
         destination_tag=row.destination_tag,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, NewType, overload
 
-from mssante.crypto import Form, SealedKey, Suite
+from mssante.crypto import SealedKey
 from mssante.model import (
     Address,
     BlobId,
@@ -218,7 +218,7 @@ class SealedMessage(NamedTuple):
 
     @property
     def sealed_key(self) -> SealedKey:
-        return SealedKey(self.epoch, Suite(self.suite), Form(self.form), self.dek_ct)
+        return SealedKey.stored(self.epoch, self.suite, self.form, self.dek_ct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

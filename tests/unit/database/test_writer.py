@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, exc
 
 from mssante.database.writer import GroupWriter
-from mssante.limits import DATABASE_BATCH_JOBS_MAX
+from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_BUSY_SECONDS, DATABASE_LEISURE_LOCK_SECONDS
 from mssante.observe.events import Event, StorageTrouble, add_sink
 from mssante.reasons import Passing, Reason
 
@@ -25,8 +25,10 @@ class FakeTransactions:
         self.allow = asyncio.Event()
         self.allow.set()
         self.failures: list[Exception] = []
+        self.patience: list[float] = []
 
-    async def transact(self, fn: Callable[[Connection], Any]) -> Any:
+    async def transact(self, fn: Callable[[Connection], Any], *, patience: float) -> Any:
+        self.patience.append(patience)
         here: list[Any] = []
         answer = fn(cast(Connection, here))
         await self.allow.wait()
@@ -232,3 +234,56 @@ async def test_a_cancelled_caller_leaves_the_writer_alive(
     fake.allow.set()
     assert await writer.write(put, 2) == 2
     assert fake.kept == [(1,), (2,)]
+
+
+async def test_what_is_written_at_leisure_comes_after_what_is_waited_for(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    fake.allow.clear()
+    calls = [asyncio.create_task(writer.write(put, 0))]
+    await settle()
+    calls.append(asyncio.create_task(writer.write_at_leisure(put, "comfort")))
+    calls += [asyncio.create_task(writer.write(put, n)) for n in (1, 2)]
+    await settle()
+    fake.allow.set()
+    assert await asyncio.gather(*calls) == [0, "comfort", 1, 2]
+    assert fake.transactions == [[(0,)], [(1, 2)], [("comfort",)]]
+    assert fake.patience[0] > 4.9
+    assert fake.patience[1] > 1
+    assert fake.patience[2] == DATABASE_LEISURE_LOCK_SECONDS
+
+
+async def test_a_comfort_foregone_is_no_alarm_and_is_not_tried_again_at_once(
+    writer: GroupWriter, fake: FakeTransactions, events: list[Event]
+) -> None:
+    fake.failures = [sqlite_error(sqlite3.SQLITE_BUSY)]
+    for _ in range(2):
+        with pytest.raises(Passing) as trouble:
+            await writer.write_at_leisure(put, "comfort")
+        assert trouble.value.reason is Reason.STORAGE_UNAVAILABLE
+    assert len(fake.patience) == 1  # the second was not even asked
+    assert events == []
+    assert await writer.write(put, 1) == 1
+
+
+async def test_who_writes_at_leisure_does_not_wait_for_a_writer_that_is_held_up(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    fake.allow.clear()
+    letter = asyncio.create_task(writer.write(put, "letter"))
+    await settle()
+    with pytest.raises(Passing):  # half a second later
+        await writer.write_at_leisure(put, "comfort")
+    fake.allow.set()
+    assert await letter == "letter"
+
+
+async def test_what_was_waited_for_those_before_counts(writer: GroupWriter, fake: FakeTransactions) -> None:
+    fake.allow.clear()
+    calls = [asyncio.create_task(writer.write(put, 0))]
+    await settle()
+    calls.append(asyncio.create_task(writer.write(put, 1)))
+    await asyncio.sleep(0.2)
+    fake.allow.set()
+    await asyncio.gather(*calls)
+    assert fake.patience[1] <= DATABASE_BUSY_SECONDS - 0.2

@@ -12,6 +12,7 @@ from email import policy
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
 from mssante import limits
 from mssante.delivery.couriers import Consignment
@@ -371,3 +372,25 @@ async def test_done_again_after_a_crash_a_local_delivery_and_a_notice_change_not
     assert len(await home.inbox("dr.z@chu-a.test")) == 1
     assert len(await home.inbox(A)) == 1
     assert await home.store.queued() == []
+
+
+async def test_a_letter_whose_key_is_of_an_unknown_kind_is_told_and_holds_up_no_other(
+    home: House, told: list[events.Event]
+) -> None:
+    damaged = await home.submit([B])
+    await home.submit([C])
+
+    def damage(connection: Connection) -> None:
+        number = connection.execute(
+            text("SELECT number FROM message WHERE id = :id"), {"id": bytes.fromhex(damaged)}
+        ).scalar_one()
+        connection.execute(text("UPDATE dek SET suite = 77 WHERE message_number = :n"), {"n": number})
+
+    await home.store._transactions.database.write(damage)
+    far = FakeCourier()
+    await home.runner(far).run_once()
+    assert [str(address) for address, _ in far.delivered] == [C]
+    assert [each.message for each in told if isinstance(each, events.CorruptionFound)] == [damaged]
+    assert not [each for each in told if isinstance(each, events.Crashed)]
+    (waiting,) = await home.store.queued()
+    assert waiting.message_id.hex() == damaged

@@ -7,7 +7,7 @@ import itertools
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from mssante.database import Database
@@ -203,3 +203,20 @@ async def test_a_restart_of_the_only_process_frees_what_it_had_leased(house: Hou
     restarted = await MailStore.start(house.database, clock=house.clock)
     assert len(await restarted.due(limit=1)) == 1
     await restarted.close()
+
+
+@pytest.mark.parametrize("damage", ["suite = 77", "form = 'molten'"])
+async def test_a_key_of_an_unknown_kind_costs_its_own_message_alone(house: House, damage: str) -> None:
+    queue = await house.queue()
+    for tag in (A, B):
+        await house.store.accept(submission(queue, tag))
+
+    def damaged(connection: Connection) -> None:
+        connection.execute(
+            text(f"UPDATE dek SET {damage} WHERE message_number = (SELECT min(number) FROM message)")
+        )
+
+    await house.database.write(damaged)
+    first, second = await due(house)
+    assert (first.sealed_key.epoch, first.sealed_key.ciphertext) == (-1, b"")  # opens nothing
+    assert second.sealed_key.epoch == 1
