@@ -59,6 +59,7 @@ class Reason(StrEnum):
     FOLDER_PROTECTED = "folder_protected"
     LIMIT_REACHED = "limit_reached"
     CORRUPTION = "corruption"
+    ENCODING_UNKNOWN = "encoding_unknown"
     # Ours
     DIRECTORY_UNAVAILABLE = "directory_unavailable"
     STORAGE_FULL = "storage_full"

@@ -49,7 +49,8 @@ class RawLine:
 class AppendStart:
     """A message is announced (RFC 3501 §6.3.11): call `Wire.accept` or `Wire.refuse`.
 
-    `index` counts the messages of one command from 0 (RFC 3502). `size` is in octets."""
+    `index` counts the messages of one command from 0 (RFC 3502). `size` is in octets; `octets8` when the
+    client says that NUL may be among them (RFC 3516 §4.4)."""
 
     tag: str
     mailbox: str
@@ -57,6 +58,7 @@ class AppendStart:
     date: datetime | None
     size: int
     index: int
+    octets8: bool = False
 
 
 @dataclass(frozen=True, slots=True)

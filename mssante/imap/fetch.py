@@ -1,4 +1,4 @@
-"""What a FETCH asks for (RFC 3501 §6.4.5): items, sections, and how far each opens a message.
+"""What a FETCH asks for (RFC 3501 §6.4.5, RFC 3516 §4.2): items, sections, and how far each opens a message.
 
 Invariants: items are distinct and in the client's order; a section's label is what the response carries,
 and holds only what this module wrote or checked.
@@ -43,6 +43,14 @@ class Slice(Enum):
     MIME = "MIME"
 
 
+class Form(Enum):
+    """How a section's octets are given; the value is the item's name in a response."""
+
+    AS_IS = b"BODY"
+    DECODED = b"BINARY"  # RFC 3516 §4.2: its Content-Transfer-Encoding undone
+    DECODED_SIZE = b"BINARY.SIZE"
+
+
 @dataclass(frozen=True, slots=True)
 class Partial:
     """`<start.count>`: at most `count` octets from `start`."""
@@ -58,7 +66,8 @@ class Partial:
 @dataclass(frozen=True, slots=True)
 class BodySection:
     """Octets of a message. `path` is the part's number, () for the message itself; `names` are header
-    field names in lower case; `label` is the item's name in the response; `peek` leaves \\Seen alone."""
+    field names in lower case; `label` is the item's name in the response; `peek` leaves \\Seen alone. A
+    `partial` of a decoded section counts decoded octets."""
 
     label: bytes
     path: tuple[int, ...] = ()
@@ -66,6 +75,7 @@ class BodySection:
     names: frozenset[bytes] = frozenset()
     partial: Partial | None = None
     peek: bool = False
+    form: Form = Form.AS_IS
 
     @property
     def need(self) -> Need:
@@ -115,6 +125,13 @@ _RFC822 = {
     "RFC822.HEADER": BodySection(b"RFC822.HEADER", slice=Slice.HEADER, peek=True),
     "RFC822.TEXT": BodySection(b"RFC822.TEXT", slice=Slice.TEXT),
 }
+_BRACKETED = {
+    "BODY": (Form.AS_IS, False),
+    "BODY.PEEK": (Form.AS_IS, True),
+    "BINARY": (Form.DECODED, False),
+    "BINARY.PEEK": (Form.DECODED, True),
+    "BINARY.SIZE": (Form.DECODED_SIZE, True),
+}
 _SLICES = {piece.value: piece for piece in Slice if piece.value}
 _REMEMBERED_OCTETS_MAX = 1024
 _PATH = re.compile(rb"[1-9][0-9]{0,4}(?:\.[1-9][0-9]{0,4})*(?![0-9])")
@@ -154,15 +171,18 @@ def _read(cursor: Cursor) -> FetchItems:
 
 
 def _item(cursor: Cursor, name: str) -> Item:
-    if name in ("BODY", "BODY.PEEK") and cursor.take(b"["):
-        return _section(cursor, peek=name == "BODY.PEEK")
+    bracketed = _BRACKETED.get(name)
+    if bracketed is not None and cursor.take(b"["):
+        form, peek = bracketed
+        return _section(cursor, form, peek=peek)
     item = _ATTRIBUTES.get(name) or _RFC822.get(name)
     if item is None:
         raise Unacceptable("Unknown FETCH item")
     return item
 
 
-def _section(cursor: Cursor, *, peek: bool) -> BodySection:
+def _section(cursor: Cursor, form: Form, *, peek: bool) -> BodySection:
+    """RFC 3516 names parts only; headers and texts, which nothing encodes, are given as BODY gives them."""
     start = cursor.at
     path: tuple[int, ...] = ()
     piece = Slice.WHOLE
@@ -178,12 +198,12 @@ def _section(cursor: Cursor, *, peek: bool) -> BodySection:
         names = _field_names(cursor)
         spec += b" (" + b" ".join(map(_spelt, names)) + b")"
     cursor.expect(b"]")
-    label = b"BODY[" + spec + b"]"
-    partial = _partial(cursor)
+    label = form.value + b"[" + spec + b"]"
+    partial = None if form is Form.DECODED_SIZE else _partial(cursor)
     if partial is not None:
         label += b"<%d>" % partial.start
     lowered = frozenset(name.lower() for name in names)
-    return BodySection(label, path, piece, lowered, partial, peek)
+    return BodySection(label, path, piece, lowered, partial, peek, form)
 
 
 def _slice(cursor: Cursor, *, in_part: bool) -> Slice:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Protocol
 
-from mssante.imap.fetch import Attribute, FetchItems
+from mssante.imap.fetch import Attribute, FetchItems, Form
 
 CLOSING = b")\r\n"
 
@@ -83,9 +83,13 @@ class FetchFormat:
         message has not."""
         pieces = [self.opening(row)]
         for at, content in enumerate(contents):
-            pieces.append(self.announcement(at, None if content is None else len(content)))
-            if content is not None:
-                pieces.append(content)
+            if content is None:
+                pieces.append(self.announcement(at, None))
+            else:
+                nul = b"\0" in content
+                pieces.append(self.announcement(at, len(content), nul=nul))
+                if self.sections[at].form is not Form.DECODED_SIZE:
+                    pieces.append(content)
         pieces.append(CLOSING)
         return b"".join(pieces)
 
@@ -93,11 +97,16 @@ class FetchFormat:
         """The response up to its first section. After the sections comes CLOSING."""
         return self._opening % self._values(row)
 
-    def announcement(self, at: int, size: int | None) -> bytes:
-        """What stands before the octets of section number `at`: its label and `{size}`, or NIL."""
+    def announcement(self, at: int, size: int | None, *, nul: bool = False) -> bytes:
+        """What stands before the octets of section number `at`: its label and `{size}`, or NIL; `~{size}`
+        for decoded octets that hold NUL (RFC 3516 §4.3). BINARY.SIZE is its number alone, 0 for no such
+        part."""
+        label, form = self._labels[at], self.sections[at].form
+        if form is Form.DECODED_SIZE:
+            return label + b" %d" % (size or 0)
         if size is None:
-            return self._labels[at] + b" NIL"
-        return self._labels[at] + b" {%d}\r\n" % size
+            return label + b" NIL"
+        return label + (b" ~{%d}\r\n" if nul and form is Form.DECODED else b" {%d}\r\n") % size
 
 
 def _values_of(names: Sequence[str]) -> Callable[[Row], object]:

@@ -221,7 +221,9 @@ class Wire:
         except Unacceptable as error:
             return self._refused(announced, b"", error)
         assert tag is not None  # parse_append has read it
-        return self._offer(AppendStart(tag, folder, flags, date, announced.size, 0), announced)
+        return self._offer(
+            AppendStart(tag, folder, flags, date, announced.size, 0, announced.octets8), announced
+        )
 
     def _after_message(
         self, append: AppendStart, line: bytes, announced: Announcement | None
@@ -237,7 +239,8 @@ class Wire:
             return self._refused(announced, line, error)
         index = append.index + 1
         # The command's own bound counts lines, not messages.
-        again = AppendStart(append.tag, append.mailbox, flags, date, announced.size, index)
+        size, octets8 = announced.size, announced.octets8
+        again = AppendStart(append.tag, append.mailbox, flags, date, size, index, octets8)
         return self._offer(again, announced)
 
     def _offer(self, append: AppendStart, announced: Announcement) -> Event | None:

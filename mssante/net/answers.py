@@ -239,6 +239,12 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
         "451 4.3.0",
         "Incident chez nous: reessayez, notre operateur agit / Trouble on our side: try again later",
     ),
+    R.ENCODING_UNKNOWN: (
+        "554 5.6.1",
+        "451 4.6.1",
+        "Encodage inconnu: le logiciel emetteur doit etre corrige"
+        " / Unknown encoding: the sending software must be corrected",
+    ),
     R.DIRECTORY_UNAVAILABLE: (
         None,
         "451 4.4.3",
@@ -340,6 +346,11 @@ _IMAP: dict[Reason, ImapAnswer] = {
     R.MESSAGE_TOO_LARGE: ImapAnswer("TOOBIG", "Message trop volumineux / Message too large"),
     R.CORRUPTION: ImapAnswer(
         "CORRUPTION", "Message endommage: prevenez votre operateur / Message damaged: tell your operator"
+    ),
+    R.ENCODING_UNKNOWN: ImapAnswer(
+        "UNKNOWN-CTE",
+        "Contenu binaire ou encodage inconnu: demandez-le encode"
+        " / Binary content or unknown encoding: have it encoded",
     ),
     R.DIRECTORY_UNAVAILABLE: ImapAnswer("UNAVAILABLE", "Annuaire indisponible / Directory unavailable"),
     R.STORAGE_FULL: ImapAnswer("UNAVAILABLE", _OURS),

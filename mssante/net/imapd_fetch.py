@@ -7,8 +7,7 @@ of it is promised before it has been opened.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from itertools import chain, islice
@@ -16,19 +15,20 @@ from typing import NamedTuple
 
 from mssante.imap import encode
 from mssante.imap.commands import Fetch
-from mssante.imap.fetch import Attribute, BodySection, FetchItems, Slice
+from mssante.imap.fetch import Attribute, BodySection, FetchItems, Form
 from mssante.imap.fetched import CLOSING, FetchFormat
 from mssante.imap.flags import FlagNames
-from mssante.imap.header_fields import chosen_fields
 from mssante.imap.need import Need
 from mssante.imap.responses import Code, Status
 from mssante.limits import CHUNK_BYTES, KIB
 from mssante.mailbox.reading import Message, Reader, breathe
+from mssante.mailbox.sections import Extent, at_hand, extent
 from mssante.mailbox.selected import Selected
-from mssante.mime.summary import SectionText, Summary
+from mssante.mime.summary import Summary
 from mssante.model import Flag
+from mssante.net.answers import imap_answer
 from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
-from mssante.reasons import Passing, Refused
+from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 
 _MESSAGES_AT_ONCE = 1000
@@ -99,6 +99,9 @@ async def fetch(talk: Talk, command: Fetch) -> Answer:
             f"{job.damaged} message(s) endommage(s), prevenez votre operateur / damaged, tell your operator"
         )
         return Answer(Status.NO, text, Code.CORRUPTION)
+    if job.undecodable:
+        answer = imap_answer(Reason.ENCODING_UNKNOWN)
+        return Answer(Status.NO, answer.text, answer.code)
     # RFC 3501 §6.4.8: a UID that does not exist is passed over; a number that the client counts is told.
     if not command.uid and job.answered < sum(map(len, places)):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
@@ -124,6 +127,7 @@ class _Job:
             isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )
         self.damaged = 0
+        self.undecodable = 0  # RFC 3516 §4.3: its encoding is not known
         self.answered = 0
 
     async def flags_only(self, batch: Sequence[Place]) -> None:
@@ -187,43 +191,37 @@ class _Job:
     async def _sections(self, form: FetchFormat, row: Row, message: Message, content: bytes | None) -> None:
         """One message's line; `content` if it is there already. Small sections are opened first; large ones
         are proved, then streamed."""
-        contents = _at_hand(form.sections, message, content)
-        if contents is None:
-            try:
-                extents = [await self._extent(message, section) for section in form.sections]
-                small = sum(extent.size for extent in extents if extent is not None) <= _WHOLE_BYTES_MAX
+        try:
+            contents = at_hand(form.sections, message, content)
+            if contents is None:
+                extents = [await extent(self._reader, message, section) for section in form.sections]
+                small = sum(each.size for each in extents if each is not None) <= _WHOLE_BYTES_MAX
                 contents = [
-                    None if extent is None else await extent.octets(self._reader, keep=small)
-                    for extent in extents
+                    None if each is None else await each.octets(self._reader, keep=small) for each in extents
                 ]
-            except Refused:
+                if not small:
+                    return await self._send_streamed(form, row, extents)
+        except Refused as refused:
+            if refused.reason is Reason.ENCODING_UNKNOWN:
+                self.undecodable += 1
+            else:
                 self.damaged += 1
-                return
-            if not small:
-                await self._send_streamed(form, row, extents)
-                return
+            return None
         await self._send(form.line(row, contents))
+        return None
 
-    async def _send_streamed(self, form: FetchFormat, row: Row, extents: Sequence[_Extent | None]) -> None:
+    async def _send_streamed(self, form: FetchFormat, row: Row, extents: Sequence[Extent | None]) -> None:
         await self._send(form.opening(row))
-        for at, extent in enumerate(extents):
-            await self._send(form.announcement(at, None if extent is None else extent.size))
-            if extent is not None:
-                await self._stream(extent)
+        for at, each in enumerate(extents):
+            if each is None:
+                await self._send(form.announcement(at, None))
+                continue
+            await self._send(form.announcement(at, each.size, nul=each.nul))
+            if form.sections[at].form is not Form.DECODED_SIZE:
+                await self._stream(each)
         await self._send(CLOSING)
 
-    async def _extent(self, message: Message, section: BodySection) -> _Extent | None:
-        place = _located(message.summary, section)
-        if place is None:
-            return None
-        offset, size = place
-        if section.slice in _CHOOSES:
-            block = _chosen(section, await self._reader.octets(message, offset, size))
-            return _Extent(message, 0, len(block), block)
-        kept = range(size) if section.partial is None else section.partial.cut(size)
-        return _Extent(message, offset + kept.start, len(kept), None)
-
-    async def _stream(self, extent: _Extent) -> None:
+    async def _stream(self, extent: Extent) -> None:
         await self.flush()
         try:
             async for piece in extent.pieces(self._reader):
@@ -245,80 +243,3 @@ class _Job:
         self._gathered.clear()
         self._gathered_bytes = 0
         await self._talk.send(octets)
-
-
-_CHOOSES = (Slice.FIELDS, Slice.FIELDS_NOT)
-_IN_HEADER = (Slice.HEADER, *_CHOOSES)
-_TEXTS: dict[Slice, SectionText] = {
-    Slice.WHOLE: "",
-    Slice.HEADER: "HEADER",
-    Slice.FIELDS: "HEADER",
-    Slice.FIELDS_NOT: "HEADER",
-    Slice.TEXT: "TEXT",
-    Slice.MIME: "MIME",
-}
-
-
-def _located(summary: Summary, section: BodySection) -> tuple[int, int] | None:
-    """Offset and length of a section's octets; None for a part that the message has not."""
-    if section.path:
-        return summary.parts.locate(".".join(map(str, section.path)), _TEXTS[section.slice])
-    # Of the whole message no table is needed.
-    if section.slice is Slice.WHOLE:
-        return 0, summary.size
-    if section.slice is Slice.TEXT:
-        return summary.header_octets, summary.size - summary.header_octets
-    return 0, summary.header_octets
-
-
-def _at_hand(
-    sections: Sequence[BodySection], message: Message, content: bytes | None
-) -> list[bytes | None] | None:
-    """The sections' octets out of the whole content, or of the header that is kept apart; None when something
-    must be read for one of them."""
-    found: list[bytes | None] = []
-    for section in sections:
-        place = _located(message.summary, section)
-        if place is None:
-            found.append(None)
-        elif content is not None:
-            found.append(_chosen(section, content[place[0] : place[0] + place[1]]))
-        elif message.header is not None and not section.path and section.slice in _IN_HEADER:
-            found.append(_chosen(section, message.header))
-        else:
-            return None
-    return found
-
-
-def _chosen(section: BodySection, block: bytes) -> bytes:
-    if section.slice in _CHOOSES:
-        block = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
-    if section.partial is None:
-        return block
-    kept = section.partial.cut(len(block))
-    return block[kept.start : kept.stop]
-
-
-@dataclass(frozen=True, slots=True)
-class _Extent:
-    """Octets of a message: `held` ones, or those at `offset` of its content."""
-
-    message: Message
-    offset: int
-    size: int
-    held: bytes | None
-
-    async def octets(self, reader: Reader, *, keep: bool) -> bytes:
-        """All of them or, without `keep`, only the proof that they open. Raises Refused(CORRUPTION)."""
-        if keep:
-            return b"".join([piece async for piece in self.pieces(reader)])
-        async for _ in self.pieces(reader):
-            pass
-        return b""
-
-    async def pieces(self, reader: Reader) -> AsyncIterator[bytes]:
-        if self.held is not None:
-            yield self.held
-        elif self.size:
-            async for piece in reader.content(self.message, self.offset, self.size):
-                yield piece

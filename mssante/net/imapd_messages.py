@@ -178,7 +178,7 @@ class Append:
                     await self._finish(start)
                 case AppendRefused():
                     await self._abandon()
-                    return self._refused()
+                    return self._refused(start)
                 case AppendEnd():
                     return await self._keep()
                 case Rejected():
@@ -207,10 +207,13 @@ class Append:
         self._refusal = why
         self._talk.wire.refuse()
 
-    def _refused(self) -> Answer:
+    def _refused(self, start: AppendStart) -> Answer:
         match self._refusal:
             case Declined(reason=Reason.FOLDER_UNKNOWN):
                 return Answer(Status.NO, "No such folder", Code.TRYCREATE)
+            case Declined(reason=Reason.NUL_OCTET | Reason.BARE_LINE_ENDING) if start.octets8:
+                # RFC 3516 §4.4: binary content is not kept here, for no delivery could carry it on.
+                raise Refused(Reason.ENCODING_UNKNOWN)
             case Declined():
                 raise self._refusal
             case Answer():

@@ -14,7 +14,7 @@ from typing import Any
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\]]+')  # backslash may begin a flag
-_LABEL = re.compile(rb"BODY\[[^\]]*\](<\d+>)?")
+_LABEL = re.compile(rb"(?:BODY|BINARY|BINARY\.SIZE)\[[^\]]*\](<\d+>)?")
 _STATUSES = {"OK", "NO", "BAD", "BYE", "PREAUTH"}
 _WAIT_SECONDS = 20
 
@@ -229,7 +229,7 @@ class _Parser:
             return self._list()
         if here == b'"':
             return self._quoted()
-        if here == b"{":
+        if here in (b"{", b"~"):
             return self._literal()
         label = _LABEL.match(self.raw, self.at)
         if label:
@@ -258,12 +258,13 @@ class _Parser:
         return re.sub(rb"\\(.)", rb"\1", found[1])
 
     def _literal(self) -> bytes:
-        found = re.compile(rb"\{(\d+)\}\r\n").match(self.raw, self.at)
+        found = re.compile(rb"~?\{(\d+)\}\r\n").match(self.raw, self.at)
         self._require(found is not None)
         assert found is not None
         self.at = found.end() + int(found[1])
         octets = self.raw[found.end() : self.at]
-        self._require(b"\0" not in octets)
+        # RFC 3516 §4.3: octets with a NUL are a literal8, and only those.
+        self._require((b"\0" in octets) is (self.raw[found.start() : found.start() + 1] == b"~"))
         return octets
 
     def _word(self) -> str:

@@ -52,7 +52,7 @@ def test_replies_of_the_grammar_have_the_same_shape() -> None:
 @pytest.mark.parametrize("reason", Reason)
 def test_every_reason_has_an_imap_answer(reason: Reason) -> None:
     said = imap_answer(reason)
-    assert re.fullmatch(r"[A-Z]*", said.code)
+    assert re.fullmatch(r"[A-Z-]*", said.code)
     assert re.fullmatch(r"[ -~]{3,220}", str(said))
 
 
