@@ -6,7 +6,6 @@ the message further never changes it; matching is by substring of folded text, n
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Protocol, assert_never
 
 from mssante.imap.flags import FlagNames
+from mssante.imap.folding import fold
 from mssante.imap.need import Need
 from mssante.imap.search import (
     All,
@@ -92,14 +92,6 @@ class Context:
 
 Verdict = bool | None
 Test = Callable[[Candidate], Verdict]
-
-
-def fold(text: str) -> str:
-    """The one place where texts lose what SEARCH disregards: case (RFC 3501 §6.4.4), and how an
-    accented letter is composed. Accents themselves count."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 def need_of(key: Key) -> Need:

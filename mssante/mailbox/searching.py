@@ -13,7 +13,8 @@ import quopri
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 
-from mssante.imap.matching import Candidate, Context, Test, compiled, fold, need_of
+from mssante.imap.folding import fold
+from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import And, Field, Key, Not, Or
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX

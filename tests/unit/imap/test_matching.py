@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from mssante.imap import search
 from mssante.imap.flags import RECENT, FlagNames
+from mssante.imap.folding import fold
 from mssante.imap.lexer import Cursor, Literal8
-from mssante.imap.matching import Candidate, Context, compiled, fold, need_of
+from mssante.imap.matching import Candidate, Context, compiled, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import Key, Query, Result
 from mssante.model import Flag
@@ -115,7 +116,7 @@ def holds(text: str, mail: Mail = LETTER, **of: int) -> bool:
         ("ALL", True),
         ('FROM "müller"', True),
         ('FROM "MÜLLER"', True),
-        ("FROM muller", False),  # accents count
+        ("FROM muller", True),  # accents do not count
         ('FROM "@A.MSSANTE.FR>"', True),
         ("TO x", False),
         ('TO ""', False),
@@ -210,11 +211,6 @@ def test_texts_are_read_in_their_charset(charset: str, octets: bytes) -> None:
 def test_without_a_charset_utf8_is_tried_first() -> None:
     assert query("SUBJECT \n", "été".encode()).key == search.Field("subject", "été")
     assert query("SUBJECT \n", "été".encode("latin-1")).key == search.Field("subject", "été")
-
-
-def test_a_composed_and_a_decomposed_accent_are_one() -> None:
-    assert fold("e\u0301t\u0065\u0301") == fold("ÉTÉ")
-    assert fold("Straße") == fold("STRASSE")
 
 
 def test_result_options() -> None:

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mssante.imap import search
+from mssante.imap.folding import fold
 from mssante.imap.lexer import Cursor
-from mssante.imap.matching import Context, fold
+from mssante.imap.matching import Context
 from mssante.imap.search import And, Field, Key, Not, Or, Text
 from mssante.mailbox.searching import Searcher
 from mssante.reasons import Reason, Refused
