@@ -91,7 +91,7 @@ def build(
     directory: Path, *, now: datetime, operators: Sequence[str] = ("a", "b", "c"), with_cases: bool = True
 ) -> Pki:
     """Makes the whole PKI under `directory`, created if need be, valid around `now` (aware)."""
-    directory.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # keys will lie there
     crls = directory / "crl"
     crls.mkdir(exist_ok=True)
     top = root(authority_name("AC RACINE IGC-SANTE ELEMENTAIRE"), rsa2048(), now=now, label="racine")

@@ -6,11 +6,13 @@ against the folder of the file; no secret is written in the file, only where it 
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,13 @@ class Endpoint:
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
+    @property
+    def on_loopback(self) -> bool:
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
 
 # ---- How one value is read: each raises Malformed with what was expected.
 
@@ -72,7 +81,7 @@ def _text(value: Any, base: Path) -> str:
 
 
 def _path(value: Any, base: Path) -> Path:
-    return (base / _text(value, base)).resolve()
+    return Path(os.path.abspath(base / _text(value, base)))  # links stay to be seen: files of ours are none
 
 
 def _domains(value: Any, base: Path) -> tuple[Domain, ...]:
@@ -159,6 +168,8 @@ class Trust:
     sources: tuple[TrustSource, ...] = _is(_choices(TrustSource), (TrustSource.LIST, TrustSource.DIRECTORY))
     white_list: Path | None = _is(_path, None)
     extended_key_usage_required: bool = _is(_flag, True)
+    host_names_agree: bool = _is(_flag, True)
+    space_hours_max: int = _is(_whole(1, 24 * 366), limits.TRUST_SPACE_HOURS_MAX)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +198,7 @@ class Listen:
     imap: Endpoint | None = _is(_endpoint, None)
     imaps: Endpoint | None = _is(_endpoint, None)
     status: Endpoint | None = _is(_endpoint, None)
+    status_for_others: bool = _is(_flag, False)  # /metrics tells how much mail there is, in clear
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,6 +334,9 @@ def _contradictions(config: Config, lines: dict[str, int]) -> list[Mistake]:
         wrong("storage.root_key", "give either root_key (a file) or root_key_credential (systemd's name)")
     if TrustSource.LIST in config.trust.sources and config.trust.white_list is None:
         wrong("trust.sources", "the source 'list' needs trust.white_list (a file)")
+    status = config.listen.status
+    if status is not None and not status.on_loopback and not config.listen.status_for_others:
+        wrong("listen.status", "keep it on loopback, or say status_for_others = true: it answers in clear")
     if not config.listen.relay:
         wrong("listen", "relay is missing: other operators reach us there")
     return found

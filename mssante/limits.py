@@ -112,6 +112,7 @@ LDIF_LINES_PER_ENTRY_MAX = 2000  # as folded
 WHITE_LIST_BYTES_MAX = 50 * MIB
 WHITE_LIST_ENTRIES_MAX = 100_000
 WHITE_LIST_DEPTH_MAX = 100
+TRUST_SPACE_HOURS_MAX = 7 * 24  # security-reliability T17: past it nobody is trusted, 4xx; configurable
 DN_CHARACTERS_MAX = 4096
 CERTIFICATE_BYTES_MAX = 64 * KIB  # an operator's certificate is 2 KiB
 CERTIFICATES_PRESENTED_MAX = 8  # by one peer

@@ -14,9 +14,10 @@ from mssante.config import Config, TrustSource
 from mssante.control.operations import Parts
 from mssante.control.outbox import outbox
 from mssante.control.trust_state import TrustState
-from mssante.database import CannotOpen, Database
+from mssante.database import CannotOpen, Database, files
 from mssante.keys.broker import KeyBroker
 from mssante.keys.root_key import RootKey
+from mssante.limits import PASSWORD_OCTETS_MAX
 from mssante.model import Malformed, Secret
 from mssante.reasons import Declined, Passing
 from mssante.store import MailStore
@@ -108,16 +109,17 @@ def _directory(config: Config) -> tuple[Directory, str]:
             return LdifDirectory.load(source.ldif), ""
         assert source.ldap is not None  # config refuses the contrary
         assert source.ldap_base is not None
-        password = source.ldap_password_file
+        secret = source.ldap_password_file
+        password = files.read_private(secret, PASSWORD_OCTETS_MAX) if secret is not None else None
         target = LdapTarget.parse(
             source.ldap,
             base_dn=source.ldap_base,
             ca_file=source.ldap_ca,
             bind_dn=source.ldap_bind_dn,
-            password=Secret(password.read_text(encoding="utf-8").strip()) if password else None,
+            password=Secret(password.decode("utf-8", "replace").strip()) if password is not None else None,
         )
         return LdapDirectory(target), ""
-    except (OSError, Malformed, Declined) as error:
+    except (CannotOpen, OSError, Malformed, Declined) as error:
         return LdifDirectory(b"version: 1\n"), f"directory: {source.ldif or source.ldap}: {_words(error)}"
 
 

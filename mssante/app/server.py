@@ -9,6 +9,7 @@ import resource
 import signal
 import ssl
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 
 from mssante import __version__
 from mssante.app.parts import CannotStart, open_parts
@@ -17,6 +18,7 @@ from mssante.config import Config, Endpoint
 from mssante.control.operations import Parts
 from mssante.control.outbox import outbox
 from mssante.control.socket import ControlServer
+from mssante.database import UnsafeFile, files
 from mssante.delivery.backends import RelayBackend, SubmissionBackend
 from mssante.delivery.couriers import LocalCourier
 from mssante.delivery.reception import Reception
@@ -51,7 +53,7 @@ async def serve(config: Config) -> None:
     clock = SystemClock()
     metrics = Metrics()
     with contextlib.ExitStack() as watching:
-        watching.callback(log.start(clock.now, config.log.file))
+        watching.callback(log.start(clock.now, _private_log(config.log.file)))
         watching.callback(metrics.start())
         async with open_parts(config, clock=clock, serving=True) as parts:
             await _run(parts, metrics)
@@ -62,6 +64,16 @@ def _keep_to_ourselves() -> None:
     """What we make is ours alone to read, and a crash leaves no image of our memory (K11, K14)."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _private_log(file: Path | None) -> Path | None:
+    """Made if there is none. Raises CannotStart for one that others can read, or that is a link (K14)."""
+    try:
+        if file is not None and not files.create(file):
+            files.require_private(file)
+    except (UnsafeFile, OSError) as error:
+        raise CannotStart(f"log.file: {error}") from error
+    return file
 
 
 async def _run(parts: Parts, metrics: Metrics) -> None:
@@ -117,7 +129,10 @@ async def _run(parts: Parts, metrics: Metrics) -> None:
 def _credentials(config: Config) -> Credentials:
     credentials = Credentials(chain_file=config.tls.certificate, key_file=config.tls.key)
     try:
+        files.require_private(config.tls.key.resolve())  # what renews it may keep it behind a link
         user_server_context(credentials)
+    except UnsafeFile as error:
+        raise CannotStart(f"tls.key: {error}") from error
     except (OSError, ssl.SSLError) as error:
         raise CannotStart(f"tls: {config.tls.certificate} and {config.tls.key}: {error}") from error
     return credentials
@@ -240,4 +255,6 @@ async def _not_ready(parts: Parts) -> list[str]:
         missing.append("the mail database takes no writes: restart")
     if not parts.trust.space.names:
         missing.append("the trust space is empty")
+    if parts.trust.too_old:
+        missing.append("the trust space is too old: fetch a new white list")
     return missing

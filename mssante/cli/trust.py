@@ -16,6 +16,7 @@ from mssante.model import Domain, Malformed
 from mssante.reasons import Declined, Passing, Reason
 
 if TYPE_CHECKING:
+    from mssante.trust.policy import Rules
     from mssante.trust.space import TrustSpace
     from mssante.trust.white_list import WhiteList
 
@@ -133,18 +134,20 @@ class _Sources:
     anchors: Path
     intermediates: Path | None
     crls: Path
-    extended_key_usage_required: bool = True
+    rules: Rules | None = None  # None: as where nothing is set
 
 
 def _configured() -> _Sources:
     """What the configuration says: the hook for everything a command line leaves out."""
+    from mssante.control.trust_state import rules
+
     found = configuration().trust
     return _Sources(
         white_list=None,
         anchors=found.anchors,
         intermediates=found.intermediates,
         crls=found.crls,
-        extended_key_usage_required=found.extended_key_usage_required,
+        rules=rules(found),
     )
 
 
@@ -160,7 +163,7 @@ def _sources(
         # Anchors of another PKI come with their own intermediates or none.
         intermediates=intermediates or (usual.intermediates if anchors is None else None),
         crls=crls or usual.crls,
-        extended_key_usage_required=usual.extended_key_usage_required,
+        rules=usual.rules,
     )
 
 
@@ -212,7 +215,7 @@ def _judged(
             crls=crls,
             now=now,
             direction=Direction(direction),
-            rules=Rules(extended_key_usage_required=sources.extended_key_usage_required),
+            rules=sources.rules or Rules(),
         ).speaks_for(domain)
     except Declined as declined:
         verdict = declined

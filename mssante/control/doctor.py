@@ -114,7 +114,10 @@ def _trust(parts: Parts) -> Iterator[Finding]:
         OK, "trust", f"{len(space.names_by_domain)} domains, {len(space.names)} names ({space.source})"
     )
     age = space.age(now)
-    if age is not None and age > LIST_AGE_MAX:
+    if parts.trust.too_old:
+        hours = parts.config.trust.space_hours_max
+        yield Finding(WRONG, "liste blanche", f"over {hours} hours old: nobody is trusted; fetch a new one")
+    elif age is not None and age > LIST_AGE_MAX:
         yield Finding(WARNING, "liste blanche", f"{age.days} days old: fetch a new one")
     if age is not None and age < -timedelta(minutes=5):
         yield Finding(WRONG, "clock", "the list was made in the future: is the machine's clock right?")

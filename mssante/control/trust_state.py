@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from mssante.annuaire.directory import Directory
 from mssante.clock import Clock
-from mssante.config import Config, Environment, TrustSource
+from mssante.config import Config, Environment, Trust, TrustSource
 from mssante.model import Domain, Malformed
 from mssante.observe import report
 from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale, crashed
@@ -37,6 +37,15 @@ class Snapshot:
     crls: Revocations
 
 
+def rules(trust: Trust) -> Rules:
+    """What an operator has set."""
+    return Rules(
+        extended_key_usage_required=trust.extended_key_usage_required,
+        host_names_agree=trust.host_names_agree,
+        space_age_max=timedelta(hours=trust.space_hours_max),
+    )
+
+
 class TrustState:
     """`space` and `verify` answer from the snapshot in force."""
 
@@ -44,12 +53,18 @@ class TrustState:
         self._config = config
         self._directory = directory
         self._clock = clock
-        self._rules = Rules(extended_key_usage_required=config.trust.extended_key_usage_required)
+        self._rules = rules(config.trust)
         self.anchors = Anchors(roots=())
         self.trouble = ""  # why there is no trust space, when nothing depends on it
         self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
         self._list_dated: datetime | None = None
         self._loaded: dict[str, TrustSpaceLoaded] = {}
+
+    @property
+    def too_old(self) -> bool:
+        """Whether the space is past its age: every verdict is then Passing(TRUST_SPACE_STALE)."""
+        age, most = self.space.age(self._clock.now()), self._rules.space_age_max
+        return age is not None and most is not None and age > most
 
     @property
     def space(self) -> TrustSpace:

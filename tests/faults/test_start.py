@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -44,22 +45,45 @@ def copy_of(operator: Operator, folder: Path) -> Path:
     return folder
 
 
+def wide(folder: Path, name: str) -> Path:
+    """Makes one secret of an operator readable by all."""
+    path = folder / name
+    path.touch()
+    path.chmod(0o644)
+    return path
+
+
+def linked(folder: Path, name: str) -> Path:
+    """Puts a link in the place of a file of ours: whoever made it chose where we write."""
+    path = folder / name
+    path.unlink(missing_ok=True)
+    (folder / "elsewhere").touch(mode=0o600)
+    path.symlink_to("elsewhere")
+    return path
+
+
 def test_secrets_open_to_others_keep_the_server_from_starting(laid: Operator, tmp_path: Path) -> None:
-    """0644 on any of them: exit 78, naming the file and the command that mends it."""
-    names = ("mail.db", "root.key")
+    """0644 on any of them, a link in place of a file of ours: exit 78, naming the file and what mends it."""
+    cases = [(wide, name) for name in ("mail.db", "keys.db", "root.key", "tls.key", "mssante.log")]
+    cases += [(linked, name) for name in ("mail.db", "root.key", "mssante.log")]
     started = {}
-    for name in names:
-        folder = copy_of(laid, tmp_path / name)
-        (folder / name).chmod(0o644)
-        started[name] = command(folder, "serve")
-    for name, process in started.items():
+    for damage, name in cases:
+        folder = copy_of(laid, tmp_path / f"{damage.__name__}-{name}")
+        configured = (folder / "config.toml").read_text(encoding="utf-8")
+        (key,) = re.findall(r'(?m)^key = "(.+)"$', configured)
+        shutil.copy2(key, folder / "tls.key")
+        (folder / "config.toml").write_text(configured.replace(key, "tls.key"), encoding="utf-8")
+        started[damage(folder, name)] = damage, command(folder, "serve")
+    for path, (damage, process) in started.items():
         _, said = process.communicate(timeout=60)
-        path = tmp_path / name / name
         assert process.returncode == MISCONFIGURED, said
         assert said.startswith("cannot start: "), said
-        assert f"{path} is open to others (mode 0644): chmod 600 {path}" in said
         assert "Traceback" not in said
-        assert path.stat().st_mode & 0o777 == 0o644  # refused, not quietly repaired
+        if damage is linked:
+            assert f"{path} is not a regular file" in said
+        else:
+            assert f"{path} is open to others (mode 0644): chmod 600 {path}" in said
+            assert path.stat().st_mode & 0o777 == 0o644  # refused, not quietly repaired
 
 
 def test_a_second_server_on_the_same_folder_ends_at_once(laid: Operator) -> None:

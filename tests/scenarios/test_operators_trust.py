@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 import smtplib
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -15,7 +18,7 @@ from mssante.reasons import Reason
 from tests.scenarios.courier_remotes import Script, remote
 from tests.scenarios.test_ans_cases import server_context
 from tests.support.mail_clients import deliver, field, inbox, note, relay, submit
-from tests.support.operators import DOMAINS, HOST, SHARED_DOMAIN, UNLISTED, Login, Operator, Trio
+from tests.support.operators import DOMAINS, HOST, SHARED_DOMAIN, UNLISTED, Login, Operator, Trio, World
 
 VALIDE = "valide.conformite.test"
 SPEAKS_FOR = {"a": {DOMAINS["a"], SHARED_DOMAIN}, "b": {DOMAINS["b"], SHARED_DOMAIN}, "c": {DOMAINS["c"]}}
@@ -192,3 +195,37 @@ async def test_delivering_the_same_message_again_keeps_one_copy(trio: Trio) -> N
         assert (await deliver(talk, sender, [b.login.address], message)).startswith("250")
     found = await asyncio.to_thread(inbox, trio.world, b)
     assert [field(m, "Message-ID") for m in found].count("<cent-fois@essai.test>") == 1
+
+
+def test_a_trust_space_that_is_too_old_makes_everybody_wait(shared_world: World) -> None:
+    """Fails closed, and passing: never a bounce. The doctor and /ready say what to do."""
+    operator = shared_world.operator("b", name="b-stale")
+    old = (datetime.now(UTC) - timedelta(days=8)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    listed = shared_world.white_list.read_text(encoding="utf-8")
+    stale = shared_world.directory / "stale.xml"
+    stale.write_text(re.sub(r"(?<=<DateDeGeneration>)[^<]+", old, listed), encoding="utf-8")
+    operator.set_up(shared_world)
+    text = operator.config_file.read_text(encoding="utf-8")
+    operator.config_file.write_text(text.replace(str(shared_world.white_list), str(stale)), encoding="utf-8")
+    try:
+        b = operator.boot()
+
+        async def ask() -> str:
+            talk = await relay(shared_world, b, "operator-a")
+            return await talk.ask(f"MAIL FROM:<medecin@{DOMAINS['a']}>")
+
+        reply = asyncio.run(ask())
+        findings = b.ask("doctor")["findings"]
+        with pytest.raises(urllib.error.HTTPError) as not_ready:
+            urllib.request.urlopen(f"http://{HOST}:{b.ports[5]}/ready", timeout=10)
+    finally:
+        operator.shut()
+        shared_world.operators.remove(operator)
+    assert reply.startswith("451 4.7.0 Liste blanche perimee chez nous"), reply
+    (event,) = b.events("peer_refused")
+    assert event["reason"] == Reason.TRUST_SPACE_STALE.value
+    assert ["WRONG", "over 168 hours old: nobody is trusted; fetch a new one"] in [
+        [finding["state"], finding["text"]] for finding in findings
+    ]
+    assert not_ready.value.code == 503
+    assert b"fetch a new white list" in not_ready.value.read()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mssante.config import Config, ConfigError, Endpoint, load
+from mssante.control.trust_state import rules
 from mssante.model import Domain
+from mssante.trust.policy import Rules
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 
@@ -59,3 +63,42 @@ def test_two_directories_contradict_each_other(tmp_path: Path) -> None:
         'ldif = "annuaire.ldif"', 'ldif = "annuaire.ldif"\nldap = "ldaps://x"'
     )
     assert [where for _, where in mistakes(tmp_path, text)] == ["directory", "directory.ldap"]
+
+
+def test_the_status_page_stays_on_loopback_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for host in ("0.0.0.0", "192.0.2.1", "[::]", "supervision.chu-a.test"):
+        elsewhere = text.replace('status = "127.0.0.1:', f'status = "{host}:')
+        assert [where for _, where in mistakes(tmp_path, elsewhere)] == ["listen.status"]
+    path = tmp_path / "config.toml"
+    for host in ("127.0.0.2", "[::1]", "localhost"):
+        path.write_text(text.replace('status = "127.0.0.1:', f'status = "{host}:'), encoding="utf-8")
+        assert load(path).listen.status
+    said = elsewhere.replace("status_for_others = false", "status_for_others = true")
+    path.write_text(said, encoding="utf-8")
+    assert load(path).listen.status == Endpoint("supervision.chu-a.test", 2080)
+
+
+def test_the_rules_of_the_trust_space_can_be_set(tmp_path: Path) -> None:
+    assert rules(load(EXAMPLE).trust) == Rules(space_age_max=timedelta(days=7))
+    text = EXAMPLE.read_text(encoding="utf-8")
+    for key, value in (
+        ("extended_key_usage_required", "false"),
+        ("host_names_agree", "false"),
+        ("space_hours_max", "48"),
+    ):
+        text = re.sub(rf"(?m)^{key} = \w+", f"{key} = {value}", text)
+    path = tmp_path / "config.toml"
+    path.write_text(text, encoding="utf-8")
+    assert rules(load(path).trust) == Rules(
+        extended_key_usage_required=False, host_names_agree=False, space_age_max=timedelta(days=2)
+    )
+
+
+def test_a_link_stays_to_be_seen(tmp_path: Path) -> None:
+    """What must not be a link is refused where it is opened (K14): reading it here must not follow it."""
+    (tmp_path / "elsewhere").touch()
+    (tmp_path / "root.key").symlink_to("elsewhere")
+    path = tmp_path / "config.toml"
+    path.write_text(EXAMPLE.read_text(encoding="utf-8"), encoding="utf-8")
+    assert load(path).storage.root_key == tmp_path / "root.key"
