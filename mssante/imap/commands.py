@@ -69,10 +69,23 @@ class Enable:
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """RFC 3501 §6.3.1 and, with `read_only`, EXAMINE of §6.3.2."""
+    """RFC 3501 §6.3.1 and, with `read_only`, EXAMINE of §6.3.2; `condstore` and `resync` after RFC 7162
+    §3.1.8 and §3.2.5."""
 
     mailbox: str
     read_only: bool
+    condstore: bool = False
+    resync: Resync | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resync:
+    """What a client knew of a folder when it last heard of it; `known` is None for every UID. Its sample of
+    sequence numbers is read and left: no expunge is ever forgotten here, so it would spare nothing."""
+
+    uid_validity: int
+    modseq: int
+    known: SequenceSet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +198,14 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """RFC 3501 §6.4.5; `uid` for UID FETCH, whose items always hold UID."""
+    """RFC 3501 §6.4.5; `uid` for UID FETCH, whose items always hold UID. `changed_since` and `vanished`
+    after RFC 7162 §3.1.4.1 and §3.2.6; with the former the items hold MODSEQ."""
 
     messages: SequenceSet
     items: FetchItems
     uid: bool
+    changed_since: int | None = None
+    vanished: bool = False
 
 
 class StoreMode(Enum):
@@ -202,13 +218,14 @@ class StoreMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """RFC 3501 §6.4.6."""
+    """RFC 3501 §6.4.6; `unchanged_since` after RFC 7162 §3.1.3."""
 
     messages: SequenceSet
     mode: StoreMode
     silent: bool
     flags: FlagList
     uid: bool
+    unchanged_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,10 +26,12 @@ class Attribute(Enum):
     ENVELOPE = b"ENVELOPE"
     BODY = b"BODY"
     STRUCTURE = b"BODYSTRUCTURE"
+    MODSEQ = b"MODSEQ"  # RFC 7162 §3.1.4.2
 
     @property
     def need(self) -> Need:
-        return Need.FLAGS if self in (Attribute.UID, Attribute.FLAGS) else Need.SUMMARY
+        kept_apart = (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ)
+        return Need.FLAGS if self in kept_apart else Need.SUMMARY
 
 
 class Slice(Enum):
@@ -103,6 +105,14 @@ class FetchItems:
     def with_uid(self) -> FetchItems:
         """What UID FETCH answers: UID always (RFC 3501 §6.4.8)."""
         return self if Attribute.UID in self.items else FetchItems.of(Attribute.UID, *self.items)
+
+    def with_modseq(self) -> FetchItems:
+        """What CHANGEDSINCE adds (RFC 7162 §3.1.4.1)."""
+        return self if self.tells_modseq else FetchItems.of(*self.items, Attribute.MODSEQ)
+
+    @property
+    def tells_modseq(self) -> bool:
+        return Attribute.MODSEQ in self.items
 
     @property
     def attributes(self) -> tuple[Attribute, ...]:

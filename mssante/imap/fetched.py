@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from mssante.imap.fetch import Attribute, FetchItems, Form
 
@@ -47,6 +47,9 @@ class Row(Protocol):
     def structure(self) -> bytes:
         """The parenthesised BODYSTRUCTURE."""
 
+    @property
+    def modseq(self) -> int: ...
+
 
 # How each attribute is written, and the Row's attribute it comes from.
 _WRITTEN: dict[Attribute, tuple[bytes, str]] = {
@@ -57,6 +60,7 @@ _WRITTEN: dict[Attribute, tuple[bytes, str]] = {
     Attribute.ENVELOPE: (b"ENVELOPE %b", "envelope"),
     Attribute.BODY: (b"BODY %b", "body"),
     Attribute.STRUCTURE: (b"BODYSTRUCTURE %b", "structure"),
+    Attribute.MODSEQ: (b"MODSEQ (%d)", "modseq"),
 }
 
 
@@ -114,9 +118,26 @@ def _values_of(names: Sequence[str]) -> Callable[[Row], object]:
     return attrgetter(*names)
 
 
-def flag_lines(messages: Iterable[tuple[int, int, bytes]], *, uid: bool = True) -> bytes:
-    """`* n FETCH (UID u FLAGS (...))` for (sequence, uid, rendered flags): what STORE and other
-    sessions' changes say; without `uid` only the flags, as RFC 3501 §6.4.6 shows."""
+class Change(NamedTuple):
+    """A message whose flags changed; `flags` rendered, without parentheses."""
+
+    sequence: int
+    uid: int
+    flags: bytes
+    modseq: int
+
+
+def change_lines(changes: Iterable[Change], *, uid: bool = True, modseq: bool = False) -> bytes:
+    """`* n FETCH (UID u FLAGS (...))`: what STORE and other sessions' changes say; without `uid` only the
+    flags, as RFC 3501 §6.4.6 shows. With `modseq` both UID and MODSEQ are told (RFC 7162 §3.2.4)."""
+    if modseq:
+        return b"".join([b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n" % each for each in changes])
     if uid:
-        return b"".join([b"* %d FETCH (UID %d FLAGS (%b))\r\n" % message for message in messages])
-    return b"".join([b"* %d FETCH (FLAGS (%b))\r\n" % (number, flags) for number, _, flags in messages])
+        return b"".join([b"* %d FETCH (UID %d FLAGS (%b))\r\n" % each[:3] for each in changes])
+    return b"".join([b"* %d FETCH (FLAGS (%b))\r\n" % (each.sequence, each.flags) for each in changes])
+
+
+def modseq_lines(changes: Iterable[tuple[int, int, int]]) -> bytes:
+    """`* n FETCH (UID u MODSEQ (m))` for (sequence, uid, modseq): a client that asked for silence knows the
+    flags, not their mod-sequence (RFC 7162 §3.1.3)."""
+    return b"".join([b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % each for each in changes])

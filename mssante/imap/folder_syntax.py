@@ -1,13 +1,59 @@
-"""The grammar of commands on folders: CREATE, RENAME, STATUS, GETQUOTA (LIST has its own file)."""
+"""The grammar of commands on folders: SELECT, CREATE, RENAME, STATUS, GETQUOTA (LIST has its own file)."""
 
 from __future__ import annotations
 
-from mssante.imap import commands, names
+from collections.abc import Callable
+
+from mssante.imap import commands, names, sets
 from mssante.imap.commands import Command
 from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.list_syntax import mailbox, status_items
 from mssante.imap.listing import USE_OF_ATTRIBUTE
 from mssante.model import Malformed, SpecialUse
+
+
+def select(*, read_only: bool) -> Callable[[Cursor], Command]:
+    """SELECT or EXAMINE with the parameters of RFC 7162 §7, each at most once."""
+
+    def rule(cursor: Cursor) -> Command:
+        cursor.space()
+        folder = mailbox(cursor)
+        condstore, resync = False, None
+        if cursor.take(b" ("):
+            while True:
+                name = cursor.word()
+                if name == "CONDSTORE" and not condstore:
+                    condstore = True
+                elif name == "QRESYNC" and resync is None:
+                    resync = _resync(cursor)
+                else:
+                    raise Unacceptable("Unknown SELECT parameter")
+                if not cursor.take(b" "):
+                    cursor.expect(b")")
+                    break
+        return commands.Select(folder, read_only, condstore, resync)
+
+    return rule
+
+
+def _resync(cursor: Cursor) -> commands.Resync:
+    cursor.expect(b" (")
+    uid_validity = cursor.nz_number()
+    cursor.space()
+    modseq = cursor.number64()
+    known = None
+    while cursor.take(b" "):
+        if cursor.take(b"("):  # a sample of numbers and their UIDs
+            sets.parse_known(cursor)
+            cursor.space()
+            sets.parse_known(cursor)
+            cursor.expect(b")")
+            break
+        if known is not None:
+            raise Unacceptable("One set of known UIDs, please")
+        known = sets.parse_known(cursor)
+    cursor.expect(b")")
+    return commands.Resync(uid_validity, modseq, known)
 
 
 def create(cursor: Cursor) -> Command:

@@ -24,6 +24,7 @@ class StatusItem(StrEnum):
     UNSEEN = "UNSEEN"
     SIZE = "SIZE"
     DELETED = "DELETED"
+    HIGHESTMODSEQ = "HIGHESTMODSEQ"  # RFC 7162 §3.1.7
 
 
 class Selection(StrEnum):

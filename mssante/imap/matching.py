@@ -18,6 +18,7 @@ from mssante.imap.need import Need
 from mssante.imap.search import (
     All,
     And,
+    Changed,
     Dated,
     Field,
     Flagged,
@@ -78,16 +79,19 @@ class Candidate:
     summary: Summary | None = None
     header: Fields | None = None
     content: Content | None = None
+    modseq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a query's meaning depends on: the folder's keywords, the last numbers, the time."""
+    """What a query's meaning depends on: the folder's keywords, the last numbers, the time; `saved` are the
+    UIDs that `$` stands for."""
 
     names: FlagNames
     last_sequence: int
     last_uid: int
     now: datetime
+    saved: Sequence[int] = ()
 
 
 Verdict = bool | None
@@ -97,7 +101,7 @@ Test = Callable[[Candidate], Verdict]
 def need_of(key: Key) -> Need:
     """The deepest opening that may be needed to decide `key`."""
     match key:
-        case All() | Flagged() | Keyword() | Numbers():
+        case All() | Flagged() | Keyword() | Numbers() | Changed():
             return Need.FLAGS
         case Dated() | Within() | Sized():
             return Need.SUMMARY
@@ -170,7 +174,7 @@ def _negated(test: Test) -> Test:
     return judge
 
 
-def _index(key: All | Flagged | Keyword | Numbers, context: Context) -> Test:
+def _index(key: All | Flagged | Keyword | Numbers | Changed, context: Context) -> Test:
     match key:
         case All():
             return lambda candidate: True
@@ -178,6 +182,11 @@ def _index(key: All | Flagged | Keyword | Numbers, context: Context) -> Test:
             return _mask(bit, present=present)
         case Keyword(name, present):
             return _mask(context.names.keyword_bit(name), present=present)
+        case Changed(modseq):
+            return lambda candidate: candidate.modseq >= modseq
+        case Numbers(messages, _) if messages.saved:
+            saved = frozenset(context.saved)
+            return lambda candidate: candidate.uid in saved
         case Numbers(messages, True):
             belongs = _member(messages, context.last_uid)
             return lambda candidate: belongs(candidate.uid)

@@ -8,7 +8,7 @@ from mssante.imap import commands, flags, sets
 from mssante.imap import fetch as fetch_items
 from mssante.imap import search as search_keys
 from mssante.imap.commands import Command, StoreMode
-from mssante.imap.lexer import Cursor
+from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.list_syntax import mailbox
 
 Rule = Callable[[Cursor], Command]
@@ -29,9 +29,45 @@ def fetch(*, uid: bool) -> Rule:
         messages = sets.parse(cursor)
         cursor.space()
         items = fetch_items.parse(cursor)
-        return commands.Fetch(messages, items.with_uid() if uid else items, uid)
+        items = items.with_uid() if uid else items
+        since, vanished = _fetch_modifiers(cursor)
+        if vanished and (since is None or not uid):
+            raise Unacceptable("VANISHED goes with UID FETCH and CHANGEDSINCE")  # RFC 7162 §3.2.6
+        if since is not None:
+            items = items.with_modseq()
+        return commands.Fetch(messages, items, uid, since, vanished)
 
     return rule
+
+
+def _fetch_modifiers(cursor: Cursor) -> tuple[int | None, bool]:
+    """RFC 7162 §7 fetch-modifier: CHANGEDSINCE and VANISHED, each at most once."""
+    since: int | None = None
+    vanished = False
+    if not cursor.take(b" ("):
+        return since, vanished
+    while True:
+        name = cursor.word()
+        if name == "CHANGEDSINCE" and since is None:
+            cursor.space()
+            since = cursor.number64()
+        elif name == "VANISHED" and not vanished:
+            vanished = True
+        else:
+            raise Unacceptable("Unknown FETCH modifier")
+        if not cursor.take(b" "):
+            cursor.expect(b")")
+            return since, vanished
+
+
+def _unchanged_since(cursor: Cursor) -> int | None:
+    """RFC 7162 §7 store-modifier, only a single one."""
+    if not cursor.take(b"("):
+        return None
+    cursor.expect(b"UNCHANGEDSINCE ")
+    since = cursor.number64()
+    cursor.expect(b") ")
+    return since
 
 
 def store(*, uid: bool) -> Rule:
@@ -39,6 +75,7 @@ def store(*, uid: bool) -> Rule:
         cursor.space()
         messages = sets.parse(cursor)
         cursor.space()
+        since = _unchanged_since(cursor)
         mode = StoreMode.ADD if cursor.take(b"+") else StoreMode.REPLACE
         if mode is StoreMode.REPLACE and cursor.take(b"-"):
             mode = StoreMode.REMOVE
@@ -46,7 +83,7 @@ def store(*, uid: bool) -> Rule:
         silent = cursor.take(b".SILENT")
         cursor.space()
         marks = flags.parse_list(cursor) if cursor.peek() == b"(" else flags.parse_bare(cursor)
-        return commands.Store(messages, mode, silent, marks, uid)
+        return commands.Store(messages, mode, silent, marks, uid, since)
 
     return rule
 

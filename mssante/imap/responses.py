@@ -68,6 +68,15 @@ def code_unseen(sequence: int) -> str:
     return f"UNSEEN {sequence:d}"
 
 
+def code_highest_modseq(modseq: int) -> str:
+    return f"HIGHESTMODSEQ {modseq:d}"
+
+
+def code_modified(numbers: Iterable[int]) -> str:
+    """RFC 7162 §3.1.3: sequence numbers or, for UID STORE, UIDs; ascending."""
+    return f"MODIFIED {_set(numbers)}"
+
+
 def code_permanent_flags(names: FlagNames, *, read_only: bool, may_add: bool = True) -> str:
     """RFC 3501 §7.1 PERMANENTFLAGS; `\\*` says that new keywords can be made."""
     if read_only:
@@ -189,15 +198,24 @@ def expunge(sequence: int) -> bytes:
     return b"* %d EXPUNGE\r\n" % sequence
 
 
-def search(numbers: Sequence[int]) -> bytes:
-    """RFC 3501 §7.2.5."""
+def vanished(uids: Iterable[int], *, earlier: bool = False) -> bytes:
+    """RFC 7162 §3.2.10; `uids` ascending. Nothing for none."""
+    known = render(uids)
+    return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", known) if known else b""
+
+
+def search(numbers: Sequence[int], *, modseq: int | None = None) -> bytes:
+    """RFC 3501 §7.2.5; `modseq` after RFC 7162 §3.1.6."""
     if not numbers:
         return b"* SEARCH\r\n"
-    return b"* SEARCH %b\r\n" % " ".join(map(str, numbers)).encode("ascii")
+    found = " ".join(map(str, numbers)).encode("ascii")
+    return b"* SEARCH %b%b\r\n" % (found, b"" if modseq is None else b" (MODSEQ %d)" % modseq)
 
 
-def esearch(tag: str, numbers: Sequence[int], results: frozenset[Result], *, uid: bool) -> bytes:
-    """RFC 4731 §3.1; `numbers` ascending. MIN, MAX and ALL are left out when nothing was found."""
+def esearch(
+    tag: str, numbers: Sequence[int], results: frozenset[Result], *, uid: bool, modseq: int | None = None
+) -> bytes:
+    """RFC 4731 §3.1; `numbers` ascending. MIN, MAX, ALL and MODSEQ are left out when nothing was found."""
     pieces = [b'* ESEARCH (TAG "%b")' % tag.encode("ascii")]  # no tag holds a quote
     if uid:
         pieces.append(b"UID")
@@ -210,6 +228,8 @@ def esearch(tag: str, numbers: Sequence[int], results: frozenset[Result], *, uid
             pieces.append(b"ALL " + render(numbers))
     if Result.COUNT in results:
         pieces.append(b"COUNT %d" % len(numbers))
+    if numbers and modseq is not None:
+        pieces.append(b"MODSEQ %d" % modseq)
     return b" ".join(pieces) + b"\r\n"
 
 

@@ -6,6 +6,7 @@ are decoded from the query's charset; nothing of a client's text ever becomes a 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from enum import Enum, StrEnum
@@ -39,7 +40,7 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Message sequence numbers or, with `uid`, UIDs."""
+    """Message sequence numbers or, with `uid`, UIDs. `$` is the same by either."""
 
     messages: SequenceSet
     uid: bool
@@ -95,6 +96,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Changed:
+    """Mod-sequence at least `modseq` (RFC 7162 §3.1.5)."""
+
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     key: Key
 
@@ -110,16 +118,17 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = All | Flagged | Keyword | Numbers | Dated | Within | Sized | Field | Text | Not | Or | And
+Key = All | Flagged | Keyword | Numbers | Dated | Within | Sized | Field | Text | Changed | Not | Or | And
 
 
 class Result(StrEnum):
-    """RFC 4731 §3.1 result options."""
+    """RFC 4731 §3.1 result options; SAVE after RFC 5182 §2.1."""
 
     MIN = "MIN"
     MAX = "MAX"
     ALL = "ALL"
     COUNT = "COUNT"
+    SAVE = "SAVE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +137,31 @@ class Query:
 
     key: Key
     results: frozenset[Result] | None = None
+
+    @property
+    def tells_modseq(self) -> bool:
+        """Whether the answer carries the highest mod-sequence (RFC 7162 §3.1.5)."""
+        return any(isinstance(leaf, Changed) for leaf in leaves(self.key))
+
+    @property
+    def by_numbers(self) -> bool:
+        """Whether it names sequence numbers, which must not shift meanwhile (RFC 7162 §3.2.10.2)."""
+        return any(isinstance(leaf, Numbers) and not leaf.uid for leaf in leaves(self.key))
+
+
+def leaves(key: Key) -> Iterator[Key]:
+    """The keys that hold no other."""
+    match key:
+        case Not(inner):
+            yield from leaves(inner)
+        case Or(either, other):
+            yield from leaves(either)
+            yield from leaves(other)
+        case And(keys):
+            for one in keys:
+                yield from leaves(one)
+        case _:
+            yield key
 
 
 # As advertised in [BADCHARSET (...)]; the values are Python codecs.
@@ -239,7 +273,7 @@ class _Reader:
             key = self.keys(depth=depth + 1)
             cursor.expect(b")")
             return key
-        if cursor.peek() in b"0123456789*" and cursor.peek():
+        if cursor.peek() in b"0123456789*$" and cursor.peek():
             return Numbers(parse_set(cursor), uid=False)
         return self._named(cursor.word(), depth)
 
@@ -265,6 +299,8 @@ class _Reader:
             when, sent = _DATED[name]
             return Dated(when, cursor.date(), sent)
         match name:
+            case "MODSEQ":
+                return Changed(self._modseq())
             case "UID":
                 return Numbers(parse_set(cursor), uid=True)
             case "HEADER":
@@ -281,6 +317,19 @@ class _Reader:
                 return Within(cursor.nz_number(), younger=name == "YOUNGER")
             case _:
                 raise Unacceptable("Unknown search key")
+
+    def _modseq(self) -> int:
+        """RFC 7162 §3.1.5: one mod-sequence serves a whole message, so an entry's name and type are read and
+        MUST be ignored."""
+        cursor = self._cursor
+        if cursor.peek() == b'"':
+            if not cursor.string().lower().startswith(b"/flags/"):
+                raise Unacceptable("Not the name of a flag's entry")
+            cursor.space()
+            if cursor.word() not in ("PRIV", "SHARED", "ALL"):
+                raise Unacceptable("priv, shared or all")
+            cursor.space()
+        return cursor.number64()
 
     def _string(self) -> str:
         wide = self._codec is not None and self._codec.startswith("utf-16")

@@ -6,12 +6,14 @@ in a folder opened read-only.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
 from mssante.imap import commands
 from mssante.imap.commands import Command
 from mssante.imap.events import AppendStart, Rejected
+from mssante.imap.listing import StatusItem
 from mssante.imap.responses import Code, Status
 
 
@@ -66,6 +68,9 @@ EXTENSIONS = (
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
     "WITHIN", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
 )  # fmt: skip
+CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
+# What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).
+ENABLED_WITH: dict[str, tuple[str, ...]] = {CONDSTORE: (), QRESYNC: (CONDSTORE,)}
 _ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID")
 
 
@@ -78,6 +83,7 @@ class Session:
     extensions: tuple[str, ...] = EXTENSIONS
     state: State = State.NOT_AUTHENTICATED
     read_only: bool = field(default=False)
+    enabled: set[str] = field(default_factory=set)
 
     def capabilities(self) -> tuple[str, ...]:
         """RFC 3501 §6.1.1, for the state the conversation is in."""
@@ -86,6 +92,23 @@ class Session:
         if not self.tls:
             return (*_ALWAYS, "STARTTLS", "LOGINDISABLED")  # RFC 3501 §6.2.3
         return (*_ALWAYS, *(f"AUTH={mechanism}" for mechanism in self.mechanisms))
+
+    def enable(self, names: Iterable[str]) -> tuple[str, ...]:
+        """RFC 5161 §3.1: which of `names` are enabled by this; what they imply is enabled with them."""
+        known = [name for name in names if name in ENABLED_WITH and name in self.extensions]
+        found = tuple(name for name in known if name not in self.enabled)
+        self.enabled.update(found, *(ENABLED_WITH[name] for name in found))
+        return found
+
+    @property
+    def tells_modseq(self) -> bool:
+        """Whether flags are told with their mod-sequence (RFC 7162 §3.1)."""
+        return CONDSTORE in self.enabled
+
+    @property
+    def tells_vanished(self) -> bool:
+        """Whether what is expunged is told by UID (RFC 7162 §3.2.10)."""
+        return QRESYNC in self.enabled
 
     def refusal(self, tag: str, command: Command | AppendStart) -> Rejected | None:
         """Why this command cannot be done now; None when it can."""
@@ -101,6 +124,12 @@ class Session:
                 return Rejected(tag, Status.NO, "No such mechanism here", Code.CANNOT)
             case commands.Store() | commands.Expunge() | commands.Copy(move=True) if self.read_only:
                 return Rejected(tag, Status.NO, "The folder is open read-only", Code.READ_ONLY)
+            case _ if enables_condstore(command) and CONDSTORE not in self.extensions:
+                return Rejected(tag, Status.BAD, "Mod-sequences are not offered")
+            case commands.Select(resync=commands.Resync()) | commands.Fetch(vanished=True) if (
+                not self.tells_vanished
+            ):
+                return Rejected(tag, Status.BAD, "ENABLE QRESYNC first")  # RFC 7162 §3.2.3
             case _:
                 return None
 
@@ -129,11 +158,33 @@ class Session:
         self.state = State.LOGOUT
 
 
+def enables_condstore(command: Command | AppendStart) -> bool:
+    """Whether the client shows by this command that it understands mod-sequences (RFC 7162 §3.1)."""
+    match command:
+        case commands.Select(condstore=condstore, resync=resync):
+            return condstore or resync is not None
+        case commands.Status(items=items):
+            return StatusItem.HIGHESTMODSEQ in items
+        case commands.List(listing=listing):
+            return StatusItem.HIGHESTMODSEQ in listing.status
+        case commands.Fetch(items=wanted):
+            return wanted.tells_modseq
+        case commands.Search(query=query):
+            return query.tells_modseq
+        case commands.Store(unchanged_since=since):
+            return since is not None
+        case _:
+            return False
+
+
 def expunges_allowed(command: Command) -> bool:
     """Whether EXPUNGE may be told while this command is answered: not during FETCH, STORE and SEARCH
-    by sequence number, whose numbers would shift under the client (RFC 3501 §7.4.1)."""
+    by sequence number, whose numbers would shift under the client (RFC 3501 §7.4.1), nor during a UID SEARCH
+    that names such numbers (RFC 7162 §3.2.10.2)."""
     match command:
-        case commands.Fetch(uid=uid) | commands.Store(uid=uid) | commands.Search(uid=uid):
+        case commands.Search(query=query, uid=uid):
+            return uid and not query.by_numbers
+        case commands.Fetch(uid=uid) | commands.Store(uid=uid):
             return uid
         case _:
             return True

@@ -20,10 +20,12 @@ Interval = tuple[int, int]  # both ends included
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Message numbers or UIDs. `to_last` is n for `n:*` (2^32-1 for a lone `*`), None without `*`."""
+    """Message numbers or UIDs. `to_last` is n for `n:*` (2^32-1 for a lone `*`), None without `*`.
+    `saved`: `$`, the messages the last SEARCH saved (RFC 5182 §2.1); nothing else then."""
 
     intervals: tuple[Interval, ...]
     to_last: int | None = None
+    saved: bool = False
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> SequenceSet:
@@ -68,6 +70,8 @@ def merged(intervals: Iterable[Interval]) -> list[Interval]:
 
 def parse(cursor: Cursor) -> SequenceSet:
     """Reads a sequence-set; at most IMAP_SET_ELEMENTS_MAX elements, else NO [LIMIT]."""
+    if cursor.take(b"$"):
+        return SequenceSet((), saved=True)
     elements = cursor.match(_SET, "a sequence set").split(b",", IMAP_SET_ELEMENTS_MAX)
     if len(elements) > IMAP_SET_ELEMENTS_MAX:
         raise Unacceptable("Too many elements in a sequence set", status="NO", code="LIMIT")
@@ -83,6 +87,14 @@ def parse(cursor: Cursor) -> SequenceSet:
         else:
             intervals.append((low, high) if low <= high else (high, low))
     return SequenceSet(tuple(merged(intervals)), to_last)
+
+
+def parse_known(cursor: Cursor) -> SequenceSet:
+    """A set of numbers only, without `*` and `$` (RFC 7162 §7 known-uids)."""
+    found = parse(cursor)
+    if found.to_last is not None or found.saved:
+        raise Unacceptable("Only numbers can be known")
+    return found
 
 
 def _number(octets: bytes) -> int | None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from mssante.imap import responses
-from mssante.imap.fetched import flag_lines
+from mssante.imap.fetched import Change, change_lines
 from mssante.imap.flags import RECENT
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.sets import SequenceSet
@@ -138,7 +138,7 @@ class FolderView:
             del self._arrived[:]
             pieces.append(responses.exists(len(self._uids)) + responses.recent(self.recent_count))
         if self._flagged:
-            pieces.append(flag_lines(self._flag_news(flags_of), uid=uid))
+            pieces.append(change_lines(self._flag_news(flags_of), uid=uid))
         return b"".join(pieces)
 
     def _tell_expunged(self) -> bytes:
@@ -154,11 +154,11 @@ class FolderView:
         # Each EXPUNGE moves those behind it: the k-th (from 0) to go stands k places further down.
         return b"".join(responses.expunge(place + 1 - before) for before, place in enumerate(places))
 
-    def _flag_news(self, flags_of: Callable[[int], bytes | None]) -> Iterable[tuple[int, int, bytes]]:
+    def _flag_news(self, flags_of: Callable[[int], bytes | None]) -> Iterable[Change]:
         flagged = sorted(self._flagged)
         self._flagged.clear()
         for uid in flagged:
             sequence = self.sequence_of(uid)
             flags = None if sequence is None or uid in self._expunged else flags_of(uid)
             if sequence is not None and flags is not None:
-                yield sequence, uid, flags
+                yield Change(sequence, uid, flags, 0)

@@ -86,7 +86,7 @@ async def _id(talk: Talk, command: commands.Id) -> Answer:
 
 @handles(commands.Enable)
 async def _enable(talk: Talk, command: commands.Enable) -> Answer:
-    await talk.send(responses.enabled(()))  # nothing of ours needs to be enabled
+    await talk.send(responses.enabled(talk.session.enable(command.names)))
     return OK
 
 

@@ -51,6 +51,7 @@ class Row(NamedTuple):
     uid: int
     flags: bytes
     summary: Summary
+    modseq: int = 0
 
     @property
     def internal_date(self) -> bytes:
@@ -80,6 +81,7 @@ class FlagsRow(NamedTuple):
     sequence: int
     uid: int
     flags: bytes
+    modseq: int = 0
 
 
 async def fetch(talk: Talk, command: Fetch) -> Answer:

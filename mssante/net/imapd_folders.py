@@ -149,6 +149,7 @@ async def _status(talk: Talk, folder: NamedFolder, items: tuple[StatusItem, ...]
         StatusItem.UNSEEN: counts.unseen,
         StatusItem.SIZE: counts.size_kib * 1024,  # RFC 8438 §2: may be more than the exact sum, never less
         StatusItem.DELETED: counts.deleted,
+        StatusItem.HIGHESTMODSEQ: counts.modseq,
     }
     return responses.status(folder.name, {item: values[item] for item in items})
 

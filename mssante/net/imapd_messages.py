@@ -8,7 +8,7 @@ from itertools import islice
 from mssante.imap import responses
 from mssante.imap.commands import Copy, Expunge, Idle, Search, Store, StoreMode
 from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, LiteralChunk, RawLine, Rejected, Signal
-from mssante.imap.fetched import flag_lines
+from mssante.imap.fetched import Change, change_lines
 from mssante.imap.flags import RECENT
 from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
@@ -46,7 +46,9 @@ async def store(talk: Talk, command: Store) -> Answer:
             if not command.silent or new != _stored(command.mode, old, mask)
         ]
         names = await talk.names()
-        await talk.send(flag_lines(((n, uid, names.render(new)) for n, uid, new in told), uid=command.uid))
+        await talk.send(
+            change_lines((Change(n, uid, names.render(new), 0) for n, uid, new in told), uid=command.uid)
+        )
         await breathe()
     if not command.uid and len(rows) < sum(map(len, places)):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)

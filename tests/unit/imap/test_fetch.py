@@ -13,7 +13,7 @@ from imapclient.response_parser import parse_fetch_response
 
 from mssante.imap import encode
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Partial, Slice, parse
-from mssante.imap.fetched import CLOSING, FetchFormat, flag_lines
+from mssante.imap.fetched import CLOSING, Change, FetchFormat, change_lines, modseq_lines
 from mssante.imap.header_fields import chosen_fields
 from mssante.imap.lexer import Cursor
 from mssante.imap.need import Need
@@ -175,10 +175,14 @@ def test_another_parser_reads_what_we_write() -> None:
     assert read[b"BODY[2]"] is None
 
 
-def test_flag_lines() -> None:
-    assert flag_lines([(1, 5, b""), (2, 9, rb"\Seen")]) == (
-        b"* 1 FETCH (UID 5 FLAGS ())\r\n* 2 FETCH (UID 9 FLAGS (\\Seen))\r\n"
+def test_changes_are_told_with_what_the_client_understands() -> None:
+    changes = [Change(1, 5, b"", 7), Change(2, 9, rb"\Seen", 8)]
+    assert change_lines(changes) == (b"* 1 FETCH (UID 5 FLAGS ())\r\n* 2 FETCH (UID 9 FLAGS (\\Seen))\r\n")
+    assert change_lines(changes, uid=False) == (b"* 1 FETCH (FLAGS ())\r\n* 2 FETCH (FLAGS (\\Seen))\r\n")
+    assert change_lines(changes, uid=False, modseq=True) == (  # RFC 7162 §3.2.4
+        b"* 1 FETCH (UID 5 FLAGS () MODSEQ (7))\r\n* 2 FETCH (UID 9 FLAGS (\\Seen) MODSEQ (8))\r\n"
     )
+    assert modseq_lines([(1, 5, 7)]) == b"* 1 FETCH (UID 5 MODSEQ (7))\r\n"
 
 
 # I15: nothing in a header forges a response.
