@@ -174,4 +174,6 @@ def _type(value: bytes | None, *, in_digest: bool) -> tuple[bytes, bytes, Parame
     media, subtype = media.strip(), subtype.strip()
     if not media or not subtype or not _TOKEN_FORBIDDEN.isdisjoint(media + subtype):
         return _PLAIN  # RFC 2045 §5.2: a type that cannot be read is plain text
+    if media == b"text" and header.parameter(parameters, b"charset") is None:
+        parameters = (*parameters, *_PLAIN[2])  # RFC 2045 §5.2: what a text without it is said to be in
     return media, subtype, parameters

@@ -19,7 +19,8 @@ _NOT_PLAIN = re.compile(rb'[\x00\r\n\x80-\xff"\\]')
 _NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
 _STRUCTURE_OCTETS_MAX = 256 * limits.KIB  # a thousand ordinary parts take a third of it
 # A multipart in which no part was found: the grammar asks for one, an empty text serves.
-_NO_PART = b'("text" "plain" NIL NIL NIL "7bit" 0 0)'
+_NO_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
+_NO_PART_EXTENDED = _NO_PART.removesuffix(b")") + b" NIL NIL NIL NIL)"
 
 
 def string(octets: bytes) -> bytes:
@@ -136,7 +137,8 @@ def _structure(part: Part, room: _Room, *, extended: bool) -> bytes:
 
 def _multipart(part: Part, room: _Room, *, extended: bool) -> bytes:
     content = part.content
-    pieces = [b"".join(_structure(child, room, extended=extended) for child in part.children) or _NO_PART]
+    parts = b"".join(_structure(child, room, extended=extended) for child in part.children)
+    pieces = [parts or (_NO_PART_EXTENDED if extended else _NO_PART)]
     own = [string(content.subtype)]
     if extended:
         own += (_parameters(content.parameters), _extension(content))
@@ -149,13 +151,8 @@ def _extension(content: Content) -> bytes:
     disposition = b"NIL"
     if content.disposition:
         disposition = b"(%b %b)" % (string(content.disposition), _parameters(content.disposition_parameters))
-    match content.languages:
-        case ():
-            language = b"NIL"
-        case (one,):
-            language = string(one)
-        case many:
-            language = b"(%b)" % b" ".join(map(string, many))
+    # RFC 3501 §9 body-fld-lang: a list also when it holds one, as the servers clients know best send it.
+    language = b"(%b)" % b" ".join(map(string, content.languages)) if content.languages else b"NIL"
     return b"%b %b %b" % (disposition, language, nstring(content.location))
 
 

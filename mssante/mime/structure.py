@@ -257,6 +257,9 @@ class Scanner:
             else:
                 self._containers += 1
                 self._begin_part(top.body_offset, is_message_root=True)
+                if not begins_body:  # a delimiter ended the header: the message within has no octet
+                    self._in_header = False
+                    self._stack[-1].lines_before = self._newlines
 
     def _make_opaque(self, top: _Open, note: Note) -> None:
         self._notes[note] = None

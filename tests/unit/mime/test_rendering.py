@@ -112,7 +112,7 @@ def test_a_text_an_attachment_and_a_message_are_described() -> None:
     root = scan(message).root
     assert rendering.bodystructure(root) == (
         b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 4 1 NIL NIL NIL NIL)'
-        b'("application" "pdf" ("name" "a.pdf") NIL NIL "base64" 4 NIL ("attachment" NIL) "fr" NIL)'
+        b'("application" "pdf" ("name" "a.pdf") NIL NIL "base64" 4 NIL ("attachment" NIL) ("fr") NIL)'
         b'("message" "rfc822" NIL NIL NIL "7bit" 15 (NIL "s" NIL NIL NIL NIL NIL NIL NIL NIL) '
         b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 1 0 NIL NIL NIL NIL) 2 '
         b'NIL NIL ("fr" "en") NIL) "mixed" ("boundary" "b") NIL NIL NIL)'
@@ -127,7 +127,17 @@ def test_a_text_an_attachment_and_a_message_are_described() -> None:
 
 def test_a_multipart_in_which_no_part_was_found_still_has_one() -> None:
     root = scan(b"Content-Type: multipart/mixed; boundary=b\r\n\r\nnothing").root
-    assert as_a_client(rendering.body(root))[0][:2] == (b"text", b"plain")
+    empty = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0'
+    assert rendering.body(root) == b"(" + empty + b') "mixed")'
+    assert rendering.bodystructure(root).startswith(b"(" + empty + b" NIL NIL NIL NIL)")
+
+
+@pytest.mark.parametrize("kind", [b"text/plain", b"text/html; name=a"])
+def test_a_text_that_names_no_charset_is_said_to_be_in_us_ascii(kind: bytes) -> None:  # RFC 2045 §5.2
+    root = scan(b"Content-Type: " + kind + b"\r\n\r\nx").root
+    assert b'"charset" "us-ascii")' in rendering.body(root)
+    image = scan(b"Content-Type: image/png\r\n\r\nx").root
+    assert b"charset" not in rendering.body(image)
 
 
 def test_a_structure_that_would_grow_without_end_is_refused() -> None:

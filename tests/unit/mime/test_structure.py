@@ -283,4 +283,13 @@ def test_results_do_not_depend_on_where_nonsense_was_cut(message: bytes, cuts: l
         assert 0 <= part.header_offset <= part.body_offset <= len(message)
         assert part.header_offset + part.header_octets == part.body_offset
         assert part.body_offset + part.body_octets <= len(message)
-        assert part.lines <= message.count(b"\n")
+        assert part.lines == message.count(b"\n", part.body_offset, part.body_offset + part.body_octets)
+
+
+@pytest.mark.parametrize("after", [b"--b--\r\nepilogue\r\n\r\nmore\r\n", b"--b\r\n\r\nx\r\n--b--\r\n"])
+def test_a_message_part_whose_header_a_delimiter_ends_holds_an_empty_message(after: bytes) -> None:
+    head = b"Subject: s\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    root = scan(head + b"one\r\ntwo\r\n--b\r\nContent-Type: message/rfc822\r\n" + after).root
+    assert (root.header_octets, root.content.subtype) == (len(head), b"mixed")
+    (within,) = root.children[0].children
+    assert (within.header_octets, within.body_octets, within.lines) == (0, 0, 0)
