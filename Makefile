@@ -4,9 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
+IMAPFLOW := 2.1.2
+NODE_READY := $(VENV)/node/.imapflow-$(IMAPFLOW)
+WITH_SCREEN := thunderbird xvfb imagemagick libnss3-tools dbus-daemon
+WITHOUT_SCREEN := offlineimap3 getmail6 mutt neomutt node:nodejs npm:npm
 ARGS ?=
 
-.PHONY: demo test check fix services campaign thunderbird bench clean lock
+.PHONY: demo test check fix services campaign clients thunderbird bench clean lock
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,8 +44,18 @@ fix: $(TEST_READY)
 campaign: $(TEST_READY) services
 	$(BIN)/pytest -m campaign $(ARGS)
 
+# Every real client; the quick ones are in `make test` too.
+clients: $(TEST_READY)
+	@tests/support/services.sh $(WITHOUT_SCREEN) $(WITH_SCREEN)
+	@$(MAKE) --no-print-directory $(NODE_READY)
+	$(BIN)/pytest -m 'client or not client' -n 0 tests/clients $(ARGS)
+
+$(NODE_READY):
+	npm install --prefix $(VENV)/node --no-audit --no-fund --no-save --silent imapflow@$(IMAPFLOW)
+	touch $@
+
 thunderbird: $(TEST_READY)
-	@tests/support/services.sh thunderbird xvfb imagemagick libnss3-tools dbus-daemon
+	@tests/support/services.sh $(WITH_SCREEN)
 	$(BIN)/pytest -m client -n 0 tests/clients/test_thunderbird.py $(ARGS)
 
 # The anchor (Postfix, Dovecot) is installed only where the scripts that set it up are.

@@ -212,7 +212,11 @@ class Stream(asyncio.BufferedProtocol):
         if self._eof:
             self._transport.close()
         else:
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:  # the far side has reset the connection, and asyncio has yet to tell us
+                self.abort()
+                return
             self._resume_reading()
         waiting = self._transport.get_write_buffer_size() > 0
         self._reaper = self._loop.call_later(self._write_seconds if waiting else _LINGER_SECONDS, self.abort)

@@ -216,7 +216,8 @@ async def house(tmp_path: Path) -> AsyncIterator[ImapHouse]:
     async with imap_house(tmp_path) as made:
         await made.mailbox(MARIE)
         yield made
-        assert made.told(Crashed) == []
+        crashes = made.told(Crashed)
+        assert crashes == [], crashes
 
 
 def letter(number: int = 1, *, subject: str | None = None, body: str = "Bonjour\r\n") -> bytes:
