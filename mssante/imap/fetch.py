@@ -53,6 +53,9 @@ class Form(Enum):
     DECODED_SIZE = b"BINARY.SIZE"
 
 
+_TO_THE_END = 0xFFFFFFFF  # no message is longer
+
+
 @dataclass(frozen=True, slots=True)
 class Partial:
     """`<start.count>`: at most `count` octets from `start`."""
@@ -250,7 +253,8 @@ def _partial(cursor: Cursor) -> Partial | None:
     if not cursor.take(b"<"):
         return None
     start = cursor.number()
-    cursor.expect(b".")
-    count = cursor.nz_number()
+    # RFC 3501 §9 wants both numbers; some clients and test suites leave the second out, and other servers
+    # take that for "to the end".
+    count = cursor.nz_number() if cursor.take(b".") else _TO_THE_END
     cursor.expect(b">")
     return Partial(start, count)

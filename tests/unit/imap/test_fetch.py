@@ -84,6 +84,7 @@ def test_how_far_an_item_opens_and_whether_it_marks_as_read(text: str, need: Nee
     ("text", "section"),
     [
         ("body[]", BodySection(b"BODY[]")),
+        ("body.peek[]<40>", BodySection(b"BODY[]<40>", partial=Partial(40, 0xFFFFFFFF), peek=True)),
         ("body.peek[]<0.65536>", BodySection(b"BODY[]<0>", partial=Partial(0, 65536), peek=True)),
         ("BODY[1.2.3]", BodySection(b"BODY[1.2.3]", (1, 2, 3))),
         ("BODY[2.text]", BodySection(b"BODY[2.TEXT]", (2,), Slice.TEXT)),

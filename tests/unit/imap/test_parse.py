@@ -125,7 +125,7 @@ MALFORMED = [
     "FETCH 1 BODY[HEADER.FIELDS ()]",
     'FETCH 1 BODY[HEADER.FIELDS ("a b")]',
     "FETCH 1 BODY[]<0.0>",
-    "FETCH 1 BODY[]<0>",
+    "FETCH 1 BODY[]<0.>",
     "STORE 1 FLAGS",
     "STORE 1 FLAGS ()x",
     "STORE 1 *FLAGS ()",
