@@ -101,8 +101,9 @@ class FetchItems:
 
     @classmethod
     def of(cls, *items: Item) -> FetchItems:
-        distinct = tuple(dict.fromkeys(items))
-        sets_seen = any(isinstance(item, BodySection) and not item.peek for item in distinct)
+        # One item has one name: BODY[] beside BODY.PEEK[] is told once, and read.
+        distinct = tuple({getattr(item, "label", item): item for item in items}.values())
+        sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
         return cls(distinct, max(item.need for item in distinct), sets_seen)
 
     def with_uid(self) -> FetchItems:

@@ -149,8 +149,12 @@ def rows(command: ListExtended, folders: Iterable[Folder]) -> list[Row]:
     patterns = [Pattern(command.reference + pattern) for pattern in command.patterns]
     matching = {name for name in known if any(pattern.matches(name) for pattern in patterns)}
     selected = {name for name in known if _selected(known[name], command.selection)}
-    if not command.selection and any(pattern.endswith("%") for pattern in command.patterns):
-        selected |= parents  # RFC 3501 §6.3.8: a level of hierarchy shows, folder or not.
+    if not command.extended or (
+        not command.selection and any(pattern.endswith("%") for pattern in command.patterns)
+    ):
+        # RFC 3501 §6.3.8: a level of hierarchy shows, folder or not, and with "*" too (the example of
+        # §6.3.4); RFC 5258 §3: who speaks the extension hears of what exists, or asks otherwise.
+        selected |= parents
     with_child: set[str] = set()
     if Selection.RECURSIVEMATCH in command.selection:
         # RFC 5258 §3.5: a parent speaks for the selected descendants that the pattern leaves out.

@@ -57,6 +57,13 @@ def test_macros() -> None:
     assert items("fast").need is Need.SUMMARY
 
 
+def test_one_item_has_one_name_and_is_told_once() -> None:
+    assert items("(FLAGS flags UID)").attributes == (Attribute.FLAGS, Attribute.UID)
+    for text in ("(BODY[] BODY.PEEK[])", "(BODY.PEEK[1.2]<0.5> BODY[1.2]<0.5>)"):
+        found = items(text)
+        assert (len(found.items), found.sets_seen) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("text", "need", "sets_seen"),
     [

@@ -62,12 +62,15 @@ def listed(
 def test_plain_list_says_children_and_uses() -> None:
     assert listed("*") == {
         "INBOX": r"\HasNoChildren",
+        "Lost": r"\Noselect \HasChildren",  # RFC 3501 §6.3.4: what a deleted folder with children becomes
         "Lost/child": r"\HasNoChildren",
         "Sent": r"\HasNoChildren \Sent",
         "Work": r"\HasChildren",
         "Work/2024": r"\HasNoChildren",
         "Work/2025": r"\HasNoChildren",
     }
+    assert listed("Lost") == {"Lost": r"\Noselect \HasChildren"}
+    assert listed("*", tell=(Return.CHILDREN,)).get("Lost") is None  # RFC 5258 §3
 
 
 def test_a_level_of_hierarchy_shows_folder_or_not() -> None:  # RFC 3501 §6.3.8
