@@ -52,6 +52,9 @@ MIME_PARAMETERS_MAX = 100  # per field
 MIME_BOUNDARY_OCTETS_MAX = 200
 HEADER_KEPT_BYTES_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
 LISTED_BYTES_MAX = 4 * KIB  # of the fields that listings ask for, kept in the summary; a letter has 0.6 KiB
+SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # of one message's text parts, as they are written; no letter has that
+ARCHIVE_ENTRIES_MAX = 1000  # X1: of a zip whose documents are searched
+ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # of text inflated from one of them
 
 # IMAP (security-reliability §3.4)
 IMAP_LINE_OCTETS_MAX = 64 * KIB

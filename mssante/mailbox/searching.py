@@ -6,36 +6,34 @@ the work is bounded in time; the loop is given to others between batches.
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import binascii
-import quopri
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
+from functools import partial
 
 from mssante.imap.folding import fold
 from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import And, Field, Key, Not, Or
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
+from mssante.mailbox import texts
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.selected import Selected
+from mssante.mailbox.threads import SearchThreads
 from mssante.mime import header, words
-from mssante.mime.structure import Part, scan
 from mssante.mime.summary import SearchTexts, Summary
+from mssante.mime.text import Step
 from mssante.reasons import Reason, Refused
 
 _FLAGS_BATCH = 5000
 
 
 class Searcher:
-    """Runs one session's searches. `monotonic` gives seconds, for the budget; `contents` is shared: how many
-    messages are looked through whole at once."""
+    """Runs one session's searches. `monotonic` gives seconds, for the budget."""
 
-    def __init__(self, reader: Reader, monotonic: Callable[[], float], contents: asyncio.Semaphore) -> None:
+    def __init__(self, reader: Reader, monotonic: Callable[[], float], threads: SearchThreads) -> None:
         self._reader = reader
         self._monotonic = monotonic
-        self._contents = contents
+        self._threads = threads
 
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
@@ -73,7 +71,10 @@ class Searcher:
                 candidate.summary = _Summary(message.summary, complete=need < Need.HEADER)
                 verdict = test(candidate)
                 if verdict is None:
-                    candidate.header = _Header(await self._header_of(message))
+                    try:
+                        candidate.header = _Header(await self._header_of(message))
+                    except Refused:
+                        continue  # damaged: already told
                     verdict = test(candidate)
                 if verdict is None:
                     deep.append((candidate, message))
@@ -95,7 +96,7 @@ class Searcher:
         candidates = {candidate.uid: candidate for candidate, _ in deep}
         groups = self._reader.small_contents([message for _, message in deep])
         while True:
-            async with self._contents:
+            async with self._threads.turn:
                 self._require_time(deadline)  # it may have waited for its turn
                 group = await anext(groups, None)
                 if group is None:
@@ -112,14 +113,15 @@ class Searcher:
         deadline: float,
     ) -> list[int]:
         small = [(candidates[message.uid], content) for message, content in group if content is not None]
-        found = await asyncio.to_thread(_matching, test, small)
+        step = partial(self._require_time, deadline)
+        found = await self._threads.run(_matching, test, small, step)
         for message in (message for message, content in group if content is None):
             self._require_time(deadline)
             try:
                 content = await self._reader.octets(message, 0, message.summary.size)
             except Refused:
                 continue  # damaged: already told
-            found += await asyncio.to_thread(_matching, test, [(candidates[message.uid], content)])
+            found += await self._threads.run(_matching, test, [(candidates[message.uid], content)], step)
         return found
 
     def _require_time(self, deadline: float) -> None:
@@ -146,12 +148,12 @@ def _need(key: Key) -> Need:
             return need_of(key)
 
 
-def _matching(test: Test, contents: Sequence[tuple[Candidate, bytes]]) -> list[int]:
+def _matching(test: Test, contents: Sequence[tuple[Candidate, bytes]], step: Step) -> list[int]:
     """The UIDs of those that match once their content is known."""
     found = []
     for candidate, content in contents:
-        assert isinstance(candidate.header, _Header)
-        candidate.content = _Content(candidate.header.block, content)
+        assert isinstance(candidate.summary, _Summary)
+        candidate.content = texts.of_message(content, candidate.summary.of, step)
         if test(candidate):
             found.append(candidate.uid)
         candidate.content = None
@@ -161,34 +163,34 @@ def _matching(test: Test, contents: Sequence[tuple[Candidate, bytes]]) -> list[i
 class _Summary:
     """A message's summary as the matching core asks it; `complete` when nobody will ask the header."""
 
-    __slots__ = ("_complete", "_summary", "_texts")
+    __slots__ = ("_complete", "_texts", "of")
 
     def __init__(self, summary: Summary, *, complete: bool) -> None:
-        self._summary = summary
+        self.of = summary
         self._complete = complete
         self._texts: SearchTexts | None = None
 
     @property
     def received(self) -> datetime:
-        zone = timezone(timedelta(minutes=self._summary.internal_offset))
-        return datetime.fromtimestamp(self._summary.internal_date, zone)
+        zone = timezone(timedelta(minutes=self.of.internal_offset))
+        return datetime.fromtimestamp(self.of.internal_date, zone)
 
     @property
     def sent(self) -> date | None:
-        if self._summary.sent_at is None:
+        if self.of.sent_at is None:
             return None
-        zone = timezone(timedelta(minutes=self._summary.sent_offset or 0))
-        return datetime.fromtimestamp(self._summary.sent_at, zone).date()
+        zone = timezone(timedelta(minutes=self.of.sent_offset or 0))
+        return datetime.fromtimestamp(self.of.sent_at, zone).date()
 
     @property
     def size(self) -> int:
-        return self._summary.size
+        return self.of.size
 
     def texts(self, name: str) -> Sequence[str] | None:
         if name not in _KEPT:
             return None
         if self._texts is None:
-            self._texts = self._summary.texts
+            self._texts = self.of.texts
         text = self._texts[_KEPT.index(name)]
         if text:
             return [fold(text)]
@@ -206,40 +208,3 @@ class _Header:
     def texts(self, name: str) -> Sequence[str]:
         found = header.values(self.block, name.encode("utf-8", "replace"))
         return [fold(words.decode(value)) for value in found]
-
-
-class _Content:
-    """A whole message as text: its header, and its text parts decoded."""
-
-    def __init__(self, block: bytes, content: bytes) -> None:
-        self._header = fold(words.decode(header.unfold(block)))
-        self._body = "\n".join(fold(text) for text in _texts(content, scan(content).root))
-
-    def header_contains(self, needle: str) -> bool:
-        return needle in self._header
-
-    def body_contains(self, needle: str) -> bool:
-        return needle in self._body
-
-
-def _texts(content: bytes, part: Part) -> Iterator[str]:
-    """What a reader sees of a message's body: text parts decoded, and the headers of the parts within."""
-    for child in part.children:
-        block = content[child.header_offset : child.header_offset + child.header_octets]
-        yield words.decode(header.unfold(block))
-        yield from _texts(content, child)
-    if not part.children and part.content.media == b"text":
-        body = content[part.body_offset : part.body_offset + part.body_octets]
-        charset = header.parameter(part.content.parameters, b"charset") or b"us-ascii"
-        yield words.in_charset(_decoded(body, part.content.encoding), charset.decode("ascii", "replace"))
-
-
-def _decoded(body: bytes, encoding: bytes) -> bytes:
-    if encoding == b"quoted-printable":
-        return quopri.decodestring(body)
-    if encoding == b"base64":
-        try:
-            return base64.b64decode(body)
-        except binascii.Error:
-            return body
-    return body

@@ -40,6 +40,14 @@ def in_charset(octets: bytes, charset: str) -> str:
     return octets.decode(_CHARSETS.get(charset.strip().lower(), "ascii"), "replace")
 
 
+def text(octets: bytes, charset: bytes | None) -> str:
+    """A part's octets as text. Where the charset lacks, is unknown, or is not the one they are written in:
+    as UTF-8, else as Windows-1252, which is what field software writes then."""
+    name = "" if charset is None else charset.decode("ascii", "replace").strip().lower()
+    codec = _CHARSETS.get(name, "ascii")
+    return _bare(octets) if codec in ("ascii", "utf-8") else octets.decode(codec, "replace")
+
+
 def _bare(octets: bytes) -> str:
     """Octets outside any encoded word: ASCII, or the eight-bit text that field software writes raw."""
     if octets.isascii():

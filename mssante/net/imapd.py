@@ -74,6 +74,7 @@ class ImapServer:
         if self._watch is not None:
             self._watch.cancel()
         await self.listener.close(seconds)
+        self._service.threads.close()
 
     async def _converse(self, stream: Stream) -> None:
         talk = Talk(self._service, stream)

@@ -22,7 +22,6 @@ from mssante.limits import (
     COMMAND_SECONDS_MAX,
     IMAP_BAD_COMMANDS_MAX,
     IMAP_CONNECTIONS_PER_USER_MAX,
-    IMAP_CONTENTS_SEARCHED_AT_ONCE,
     IMAP_IDLE_SECONDS_MAX,
     IMAP_LOGIN_SECONDS_MAX,
     KEYWORDS_MAX,
@@ -32,6 +31,7 @@ from mssante.mailbox.folders import Folders
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Selected
+from mssante.mailbox.threads import SearchThreads
 from mssante.mailbox.writing import Writer
 from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
@@ -94,9 +94,7 @@ class ImapService:
     throttle: Throttle
     message_bytes_max: int
     bounds: Bounds
-    contents: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(IMAP_CONTENTS_SEARCHED_AT_ONCE)
-    )
+    threads: SearchThreads = field(default_factory=SearchThreads)
 
 
 class Talk:
@@ -123,7 +121,7 @@ class Talk:
         self.folders = Folders(mailbox)
         self.reader = Reader(mailbox)
         self.writer = Writer(mailbox, self.folders)
-        self.searcher = Searcher(self.reader, self.service.clock.monotonic, self.service.contents)
+        self.searcher = Searcher(self.reader, self.service.clock.monotonic, self.service.threads)
         self.session.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import quopri
 from datetime import UTC, datetime
@@ -16,7 +15,9 @@ from mssante.imap.folding import fold
 from mssante.imap.lexer import Cursor
 from mssante.imap.matching import Context
 from mssante.imap.search import And, Field, Key, Not, Or, Text
+from mssante.limits import MIB
 from mssante.mailbox.searching import Searcher
+from mssante.mailbox.threads import SearchThreads
 from mssante.reasons import Reason, Refused
 from tests.unit.mailbox.conftest import Owner
 
@@ -24,7 +25,7 @@ WORDS = ["fièvre", "Dupont", "résultat", "urgent", "café", "zoé"]
 
 
 def searcher(owner: Owner, seconds: float = 0.0) -> Searcher:
-    return Searcher(owner.reader, lambda: seconds, asyncio.Semaphore(2))
+    return Searcher(owner.reader, lambda: seconds, SearchThreads())
 
 
 async def found(owner: Owner, key: Key | str, folder: str = "INBOX") -> list[int]:
@@ -142,8 +143,48 @@ async def test_a_search_that_takes_too_long_is_ended(owner: Owner) -> None:
         await owner.append(b"Subject: s\r\n\r\nx")
     selected = await owner.selected()
     clock = iter(range(0, 1000, 3))
-    slow = Searcher(owner.reader, lambda: float(next(clock)), asyncio.Semaphore(2))
+    slow = Searcher(owner.reader, lambda: float(next(clock)), SearchThreads())
     context = Context(await owner.folders.flag_names(), 3, 3, datetime(2026, 1, 2, tzinfo=UTC))
     with pytest.raises(Refused) as refusal:
         await slow.search(selected, Text("x", header=False), context)
     assert refusal.value.reason is Reason.LIMIT_REACHED
+
+
+async def test_one_large_message_does_not_hide_the_time_it_takes(owner: Owner) -> None:
+    await owner.append(b"Subject: s\r\n\r\n" + b"mot " * MIB)
+    selected = await owner.selected()
+    clock = iter(range(1000))
+    slow = Searcher(owner.reader, lambda: next(clock) / 10, SearchThreads())  # 50 looks at the clock
+    context = Context(await owner.folders.flag_names(), 1, 1, datetime(2026, 1, 2, tzinfo=UTC))
+    with pytest.raises(Refused) as refusal:
+        await slow.search(selected, Text("x", header=False), context)
+    assert refusal.value.reason is Reason.LIMIT_REACHED
+
+
+async def test_a_word_is_found_wherever_a_large_text_is_cut(owner: Owner) -> None:
+    long = "".join(f"mot{n:06} " for n in range(20_000))
+    await owner.append(b"Subject: s\r\n\r\n" + long.encode())
+    for needle in ("mot006553 mot006554", "mot006552 mot0065", "t013107 mot01310", "mot000000", "mot019999 "):
+        assert await found(owner, Text(needle, header=False)) == [1], needle
+
+
+async def test_what_a_field_holds_the_text_holds(owner: Owner) -> None:
+    await owner.append(
+        b'From: "L\xe9a" =?utf-8?q?Fic=74if?= <lea@b.test>\r\nX-Ins: 27903\r\n'
+        b"Subject: =?utf-8?q?=C3=A9t=C3=A9?=\r\n\r\nx"
+    )
+    for key in ("FROM lea", "FROM Fictif", "SUBJECT ete", "HEADER x-ins 790", "FROM lea@b"):
+        needle = key.rpartition(" ")[2]
+        assert await found(owner, key) == [1], key
+        assert await found(owner, f"TEXT {needle}") == [1], key
+        assert await found(owner, f"BODY {needle}") == [], key
+
+
+async def test_documents_attached_are_searched_as_they_read(owner: Owner) -> None:
+    html = b"Content-Type: text/html\r\n\r\n<p>f<b>i&egrave;vre</b> <i>haute</i></p>"
+    cda = b"Content-Type: application/xml\r\n\r\n<t code='I10'>Hypertension</t>"
+    for content in (html, cda):
+        await owner.append(content)
+    assert await found(owner, 'BODY "fievre haute"') == [1]
+    assert await found(owner, "BODY i10") == [2]
+    assert await found(owner, "BODY hypertension") == [2]

@@ -1,0 +1,169 @@
+"""What a reader sees of a message, as text to be searched: its header, its text parts decoded, markup as it
+shows, the names of what is attached, and the documents inside an IHE_XDM.zip.
+
+Invariants: never raises on what a peer wrote; linear in the message; of the text parts at most
+SEARCH_TEXT_OCTETS_MAX octets are read, in pieces, and `step` is called between two (it may raise, to end it).
+The pieces of one text follow each other, cut anywhere; END stands between two texts.
+PDF and pictures are not read: their formats are attacks of their own.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from binascii import Error, a2b_base64, a2b_qp
+from collections.abc import Callable, Iterator
+
+from mssante.limits import MIB, SEARCH_TEXT_OCTETS_MAX
+from mssante.mime import archive, header, words
+from mssante.mime.content import Content
+from mssante.mime.structure import Part
+
+Step = Callable[[], None]
+END = "\0"
+PIECE = 64 * 1024
+_DECODED_AT_ONCE = MIB  # of base64; a multiple of 4
+_HIDDEN = re.compile(r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*+>|\Z)|<!\[CDATA\[|\]\]>")
+# Around part of a word they do not cut it: f<b>ièv</b>re.
+_INLINE = re.compile(
+    r"(?i)</?+(?:a|abbr|b|bdo|big|cite|code|del|em|font|i|ins|mark|o:p|q|s|small|span|strong|sub|sup|tt|u|wbr)"
+    r"(?:\s[^<>]*+)?+>"
+)
+_TAG = re.compile(r"<[^<>]*+>")
+_VALUES = re.compile(r"""=\s*+(?:"([^"<>]++)"|'([^'<>]++)')""")
+_DECLARED = re.compile(rb"""(?i)(?:encoding|charset)\s*+=\s*+["']?([a-z0-9_:.-]{1,40}+)""")
+
+
+def of_header(block: bytes) -> Iterator[str]:
+    """A header block's fields, decoded each by itself; and what stands there that is no field."""
+    at = 0
+    for field in header.fields(block):
+        if block[at : field.start].strip():
+            yield words.decode(header.unfold(block[at : field.start]))
+        yield f"{field.name.decode('ascii')}: {words.decode(field.value)}"
+        at = field.end
+    if block[at:].strip():
+        yield words.decode(header.unfold(block[at:]))
+
+
+def of_body(content: bytes, root: Part, step: Step) -> Iterator[str]:
+    """The text of a message's body: of every part, its header (the message's own apart) and what it shows."""
+    return _Body(content, step).texts(root)
+
+
+class _Body:
+    def __init__(self, content: bytes, step: Step) -> None:
+        self._content = content
+        self._step = step
+        self._room = SEARCH_TEXT_OCTETS_MAX
+
+    def texts(self, root: Part) -> Iterator[str]:
+        pending = [root]
+        while pending:
+            part = pending.pop()
+            self._step()
+            if part is not root:
+                for text in of_header(self._slice(part.header_offset, part.header_octets)):
+                    yield text
+                    yield END
+            yield from names(part.content)
+            if part.children:
+                pending.extend(reversed(part.children))
+            else:
+                yield from self._shown(part)
+
+    def _slice(self, offset: int, octets: int) -> bytes:
+        return self._content[offset : offset + octets]
+
+    def _shown(self, part: Part) -> Iterator[str]:
+        kind = part.content
+        markup = _markup_of(kind)
+        if archive.is_archive(kind):
+            octets = self._decoded(part, part.body_octets)
+            for name, inside in archive.texts(octets, octets_max=self._room):
+                self._room -= len(inside)
+                yield from self._pieces(inside, None, _MARKUP.get(name.rpartition(".")[2], shown_as_it_is))
+        elif markup is not None:
+            octets = self._decoded(part, min(part.body_octets, self._room))
+            self._room -= min(part.body_octets, self._room)
+            yield from self._pieces(octets, header.parameter(kind.parameters, b"charset"), markup)
+
+    def _decoded(self, part: Part, most: int) -> bytes:
+        body = self._slice(part.body_offset, most)
+        match part.content.encoding:
+            case b"quoted-printable":
+                return a2b_qp(body)
+            case b"base64":
+                return self._from_base64(body)
+            case _:
+                return body
+
+    def _from_base64(self, body: bytes) -> bytes:
+        letters = body.translate(None, b"\r\n\t =")
+        letters += b"=" * (-len(letters) % 4) if len(letters) % 4 != 1 else b"==="
+        found = bytearray()
+        for at in range(0, len(letters), _DECODED_AT_ONCE):
+            self._step()
+            try:
+                found += a2b_base64(letters[at : at + _DECODED_AT_ONCE])
+            except Error:
+                return body
+        return bytes(found)
+
+    def _pieces(self, octets: bytes, charset: bytes | None, shown: Callable[[str], str]) -> Iterator[str]:
+        edge = " " if shown is shown_as_it_is else "<"
+        if edge == "<" and charset is None and (declared := _DECLARED.search(octets, 0, 1024)):
+            charset = declared[1]
+        for piece in _cut(words.text(octets, charset), edge):
+            self._step()
+            yield shown(piece)
+        yield END
+
+
+def shown_as_it_is(text: str) -> str:
+    return text
+
+
+def shown_by_html(text: str) -> str:
+    """Without its tags; scripts and styles are not shown."""
+    return html.unescape(_TAG.sub(" ", _INLINE.sub("", _HIDDEN.sub(" ", text))))
+
+
+def shown_by_xml(text: str) -> str:
+    """Without its tags; what their attributes hold comes behind: a CDA's codes and identifiers."""
+    values = " ".join(one or other for one, other in _VALUES.findall(text))
+    return html.unescape(f"{_TAG.sub(' ', _HIDDEN.sub(' ', text))} {values} ")
+
+
+_MARKUP = {"htm": shown_by_html, "html": shown_by_html, "xml": shown_by_xml}
+
+
+def _markup_of(kind: Content) -> Callable[[str], str] | None:
+    """How a part is shown; None when it is no text."""
+    if kind.subtype == b"xml" or kind.subtype.endswith(b"+xml"):
+        return shown_by_html if kind.subtype == b"xhtml+xml" else shown_by_xml
+    if kind.media != b"text":
+        return None
+    return shown_by_html if kind.subtype == b"html" else shown_as_it_is
+
+
+def _cut(text: str, edge: str) -> Iterator[str]:
+    """Pieces of about PIECE characters, cut before an `edge` where there is one."""
+    at = 0
+    while at < len(text):
+        cut = text.rfind(edge, at + 1, at + PIECE) if at + PIECE < len(text) else -1
+        end = cut if cut > 0 else at + PIECE
+        yield text[at:end]
+        at = end
+
+
+def names(content: Content) -> Iterator[str]:
+    """What the part is called, decoded, where its header alone would not show it (RFC 2231, RFC 2047)."""
+    for parameters, name in ((content.disposition_parameters, b"filename"), (content.parameters, b"name")):
+        for found, value in parameters:
+            if found == name:
+                yield words.decode(value)
+                yield END
+            elif found == name + b"*":
+                yield words.extended(value)
+                yield END
