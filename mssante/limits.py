@@ -56,6 +56,9 @@ SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # of one message's text parts, as they are wri
 ARCHIVE_ENTRIES_MAX = 1000  # X1: of a zip whose documents are searched
 ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # of text inflated from one of them
 
+PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3; above 256 it forbids
+PREVIEW_BYTES_READ_MAX = 64 * KIB  # from the start of a message, header included
+
 # IMAP (security-reliability §3.4)
 IMAP_LINE_OCTETS_MAX = 64 * KIB
 IMAP_LINE_OCTETS_PRE_AUTH_MAX = 8 * KIB
@@ -74,6 +77,12 @@ IMAP_TAG_OCTETS_MAX = 128
 IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # of a refused APPEND whose client does not wait (LITERAL+)
 IMAP_PART_DEPTH_MAX = 50
 IMAP_SEARCH_SECONDS_MAX = 5
+IMAP_SORT_CRITERIA_MAX = 20  # there are nine keys
+IMAP_SORT_SECONDS_MAX = 60  # a SORT or THREAD of 100,000 messages takes some seconds
+IMAP_SORTS_AT_ONCE = 4  # per port; one of 100,000 messages holds some 50 MiB
+IMAP_THREAD_REFERENCES_MAX = 100  # of one message; RFC 5322 §3.6.4 gives no bound, what writes it cuts
+IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # named by references, of messages that are not there
+IMAP_THREAD_STEPS_MAX = 1_000_000  # up chains of references whose links were broken: a tenth of a second
 IMAP_CONTENTS_SEARCHED_AT_ONCE = 2  # per port; a 32 MiB message costs 180 MiB while it is looked through
 IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the client seems (Dovecot's)
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes

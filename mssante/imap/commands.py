@@ -12,8 +12,10 @@ from enum import Enum
 from mssante.imap.fetch import FetchItems
 from mssante.imap.flags import FlagList
 from mssante.imap.listing import ListExtended, StatusItem
-from mssante.imap.search import Query
+from mssante.imap.search import Key, Query
 from mssante.imap.sets import SequenceSet
+from mssante.imap.sorting import Criterion
+from mssante.imap.threads import Algorithm
 from mssante.model import Secret, SpecialUse
 
 
@@ -197,6 +199,24 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Sort:
+    """RFC 5256 §3 and, with the query's `results`, RFC 5267 §3; `uid` for UID SORT."""
+
+    criteria: tuple[Criterion, ...]
+    query: Query
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """RFC 5256 §3; `uid` for UID THREAD."""
+
+    algorithm: Algorithm
+    key: Key
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """RFC 3501 §6.4.5; `uid` for UID FETCH, whose items always hold UID. `changed_since` and `vanished`
     after RFC 7162 §3.1.4.1 and §3.2.6; with the former the items hold MODSEQ."""
@@ -241,7 +261,7 @@ class Copy:
 Command = (
     Capability | Noop | Logout | Id | StartTls | Authenticate | Login | Enable | Select | Create | Delete
     | Rename | Subscribe | List | Lsub | Status | Namespace | GetQuota | GetQuotaRoot | Idle | Check
-    | Close | Unselect | Expunge | Search | Fetch | Store | Copy
+    | Close | Unselect | Expunge | Search | Sort | Thread | Fetch | Store | Copy
 )  # fmt: skip
 
 

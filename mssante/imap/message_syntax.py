@@ -1,17 +1,19 @@
-"""The grammar of commands on messages: FETCH, STORE, SEARCH, COPY, MOVE, UID EXPUNGE."""
+"""The grammar of commands on messages: FETCH, STORE, SEARCH, SORT, THREAD, COPY, MOVE, UID EXPUNGE."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from mssante.imap import commands, flags, sets
+from mssante.imap import commands, flags, sets, sorting
 from mssante.imap import fetch as fetch_items
 from mssante.imap import search as search_keys
 from mssante.imap.commands import Command, StoreMode
 from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.list_syntax import mailbox
+from mssante.imap.threads import Algorithm
 
 Rule = Callable[[Cursor], Command]
+_ALGORITHMS = {algorithm.value: algorithm for algorithm in Algorithm}
 
 
 def uid_expunge(cursor: Cursor) -> Command:
@@ -21,6 +23,30 @@ def uid_expunge(cursor: Cursor) -> Command:
 
 def search(*, uid: bool) -> Rule:
     return lambda cursor: commands.Search(search_keys.parse(cursor), uid)
+
+
+def sort(*, uid: bool) -> Rule:
+    def rule(cursor: Cursor) -> Command:
+        cursor.space()
+        results = search_keys.take_results(cursor)
+        criteria = sorting.parse_criteria(cursor)
+        cursor.space()
+        query = search_keys.Query(search_keys.parse_criteria(cursor), results)
+        return commands.Sort(criteria, query, uid)
+
+    return rule
+
+
+def thread(*, uid: bool) -> Rule:
+    def rule(cursor: Cursor) -> Command:
+        cursor.space()
+        algorithm = _ALGORITHMS.get(cursor.word())
+        if algorithm is None:
+            raise Unacceptable("Unknown threading algorithm")
+        cursor.space()
+        return commands.Thread(algorithm, search_keys.parse_criteria(cursor), uid)
+
+    return rule
 
 
 def fetch(*, uid: bool) -> Rule:

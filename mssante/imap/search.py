@@ -197,16 +197,29 @@ _RESULTS = {result.value: result for result in Result}
 def parse(cursor: Cursor) -> Query:
     """Reads `[RETURN (...)] [CHARSET x] key...`; the cursor stands after the command's name."""
     cursor.space()
-    results = None
-    if cursor.take(b"RETURN "):
-        results = _results(cursor)
-        cursor.space()
+    results = take_results(cursor)
     charset = None
     if cursor.take(b"CHARSET "):
         charset = _charset(cursor)
         cursor.space()
     reader = _Reader(cursor, charset)
     return Query(reader.keys(depth=1), results)
+
+
+def parse_criteria(cursor: Cursor) -> Key:
+    """RFC 5256 §5 search-criteria: a charset, which must be there, then keys."""
+    charset = _charset(cursor)
+    cursor.space()
+    return _Reader(cursor, charset).keys(depth=1)
+
+
+def take_results(cursor: Cursor) -> frozenset[Result] | None:
+    """`RETURN (...)` and the space behind it, if they stand here."""
+    if not cursor.take(b"RETURN "):
+        return None
+    results = _results(cursor)
+    cursor.space()
+    return results
 
 
 def _results(cursor: Cursor) -> frozenset[Result]:

@@ -1,0 +1,34 @@
+"""Long work in steps of some milliseconds: a generator that yields between them, so that its owner may let
+others go on.
+
+Invariants: a step's length does not grow with what a peer sent, but with the number of messages only, and
+slowly: the last merge of 100,000 takes some ten milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
+_Item = TypeVar("_Item")
+Steps = Generator[None, None, _Value]
+
+_RUN = 4000  # items sorted in one step
+
+
+def sorted_in_steps(
+    items: Sequence[_Item], key: Callable[[_Item], int | str], *, reverse: bool = False
+) -> Steps[list[_Item]]:
+    """As `sorted`. list.sort finds what is in order already: two sorted runs joined cost it one merge."""
+    runs = []
+    for start in range(0, len(items), _RUN):
+        runs.append(sorted(items[start : start + _RUN], key=key, reverse=reverse))
+        yield
+    while len(runs) > 1:
+        for at in range(0, len(runs) - 1, 2):
+            runs[at] += runs[at + 1]
+            runs[at].sort(key=key, reverse=reverse)
+            yield
+        runs = runs[::2]
+    return runs[0] if runs else []
