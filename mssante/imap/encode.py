@@ -17,6 +17,7 @@ QUOTED_OCTETS_MAX = 1000  # longer strings go as literals: some clients read quo
 
 _PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _UNTEXT = re.compile(r"[^\x20-\x7e]")
 
 
@@ -58,6 +59,12 @@ def date_time(moment: datetime) -> bytes:
         moment.day, MONTHS[moment.month - 1], moment.year,
         moment.hour, moment.minute, moment.second, sign, hours, minutes,
     )  # fmt: skip
+
+
+def object_id(text: str) -> bytes:
+    """RFC 8474 §7 objectid, in parentheses; `text` is of our own making."""
+    assert _OBJECT_ID.fullmatch(text)
+    return b"(%b)" % text.encode("ascii")
 
 
 def human_text(text: str) -> bytes:

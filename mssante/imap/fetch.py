@@ -27,11 +27,23 @@ class Attribute(Enum):
     BODY = b"BODY"
     STRUCTURE = b"BODYSTRUCTURE"
     MODSEQ = b"MODSEQ"  # RFC 7162 §3.1.4.2
+    SAVEDATE = b"SAVEDATE"  # RFC 8514 §4.2
+    EMAILID = b"EMAILID"  # RFC 8474 §5.3
+    THREADID = b"THREADID"
 
     @property
     def need(self) -> Need:
-        kept_apart = (Attribute.UID, Attribute.FLAGS, Attribute.MODSEQ)
-        return Need.FLAGS if self in kept_apart else Need.SUMMARY
+        return _NEEDS.get(self, Need.SUMMARY)
+
+
+_NEEDS = {
+    Attribute.UID: Need.FLAGS,
+    Attribute.FLAGS: Need.FLAGS,
+    Attribute.MODSEQ: Need.FLAGS,
+    Attribute.SAVEDATE: Need.PLACE,
+    Attribute.EMAILID: Need.PLACE,
+    Attribute.THREADID: Need.PLACE,
+}
 
 
 class Slice(Enum):

@@ -50,6 +50,18 @@ class Row(Protocol):
     @property
     def modseq(self) -> int: ...
 
+    @property
+    def save_date(self) -> bytes:
+        """`encode.date_time`."""
+
+    @property
+    def email_id(self) -> bytes:
+        """`encode.object_id`."""
+
+    @property
+    def thread_id(self) -> bytes:
+        """`encode.object_id`, or NIL."""
+
 
 # How each attribute is written, and the Row's attribute it comes from.
 _WRITTEN: dict[Attribute, tuple[bytes, str]] = {
@@ -61,6 +73,9 @@ _WRITTEN: dict[Attribute, tuple[bytes, str]] = {
     Attribute.BODY: (b"BODY %b", "body"),
     Attribute.STRUCTURE: (b"BODYSTRUCTURE %b", "structure"),
     Attribute.MODSEQ: (b"MODSEQ (%d)", "modseq"),
+    Attribute.SAVEDATE: (b"SAVEDATE %b", "save_date"),
+    Attribute.EMAILID: (b"EMAILID %b", "email_id"),
+    Attribute.THREADID: (b"THREADID %b", "thread_id"),
 }
 
 

@@ -15,7 +15,8 @@ from mssante.model import SpecialUse
 
 
 class StatusItem(StrEnum):
-    """RFC 3501 §6.3.10; SIZE after RFC 8438, DELETED after RFC 9051 §6.3.11."""
+    """RFC 3501 §6.3.10; SIZE after RFC 8438, DELETED after RFC 9051 §6.3.11 and, with DELETED-STORAGE, RFC
+    9208 §4.1.4, APPENDLIMIT after RFC 7889 §3.1, MAILBOXID after RFC 8474 §4.3."""
 
     MESSAGES = "MESSAGES"
     RECENT = "RECENT"
@@ -25,6 +26,9 @@ class StatusItem(StrEnum):
     SIZE = "SIZE"
     DELETED = "DELETED"
     HIGHESTMODSEQ = "HIGHESTMODSEQ"  # RFC 7162 §3.1.7
+    DELETED_STORAGE = "DELETED-STORAGE"
+    APPENDLIMIT = "APPENDLIMIT"
+    MAILBOXID = "MAILBOXID"
 
 
 class Selection(StrEnum):

@@ -22,11 +22,13 @@ from mssante.imap.search import (
     Dated,
     Field,
     Flagged,
+    Identified,
     Key,
     Keyword,
     Not,
     Numbers,
     Or,
+    Saved,
     Sized,
     Text,
     When,
@@ -41,6 +43,18 @@ class Fields(Protocol):
     def texts(self, name: str) -> Sequence[str] | None:
         """The decoded and folded (`fold`) values of the field `name` (lower case): empty when the
         message has none, None when this source does not keep that field."""
+
+
+class Place(Protocol):
+    """What is known of a message in its folder without opening it (Need.PLACE)."""
+
+    @property
+    def saved(self) -> date:
+        """The day it came into the folder, UTC."""
+
+    @property
+    def email_id(self) -> str:
+        """RFC 8474's."""
 
 
 class Summary(Fields, Protocol):
@@ -76,6 +90,7 @@ class Candidate:
     sequence: int
     uid: int
     flags: int
+    place: Place | None = None
     summary: Summary | None = None
     header: Fields | None = None
     content: Content | None = None
@@ -103,6 +118,8 @@ def need_of(key: Key) -> Need:
     match key:
         case All() | Flagged() | Keyword() | Numbers() | Changed():
             return Need.FLAGS
+        case Saved() | Identified():
+            return Need.PLACE
         case Dated() | Within() | Sized():
             return Need.SUMMARY
         case Field():
@@ -132,6 +149,8 @@ def compiled(key: Key, context: Context) -> Test:
             return _field(name, fold(needle))
         case Text(needle, header):
             return _text(fold(needle), header=header)
+        case Saved() | Identified():
+            return _place(key)
         case Dated() | Within() | Sized():
             return _summary(key, context)
         case _:
@@ -209,6 +228,20 @@ def _member(messages: SequenceSet, last: int) -> Callable[[int], bool]:
         return at >= 0 and number <= highs[at]
 
     return belongs
+
+
+def _place(key: Saved | Identified) -> Test:
+    def test(candidate: Candidate) -> Verdict:
+        place = candidate.place
+        if place is None:
+            return None
+        match key:
+            case Saved(when, day):
+                return _falls(place.saved, when, day)
+            case Identified(email_id):
+                return place.email_id == email_id
+
+    return test
 
 
 def _summary(key: Dated | Within | Sized, context: Context) -> Test:

@@ -6,10 +6,12 @@ from enum import IntEnum
 
 
 class Need(IntEnum):
-    """FLAGS: what the folder's index holds (uid, flags). SUMMARY: the prepared metadata (date, size,
+    """FLAGS: what the folder's index holds (uid, flags). PLACE: what the store knows of a message in a folder
+    without opening it (its identifier, the day it was saved). SUMMARY: the prepared metadata (date, size,
     envelope, structure). HEADER: the top header's octets. BODY: the message itself."""
 
     FLAGS = 0
-    SUMMARY = 1
-    HEADER = 2
-    BODY = 3
+    PLACE = 1
+    SUMMARY = 2
+    HEADER = 3
+    BODY = 4

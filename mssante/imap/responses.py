@@ -95,6 +95,11 @@ def code_copy_uid(uid_validity: int, sources: Sequence[int], targets: Sequence[i
     return f"COPYUID {uid_validity:d} {_set(sources)} {_set(targets)}"
 
 
+def code_mailbox_id(mailbox_id: str) -> str:
+    """RFC 8474 §4.1."""
+    return f"MAILBOXID {encode.object_id(mailbox_id).decode('ascii')}"
+
+
 def code_capability(names: Iterable[str]) -> str:
     return f"CAPABILITY {' '.join(names)}"
 
@@ -177,8 +182,12 @@ def listed(rows: Iterable[Row], *, verb: bytes = b"LIST") -> bytes:
     return b"".join(lines)
 
 
-def status(mailbox: str, values: Mapping[StatusItem, int]) -> bytes:
-    pairs = b" ".join(b"%b %d" % (item.value.encode("ascii"), value) for item, value in values.items())
+def status(mailbox: str, values: Mapping[StatusItem, int | bytes]) -> bytes:
+    """Numbers, and what `encode` made."""
+    pairs = b" ".join(
+        b"%b %b" % (item.value.encode("ascii"), value if isinstance(value, bytes) else b"%d" % value)
+        for item, value in values.items()
+    )
     return b"* STATUS %b (%b)\r\n" % (encode.mailbox(mailbox), pairs)
 
 

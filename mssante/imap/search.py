@@ -64,6 +64,21 @@ class Dated:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """The day it came into this folder (RFC 8514 §4.3)."""
+
+    when: When
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """The message of this EMAILID (RFC 8474 §6)."""
+
+    email_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Within:
     """RFC 5032: received less (`younger`) or more than so many seconds ago."""
 
@@ -118,7 +133,10 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = All | Flagged | Keyword | Numbers | Dated | Within | Sized | Field | Text | Changed | Not | Or | And
+Key = (
+    All | Flagged | Keyword | Numbers | Saved | Identified | Dated | Within | Sized | Field | Text
+    | Changed | Not | Or | And
+)  # fmt: skip
 
 
 class Result(StrEnum):
@@ -183,6 +201,7 @@ _CONSTANT: dict[str, Key] = {
     "RECENT": Flagged(RECENT, True),
     "OLD": Flagged(RECENT, False),
     "NEW": _NEW,
+    "SAVEDATESUPPORTED": All(),
     **{flag.name: Flagged(flag.value, True) for flag in Flag},
     **{f"UN{flag.name}": Flagged(flag.value, False) for flag in Flag},
 }
@@ -190,6 +209,7 @@ _DATED = {
     **{when.value: (when, False) for when in When},
     **{f"SENT{when.value}": (when, True) for when in When},
 }
+_SAVED = {f"SAVED{when.value}": when for when in When}
 _FIELDS = ("FROM", "TO", "CC", "BCC", "SUBJECT")
 _RESULTS = {result.value: result for result in Result}
 
@@ -311,9 +331,15 @@ class _Reader:
         if name in _DATED:
             when, sent = _DATED[name]
             return Dated(when, cursor.date(), sent)
+        if name in _SAVED:
+            return Saved(_SAVED[name], cursor.date())
         match name:
             case "MODSEQ":
                 return Changed(self._modseq())
+            case "EMAILID" | "THREADID":
+                found = Identified(cursor.atom())
+                # RFC 8474 §5.2: a THREADID matches none, as we tell none.
+                return found if name == "EMAILID" else Not(All())
             case "UID":
                 return Numbers(parse_set(cursor), uid=True)
             case "HEADER":

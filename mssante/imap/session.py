@@ -67,6 +67,7 @@ EXTENSIONS = (
     "ENABLE", "NAMESPACE", "IDLE", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "CHILDREN",
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
     "WITHIN", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
+    "OBJECTID", "SAVEDATE",
 )  # fmt: skip
 CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
 # What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).
@@ -76,7 +77,8 @@ _ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID")
 
 @dataclass(slots=True)
 class Session:
-    """The state of one conversation. `mechanisms` are the SASL names on offer once TLS protects."""
+    """The state of one conversation. `mechanisms` are the SASL names on offer once TLS protects;
+    `append_octets_max` what APPEND takes (RFC 7889), None where nothing is said of it."""
 
     tls: bool
     mechanisms: tuple[str, ...] = ("PLAIN",)
@@ -84,11 +86,13 @@ class Session:
     state: State = State.NOT_AUTHENTICATED
     read_only: bool = field(default=False)
     enabled: set[str] = field(default_factory=set)
+    append_octets_max: int | None = None
 
     def capabilities(self) -> tuple[str, ...]:
         """RFC 3501 §6.1.1, for the state the conversation is in."""
         if self.state is not State.NOT_AUTHENTICATED:
-            return (*_ALWAYS, *self.extensions)
+            limit = [] if self.append_octets_max is None else [f"APPENDLIMIT={self.append_octets_max:d}"]
+            return (*_ALWAYS, *self.extensions, *limit)
         if not self.tls:
             return (*_ALWAYS, "STARTTLS", "LOGINDISABLED")  # RFC 3501 §6.2.3
         return (*_ALWAYS, *(f"AUTH={mechanism}" for mechanism in self.mechanisms))

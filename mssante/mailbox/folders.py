@@ -62,13 +62,13 @@ class Folders:
                 return each
         raise Refused(Reason.FOLDER_UNKNOWN)
 
-    async def create(self, name: str) -> None:
+    async def create(self, name: str) -> FolderId:
         """Raises Refused(FOLDER_EXISTS), Refused(LIMIT_REACHED), Refused(NOT_PERMITTED)."""
         self._mailbox.require_writable()
         if any(each.name == name for each in await self.all()):
             raise Refused(Reason.FOLDER_EXISTS)
         tag, sealed = self._sealed(name)
-        await self._store.folder_create(self._mailbox.id, tag, sealed)
+        return (await self._store.folder_create(self._mailbox.id, tag, sealed)).id
 
     async def delete(self, name: str) -> FolderId:
         """The folder that is gone. Raises Refused(FOLDER_UNKNOWN, FOLDER_PROTECTED, NOT_PERMITTED)."""

@@ -15,6 +15,7 @@ from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose, Sealed
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import CHUNK_BYTES, KIB, MIB
 from mssante.mailbox.access import OpenMailbox
+from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary
 from mssante.model import BlobId, FolderId, MessageId, Uid
 from mssante.observe import report
@@ -67,6 +68,10 @@ class Reader:
                 yield await self._open(sealed)
                 await breathe()
         await self._settle_rewrap()
+
+    async def places(self, folder: FolderId, uids: Sequence[int]) -> dict[int, KnownPlace]:
+        """By UID, of those that are there; nothing is opened."""
+        return {each.uid: KnownPlace(each) for each in await self._mailbox.store.places(folder, uids)}
 
     async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
         """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the

@@ -13,7 +13,7 @@ from functools import partial
 from mssante.imap.folding import fold
 from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
-from mssante.imap.search import And, Field, Key, Not, Or
+from mssante.imap.search import And, Field, Identified, Key, Not, Or, Saved, leaves
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
 from mssante.mailbox import texts
 from mssante.mailbox.reading import Message, Reader, breathe
@@ -50,9 +50,23 @@ class Searcher:
                 found.append(uid)
             elif verdict is None:
                 undecided.append(candidate)
+        if any(isinstance(leaf, Saved | Identified) for leaf in leaves(key)):
+            undecided = await self._placed(selected, undecided)
+            found += [candidate.uid for candidate in undecided if test(candidate)]
+            undecided = [candidate for candidate in undecided if test(candidate) is None]
         async for uid in self._decided(selected, test, need, undecided, deadline):
             found.append(uid)
         return sorted(found)
+
+    async def _placed(self, selected: Selected, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Those that are still there, their place known."""
+        places = await self._reader.places(selected.id, [candidate.uid for candidate in candidates])
+        found = []
+        for candidate in candidates:
+            candidate.place = places.get(candidate.uid)
+            if candidate.place is not None:
+                found.append(candidate)
+        return found
 
     async def _decided(
         self,

@@ -21,6 +21,7 @@ from mssante.imap.flags import FlagNames
 from mssante.imap.need import Need
 from mssante.imap.responses import Code, Status
 from mssante.limits import CHUNK_BYTES, KIB
+from mssante.mailbox.places import KnownPlace
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.sections import Extent, at_hand, extent
 from mssante.mailbox.selected import Selected
@@ -44,14 +45,51 @@ def _zone(minutes: int) -> timezone:
     return timezone(timedelta(minutes=minutes))
 
 
+class PlaceRow(NamedTuple):
+    """What FETCH needs of a message that is not opened."""
+
+    sequence: int
+    uid: int
+    flags: bytes
+    place: KnownPlace
+    modseq: int = 0
+
+    @property
+    def save_date(self) -> bytes:
+        return encode.date_time(self.place.saved_at)
+
+    @property
+    def email_id(self) -> bytes:
+        return encode.object_id(self.place.email_id)
+
+    @property
+    def thread_id(self) -> bytes:
+        return encode.NIL  # RFC 8474 §5.2: allowed; related messages are told by THREAD
+
+
 class Row(NamedTuple):
-    """One message's values, as FetchFormat reads them."""
+    """One message's values, as FetchFormat reads them; `place` where they ask for it."""
 
     sequence: int
     uid: int
     flags: bytes
     summary: Summary
     modseq: int = 0
+    place: PlaceRow | None = None
+
+    @property
+    def save_date(self) -> bytes:
+        assert self.place is not None
+        return self.place.save_date
+
+    @property
+    def email_id(self) -> bytes:
+        assert self.place is not None
+        return self.place.email_id
+
+    @property
+    def thread_id(self) -> bytes:
+        return encode.NIL
 
     @property
     def internal_date(self) -> bytes:
@@ -92,6 +130,9 @@ async def fetch(talk: Talk, command: Fetch) -> Answer:
     if command.items.need is Need.FLAGS:
         while batch := list(islice(wanted, _LINES_AT_ONCE)):
             await job.flags_only(batch)
+    elif command.items.need is Need.PLACE:
+        while batch := list(islice(wanted, _LINES_AT_ONCE)):
+            await job.places_only(batch)
     else:
         while batch := list(islice(wanted, _MESSAGES_AT_ONCE)):
             await job.messages(batch)
@@ -128,6 +169,8 @@ class _Job:
         self._headers = any(
             isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )
+        self._asks_places = any(item.need is Need.PLACE for item in items.attributes)
+        self._place_rows: dict[int, PlaceRow] = {}
         self.damaged = 0
         self.undecodable = 0  # RFC 3516 §4.3: its encoding is not known
         self.answered = 0
@@ -139,7 +182,23 @@ class _Job:
         await self._send(self._format.lines(rows))  # type: ignore[arg-type]  # UID and FLAGS, nothing else
         await breathe()
 
+    async def places_only(self, batch: Sequence[Place]) -> None:
+        rows = await self._places(batch)
+        self.answered += len(rows)
+        await self._send(self._format.lines(rows.values()))  # type: ignore[arg-type]  # nothing of a summary
+        await breathe()
+
+    async def _places(self, batch: Sequence[Place]) -> dict[int, PlaceRow]:
+        """By UID, in their order; without those that are gone."""
+        render = self._names.render
+        by_uid = {place[1]: place for place in batch}
+        found = await self._reader.places(self._selected.id, list(by_uid))
+        return {
+            uid: PlaceRow(by_uid[uid][0], uid, render(by_uid[uid][2]), place) for uid, place in found.items()
+        }
+
     async def messages(self, batch: Sequence[Place]) -> None:
+        self._place_rows = await self._places(batch) if self._asks_places else {}
         by_uid = {place[1]: place for place in batch}
         uids = list(by_uid)
         async for opened, damaged in self._reader.messages(self._selected.id, uids, header=self._headers):
@@ -149,11 +208,13 @@ class _Job:
 
     async def _answer(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> None:
         newly_seen = await self._mark_seen(opened, by_uid) if self._marks else {}
+        if self._asks_places:
+            opened = [message for message in opened if message.uid in self._place_rows]
         rows = []
         for message in opened:
             sequence, uid, mask = by_uid[message.uid]
             flags = self._names.render(newly_seen.get(uid, mask))
-            rows.append(Row(sequence, uid, flags, message.summary))
+            rows.append(Row(sequence, uid, flags, message.summary, place=self._place_rows.get(uid)))
         if not self._format.sections:
             await self._send(self._format.lines(rows))
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mssante.imap import listing, responses
+from mssante.imap import encode, listing, responses
 from mssante.imap.commands import (
     Close,
     Create,
@@ -23,6 +23,7 @@ from mssante.imap.responses import Code
 from mssante.imap.responses import Status as Word
 from mssante.mailbox.folders import NamedFolder
 from mssante.mailbox.selected import Selected
+from mssante.model import FolderId
 from mssante.net.imapd_talk import OK, Answer, Talk, flags_told
 from mssante.reasons import Reason, Refused
 
@@ -46,6 +47,7 @@ async def select(talk: Talk, command: Select) -> Answer:
         responses.recent(selected.view.recent_count),
         responses.untagged(Word.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)),
         responses.untagged(Word.OK, "Next UID", responses.code_uid_next(uid_next)),
+        responses.untagged(Word.OK, "The folder's", responses.code_mailbox_id(_mailbox_id(folder.id))),
     ]
     first_unseen = selected.first_unseen()
     if first_unseen is not None:
@@ -73,8 +75,8 @@ async def create(talk: Talk, command: Create) -> Answer:
     """RFC 3501 §6.3.3. Every special folder is there from the first day, so USE finds none to make."""
     if command.use is not None:
         return Answer(Word.NO, "That special folder exists already", Code.USEATTR)
-    await talk.folders.create(command.mailbox)
-    return OK
+    made = await talk.folders.create(command.mailbox)
+    return Answer(Word.OK, "Created", responses.code_mailbox_id(_mailbox_id(made)))
 
 
 async def delete(talk: Talk, command: Delete) -> Answer:
@@ -141,7 +143,7 @@ async def status(talk: Talk, command: Status) -> Answer:
 
 async def _status(talk: Talk, folder: NamedFolder, items: tuple[StatusItem, ...]) -> bytes:
     counts = await talk.mailbox.store.counts(folder.id)
-    values = {
+    values: dict[StatusItem, int | bytes] = {
         StatusItem.MESSAGES: counts.messages,
         StatusItem.RECENT: counts.recent,
         StatusItem.UIDNEXT: counts.uidnext,
@@ -150,8 +152,17 @@ async def _status(talk: Talk, folder: NamedFolder, items: tuple[StatusItem, ...]
         StatusItem.SIZE: counts.size_kib * 1024,  # RFC 8438 §2: may be more than the exact sum, never less
         StatusItem.DELETED: counts.deleted,
         StatusItem.HIGHESTMODSEQ: counts.modseq,
+        StatusItem.DELETED_STORAGE: counts.deleted_kib,
+        StatusItem.APPENDLIMIT: talk.service.message_bytes_max,
+        StatusItem.MAILBOXID: encode.object_id(_mailbox_id(folder.id)),
     }
     return responses.status(folder.name, {item: values[item] for item in items})
+
+
+def _mailbox_id(folder: FolderId) -> str:
+    """RFC 8474 §4: the folder's number, which never comes back and survives a new name; UIDVALIDITY tells no
+    less."""
+    return f"F{folder}"
 
 
 async def namespace(talk: Talk, command: Namespace) -> Answer:

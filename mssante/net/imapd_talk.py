@@ -104,7 +104,9 @@ class Talk:
         self.service = service
         self.stream = stream
         self.wire = Wire()
-        self.session = Session(tls=stream.tls_version is not None)
+        self.session = Session(
+            tls=stream.tls_version is not None, append_octets_max=service.message_bytes_max
+        )
         self.tag = ""  # of the command being answered
         self.by_uid = False  # whether that command names messages by UID
         self.told_names: FlagNames | None = None

@@ -54,6 +54,7 @@ from mssante.store.records import (
     Keyword,
     MailboxRow,
     MessageNumber,
+    Place,
     QueuedMessage,
     RecipientId,
     RecipientState,
@@ -193,6 +194,9 @@ class MailStore:
         return await self._read(
             lambda c: reading.sealed_summaries(c, folder, uids, header=header, bytes_max=bytes_max)
         )
+
+    async def places(self, folder: FolderId, uids: Uids) -> list[Place]:
+        return await self._read(lambda c: reading.places(c, folder, uids))
 
     async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
         return await self._read(lambda c: reading.chunks(c, blob, first_n, count))

@@ -23,6 +23,7 @@ from mssante.store.records import (
     Folder,
     FolderCounts,
     Keyword,
+    Place,
     SealedMessage,
     Uids,
 )
@@ -44,7 +45,8 @@ _CHUNKS = text(
 )
 _COUNTS = text(
     "SELECT count(*), coalesce(sum(1 - (flags & 1)), 0), coalesce(sum((flags & 8) / 8), 0),"
-    " coalesce(sum(size_kib), 0), coalesce(sum(CASE WHEN uid > :recent THEN 1 ELSE 0 END), 0)"
+    " coalesce(sum(size_kib), 0), coalesce(sum((flags & 8) / 8 * size_kib), 0),"
+    " coalesce(sum(CASE WHEN uid > :recent THEN 1 ELSE 0 END), 0)"
     " FROM placement WHERE folder_id = :folder"
 )
 _CONTENTS = Among(
@@ -160,6 +162,25 @@ def _up_to(bytes_max: int, cursor: DBAPICursor) -> list[Any]:
     return rows
 
 
+def places(connection: Connection, folder_id: FolderId, wanted: Uids) -> list[Place]:
+    """The messages of `wanted` that are there, in ascending UID."""
+    runs = Runs.of(wanted)
+    if not runs:
+        return []
+    result = connection.execute(
+        text(
+            "SELECT p.uid, m.id, p.saved_day FROM placement AS p"
+            " JOIN message AS m ON m.number = p.message_number"
+            f" WHERE p.folder_id = :folder AND {runs.include(connection, 'p.uid')} ORDER BY p.uid"
+        ),
+        {"folder": folder_id, **runs.parameters},
+    )
+    assert result.cursor is not None
+    rows = result.cursor.fetchall()
+    result.close()
+    return list(map(Place._make, rows))
+
+
 def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> list[bytes]:
     """At most `count` sealed chunks from `first_n` on, fewer at the end. Opening them tells if one lacks."""
     return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
@@ -183,7 +204,7 @@ def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:
 def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:
     """Raises Refused(FOLDER_UNKNOWN)."""
     of = folder(connection, folder_id)
-    messages, unseen, deleted, size_kib, recent = connection.execute(
+    messages, unseen, deleted, size_kib, deleted_kib, recent = connection.execute(
         _COUNTS, {"folder": folder_id, "recent": of.recent_uid}
     ).one()
     return FolderCounts(
@@ -194,6 +215,7 @@ def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:
         uidvalidity=of.uidvalidity,
         modseq=of.modseq,
         size_kib=int(size_kib),
+        deleted_kib=int(deleted_kib),
         recent=int(recent),
     )
 

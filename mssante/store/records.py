@@ -199,6 +199,14 @@ class Changes:
     recent_uid: int = 0
 
 
+class Place(NamedTuple):
+    """What is known of a message in a folder without opening it: which it is, and the day it came there."""
+
+    uid: Uid
+    message_id: MessageId
+    saved_day: int
+
+
 class SealedMessage(NamedTuple):
     """A message as listed. A named tuple, for speed: a listing makes one of these for each row."""
 
@@ -232,6 +240,7 @@ class FolderCounts:
     uidvalidity: int
     modseq: ModSeq
     size_kib: int
+    deleted_kib: int
     recent: int
 
 

@@ -214,7 +214,9 @@ async def test_so_many_folders_and_no_more(house: ImapHouse, monkeypatch: pytest
     monkeypatch.setattr(store_folders, "FOLDERS_MAX", 20)
     client = await house.login()
     answers = [await client.ask(f"CREATE f{n}") for n in range(20)]
-    assert [answer.code for answer in answers] == [None] * 14 + ["LIMIT"] * 6  # six are there already
+    assert [(answer.code or "").split()[0] for answer in answers] == ["MAILBOXID"] * 14 + [
+        "LIMIT"
+    ] * 6  # six are there already
     await client.ok("DELETE f0")
     await client.ok("CREATE f20")
 
@@ -306,7 +308,7 @@ async def test_status_of_what_is_not_there(house: ImapHouse) -> None:
     answer = await client.ask("STATUS nowhere (MESSAGES)")
     assert (answer.status, answer.code) == ("NO", "NONEXISTENT")
     assert (await client.ask("STATUS INBOX ()")).status == "BAD"
-    assert (await client.ask("STATUS INBOX (MAILBOXID)")).status == "BAD"
+    assert (await client.ask("STATUS INBOX (UNHEARDOF)")).status == "BAD"
 
 
 # Quota (RFC 9208)
