@@ -15,6 +15,7 @@ from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from mssante import limits
 from mssante.model import Domain, Malformed
@@ -78,6 +79,17 @@ def _text(value: Any, base: Path) -> str:
     if not isinstance(value, str) or not value:
         raise Malformed("expected a text")
     return value
+
+
+def _database(value: Any, base: Path) -> str:
+    text = _text(value, base)
+    try:
+        has_password = "://" in text and urlsplit(text).password is not None
+    except ValueError:
+        raise Malformed("expected a file's name or a URL") from None
+    if has_password:
+        raise Malformed("no password here: PostgreSQL's own PGPASSFILE, or its peer authentication")
+    return text
 
 
 def _path(value: Any, base: Path) -> Path:
@@ -184,8 +196,8 @@ class DirectorySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    database: str = _is(_text, "mail.db")
-    keys: str = _is(_text, "keys.db")
+    database: str = _is(_database, "mail.db")
+    keys: str = _is(_database, "keys.db")
     root_key: Path | None = _is(_path, None)
     root_key_credential: str | None = _is(_text, None)
 

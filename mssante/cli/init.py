@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from mssante.cli.run import MISCONFIGURED, NO, end, finish
+from mssante.cli.run import MISCONFIGURED, NO, TRY_LATER, end
 from mssante.config import ConfigError, load
+from mssante.reasons import Passing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,9 @@ class Starter:
     crls: str = "pki/crl"
     white_list: str = "listeblanche.xml"
     ldif: str = "annuaire.ldif"
+    ldap: tuple[tuple[str, str], ...] = ()  # keys of [directory], in place of the LDIF file
+    database: str = "mail.db"
+    keys: str = "keys.db"
     routes: tuple[tuple[str, str], ...] = ()
     log: str = ""
 
@@ -37,6 +42,8 @@ class Starter:
         quoted = json.dumps
         relay, submission, submissions, imap, imaps, status = self.ports
         routes = ", ".join(f"{quoted(domain)} = {quoted(target)}" for domain, target in self.routes)
+        source = self.ldap or (("ldif", self.ldif),)
+        directory = "\n".join(f"{key} = {quoted(value, ensure_ascii=False)}" for key, value in source)
         return f"""\
 # Made by mssante init. Every key is explained in config.example.toml.
 
@@ -58,11 +65,11 @@ sources = ["list", "directory"]
 white_list = {quoted(self.white_list)}
 
 [directory]
-ldif = {quoted(self.ldif)}
+{directory}
 
 [storage]
-database = "mail.db"
-keys = "keys.db"
+database = {quoted(self.database)}
+keys = {quoted(self.keys)}
 root_key = "root.key"
 
 [listen]
@@ -83,14 +90,19 @@ routes = {{ {routes} }}
 
 
 async def lay(folder: Path, starter: Starter) -> Path:
-    """Makes the working directory. Raises FileExistsError rather than touch one that is in use."""
+    """Makes the working directory. Raises FileExistsError rather than touch one that is in use; ConfigError,
+    and nothing is left; CannotStart or Passing for databases that do not open yet: a start makes them."""
     from mssante.app.parts import create_root_key, open_parts
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "config.toml"
     with path.open("x", encoding="utf-8") as file:
         file.write(starter.text())
-    config = load(path)
+    try:
+        config = load(path)
+    except ConfigError:
+        path.unlink()
+        raise
     create_root_key(config)
     async with open_parts(config):
         pass  # both databases are made, migrated, and the operator's outbox with its keys
@@ -105,20 +117,34 @@ async def lay(folder: Path, starter: Starter) -> Path:
 @click.option(
     "--environment", type=click.Choice(["production", "test"]), default="production", show_default=True
 )
-def init(folder: Path, name: str, hostname: str, domains: tuple[str, ...], environment: str) -> None:
+@click.option(
+    "--database", default="mail.db", show_default=True, help="A file, or postgresql://USER@HOST/NAME."
+)
+@click.option("--keys", default="keys.db", show_default=True, help="The key store: a file or a URL, apart.")
+@click.option("--ldap", help="The directory: ldaps://HOST; without it, annuaire.ldif.")
+@click.option("--ldap-base", help="The entry under which the directory lies.")
+@click.option("--ldap-ca", help="The authority of the directory's certificate; the system's by default.")
+@click.option("--ldap-bind-dn", help="Who we are there; with --ldap-password-file.")
+@click.option("--ldap-password-file", help="A file that only we can read.")
+def init(folder: Path, domains: tuple[str, ...], **given: str | None) -> None:
     """Make a working directory: config.toml, the root key, the key store and the mail database."""
-    starter = Starter(name=name, hostname=hostname, domains=domains, environment=environment)
+    from mssante.app.parts import CannotStart
+
+    ldap = tuple((key, value) for key, value in given.items() if key.startswith("ldap") and value)
+    plain = {key: value for key, value in given.items() if not key.startswith("ldap") and value is not None}
+    starter = Starter(domains=domains, ldap=ldap, **plain)  # type: ignore[arg-type] # each a text, as click gives them
     try:
-        path = finish(lay(folder, starter))
+        path = asyncio.run(lay(folder, starter))
     except FileExistsError as error:
         end(NO, f"refused: {error.filename} exists already; nothing was changed")
     except ConfigError as error:
-        (folder / "config.toml").unlink()
         end(MISCONFIGURED, str(error))
-    click.echo(f"made {path}, root.key, keys.db and mail.db (only you can read them)")
+    except (CannotStart, Passing) as error:
+        click.echo(f"made {folder}/config.toml and the root key; a database does not open yet:", err=True)
+        code = TRY_LATER if isinstance(error, Passing) else MISCONFIGURED
+        end(code, f"{error}: mend it, then mssante doctor makes what is missing")
+    click.echo(f"made {path}, the root key, the key store and the mail database (only you can read them)")
+    click.echo(f"next: put the certificates where config.toml says, then: mssante --config {path} doctor")
     click.echo(
-        "next: put the certificates where config.toml says, then: mssante --config " + f"{path} doctor"
-    )
-    click.echo(
-        "keep a copy of root.key and keys.db apart from the mail: without them no letter can be opened"
+        "keep a copy of root.key and the key store apart from the mail: without them no letter can be opened"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from mssante.delivery.null_senders import NullSenders
 from mssante.delivery.reception import Intake, Reception, Source, Trace
 from mssante.delivery.routing import Routing, require_author
 from mssante.keys.broker import KeyBroker
@@ -44,10 +45,14 @@ class RelayBackend:
     def __init__(self, reception: Reception, routing: Routing) -> None:
         self._reception = reception
         self._routing = routing
+        self._null_senders = NullSenders(reception.clock)
 
     async def mail(self, session: Session, sender: Address | None, parameters: MailCommand) -> None:
-        """Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
-        self._routing.peer_sends_from(_peer(session), sender)
+        """Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR), Passing(NULL_SENDERS_TOO_MANY)."""
+        peer = _peer(session)
+        self._routing.peer_sends_from(peer, sender)
+        if sender is None:
+            self._null_senders.take(peer.identity.dn)
 
     async def recipient(self, session: Session, address: Address, parameters: RcptCommand) -> None:
         """As Routing.local."""

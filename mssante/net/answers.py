@@ -206,6 +206,12 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
         "450 4.7.1",
         "Operation non permise: demandez a votre operateur / Not permitted: ask your operator",
     ),
+    R.NULL_SENDERS_TOO_MANY: (
+        "450 4.7.1",
+        "450 4.7.1",
+        "Trop d'avis et d'accuses en peu de temps: reessayez plus tard"
+        " / Too many notices and receipts in a short time: try again later",
+    ),
     R.TOO_MANY_RECIPIENTS: (
         "452 4.5.3",  # RFC 5321 §4.5.3.1.10: the rest is for another transaction
         "452 4.5.3",

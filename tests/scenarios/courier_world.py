@@ -8,48 +8,28 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from certs.make import Leaf, Pki, build
+from certs.make import UNLISTED, build
 from mssante.delivery.couriers import Consignment
 from mssante.model import Address, Domain
 from mssante.net.courier_wire import Patience
 from mssante.net.resolver import Door, StaticRoutes
 from mssante.net.smtp_courier import SmtpCourier
 from mssante.observe.events import Event
-from mssante.trust.names import DistinguishedName
-from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction, VerifiedPeer, verify_peer
-from mssante.trust.revocation import Revocations
-from mssante.trust.space import Entry, TrustSpace
+from mssante.trust.policy import Direction, VerifiedPeer
 from mssante.trust.tls import Credentials, peer_client_context
+from tests.support.trust_world import TrustWorld
 
-UNLISTED = "operateur-inconnu"
 SENDER = Address.parse("dr.a@operateur-a.test")
 LETTER = b"From: dr.a@operateur-a.test\r\nSubject: XDM/1.0/DDM+CR\r\n\r\n.\r\nBonjour\r\n..\r\n"
 
 
 @dataclass
-class World:
-    pki: Pki
-    anchors: Anchors
-    space: TrustSpace
-    crls: Revocations
+class World(TrustWorld):
     events: list[Event] = field(default_factory=list)
 
-    def leaf(self, name: str) -> Leaf:
-        return self.pki.leaves[name]
-
-    def domain(self, name: str) -> Domain:
-        return Domain.parse(self.leaf(name).domain)
-
-    def verify(self, chain: Sequence[bytes]) -> VerifiedPeer:
-        return verify_peer(
-            chain,
-            anchors=self.anchors,
-            space=self.space,
-            crls=self.crls,
-            now=datetime.now(UTC),
-            direction=Direction.OUT,
-        )
+    def judged(self, chain: Sequence[bytes]) -> VerifiedPeer:
+        """The verdict on a remote."""
+        return self.verify(chain=chain, direction=Direction.OUT)
 
     def server(self, name: str) -> ssl.SSLContext:
         """A remote showing that certificate, and asking for ours."""
@@ -68,25 +48,13 @@ class World:
             context=peer_client_context(
                 Credentials(chain_file=a.chain_file, key_file=a.key_file), self.anchors
             ),
-            verify=self.verify,
+            verify=self.judged,
             patience=patience or Patience(connection=2, greeting=2, handshake=3, command=3, data=3, block=3),
         )
 
 
 def made(directory: Path) -> World:
-    pki = build(directory, now=datetime.now(UTC), operators=("a", "b"))
-    anchors = Anchors.load(pki.anchors, pki.issuing)
-    entries = [
-        Entry(Domain.parse(leaf.domain), DistinguishedName.parse(leaf.listed))
-        for leaf in pki.leaves.values()
-        if leaf.name != UNLISTED
-    ]
-    return World(
-        pki=pki,
-        anchors=anchors,
-        space=TrustSpace.from_entries(entries, source="test"),
-        crls=Revocations.load(pki.crls, issuers=anchors.issuers),
-    )
+    return World.of(build(directory, now=datetime.now(UTC), operators=("a", "b")))
 
 
 def consignment(
@@ -109,3 +77,6 @@ def consignment(
         eight_bit=not content.isascii() if eight_bit is None else eight_bit,
         content=blocks,
     )
+
+
+__all__ = ["LETTER", "SENDER", "UNLISTED", "World", "consignment", "made"]

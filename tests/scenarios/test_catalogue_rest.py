@@ -27,7 +27,7 @@ from mssante.observe.events import SessionEnded
 from tests.support.imap_client import Answer, ImapClient
 from tests.support.imap_house import MARIE, ImapHouse, house, letter
 from tests.support.smtpd_house import relay, until
-from tests.unit.smtp.test_data import FAKE_TERMINATORS
+from tests.support.smuggling import FAKE_TERMINATORS
 
 __all__ = ["house"]
 

@@ -21,6 +21,7 @@ from mssante.reasons import Passing, Reason, Refused
 from mssante.trust.space import TrustSpace
 from tests.scenarios.courier_remotes import LENIENT_END, Remote, Script, remote
 from tests.scenarios.courier_world import LETTER, UNLISTED, World, consignment, made
+from tests.support.smuggling import FORBIDDEN, FORBIDDEN_IN_A_ROW
 
 
 @pytest.fixture(scope="module")
@@ -164,26 +165,7 @@ async def test_dns_leading_to_somebody_else_brings_no_letter(
     assert (far.commands, far.messages) == ([], [])
 
 
-FALSE_ENDINGS = [
-    b"\n.\n",
-    b"\n.\r\n",
-    b"\r\n.\n",
-    b"\r.\r",
-    b"\r\n.\r",
-    b"\r.\r\n",
-    b"\n.\r",
-    b"\r.\n",
-    b"\r\r\n.\r\r\n",
-    b"\r\n\0.\r\n",
-    b"\r\n.\0\r\n",
-    b"\n.\n.\r\n",
-    b"\r\n.\r\r\n",
-    b"\n\r.\n\r",
-    b"\r\n.\n\r\n",
-]
-
-
-@pytest.mark.parametrize("ending", FALSE_ENDINGS)
+@pytest.mark.parametrize("ending", [*FORBIDDEN, *FORBIDDEN_IN_A_ROW])
 async def test_a_lenient_remote_never_sees_two_messages(world: World, ending: bytes) -> None:
     smuggled = b"MAIL FROM:<pdg@chu.test>\r\nRCPT TO:<x@y.test>\r\nDATA\r\nforged\r\n.\r\n"
     letter = consignment(world.domain("operator-b"), b"Subject: x\r\n\r\na" + ending + smuggled)

@@ -9,7 +9,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ from mssante.net.smtpd_server import SmtpServer
 from mssante.net.smtpd_wire import SessionLimits
 from mssante.observe import events
 from mssante.reasons import Passing, Reason
-from mssante.trust.policy import Direction, VerifiedPeer, verify_peer
+from mssante.trust.policy import Direction, VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts
 from tests.scenarios.courier_world import World, made
 from tests.support.delivery_house import House, house
@@ -92,14 +92,7 @@ class LosingBackend(RelayBackend):
 @asynccontextmanager
 async def _operators(world: World, folder: Path, octets_max: int) -> AsyncIterator[Operators]:
     async def verify(chain: tuple[bytes, ...]) -> VerifiedPeer:
-        return verify_peer(
-            chain,
-            anchors=world.anchors,
-            space=world.space,
-            crls=world.crls,
-            now=datetime.now(UTC),
-            direction=Direction.IN,
-        )
+        return world.verify(chain=chain, direction=Direction.IN)
 
     leaf, domain = world.leaf("operator-b"), world.domain("operator-b")
     contexts = PeerListenerContexts(

@@ -12,10 +12,8 @@ from mssante.reasons import Reason
 from tests.support.mail_clients import field, inbox, note, relay, user_context
 from tests.support.operators import DOMAINS, HOST, Trio
 from tests.support.smtpd_house import Talk
-from tests.unit.smtp.test_data import FAKE_TERMINATORS
+from tests.support.smuggling import FORBIDDEN
 
-# Two of them are no line endings at all: what looks like a second envelope is text of the first message.
-FAKES = [fake for fake in FAKE_TERMINATORS if fake not in (b"\r\n. \r\n", b"\xc2\x85.\xc2\x85")]
 SENDER = f"medecin@{DOMAINS['a']}"
 
 
@@ -62,7 +60,7 @@ async def test_what_is_injected_before_tls_is_not_there_after_it(trio: Trio) -> 
 async def test_smuggled_envelopes_are_one_message_refused(trio: Trio) -> None:
     """S1: false ends of data, each followed by a second envelope: one reply, which refuses."""
     b, since = trio.b, trio.b.log_length()
-    for number, fake in enumerate(FAKES):
+    for number, fake in enumerate(FORBIDDEN):
         talk = await relay(trio.world, b, "operator-a")
         await talk.ask(f"MAIL FROM:<{SENDER}>")
         await talk.ask(f"RCPT TO:<{b.login.address}>")
@@ -80,7 +78,7 @@ async def test_smuggled_envelopes_are_one_message_refused(trio: Trio) -> None:
         assert (await talk.ask("NOOP")).startswith("250")  # no second reply was waiting
         await talk.ask("QUIT")
     declined = b.events("message_declined", since, stage="data")
-    assert len(declined) == len(FAKES) == 13
+    assert len(declined) == len(FORBIDDEN) == 13
     assert {event["reason"] for event in declined} <= {Reason.BARE_LINE_ENDING.value, Reason.NUL_OCTET.value}
     assert not b.events("message_accepted", since)
     found = await asyncio.to_thread(inbox, trio.world, b, item="BODY.PEEK[HEADER]")
@@ -93,7 +91,7 @@ def test_a_person_cannot_submit_what_others_could_misread(trio: Trio) -> None:
     with smtplib.SMTP(HOST, a.ports[1], timeout=30) as client:
         client.starttls(context=user_context(trio.world))
         client.login(a.login.address, a.login.password.value)
-        for fake in FAKES:
+        for fake in FORBIDDEN:
             client.mail(a.login.address)
             client.rcpt(recipient)
             assert client.docmd("DATA")[0] == 354

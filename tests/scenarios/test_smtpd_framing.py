@@ -9,7 +9,7 @@ import pytest
 from mssante.net.smtpd_wire import SessionLimits
 from mssante.observe.events import Crashed, MessageNoted
 from tests.support.smtpd_house import LETTER, MAILBOX, SENDER, House, relay
-from tests.unit.smtp.test_data import FAKE_TERMINATORS
+from tests.support.smuggling import FAKE_TERMINATORS
 
 SECOND = (
     f"MAIL FROM:<{SENDER}>\r\nRCPT TO:<{MAILBOX}>\r\nDATA\r\nSubject: forged\r\n\r\nforged\r\n.\r\n".encode()

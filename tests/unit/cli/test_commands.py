@@ -15,6 +15,8 @@ from certs.make import build
 from certs.white_list import write as write_white_list
 from mssante.cli import main
 from mssante.clock import SystemClock
+from mssante.config import DirectorySource, load
+from tests.support.postgres import Postgres
 
 DOMAIN = "chu-a.mssante.test"
 ADDRESS = f"camille.moreau@{DOMAIN}"
@@ -81,6 +83,53 @@ def test_init_never_touches_a_directory_in_use(cli: Cli) -> None:
     assert done.exit_code == 1
     assert "exists already" in done.stderr
     assert (cli.folder / "root.key").read_bytes() == before
+
+
+INIT = ("--name", "CHU A", "--hostname", "mss.operateur-a.test", "--domain", DOMAIN)
+
+
+def test_init_on_postgresql_and_an_ldap_directory(tmp_path: Path, postgres: Postgres) -> None:
+    folder, mail, keys = tmp_path / "operator", postgres.url(), postgres.url()
+    password = tmp_path / "password"
+    ldap = ("--ldap", "ldaps://annuaire.test", "--ldap-base", "o=annuaire", "--ldap-bind-dn", "cn=mssante")
+    words = ["init", str(folder), *INIT, "--database", mail, "--keys", keys, *ldap]
+    done = CliRunner().invoke(main, [*words, "--ldap-password-file", str(password)])
+    assert done.exit_code == 0, done.output
+    config = load(folder / "config.toml")
+    assert (config.storage.database, config.storage.keys) == (mail, keys)
+    assert config.directory == DirectorySource(
+        ldap="ldaps://annuaire.test",
+        ldap_base="o=annuaire",
+        ldap_bind_dn="cn=mssante",
+        ldap_password_file=password,
+    )
+    assert {path.name for path in folder.iterdir()} == {"config.toml", "root.key"}
+    cli = Cli(folder)
+    assert cli("bal", "create", ADDRESS, "--kind", "PER").exit_code == 0
+    assert [each["address"] for each in cli.json("bal", "list")["mailboxes"]] == [ADDRESS]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said", "left"),
+    [
+        (["--ldap", "ldaps://annuaire.test"], 78, "ldap_base is missing", set()),
+        (["--database", "postgresql://u:s3cret@/mail"], 78, "no password here", set()),
+        (
+            ["--database", "postgresql://u@/mail?host=/nowhere"],
+            75,
+            "doctor makes",
+            {"config.toml", "root.key"},
+        ),
+        (["--database", "oracle://u@host/mail"], 78, "postgresql://", {"config.toml", "root.key"}),
+    ],
+)
+def test_init_says_what_is_missing_and_leaves_no_half(
+    tmp_path: Path, options: list[str], code: int, said: str, left: set[str]
+) -> None:
+    done = CliRunner().invoke(main, ["init", str(tmp_path / "o"), *INIT, *options])
+    assert (done.exit_code, said in done.stderr) == (code, True), done.output
+    assert "s3cret" not in done.output
+    assert {path.name for path in (tmp_path / "o").iterdir()} == left
 
 
 def test_a_mailbox_and_a_person_from_nothing(cli: Cli, tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
 import pytest
 
 from mssante.delivery.backends import RelayBackend, SubmissionBackend
 from mssante.keys.ring import Login
+from mssante.limits import NULL_SENDERS_AT_ONCE, NULL_SENDERS_PER_MINUTE
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
+from mssante.net.answers import smtp_answer
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.addresses import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
@@ -23,10 +26,11 @@ class FakePeer:
     """Speaks for cabinet-b.test."""
 
     crl_number: int | None = 3
+    dn: str = "CN=b"
 
     @property
     def identity(self) -> PeerIdentity:
-        return PeerIdentity(dn="CN=b", serial="1", fingerprint="ab")
+        return PeerIdentity(dn=self.dn, serial="1", fingerprint="ab")
 
     @property
     def space(self) -> object:
@@ -183,3 +187,32 @@ async def test_a_message_begun_before_the_password_changed_is_not_taken_after(
     with pytest.raises(Refused) as caught:
         await submission.begin(session, Envelope(A, (B,)), None)
     assert _reason(caught) is Reason.AUTHENTICATION_REQUIRED
+
+
+async def test_a_peer_s_null_senders_are_slowed_and_nobody_else_s(
+    relay: RelayBackend, a_house: House
+) -> None:
+    """T7: any listed operator may write from <>, at its measure."""
+    empty = MailCommand(sender=None)
+    reasons: set[Reason] = set()
+
+    async def many(session: FakeSession, count: int) -> int:
+        taken = 0
+        for _ in range(count):
+            try:
+                await relay.mail(session, None, empty)
+            except Passing as passing:
+                reasons.add(passing.reason)
+            else:
+                taken += 1
+        return taken
+
+    assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_AT_ONCE
+    assert reasons == {Reason.NULL_SENDERS_TOO_MANY}
+    assert str(smtp_answer(Passing(Reason.NULL_SENDERS_TOO_MANY))).startswith("450 4.7.1 ")
+    await relay.mail(PEER, B, empty)  # from its own domain it still writes
+    assert await many(FakeSession(peer=cast(VerifiedPeer, FakePeer(dn="CN=c"))), 10) == 10
+    a_house.clock.advance(timedelta(minutes=1))
+    assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_PER_MINUTE
+    a_house.clock.advance(timedelta(days=1))
+    assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_AT_ONCE

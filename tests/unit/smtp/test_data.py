@@ -9,28 +9,11 @@ from hypothesis import strategies as st
 
 from mssante.reasons import Reason
 from mssante.smtp.data import CanonicalText, DataParser
+from tests.support.smuggling import FAKE_TERMINATORS
 
 OCTETS_MAX = 60
 LINE_MAX = 20
 WIRE_MAX = 150
-
-FAKE_TERMINATORS = (
-    b"\n.\n",
-    b"\n.\r\n",
-    b"\r\n.\n",
-    b"\r.\r",
-    b"\r\n.\r",
-    b"\r.\r\n",
-    b"\n.\r",
-    b"\r.\n",
-    b"\r\n\x00.\r\n",
-    b"\r\n.\x00\r\n",
-    b"\r\n. \r\n",
-    b"\r\n.\r\r\n",
-    b"\r\r\n.\r\r\n",
-    b"\r\n.\x0b\n",
-    b"\xc2\x85.\xc2\x85",
-)
 
 
 def outcome(wire: bytes, cuts: list[int], **limits: int) -> tuple[object, ...]:

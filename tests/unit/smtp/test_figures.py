@@ -12,9 +12,10 @@ from mssante.model import Domain, Malformed
 from mssante.smtp.addresses import RcptCommand, parse_rcpt
 from mssante.smtp.data import DataParser
 from mssante.smtp.sending import DotStuffer
+from tests.support.smuggling import FAKE_TERMINATORS
 
 from .test_addresses import ORACLE
-from .test_data import FAKE_TERMINATORS, oracle, outcome
+from .test_data import oracle, outcome
 
 _WORDS = (b"\r\n", b"\r\n", b"\r\n.", b"\r", b"\n", b".", b"..", b"\0", b"a", b"corps", b"x" * 18, b"\xe9")
 _ENDS = (b"\r\n.\r\n", b"\r\n.\r\nNOOP\r\n", b"", *FAKE_TERMINATORS)

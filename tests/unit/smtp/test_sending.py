@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mssante.reasons import Reason, Refused
 from mssante.smtp.data import DataParser
 from mssante.smtp.sending import DotStuffer
+from tests.support.smuggling import FORBIDDEN
 
 CANONICAL = st.lists(
     st.one_of(st.sampled_from([b"", b".", b"..", b". ", b".\t.", b"x."]), st.binary(max_size=40)), max_size=30
@@ -40,20 +41,7 @@ def test_what_is_sent_comes_out_again_octet_for_octet(content: bytes, cut: int, 
     assert hashlib.sha256(received).digest() == hashlib.sha256(content).digest()
 
 
-@pytest.mark.parametrize(
-    "ending",
-    [
-        b"\n.\n",
-        b"\n.\r\n",
-        b"\r\n.\n",
-        b"\r.\r",
-        b"\r\n.\r",
-        b"\r.\r\n",
-        b"\n.\r",
-        b"\r.\n",
-        b"\r\r\n.\r\r\n",
-    ],
-)
+@pytest.mark.parametrize("ending", [ending for ending in FORBIDDEN if b"\0" not in ending])
 @pytest.mark.parametrize("cut", [1, 2, 3, 1000])
 def test_a_false_ending_is_never_followed_by_a_true_one(ending: bytes, cut: int) -> None:
     with pytest.raises(Refused) as caught:
