@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.clients.programs import Ended, run
+from tests.clients.two_sides import ACCENTS
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
 from tests.support.smtpd_house import pki
 
-ACCENTS = "Projet &AOk-&-"  # "Projet é&"
 ACCENTS_IN_URL = "Projet%20%26AOk-%26-"
 
 

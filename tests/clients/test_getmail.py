@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.clients.programs import done
+from tests.clients.two_sides import ACCENTS
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
 from tests.support.smtpd_house import pki
 
 pytestmark = pytest.mark.client
-
-ACCENTS = "Projet &AOk-&-"  # "Projet é&"
 
 
 class Getmail:

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.clients.programs import Terminal
-from tests.support.imap_client import ImapClient
+from tests.clients.two_sides import ACCENTS, there
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
 from tests.support.smtpd_house import pki
 
 pytestmark = pytest.mark.client
 
-ACCENTS = "Projet &AOk-&-"  # "Projet é&"
 both = pytest.mark.parametrize("program", ["mutt", "neomutt"])
 
 
@@ -69,16 +68,6 @@ set beep = no
         assert ended.code == 0, ended.text
 
 
-async def subjects(client: ImapClient, folder: str) -> dict[str, set[str]]:
-    """Subject and flags of each message there."""
-    await client.ok(f'SELECT "{folder}"')
-    found = (await client.ok("UID FETCH 1:* (FLAGS ENVELOPE)")).fetched()
-    return {
-        item["ENVELOPE"][1].decode(): {str(flag) for flag in item["FLAGS"]} - {r"\Recent"}
-        for item in found.values()
-    }
-
-
 @both
 async def test_a_day_with_the_keyboard(program: str, house: ImapHouse, tmp_path: Path) -> None:
     row = await house.store.mailbox(MARIE)
@@ -97,13 +86,13 @@ async def test_a_day_with_the_keyboard(program: str, house: ImapHouse, tmp_path:
         "<untag-pattern>~A<enter><tag-pattern>=b Glycémie<enter><tag-prefix><set-flag>r"
         "<untag-pattern>~A<enter><sync-mailbox>"
     )
-    inbox = await subjects(client, "INBOX")
+    inbox = await there(client, "INBOX")
     assert set(inbox) == {"s1", "s3", "s5", "s6"}
     assert r"\Flagged" in inbox["s1"]
     assert r"\Answered" in inbox["s5"]  # what the server found by its body
     assert r"\Answered" not in inbox["s6"]
-    assert set(await subjects(client, ACCENTS)) == {"s3", "s4"}
-    assert set(await subjects(client, "Trash")) == {"s2"}
+    assert set(await there(client, ACCENTS)) == {"s3", "s4"}
+    assert set(await there(client, "Trash")) == {"s2"}
 
 
 @both
