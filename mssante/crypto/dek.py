@@ -1,7 +1,8 @@
 """The key of one message in one mailbox, and the metadata sealed under it.
 
-Invariants: deleting a message's DEK makes its content, its subject and its correspondents unreadable
-together; a metadata blob opens only for its own message and purpose.
+Invariants: deleting a message's DEK makes its content and its header unreadable (its summary, which after
+first use lies under the mailbox's ListingKey, goes with it: store.shredding); a metadata blob opens only
+for its own message and purpose.
 """
 
 from __future__ import annotations

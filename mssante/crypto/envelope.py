@@ -1,4 +1,4 @@
-"""Sealing a DEK to a mailbox (HPKE, RFC 9180) and wrapping it again symmetrically.
+"""Sealing a DEK to a mailbox (HPKE, RFC 9180), wrapping it again symmetrically, and the listing key.
 
 Invariants: whoever delivers knows public halves only; the context binds version, purpose, suite,
 mailbox, epoch, message and blob, so a sealed key moved elsewhere does not open; the hybrid suite
@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from mssante.crypto.dek import Dek
+from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.keys import ID_BYTES, Cipher, NotAuthentic
 from mssante.model import BlobId, MailboxId, MessageId
 
@@ -47,16 +47,6 @@ _FORMS = {form.value: form for form in Form}
 
 
 @dataclass(frozen=True, slots=True)
-class PublicKey:
-    """The public half of a mailbox's epoch: all that delivery needs. `public` is raw bytes."""
-
-    mailbox: MailboxId
-    epoch: int
-    suite: Suite
-    public: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class SealedKey:
     """A DEK as stored beside its message."""
 
@@ -73,6 +63,31 @@ class SealedKey:
         if known_suite is None or known_form is None:
             return cls(-1, Suite.AES256_GCM, Form.WRAPPED, b"")
         return cls(epoch, known_suite, known_form, ciphertext)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A message's DEK and summary, closed for one mailbox. `listing_epoch`: the summary is under that
+    epoch's ListingKey; None: under the DEK, as delivery leaves it."""
+
+    key: SealedKey
+    summary_ct: bytes = field(repr=False)
+    listing_epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """The public half of a mailbox's epoch: all that delivery needs. `public` is raw bytes."""
+
+    mailbox: MailboxId
+    epoch: int
+    suite: Suite
+    public: bytes = field(repr=False)
+
+    def closed(self, message: MessageId, blob: BlobId, dek: Dek, summary: bytes) -> Closed:
+        """So that only the mailbox's secret half opens it."""
+        sealed = dek.seal(Purpose.META, message, summary)
+        return Closed(seal_dek(self, message, blob, dek), sealed, None)
 
 
 def context(
@@ -166,6 +181,28 @@ class WrappingKey:
 
     def __repr__(self) -> str:
         return "WrappingKey(***)"
+
+
+class ListingKey:
+    """K_listing of a mailbox's epoch: summaries under it open in two microseconds, without their DEK. A
+    summary comes under it at first use; it is deleted with its message as the DEK is."""
+
+    __slots__ = ("_cipher", "_context")
+
+    def __init__(self, key: bytes, *, mailbox: MailboxId, epoch: int) -> None:
+        self._cipher = Cipher(key)
+        self._context = _context_of_epoch("listing", suite=Suite.AES256_GCM, mailbox=mailbox, epoch=epoch)
+
+    def seal(self, message: MessageId, blob: BlobId, summary: bytes) -> bytes:
+        """28 bytes longer than `summary`."""
+        return self._cipher.wrap(summary, _place(self._context, message, blob))
+
+    def open(self, message: MessageId, blob: BlobId, sealed: bytes) -> bytes:
+        """Raises NotAuthentic."""
+        return self._cipher.unwrap(sealed, _place(self._context, message, blob))
+
+    def __repr__(self) -> str:
+        return "ListingKey(***)"
 
 
 @lru_cache(maxsize=4)

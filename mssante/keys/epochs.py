@@ -9,7 +9,14 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
-from mssante.crypto.envelope import PublicKey, SecretKey, Suite, WrappingKey, draw_key_pair
+from mssante.crypto.envelope import (
+    ListingKey,
+    PublicKey,
+    SecretKey,
+    Suite,
+    WrappingKey,
+    draw_key_pair,
+)
 from mssante.crypto.keys import LABEL_PREFIX, Cipher, NotAuthentic, derive, mac, random_key
 from mssante.keys.root_key import RootKey
 from mssante.model import MailboxId
@@ -28,7 +35,7 @@ class ClosedEpoch:
 class OpenEpoch:
     """The keys of one epoch. The HPKE secret is parsed when first needed."""
 
-    __slots__ = ("_kem_secret", "_mek", "_names", "_public", "_tags", "wrapping")
+    __slots__ = ("_kem_secret", "_mek", "_names", "_public", "_tags", "listing", "wrapping")
 
     def __init__(self, public: PublicKey, mek: bytes, kem_secret: bytes) -> None:
         self._public = public
@@ -37,6 +44,7 @@ class OpenEpoch:
         self._names = Cipher(derive(mek, "name"))
         self._tags = derive(mek, "name-tag")
         self.wrapping = WrappingKey(derive(mek, "wrap"), mailbox=public.mailbox, epoch=public.epoch)
+        self.listing = ListingKey(derive(mek, "listing"), mailbox=public.mailbox, epoch=public.epoch)
 
     @property
     def secret(self) -> SecretKey:

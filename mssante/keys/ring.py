@@ -7,14 +7,14 @@ what was sealed for that mailbox.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 from mssante.clock import Clock
 from mssante.crypto.dek import Dek
-from mssante.crypto.envelope import Form, SealedKey
+from mssante.crypto.envelope import Closed, Form, SealedKey
 from mssante.crypto.keys import NotAuthentic
 from mssante.keys.epochs import OpenEpoch, epoch_of_name
 from mssante.model import BlobId, MailboxId, MessageId, PersonId
@@ -121,10 +121,25 @@ class Ring:
             return self._opened_each(keys)
         return await asyncio.to_thread(self._opened_each, keys)
 
-    def rewrap(self, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
-        """The same DEK under the mailbox's own key: opens a hundred times faster. To be stored instead."""
+    def closed(self, message: MessageId, blob: BlobId, dek: Dek, summary: bytes) -> Closed:
+        """For who holds the ring: the DEK under the mailbox's own key, which opens it a hundred times faster
+        than HPKE, the summary under the listing key, which needs no DEK."""
         self._require_alive()
-        return self._epochs[self._newest].wrapping.wrap_dek(message, blob, dek)
+        epoch = self._epochs[self._newest]
+        sealed = epoch.listing.seal(message, blob, summary)
+        return Closed(epoch.wrapping.wrap_dek(message, blob, dek), sealed, self._newest)
+
+    def open_summaries(self, sealed: Iterable[tuple[MessageId, BlobId, int, bytes]]) -> list[bytes | None]:
+        """Those under listing keys: (message, blob, epoch, ciphertext). None where one does not open.
+        Raises Refused(NOT_PERMITTED) when not alive."""
+        self._require_alive()
+        opened: list[bytes | None] = []
+        for message, blob, epoch, ciphertext in sealed:
+            try:
+                opened.append(self._epochs[epoch].listing.open(message, blob, ciphertext))
+            except (KeyError, NotAuthentic):
+                opened.append(None)
+        return opened
 
     def seal_name(self, kind: str, name: str) -> bytes:
         """A folder's or keyword's name, sealed; `kind` keeps the two apart."""

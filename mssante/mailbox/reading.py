@@ -1,17 +1,17 @@
 """Reading an open mailbox: summaries in batches, contents by the octets asked for.
 
-Invariants: a listing never opens a content; one damaged message costs itself only, and is told; no
-transaction is open while a caller handles what it was given.
+Invariants: a listing never opens a content, nor, after first use, a key; one damaged message costs itself
+only, and is told; no transaction is open while a caller handles what it was given.
 """
 
 from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import NamedTuple
 
-from mssante.crypto import ChunkOpener, Dek, Form, NotAuthentic, Purpose, SealedKey, Suite
+from mssante.crypto import ChunkOpener, Closed, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import CHUNK_BYTES, KIB, MIB
 from mssante.mailbox.access import OpenMailbox
@@ -21,28 +21,28 @@ from mssante.model import BlobId, FolderId, MessageId, Uid
 from mssante.observe import report
 from mssante.observe.events import CorruptionFound
 from mssante.reasons import Passing, Reason, Refused
-from mssante.store.records import MessageNumber, SealedMessage
+from mssante.store.records import MessageNumber, SealedDek, SealedMessage
 
-_BATCH = 200  # messages opened before the loop is given to others: some milliseconds
+_BATCH = 500  # messages read from the store in one go
 _BATCH_BYTES = MIB  # of sealed metadata held for it
+_STEP = 100  # opened before the loop is given to others: a millisecond or two
 _TOGETHER_BYTES = 512 * KIB  # of small contents read in one go
+_SMALL_BYTES_MAX = CHUNK_BYTES
 CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time
-# Enum calls cost a listing a microsecond each.
-_SUITES = {suite.value: suite for suite in Suite}
-_FORMS = {form.value: form for form in Form}
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """A message whose metadata is open. `header` is None unless asked for, or longer than is kept apart."""
 
     uid: Uid
     number: MessageNumber
     message_id: MessageId
     blob_id: BlobId
-    dek: Dek
     summary: Summary
     header: bytes | None
+
+    def __repr__(self) -> str:  # it holds names and subjects
+        return f"Message(uid={self.uid})"
 
 
 class Reader:
@@ -50,7 +50,7 @@ class Reader:
 
     def __init__(self, mailbox: OpenMailbox) -> None:
         self._mailbox = mailbox
-        self._rewrapping: asyncio.Task[None] | None = None
+        self._resealing: asyncio.Task[None] | None = None
 
     async def messages(
         self, folder: FolderId, uids: Sequence[int], *, header: bool = False
@@ -64,10 +64,10 @@ class Reader:
                 folder, wanted, header=header, bytes_max=_BATCH_BYTES
             )
             at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
-            if sealed:
-                yield await self._open(sealed)
+            for start in range(0, len(sealed), _STEP):
+                yield await self._open(sealed[start : start + _STEP], header=header)
                 await breathe()
-        await self._settle_rewrap()
+        await self._settle_reseal()
 
     async def places(self, folder: FolderId, uids: Sequence[int]) -> dict[int, KnownPlace]:
         """By UID, of those that are there; nothing is opened."""
@@ -79,7 +79,11 @@ class Reader:
         size = message.summary.size
         end = min(offset + length, size)
         wanted = chunks_covering(offset, length, size)
-        opener = ChunkOpener(message.dek, message.blob_id, content_bytes=size)
+        dek = (await self._deks([message])).get(message.number)
+        if dek is None:
+            self._tell_damage(message.message_id, message.blob_id)
+            raise Refused(Reason.CORRUPTION)
+        opener = ChunkOpener(dek, message.blob_id, content_bytes=size)
         for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
             count = min(CHUNKS_AT_ONCE, wanted.stop - first)
             chunks = await self._mailbox.store.chunks(message.blob_id, first, count)
@@ -101,7 +105,7 @@ class Reader:
         held = 0
         for message in messages:
             group.append(message)
-            held += message.summary.size if message.summary.size <= CHUNK_BYTES else 0
+            held += message.summary.size if message.summary.size <= _SMALL_BYTES_MAX else 0
             if held >= _TOGETHER_BYTES:
                 yield await self._contents_of(group)
                 group, held = [], 0
@@ -115,80 +119,104 @@ class Reader:
     # Inside
 
     async def _contents_of(self, messages: Sequence[Message]) -> list[tuple[Message, bytes | None]]:
-        small = [message.blob_id for message in messages if message.summary.size <= CHUNK_BYTES]
-        sealed = await self._mailbox.store.contents(small)
-        found: list[tuple[Message, bytes | None]] = []
-        for message in messages:
-            content = None
-            chunks = sealed.get(message.blob_id)
-            if chunks:
-                opener = ChunkOpener(message.dek, message.blob_id, content_bytes=message.summary.size)
+        small = {message.number: message for message in messages if message.summary.size <= _SMALL_BYTES_MAX}
+        rows = await self._mailbox.store.deks(sorted(small), contents=True)
+        found: dict[MessageNumber, bytes] = {}
+        for row, dek in zip(rows, await self._unwrapped(rows, small), strict=True):
+            message = small[row.number]
+            if dek is not None and row.small_ct is not None:
+                opener = ChunkOpener(dek, message.blob_id, content_bytes=message.summary.size)
                 try:
-                    content = opener.open(0, chunks[0])
+                    found[row.number] = opener.open(0, row.small_ct)
                 except NotAuthentic:
                     pass  # told by whoever reads it after all
-            found.append((message, content))
-        return found
+        return [(message, found.get(message.number)) for message in messages]
 
-    async def _open(self, sealed: Sequence[SealedMessage]) -> tuple[list[Message], list[Uid]]:
-        deks = await self._mailbox.ring.unwrap_many(
-            [(each.message_id, each.blob_id, _key_of(each)) for each in sealed]
-        )
+    async def _deks(self, messages: Sequence[Message | SealedMessage]) -> dict[MessageNumber, Dek]:
+        """Of those whose DEK is there and opens."""
+        if not messages:
+            return {}  # a listing after first use
+        by_number = {message.number: message for message in messages}
+        rows = await self._mailbox.store.deks(sorted(by_number))
+        deks = await self._unwrapped(rows, by_number)
+        return {row.number: dek for row, dek in zip(rows, deks, strict=True) if dek is not None}
+
+    async def _unwrapped(
+        self, rows: Sequence[SealedDek], by_number: Mapping[MessageNumber, Message | SealedMessage]
+    ) -> list[Dek | None]:
+        asked = []
+        for row in rows:
+            message = by_number[row.number]
+            asked.append((message.message_id, message.blob_id, row.sealed_key))
+        return await self._mailbox.ring.unwrap_many(asked)
+
+    async def _open(
+        self, sealed: Sequence[SealedMessage], *, header: bool
+    ) -> tuple[list[Message], list[Uid]]:
+        """Summaries under a listing key need nothing else; the others are put under it."""
+        listed = [
+            (each.message_id, each.blob_id, each.listing_epoch, each.summary_ct)
+            for each in sealed
+            if each.listing_epoch is not None
+        ]
+        summaries = iter(self._mailbox.ring.open_summaries(listed))
+        deks = await self._deks(sealed if header else [each for each in sealed if each.listing_epoch is None])
         opened: list[Message] = []
         damaged: list[Uid] = []
-        for each, dek in zip(sealed, deks, strict=True):
-            message = self._opened(each, dek)
-            if message is None:
+        fresh: list[tuple[MessageNumber, Closed]] = []
+        for each in sealed:
+            listing = each.listing_epoch is not None
+            dek = deks.get(each.number)
+            octets = next(summaries) if listing else self._first_use(each, dek, fresh)
+            summary = self._summary(each, octets)
+            if summary is None:
                 damaged.append(each.uid)
-            else:
-                opened.append(message)
-        await self._rewrap(sealed, deks)
+                continue
+            block = None if each.header_ct is None else self._header(each, dek, summary)
+            opened.append(Message(each.uid, each.number, each.message_id, each.blob_id, summary, block))
+        if fresh:
+            await self._settle_reseal()
+            self._resealing = asyncio.create_task(self._mailbox.store.reseal(fresh))
         return opened, damaged
 
-    def _opened(self, sealed: SealedMessage, dek: Dek | None) -> Message | None:
+    def _first_use(
+        self, sealed: SealedMessage, dek: Dek | None, fresh: list[tuple[MessageNumber, Closed]]
+    ) -> bytes | None:
+        """A summary as delivery left it, under its DEK; None when it does not open. From now on it lies under
+        the listing key, and the DEK under the mailbox's own: both open a hundred times faster."""
+        message, blob = sealed.message_id, sealed.blob_id
+        try:
+            octets = None if dek is None else dek.open(Purpose.META, message, sealed.summary_ct)
+        except NotAuthentic:
+            return None
+        if dek is not None and octets is not None:
+            fresh.append((sealed.number, self._mailbox.ring.closed(message, blob, dek, octets)))
+        return octets
+
+    def _summary(self, sealed: SealedMessage, octets: bytes | None) -> Summary | None:
+        if octets is not None:
+            try:
+                return Summary.from_bytes(octets)
+            except Refused:
+                pass
+        self._tell_damage(sealed.message_id, sealed.blob_id)
+        return None
+
+    def _header(self, sealed: SealedMessage, dek: Dek | None, summary: Summary) -> bytes | None:
+        """The header that is kept apart. None when it is longer, or is damaged: the content has it."""
+        assert sealed.header_ct is not None
         try:
             if dek is None:
                 raise NotAuthentic
-            summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
-        except (NotAuthentic, Refused):
-            self._tell_damage(sealed.message_id, sealed.blob_id)
-            return None
-        return Message(
-            uid=sealed.uid,
-            number=sealed.number,
-            message_id=sealed.message_id,
-            blob_id=sealed.blob_id,
-            dek=dek,
-            summary=summary,
-            header=self._header(sealed, dek, summary),
-        )
-
-    def _header(self, sealed: SealedMessage, dek: Dek, summary: Summary) -> bytes | None:
-        """The header that is kept apart. None when it lacks, is longer, or is damaged: the content has it."""
-        if sealed.header_ct is None:
-            return None
-        try:
             header = dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
         except NotAuthentic:
             self._tell_damage(sealed.message_id, sealed.blob_id)
             return None
         return header if len(header) == summary.header_octets else None
 
-    async def _rewrap(self, sealed: Sequence[SealedMessage], deks: Sequence[Dek | None]) -> None:
-        """After first use a DEK lies under the mailbox's own key: it opens a hundred times faster."""
-        ring = self._mailbox.ring
-        fresh = [
-            (each.number, ring.rewrap(each.message_id, each.blob_id, dek))
-            for each, dek in zip(sealed, deks, strict=True)
-            if dek is not None and each.form == Form.SEALED
-        ]
-        if fresh:
-            await self._settle_rewrap()
-            self._rewrapping = asyncio.create_task(self._mailbox.store.dek_rewrap(fresh))
-
-    async def _settle_rewrap(self) -> None:
+    async def _settle_reseal(self) -> None:
         """Behind the reading, one at a time."""
-        task, self._rewrapping = self._rewrapping, None
+        task, self._resealing = self._resealing, None
         if task is not None:
             try:
                 await task
@@ -197,13 +225,6 @@ class Reader:
 
     def _tell_damage(self, message: MessageId, blob: BlobId) -> None:
         report(CorruptionFound(mailbox=self._mailbox.id.hex(), message=message.hex(), blob=blob.hex()))
-
-
-def _key_of(sealed: SealedMessage) -> SealedKey:
-    suite, form = _SUITES.get(sealed.suite), _FORMS.get(sealed.form)
-    if suite is None or form is None:  # a damaged row; in its place a key that opens nothing
-        return SealedKey(-1, Suite.AES256_GCM, Form.WRAPPED, b"")
-    return SealedKey(sealed.epoch, suite, form, sealed.dek_ct)
 
 
 async def breathe() -> None:

@@ -78,8 +78,7 @@ class Writer:
         row = await self._mailbox.store.mailbox_by_id(self._mailbox.id)
         if row.quota_kib is not None and row.used_kib + size // 1024 > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
-        key = await self._mailbox.store.public_key(self._mailbox.id)
-        return Draft(self._mailbox, MessageSealer(key), folder, flags)
+        return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
         """All of them or none (RFC 3502). Raises Refused, Passing; abandoned then."""

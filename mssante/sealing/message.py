@@ -1,6 +1,6 @@
 """How a message becomes what is kept of it: sealed chunks, summary and header, a DEK sealed to a mailbox.
 
-Shared by delivery and mailbox (APPEND). Invariants: only the public half of a mailbox's key is needed; the
+Shared by delivery and mailbox (APPEND). Invariants: the public half of a mailbox's key is enough; the
 content passes through and is never held whole; every mailbox has a DEK of its own, also for the same
 message; nothing here writes anywhere.
 """
@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
-from mssante.crypto import ChunkOpener, ChunkSealer, Dek, PublicKey, Purpose, SealedKey, seal_dek
+from mssante.crypto import ChunkOpener, ChunkSealer, Closed, Dek, Purpose, SealedKey
 from mssante.crypto.keys import random_id
 from mssante.limits import KIB
 from mssante.mime.structure import Scanner, Structure
@@ -20,10 +21,21 @@ from mssante.model import BlobId, MailboxId, MessageId
 _SECONDS_PER_DAY = 86_400
 
 
+class Closer(Protocol):
+    """Closes a DEK and a summary for one mailbox: its PublicKey, all that delivery has, or the Ring of a
+    session that opened it, whose messages are at once as they are after first use."""
+
+    @property
+    def mailbox(self) -> MailboxId: ...
+
+    def closed(self, message: MessageId, blob: BlobId, dek: Dek, summary: bytes) -> Closed: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """A message as one mailbox keeps it, its chunks apart. `day` counts from 1 January 1970, UTC: what the
-    database may know of its date; `size_kib` is rounded up: what it may know of its size."""
+    """A message as one mailbox keeps it, its chunks apart; `listing_epoch` as in Closed. `day` counts from
+    1 January 1970, UTC: what the database may know of its date; `size_kib` is rounded up: what it may know
+    of its size."""
 
     mailbox: MailboxId
     message_id: MessageId
@@ -31,21 +43,23 @@ class Sealed:
     sealed_key: SealedKey
     chunk_count: int
     summary_ct: bytes
+    listing_epoch: int | None
     header_ct: bytes
     day: int
     size_kib: int
 
 
 class MessageSealer:
-    """Seals one message for the mailbox of `key` while it streams in: `feed` its octets, then `finish` once.
+    """Seals one message for the mailbox of `closer` while it streams in: `feed` its octets, then `finish`
+    once.
 
     `message_id` and `blob_id` are drawn here; `dek` never leaves memory except sealed."""
 
-    def __init__(self, key: PublicKey) -> None:
+    def __init__(self, closer: Closer) -> None:
         self.message_id = MessageId(random_id())
         self.blob_id = BlobId(random_id())
         self.dek = Dek.draw()
-        self._key = key
+        self._closer = closer
         self._chunks = ChunkSealer(self.dek, self.blob_id)
         self._scanner = Scanner()
         self._count = 0
@@ -77,23 +91,25 @@ class MessageSealer:
         self._structure = self._scanner.close()
         self._summary = summarise(self._structure, internal_date=internal_date).to_bytes()
         self._day = int(internal_date.timestamp()) // _SECONDS_PER_DAY
-        return self._kept(self._key, self.message_id, self.blob_id, self.dek), last
+        return self._kept(self._closer, self.message_id, self.blob_id, self.dek), last
 
-    def copy(self, key: PublicKey) -> Copy:
+    def copy(self, closer: Closer) -> Copy:
         """The finished message for another mailbox: other ids, another DEK."""
         message_id, blob_id, dek = MessageId(random_id()), BlobId(random_id()), Dek.draw()
         opener = ChunkOpener(self.dek, self.blob_id, content_bytes=self.structure.size)
-        return Copy(self._kept(key, message_id, blob_id, dek), opener, ChunkSealer(dek, blob_id))
+        return Copy(self._kept(closer, message_id, blob_id, dek), opener, ChunkSealer(dek, blob_id))
 
-    def _kept(self, key: PublicKey, message_id: MessageId, blob_id: BlobId, dek: Dek) -> Sealed:
+    def _kept(self, closer: Closer, message_id: MessageId, blob_id: BlobId, dek: Dek) -> Sealed:
         structure = self.structure
+        closed = closer.closed(message_id, blob_id, dek, self._summary)
         return Sealed(
-            mailbox=key.mailbox,
+            mailbox=closer.mailbox,
             message_id=message_id,
             blob_id=blob_id,
-            sealed_key=seal_dek(key, message_id, blob_id, dek),
+            sealed_key=closed.key,
             chunk_count=self._count,
-            summary_ct=dek.seal(Purpose.META, message_id, self._summary),
+            summary_ct=closed.summary_ct,
+            listing_epoch=closed.listing_epoch,
             header_ct=dek.seal(Purpose.HEADER, message_id, structure.header),
             day=self._day,
             size_kib=-(-structure.size // KIB),

@@ -17,7 +17,8 @@ from mssante.store.statements import Bulk
 
 _DEDUP = Bulk(insert(tables.dedup), "key", "day")
 _MESSAGES = Bulk(
-    insert(tables.message), "number", "id", "mailbox_id", "blob_id", "day", "size_kib", "chunks", "summary_ct"
+    insert(tables.message),
+    *("number", "id", "mailbox_id", "blob_id", "day", "size_kib", "chunks", "summary_ct", "listing_epoch"),
 )
 _DEKS = Bulk(insert(tables.dek), "message_number", "epoch", "suite", "form", "ct")
 _HEADERS = Bulk(insert(tables.header), "message_number", "ct")
@@ -83,9 +84,8 @@ def _numbers(connection: Connection, count: int) -> Sequence[int]:
 def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]]) -> None:
     messages, deks, headers, chunks = [], [], [], []
     for number, d in numbered:
-        messages.append(
-            (number, d.message_id, d.mailbox, d.blob_id, d.day, d.size_kib, d.chunk_count, d.summary_ct)
-        )
+        said = (d.day, d.size_kib, d.chunk_count)
+        messages.append((number, d.message_id, d.mailbox, d.blob_id, *said, d.summary_ct, d.listing_epoch))
         key = d.sealed_key
         deks.append((number, key.epoch, int(key.suite), key.form.value, key.ciphertext))
         headers.append((number, d.header_ct))

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 from mssante import limits
 from mssante.clock import Clock
-from mssante.crypto import PublicKey, SealedKey
+from mssante.crypto import Closed, PublicKey
 from mssante.database import Announcement, Database
 from mssante.model import (
     BlobId,
@@ -58,6 +58,7 @@ from mssante.store.records import (
     QueuedMessage,
     RecipientId,
     RecipientState,
+    SealedDek,
     SealedMessage,
     Swept,
     Uids,
@@ -201,8 +202,8 @@ class MailStore:
     async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
         return await self._read(lambda c: reading.chunks(c, blob, first_n, count))
 
-    async def contents(self, blobs: Sequence[BlobId]) -> dict[BlobId, list[bytes]]:
-        return await self._read(lambda c: reading.contents(c, blobs))
+    async def deks(self, numbers: Sequence[MessageNumber], *, contents: bool = False) -> list[SealedDek]:
+        return await self._read(lambda c: reading.deks(c, numbers, contents=contents))
 
     async def counts(self, folder: FolderId) -> FolderCounts:
         return await self._read(lambda c: reading.counts(c, folder))
@@ -283,9 +284,9 @@ class MailStore:
             if len(part) < _EXPUNGE_SLICE:
                 return gone
 
-    async def dek_rewrap(self, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
+    async def reseal(self, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:
         """A comfort: raises Passing at once where the database is busy, so that no letter waits for it."""
-        await self._transactions.database.write_at_leisure(lambda c: writing.rewrap_deks(c, keys))
+        await self._transactions.database.write_at_leisure(lambda c: writing.reseal(c, messages))
 
     # Queue
 

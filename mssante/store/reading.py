@@ -10,12 +10,11 @@ from array import array
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, select, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from mssante.model import BlobId, Flag, FolderId, MailboxId, ModSeq, SpecialUse, Uid
 from mssante.reasons import Reason, Refused
-from mssante.store import tables
 from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
     Changes,
@@ -23,11 +22,12 @@ from mssante.store.records import (
     Folder,
     FolderCounts,
     Keyword,
+    MessageNumber,
     Place,
+    SealedDek,
     SealedMessage,
     Uids,
 )
-from mssante.store.statements import Among
 
 _FOLDER_COLUMNS = (
     "id, mailbox_id, role, name_tag, name_ct, uidvalidity, uidnext, subscribed, modseq, recent_uid"
@@ -48,12 +48,6 @@ _COUNTS = text(
     " coalesce(sum(size_kib), 0), coalesce(sum((flags & 8) / 8 * size_kib), 0),"
     " coalesce(sum(CASE WHEN uid > :recent THEN 1 ELSE 0 END), 0)"
     " FROM placement WHERE folder_id = :folder"
-)
-_CONTENTS = Among(
-    select(tables.chunk.c.blob_id, tables.chunk.c.ct)
-    .where(tables.chunk.c.blob_id.in_(bindparam("blobs", expanding=True)))
-    .order_by(tables.chunk.c.blob_id, tables.chunk.c.n),
-    "blobs",
 )
 _SEALED_BYTES = text(
     "SELECT coalesce(sum(length(c.ct)), 0) FROM message AS m JOIN chunk AS c ON c.blob_id = m.blob_id"
@@ -138,10 +132,8 @@ def sealed_summaries(
     )
     result = connection.execute(
         text(
-            "SELECT p.uid, m.number, m.id, m.blob_id, m.day, m.size_kib, m.chunks,"
-            f" d.epoch, d.suite, d.form, d.ct, m.summary_ct, {column}"
-            " FROM placement AS p JOIN message AS m ON m.number = p.message_number"
-            f" JOIN dek AS d ON d.message_number = p.message_number {table}"
+            f"SELECT p.uid, m.number, m.id, m.blob_id, m.listing_epoch, m.summary_ct, {column}"
+            f" FROM placement AS p JOIN message AS m ON m.number = p.message_number {table}"
             f" WHERE p.folder_id = :folder AND {runs.include(connection, 'p.uid')} ORDER BY p.uid"
         ),
         {"folder": folder_id, **runs.parameters},
@@ -186,14 +178,34 @@ def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> li
     return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
 
 
-def contents(connection: Connection, blobs: Sequence[BlobId]) -> dict[BlobId, list[bytes]]:
-    """All the chunks of several contents, in order: for small ones, which cost a round trip each otherwise.
-    A blob without chunks is left out."""
-    found: dict[BlobId, list[bytes]] = {}
-    if blobs:
-        for blob, ct in _CONTENTS.run(connection, blobs):
-            found.setdefault(blob, []).append(ct)
-    return found
+def deks(
+    connection: Connection, numbers: Sequence[MessageNumber], *, contents: bool = False
+) -> list[SealedDek]:
+    """The DEKs of messages, in ascending number; with `contents` also the content of those that have one
+    chunk only: many small ones cost one round trip."""
+    runs = Runs.of(numbers)
+    if not runs:
+        return []
+    column, table = (
+        (
+            "c.ct",
+            " JOIN message AS m ON m.number = d.message_number"
+            " LEFT JOIN chunk AS c ON m.chunks = 1 AND c.blob_id = m.blob_id AND c.n = 0",
+        )
+        if contents
+        else ("NULL", "")
+    )
+    result = connection.execute(
+        text(
+            f"SELECT d.message_number, d.epoch, d.suite, d.form, d.ct, {column} FROM dek AS d{table}"
+            f" WHERE {runs.include(connection, 'd.message_number')} ORDER BY d.message_number"
+        ),
+        runs.parameters,
+    )
+    assert result.cursor is not None
+    rows = result.cursor.fetchall()
+    result.close()
+    return list(map(SealedDek._make, rows))
 
 
 def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:

@@ -89,7 +89,8 @@ class Keyword:
 class Deposit:
     """One message for one mailbox, sealed. `pending_chunks` are those not yet appended: (n, ct).
 
-    `folder` None only for the queue's mailbox, whose messages lie in no folder."""
+    `folder` None only for the queue's mailbox, whose messages lie in no folder. `listing_epoch`: of the
+    listing key the summary is under, None when it is under the DEK (crypto.Closed)."""
 
     mailbox: MailboxId
     folder: SpecialUse | FolderId | None
@@ -103,6 +104,7 @@ class Deposit:
     day: int
     size_kib: int
     flags: int = 0
+    listing_epoch: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,19 +216,24 @@ class SealedMessage(NamedTuple):
     number: MessageNumber
     message_id: MessageId
     blob_id: BlobId
-    day: int
-    size_kib: int
-    chunks: int
-    epoch: int
-    suite: int
-    form: str
-    dek_ct: bytes
+    listing_epoch: int | None  # as in Deposit
     summary_ct: bytes
     header_ct: bytes | None
 
+
+class SealedDek(NamedTuple):
+    """A message's DEK as its row has it; `small_ct` is its content if that was asked for and is one chunk."""
+
+    number: MessageNumber
+    epoch: int
+    suite: int
+    form: str
+    ct: bytes
+    small_ct: bytes | None
+
     @property
     def sealed_key(self) -> SealedKey:
-        return SealedKey.stored(self.epoch, self.suite, self.form, self.dek_ct)
+        return SealedKey.stored(self.epoch, self.suite, self.form, self.ct)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,6 +108,7 @@ message = Table(
     Column("size_kib", Number, nullable=False),
     Column("chunks", Number, nullable=False),
     Column("summary_ct", LargeBinary, nullable=False),
+    Column("listing_epoch", Number),  # of the key summary_ct is under; null: its own DEK, until first use
     Index("message_mailbox_id_index", "mailbox_id"),
     sqlite_autoincrement=True,
 )

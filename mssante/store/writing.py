@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections.abc import Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection, bindparam, select, text
 
-from mssante.crypto import SealedKey
+from mssante.crypto import Closed
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.store import tables
@@ -39,6 +40,10 @@ _FOLDER_GROW = text("UPDATE folder SET modseq = :modseq, uidnext = :uidnext WHER
 _REWRAP = text(
     "UPDATE dek SET epoch = :epoch, suite = :suite, form = :form, ct = :ct"
     " WHERE message_number = :number AND epoch <= :epoch"
+)
+_RELIST = text(
+    "UPDATE message SET summary_ct = :ct, listing_epoch = :epoch"
+    " WHERE number = :number AND coalesce(listing_epoch, 0) <= :epoch"
 )
 _LOCK_OWNER = (
     select(tables.mailbox.c.id)
@@ -185,23 +190,29 @@ def _record(kind: JournalKind, source: OpenFolder, target: OpenFolder, pairs: li
     )
 
 
-def rewrap_deks(connection: Connection, keys: list[tuple[MessageNumber, SealedKey]]) -> None:
-    """Puts the wrapped form of DEKs in the place of the sealed one, after first use or at a rotation.
-    All of one mailbox. Never one of an older epoch than stands there; messages gone meanwhile are passed
-    over."""
-    if keys:
+def reseal(connection: Connection, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:
+    """Puts what opens faster in the place of a DEK and a summary, after first use or at a rotation. All of
+    one mailbox. Never of an older epoch than stands there; messages gone meanwhile are passed over."""
+    if messages:
         # The mailbox first, as every writer does: so two hosts never wait for each other.
-        connection.execute(_LOCK_OWNER, {"number": keys[0][0]})
+        connection.execute(_LOCK_OWNER, {"number": messages[0][0]})
         connection.execute(
             _REWRAP,
             [
                 {
                     "number": number,
-                    "epoch": key.epoch,
-                    "suite": int(key.suite),
-                    "form": key.form,
-                    "ct": key.ciphertext,
+                    "epoch": closed.key.epoch,
+                    "suite": int(closed.key.suite),
+                    "form": closed.key.form,
+                    "ct": closed.key.ciphertext,
                 }
-                for number, key in keys
+                for number, closed in messages
+            ],
+        )
+        connection.execute(
+            _RELIST,
+            [
+                {"number": number, "epoch": closed.listing_epoch, "ct": closed.summary_ct}
+                for number, closed in messages
             ],
         )

@@ -35,6 +35,14 @@ SWAPS = {
     " (SELECT summary_ct FROM message AS m WHERE m.number = :near) WHERE number = :it",
     "summary, other mailbox": "UPDATE message SET summary_ct ="
     " (SELECT summary_ct FROM message AS m WHERE m.number = :far) WHERE number = :it",
+    "summary with its epoch, same mailbox": "UPDATE message SET (summary_ct, listing_epoch) ="
+    " (SELECT summary_ct, listing_epoch FROM message AS m WHERE m.number = :near) WHERE number = :it",
+    "summary with its epoch, other mailbox": "UPDATE message SET (summary_ct, listing_epoch) ="
+    " (SELECT summary_ct, listing_epoch FROM message AS m WHERE m.number = :far) WHERE number = :it",
+    "summary, other epoch": "UPDATE message SET listing_epoch = coalesce(listing_epoch, 1) + 1"
+    " WHERE number = :it",
+    "summary, said to be as delivered": "UPDATE message SET listing_epoch ="
+    " CASE WHEN listing_epoch IS NULL THEN 1 END WHERE number = :it",
     "header, same mailbox": "UPDATE header SET ct ="
     " (SELECT ct FROM header AS h WHERE h.message_number = :near) WHERE message_number = :it",
     "header, other mailbox": "UPDATE header SET ct ="

@@ -1,11 +1,13 @@
-"""Made sealing-v1.json, once. Run again only for a new format, into a new file: the old one is frozen,
-since it proves that what was sealed then opens now. `python -m tests.vectors.make tests/vectors/new.json`
+"""Made sealing-v1.json and listing-v1.json, once each. Run again only for a new format, into a new file: the
+old ones are frozen, since they prove that what was sealed then opens now.
+`python -m tests.vectors.make tests/vectors/new.json` (then `listing_vectors` for the second)
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mssante.crypto import ChunkSealer, Dek, PublicKey, Purpose, Suite, seal_dek
@@ -14,6 +16,8 @@ from mssante.crypto.keys import Cipher, derive, mac, random_id, random_key
 from mssante.keys.epochs import draw_epoch, open_epoch
 from mssante.keys.root_key import RootKey
 from mssante.limits import CHUNK_BYTES
+from mssante.mime.structure import scan
+from mssante.mime.summary import summarise
 from mssante.model import BlobId, MailboxId, MessageId
 
 
@@ -89,7 +93,32 @@ def vectors() -> dict[str, object]:
     }
 
 
+def listing_vectors() -> dict[str, object]:
+    """A summary under the listing key of an epoch, and all it takes to open it."""
+    mailbox, message, blob = MailboxId(random_id()), MessageId(random_id()), BlobId(random_id())
+    root_bytes, epoch = random_key(), 5
+    root = RootKey(3, root_bytes)
+    closed = draw_epoch(root, mailbox, epoch)
+    letter = b"From: A <a@b.fr>\r\nSubject: s\r\nDate: Thu, 01 Jan 2026 10:11:12 +0130\r\n\r\ns\r\n"
+    summary = summarise(scan(letter), internal_date=datetime(2026, 1, 1, 10, tzinfo=UTC)).to_bytes()
+    return {
+        "mailbox": mailbox.hex(),
+        "message": message.hex(),
+        "blob": blob.hex(),
+        "rk_id": root.id,
+        "root": root_bytes.hex(),
+        "epoch": epoch,
+        "suite": int(closed.public.suite),
+        "public": closed.public.public.hex(),
+        "wrapped_mek": closed.wrapped_mek.hex(),
+        "wrapped_kem_secret": closed.wrapped_kem_secret.hex(),
+        "summary": summary.hex(),
+        "sealed": open_epoch(root, closed).listing.seal(message, blob, summary).hex(),
+    }
+
+
 if __name__ == "__main__":
+    made = globals()[sys.argv[2]] if len(sys.argv) > 2 else vectors
     with Path(sys.argv[1]).open("x", encoding="ascii") as file:
-        json.dump(vectors(), file, indent=1)
+        json.dump(made(), file, indent=1)
         file.write("\n")

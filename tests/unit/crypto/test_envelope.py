@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.crypto import Dek, Form, NotAuthentic, PublicKey, Purpose, SealedKey, Suite, seal_dek
-from mssante.crypto.envelope import SecretKey, WrappingKey, draw_key_pair
+from mssante.crypto.envelope import ListingKey, SecretKey, WrappingKey, draw_key_pair
 from mssante.crypto.keys import random_id, random_key
 from mssante.model import BlobId, MailboxId, MessageId
 
@@ -87,6 +87,30 @@ def test_a_wrapped_dek_moved_elsewhere_does_not_open(moved: str) -> None:
         opener.unwrap_dek(message, blob, wrapped)
 
 
+@pytest.mark.parametrize("moved", ["mailbox", "epoch", "message", "blob", "key"])
+def test_a_listed_summary_moved_elsewhere_does_not_open(moved: str) -> None:
+    key = random_key()
+    sealed = ListingKey(key, mailbox=MAILBOX, epoch=1).seal(MESSAGE, BLOB, b"summary")
+    assert ListingKey(key, mailbox=MAILBOX, epoch=1).open(MESSAGE, BLOB, sealed) == b"summary"
+    opener = ListingKey(
+        random_key() if moved == "key" else key,
+        mailbox=OTHER if moved == "mailbox" else MAILBOX,
+        epoch=2 if moved == "epoch" else 1,
+    )
+    message = MessageId(random_id()) if moved == "message" else MESSAGE
+    blob = BlobId(random_id()) if moved == "blob" else BLOB
+    with pytest.raises(NotAuthentic):
+        opener.open(message, blob, sealed)
+
+
+def test_a_listed_summary_is_not_taken_for_a_key() -> None:
+    key, dek = random_key(), Dek.draw()
+    sealed = ListingKey(key, mailbox=MAILBOX, epoch=1).seal(MESSAGE, BLOB, dek.key)
+    wrapped = SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, sealed)
+    with pytest.raises(NotAuthentic):
+        WrappingKey(key, mailbox=MAILBOX, epoch=1).unwrap_dek(MESSAGE, BLOB, wrapped)
+
+
 @pytest.mark.parametrize("claimed", list(Purpose))
 @pytest.mark.parametrize("sealed_for", list(Purpose))
 def test_metadata_opens_for_its_own_purpose_message_and_key(sealed_for: Purpose, claimed: Purpose) -> None:
@@ -121,6 +145,8 @@ def test_any_change_to_a_wrap_is_found(data: st.DataObject) -> None:
             lambda b: wrapping.unwrap_dek(MESSAGE, BLOB, SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, b)),
         ),
     ]
+    listing = ListingKey(key, mailbox=MAILBOX, epoch=1)
+    openers.append((listing.seal(MESSAGE, BLOB, b"x" * 40), lambda b: listing.open(MESSAGE, BLOB, b)))
     blob, opener = data.draw(st.sampled_from(openers))
     bit = data.draw(st.integers(0, len(blob) * 8 - 1))
     flipped = bytearray(blob)

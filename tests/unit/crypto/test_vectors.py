@@ -13,10 +13,13 @@ from mssante.crypto.envelope import SecretKey, WrappingKey, context
 from mssante.crypto.keys import Cipher, derive, mac
 from mssante.keys.epochs import ClosedEpoch, open_epoch
 from mssante.keys.root_key import RootKey
+from mssante.mime.summary import Summary
 from mssante.model import BlobId, MailboxId, MessageId
 from tests.vectors.make import filler
 
-V: dict[str, Any] = json.loads((Path(__file__).parents[2] / "vectors" / "sealing-v1.json").read_text())
+VECTORS = Path(__file__).parents[2] / "vectors"
+V: dict[str, Any] = json.loads((VECTORS / "sealing-v1.json").read_text())
+LISTING: dict[str, Any] = json.loads((VECTORS / "listing-v1.json").read_text())
 MAILBOX = MailboxId(bytes.fromhex(V["mailbox"]))
 MESSAGE = MessageId(bytes.fromhex(V["message"]))
 BLOB = BlobId(bytes.fromhex(V["blob"]))
@@ -79,6 +82,17 @@ def test_a_frozen_epoch_opens_with_its_root_key() -> None:
     assert opened.wrapping.unwrap_dek(MESSAGE, BLOB, key_of(row["wrapped"])).key == DEK
     assert opened.open_name("folder", bytes.fromhex(row["name"])) == "Dossier Éloïse"
     assert opened.name_tag("folder", "Dossier Éloïse").hex() == row["name_tag"]
+
+
+def test_a_frozen_listed_summary_opens_with_its_root_key() -> None:
+    row = {name: bytes.fromhex(value) for name, value in LISTING.items() if isinstance(value, str)}
+    mailbox, message, blob = MailboxId(row["mailbox"]), MessageId(row["message"]), BlobId(row["blob"])
+    public = PublicKey(mailbox, LISTING["epoch"], Suite(LISTING["suite"]), row["public"])
+    closed = ClosedEpoch(public, LISTING["rk_id"], row["wrapped_mek"], row["wrapped_kem_secret"])
+    opened = open_epoch(RootKey(LISTING["rk_id"], row["root"]), closed)
+    octets = opened.listing.open(message, blob, row["sealed"])
+    assert octets == row["summary"]
+    assert Summary.from_bytes(octets).listed(b"subject") == (b"s",)
 
 
 def test_the_context_is_laid_out_as_written() -> None:

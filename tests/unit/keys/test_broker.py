@@ -41,7 +41,7 @@ async def test_a_letter_sealed_by_delivery_opens_for_its_owner(broker: KeyBroker
     dek = Dek.draw()
     sealed = seal_dek(await broker.public_key(MAILBOX), MESSAGE, BLOB, dek)
     assert ring.unwrap(MESSAGE, BLOB, sealed).key == dek.key
-    wrapped = ring.rewrap(MESSAGE, BLOB, dek)
+    wrapped = ring.closed(MESSAGE, BLOB, dek, b"").key
     assert (sealed.form, wrapped.form) == (Form.SEALED, Form.WRAPPED)
     assert ring.unwrap(MESSAGE, BLOB, wrapped).key == dek.key
 
@@ -115,7 +115,7 @@ async def test_a_dated_grant_opens_only_between_its_dates(broker: KeyBroker, clo
     clock.advance(day)
     assert not ring.alive
     with pytest.raises(Refused) as refusal:
-        ring.rewrap(MESSAGE, BLOB, Dek.draw())
+        ring.closed(MESSAGE, BLOB, Dek.draw(), b"")
     assert refusal.value.reason is Reason.NOT_PERMITTED
 
 
@@ -125,7 +125,7 @@ async def test_a_ring_that_ended_does_nothing(broker: KeyBroker, clock: ManualCl
     await broker.grant(ALICE, MAILBOX, until=clock.now() + timedelta(days=1))
     ring = await broker.open(login, MAILBOX)
     dek = Dek.draw()
-    key, name = ring.rewrap(MESSAGE, BLOB, dek), ring.seal_name("folder", "Patients")
+    key, name = ring.closed(MESSAGE, BLOB, dek, b"").key, ring.seal_name("folder", "Patients")
     match ending:
         case "expires":
             clock.advance(timedelta(days=1))
@@ -135,7 +135,8 @@ async def test_a_ring_that_ended_does_nothing(broker: KeyBroker, clock: ManualCl
             ring.close()
     acts: list[Callable[[], object]] = [
         lambda: ring.unwrap(MESSAGE, BLOB, key),
-        lambda: ring.rewrap(MESSAGE, BLOB, dek),
+        lambda: ring.closed(MESSAGE, BLOB, dek, b""),
+        lambda: ring.open_summaries([]),
         lambda: ring.seal_name("folder", "Patients"),
         lambda: ring.open_name("folder", name),
         lambda: ring.name_tag("folder", "Patients"),
@@ -173,7 +174,7 @@ async def test_granting_again_ends_what_was_opened_before(broker: KeyBroker) -> 
 async def test_a_changed_password_ends_sessions_and_keeps_the_mail(broker: KeyBroker) -> None:
     login, ring = await opened(broker)
     dek = Dek.draw()
-    wrapped = ring.rewrap(MESSAGE, BLOB, dek)
+    wrapped = ring.closed(MESSAGE, BLOB, dek, b"").key
     await broker.change_password(ALICE, Secret("another one"))
     assert not ring.alive
     with pytest.raises(Refused):
@@ -245,7 +246,7 @@ async def test_the_store_opens_again_with_the_same_root_key(
 ) -> None:
     _, ring = await opened(broker)
     dek = Dek.draw()
-    wrapped = ring.rewrap(MESSAGE, BLOB, dek)
+    wrapped = ring.closed(MESSAGE, BLOB, dek, b"").key
     again = await KeyBroker.start(database, root=root, clock=clock)
     assert again.dedup_key() == broker.dedup_key()
     other = await again.open(await again.authenticate(ALICE, PASSWORD), MAILBOX)

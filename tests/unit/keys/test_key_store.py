@@ -107,7 +107,7 @@ async def test_what_a_person_holds_shows_no_key(broker: KeyBroker) -> None:
     await broker.grant(ALICE, A)
     login = await broker.authenticate(ALICE, PASSWORD)
     ring = await broker.open(login, A)
-    ring.rewrap(MessageId(b"m" * 16), BlobId(b"b" * 16), Dek.draw())
+    ring.closed(MessageId(b"m" * 16), BlobId(b"b" * 16), Dek.draw(), b"")
     person = (await broker.people())[0]
     shown = f"{login!r} {ring!r} {ring._epochs!r} {person!r} {ring.grant!r}"
     assert "argon2" not in shown

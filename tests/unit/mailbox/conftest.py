@@ -20,8 +20,9 @@ from mssante.mailbox.folders import Folders
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.selected import Selected
 from mssante.mailbox.writing import Writer
-from mssante.model import Address, MailboxId, MailboxKind, PersonId, Secret
-from mssante.store import MailboxRow, MailStore
+from mssante.model import Address, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
+from mssante.sealing import Blobs, MessageSealer, deposit
+from mssante.store import Acceptance, MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
 
 PASSWORD = Secret("correct horse")
@@ -74,6 +75,20 @@ class Owner:
         await draft.finish(self.clock.now())
         (placed,) = await self.writer.keep([draft])
         return placed.uid
+
+    async def deliver(self, content: bytes) -> int:
+        """As `append`, by delivery, which knows the mailbox's public key only."""
+        store = self.mailbox.store
+        sealer, blobs = MessageSealer(await store.public_key(self.mailbox.id)), Blobs(store)
+        blob = blobs.open(sealer.blob_id)
+        await blobs.add(blob, sealer.feed(content))
+        sealed, last = sealer.finish(internal_date=self.clock.now())
+        await blobs.add(blob, [last])
+        deposits = (deposit(sealed, blob, SpecialUse.INBOX),)
+        accepted = await store.accept(
+            Acceptance(dedup_key=None, deposits=deposits, outbound=None, journal_detail='{"person":"test"}')
+        )
+        return accepted.placements[0].uid
 
     async def selected(self, folder: str = "INBOX", *, read_only: bool = False) -> Selected:
         return await Selected.open(self.mailbox.store, await self.folders.named(folder), read_only=read_only)

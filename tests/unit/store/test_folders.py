@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mssante.crypto import Form, SealedKey, Suite
+from mssante.crypto import Closed, Form, SealedKey, Suite
 from mssante.database import Conflict
 from mssante.limits import KEYWORDS_MAX
 from mssante.model import (
@@ -199,13 +199,17 @@ async def test_keywords_take_numbers_until_there_are_none(house: House) -> None:
     assert len(await house.store.keywords(mailbox)) == KEYWORDS_MAX
 
 
-async def test_a_dek_is_rewrapped_but_never_taken_back_to_an_older_epoch(house: House) -> None:
+async def test_a_message_is_resealed_but_never_taken_back_to_an_older_epoch(house: House) -> None:
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 2)
-    one, two = await house.store.sealed_summaries(folder, range(1, 3))
-    wrapped = SealedKey(2, Suite.AES256_GCM, Form.WRAPPED, b"wrapped")
-    late = SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, b"late")
-    await house.store.dek_rewrap([(one.number, wrapped), (MessageNumber(999_999), wrapped)])
-    await house.store.dek_rewrap([(one.number, late)])
+    one, two = before = await house.store.sealed_summaries(folder, range(1, 3))
+    assert [message.listing_epoch for message in before] == [None, None]
+    _, delivered = await house.store.deks([one.number, two.number])
+    closed = Closed(SealedKey(2, Suite.AES256_GCM, Form.WRAPPED, b"wrapped"), b"summary", 2)
+    late = Closed(SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, b"late"), b"late summary", 1)
+    await house.store.reseal([(one.number, closed), (MessageNumber(999_999), closed)])
+    await house.store.reseal([(one.number, late)])
     found = await house.store.sealed_summaries(folder, range(1, 3))
-    assert [message.sealed_key for message in found] == [wrapped, two.sealed_key]
+    assert [(m.listing_epoch, m.summary_ct) for m in found] == [(2, b"summary"), (None, two.summary_ct)]
+    deks = await house.store.deks([one.number, two.number, 999_999])
+    assert [dek.sealed_key for dek in deks] == [closed.key, delivered.sealed_key]
