@@ -59,6 +59,7 @@ class Reason(StrEnum):
     FOLDER_EXISTS = "folder_exists"
     FOLDER_PROTECTED = "folder_protected"
     LIMIT_REACHED = "limit_reached"
+    MESSAGE_GONE = "message_gone"
     CORRUPTION = "corruption"
     ENCODING_UNKNOWN = "encoding_unknown"
     # Ours

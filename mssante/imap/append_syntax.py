@@ -1,23 +1,53 @@
-"""The grammar of APPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4466): what stands before a message's literal."""
+"""The grammar of APPEND and REPLACE (RFC 3501 §6.3.11, RFC 3502, RFC 8508): what stands before a message."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from mssante.imap import flags
 from mssante.imap.flags import FlagList
-from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.lexer import NUMBER_MAX, Cursor, Unacceptable
 from mssante.imap.list_syntax import mailbox
+from mssante.imap.sets import SequenceSet
 
 
-def parse_append(text: bytes, literals: Sequence[bytes]) -> tuple[str, FlagList, datetime | None]:
-    """RFC 3501 §6.3.11: an APPEND's text up to its message literal: folder, flags, date."""
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The one message of the selected folder that a REPLACE puts another in the place of (RFC 8508 §3.2)."""
+
+    message: SequenceSet
+    uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """An APPEND's or REPLACE's text up to its first message."""
+
+    mailbox: str
+    flags: FlagList
+    date: datetime | None
+    replaced: Replaced | None
+
+
+def parse_append(text: bytes, literals: Sequence[bytes]) -> Announced:
+    """RFC 3501 §6.3.11 and RFC 8508 §5."""
     cursor = Cursor(text, literals)
     cursor.tag()
-    cursor.expect(b" APPEND ")
+    cursor.space()
+    replaced = None
+    if not cursor.take(b"APPEND "):
+        uid = cursor.take(b"UID ")
+        cursor.expect(b"REPLACE ")
+        replaced = Replaced(SequenceSet((), NUMBER_MAX) if cursor.take(b"*") else _one(cursor), uid)
+        cursor.space()
     folder = mailbox(cursor)
-    return folder, *append_options(cursor)
+    return Announced(folder, *append_options(cursor), replaced)
+
+
+def _one(cursor: Cursor) -> SequenceSet:
+    return SequenceSet.of((cursor.nz_number(),))
 
 
 def parse_append_next(text: bytes) -> tuple[FlagList, datetime | None]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from mssante.imap.append_syntax import Replaced
 from mssante.imap.commands import Request
 from mssante.imap.flags import FlagList
 from mssante.imap.responses import Status
@@ -50,7 +51,8 @@ class AppendStart:
     """A message is announced (RFC 3501 §6.3.11): call `Wire.accept` or `Wire.refuse`.
 
     `index` counts the messages of one command from 0 (RFC 3502). `size` is in octets; `octets8` when the
-    client says that NUL may be among them (RFC 3516 §4.4)."""
+    client says that NUL may be among them (RFC 3516 §4.4); with `replaced` it is a REPLACE (RFC 8508), of
+    one message only."""
 
     tag: str
     mailbox: str
@@ -59,6 +61,7 @@ class AppendStart:
     size: int
     index: int
     octets8: bool = False
+    replaced: Replaced | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def _with_mailbox(make: Callable[[str], Command]) -> Rule:
 
 
 def _append(_cursor: Cursor) -> Command:
-    raise Unacceptable("APPEND takes its message as a literal, after login")
+    raise Unacceptable("A message is given as a literal, after login")
 
 
 _RULES: dict[str, Rule] = {
@@ -69,6 +69,8 @@ _RULES: dict[str, Rule] = {
     "LSUB": parse_lsub,
     "STATUS": folder_syntax.status,
     "APPEND": _append,
+    "REPLACE": _append,
+    "UID REPLACE": _append,
     "NAMESPACE": _bare(commands.Namespace()),
     "GETQUOTA": folder_syntax.get_quota,
     "GETQUOTAROOT": _with_mailbox(commands.GetQuotaRoot),

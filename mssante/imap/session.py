@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mssante.imap import commands
+from mssante.imap.append_syntax import Replaced
 from mssante.imap.commands import Command
 from mssante.imap.events import AppendStart, Rejected
 from mssante.imap.listing import StatusItem
@@ -67,7 +68,7 @@ EXTENSIONS = (
     "ENABLE", "NAMESPACE", "IDLE", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "CHILDREN",
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
     "WITHIN", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
-    "OBJECTID", "SAVEDATE",
+    "OBJECTID", "SAVEDATE", "REPLACE",
 )  # fmt: skip
 CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
 # What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).
@@ -126,6 +127,10 @@ class Session:
                 return Rejected(tag, Status.NO, "STARTTLS first", Code.PRIVACYREQUIRED)
             case commands.Authenticate(mechanism=mechanism) if mechanism not in self.mechanisms:
                 return Rejected(tag, Status.NO, "No such mechanism here", Code.CANNOT)
+            case AppendStart(replaced=Replaced()) if self.state is not State.SELECTED:
+                return Rejected(tag, Status.BAD, "No folder is selected")  # RFC 8508 §3.5
+            case AppendStart(replaced=Replaced()) if self.read_only:
+                return Rejected(tag, Status.NO, "The folder is open read-only", Code.READ_ONLY)
             case commands.Store() | commands.Expunge() | commands.Copy(move=True) if self.read_only:
                 return Rejected(tag, Status.NO, "The folder is open read-only", Code.READ_ONLY)
             case _ if enables_condstore(command) and CONDSTORE not in self.extensions:

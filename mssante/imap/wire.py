@@ -29,7 +29,7 @@ from mssante.imap.parse import parse
 from mssante.imap.responses import Code, Status
 from mssante.limits import IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
 
-_APPEND = re.compile(rb"[^ ]+ APPEND [^ ]", re.IGNORECASE)
+_APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE [^ ]+) [^ ]", re.IGNORECASE)
 
 
 class _Mode(Enum):
@@ -217,13 +217,14 @@ class Wire:
     def _announced_message(self, announced: Announcement) -> Event | None:
         tag = tag_of(self._texts[0])
         try:
-            folder, flags, date = parse_append(b"\n".join(self._texts), self._literals)
+            found = parse_append(b"\n".join(self._texts), self._literals)
         except Unacceptable as error:
             return self._refused(announced, b"", error)
         assert tag is not None  # parse_append has read it
-        return self._offer(
-            AppendStart(tag, folder, flags, date, announced.size, 0, announced.octets8), announced
+        start = AppendStart(
+            tag, found.mailbox, found.flags, found.date, announced.size, 0, announced.octets8, found.replaced
         )
+        return self._offer(start, announced)
 
     def _after_message(
         self, append: AppendStart, line: bytes, announced: Announcement | None
@@ -232,7 +233,7 @@ class Wire:
             self._next_command()
             return AppendEnd(append.tag)
         try:
-            if announced is None:
+            if announced is None or append.replaced is not None:
                 raise Unacceptable("Unexpected text after the message")
             flags, date = parse_append_next(announced.text)
         except Unacceptable as error:

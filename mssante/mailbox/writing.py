@@ -72,23 +72,32 @@ class Writer:
         self._mailbox = mailbox
         self._folders = folders
 
-    async def draft(self, folder: NamedFolder, flags: int, size: int) -> Draft:
-        """Begins an APPEND of `size` octets. Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
+    async def draft(self, folder: NamedFolder, flags: int, size: int, *, replacing: bool = False) -> Draft:
+        """Begins an APPEND of `size` octets; `replacing` another message, whose room counts.
+        Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
         self._mailbox.require_writable()
         row = await self._mailbox.store.mailbox_by_id(self._mailbox.id)
-        if row.quota_kib is not None and row.used_kib + size // 1024 > row.quota_kib:
+        used_kib = 0 if replacing else row.used_kib
+        if row.quota_kib is not None and used_kib + size // 1024 > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
         return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
         """All of them or none (RFC 3502). Raises Refused, Passing; abandoned then."""
-        acceptance = Acceptance(
+        return (await self._mailbox.store.accept(self._acceptance(drafts))).placements
+
+    async def replace(self, folder: FolderId, uid: Uid, draft: Draft) -> tuple[Placed, ...]:
+        """Keeps `draft` and removes the message `uid` of `folder`, together or not at all (RFC 8508 §3.4).
+        Raises Refused, Passing; abandoned then."""
+        return (await self._mailbox.store.replace(folder, uid, self._acceptance([draft]))).placements
+
+    def _acceptance(self, drafts: Sequence[Draft]) -> Acceptance:
+        return Acceptance(
             dedup_key=None,
             deposits=tuple(draft.deposit for draft in drafts),
             outbound=None,
             journal_detail=json.dumps({"person": self._mailbox.person}),
         )
-        return (await self._mailbox.store.accept(acceptance)).placements
 
     async def mask(self, flags: FlagList, names: FlagNames) -> tuple[int, FlagNames]:
         """The bits of `flags`, their keywords made known first. Raises Refused(LIMIT_REACHED)."""

@@ -235,6 +235,7 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
     R.FOLDER_UNKNOWN: ("550 5.2.0", "450 4.2.0", "Dossier inconnu / No such folder"),
     R.FOLDER_EXISTS: ("550 5.2.0", "450 4.2.0", "Le dossier existe deja / Folder already exists"),
     R.FOLDER_PROTECTED: ("550 5.2.0", "450 4.2.0", "Dossier protege / Protected folder"),
+    R.MESSAGE_GONE: ("550 5.2.0", "450 4.2.0", "Message disparu / The message is gone"),
     R.LIMIT_REACHED: (
         "452 4.3.1",
         "452 4.3.1",
@@ -345,6 +346,11 @@ _IMAP: dict[Reason, ImapAnswer] = {
     R.FOLDER_UNKNOWN: ImapAnswer("NONEXISTENT", "Dossier inconnu / No such folder"),
     R.FOLDER_EXISTS: ImapAnswer("ALREADYEXISTS", "Le dossier existe deja / Folder already exists"),
     R.FOLDER_PROTECTED: ImapAnswer("CANNOT", "Ce dossier est protege / This folder is protected"),
+    R.MESSAGE_GONE: ImapAnswer(
+        "EXPUNGEISSUED",
+        "Message supprime entre-temps: actualisez le dossier"
+        " / The message was deleted meanwhile: refresh the folder",
+    ),
     R.LIMIT_REACHED: ImapAnswer("LIMIT", "Limite atteinte / Limit reached"),
     R.TOO_MANY_CONNECTIONS: ImapAnswer("LIMIT", "Trop de connexions / Too many connections"),
     R.TOO_MANY_ERRORS: ImapAnswer("CLIENTBUG", "Trop d'erreurs / Too many errors"),

@@ -15,7 +15,7 @@ from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
 from mssante.imap.session import State, expunges_allowed
-from mssante.net import imapd_fetch, imapd_folders, imapd_login, imapd_messages
+from mssante.net import imapd_append, imapd_fetch, imapd_folders, imapd_login, imapd_messages
 from mssante.net.answers import imap_answer
 from mssante.net.imapd_talk import OK, Answer, Hangup, Left, Talk
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
@@ -177,11 +177,9 @@ class Conversation:
 
     async def _append(self, tag: str, event: AppendStart) -> None:
         talk = self._talk
+        talk.tag, talk.by_uid = tag, False
         refusal = talk.session.refusal(tag, event)
-        if refusal is not None:
-            # Its literal may be on the way: nothing is sure after it.
-            raise Hangup(refusal.text, refusal.code)
-        answer = await self._guarded(imapd_messages.Append(talk).run(event))
+        answer = await self._guarded(imapd_append.Append(talk, refusal).run(event))
         if isinstance(answer, Rejected):
             return await self._reject(answer)
         await self._finish(tag, answer, expunges=True)

@@ -1,4 +1,4 @@
-"""Commands on messages besides FETCH: STORE, SEARCH, COPY, MOVE, EXPUNGE, APPEND, IDLE."""
+"""Commands on messages besides FETCH: STORE, SEARCH, COPY, MOVE, EXPUNGE, IDLE."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from itertools import islice
 
 from mssante.imap import responses
 from mssante.imap.commands import Copy, Expunge, Idle, Search, Store, StoreMode
-from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, LiteralChunk, RawLine, Rejected, Signal
+from mssante.imap.events import RawLine
 from mssante.imap.fetched import Change, change_lines
 from mssante.imap.flags import RECENT
 from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
 from mssante.mailbox.reading import breathe
-from mssante.mailbox.writing import Draft
 from mssante.net.imapd_talk import OK, Answer, Talk
-from mssante.reasons import Declined, Passing, Reason, Refused
+from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 
 _LINES_AT_ONCE = 2000
@@ -147,106 +146,3 @@ async def _news_while_idle(talk: Talk) -> None:
         await talk.tell(expunges=True)
     except Passing:
         pass  # told with the next news, or after DONE; the storage's trouble is reported where it is met
-
-
-class Append:
-    """An APPEND under way: its messages are kept all together, or not at all (RFC 3502)."""
-
-    def __init__(self, talk: Talk) -> None:
-        self._talk = talk
-        self._drafts: list[Draft] = []
-        self._refusal: Answer | Declined | None = None
-
-    async def run(self, event: AppendStart) -> Answer | Rejected:
-        """From the first announcement to the answer."""
-        try:
-            return await self._run(event)
-        except BaseException:
-            await self._abandon()
-            raise
-
-    async def _run(self, start: AppendStart) -> Answer | Rejected:
-        event: object = start
-        while True:
-            match event:
-                case AppendStart():
-                    await self._begin(event)
-                    start = event
-                case LiteralChunk(octets):
-                    await self._write(octets)
-                case Signal.CONTINUE:
-                    await self._talk.send(responses.continuation())
-                case Signal.LITERAL_END:
-                    await self._finish(start)
-                case AppendRefused():
-                    await self._abandon()
-                    return self._refused(start)
-                case AppendEnd():
-                    return await self._keep()
-                case Rejected():
-                    await self._abandon()
-                    return event
-                case _:
-                    raise AssertionError("the wire tells nothing else within an APPEND")
-            event = await self._talk.next_event()
-
-    async def _begin(self, start: AppendStart) -> None:
-        talk = self._talk
-        if start.size == 0:
-            # RFC 3502 §6.3.11: an error that MUST return a NO; a client cancels by it.
-            return self._refuse(Answer(Status.NO, "An empty message cancels the APPEND"))
-        try:
-            folder = await talk.folders.named(start.mailbox)
-            mask, _ = await talk.writer.mask(start.flags, await talk.folders.flag_names())
-            self._drafts.append(await talk.writer.draft(folder, mask, start.size))
-        except Declined as declined:
-            self._refuse(declined)
-        else:
-            talk.wire.accept()
-        return None
-
-    def _refuse(self, why: Answer | Declined) -> None:
-        self._refusal = why
-        self._talk.wire.refuse()
-
-    def _refused(self, start: AppendStart) -> Answer:
-        match self._refusal:
-            case Declined(reason=Reason.FOLDER_UNKNOWN):
-                return Answer(Status.NO, "No such folder", Code.TRYCREATE)
-            case Declined(reason=Reason.NUL_OCTET | Reason.BARE_LINE_ENDING) if start.octets8:
-                # RFC 3516 §4.4: binary content is not kept here, for no delivery could carry it on.
-                raise Refused(Reason.ENCODING_UNKNOWN)
-            case Declined():
-                raise self._refusal
-            case Answer():
-                return self._refusal
-            case None:
-                raise AssertionError("the wire refuses when it is told to")
-
-    async def _write(self, octets: bytes) -> None:
-        try:
-            await self._drafts[-1].write(octets)
-        except Declined as declined:
-            self._refuse(declined)
-
-    async def _finish(self, start: AppendStart) -> None:
-        try:
-            await self._drafts[-1].finish(start.date or self._talk.service.clock.now())
-        except Declined as declined:
-            self._refuse(declined)
-
-    async def _keep(self) -> Answer:
-        try:
-            placed = await self._talk.writer.keep(self._drafts)
-        except Declined:
-            await self._abandon()
-            raise
-        validity = self._drafts[0].folder.folder.uidvalidity
-        self._drafts.clear()
-        code = responses.code_append_uid(validity, [each.uid for each in placed])
-        return Answer(Status.OK, "Kept", code)
-
-    async def _abandon(self) -> None:
-        for draft in self._drafts:
-            await draft.abandon()
-        self._drafts.clear()

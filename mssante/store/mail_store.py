@@ -30,6 +30,7 @@ from mssante.store import (
     journal,
     queue,
     reading,
+    reception,
     shredding,
     subscriptions,
     sweeping,
@@ -171,6 +172,10 @@ class MailStore:
         """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
         Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN), Passing(MAILBOX_SUSPENDED)."""
         return await self._transactions.accept(acceptance, announced)
+
+    async def replace(self, folder: FolderId, uid: Uid, acceptance: Acceptance) -> Accepted:
+        self._shredded = True
+        return await self._write(lambda ledger: reception.replace(ledger, folder, uid, acceptance))
 
     # Reading
 

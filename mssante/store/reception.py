@@ -19,6 +19,7 @@ from mssante.store import blobs, deposits, tables
 from mssante.store.deposits import Taken
 from mssante.store.ledger import Ledger, OpenMailbox
 from mssante.store.records import Acceptance, Accepted, Deposit, JournalKind, Outbound, Placed
+from mssante.store.shredding import expunge_slice
 from mssante.store.statements import Among
 
 _UID_MAX = 2**32 - 1  # RFC 3501 §9: nz-number
@@ -78,26 +79,48 @@ class _Batch:
 def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settled]:
     """Keeps each acceptance or answers why not; the answers are in the order of `arrivals`."""
     ledger = Ledger(connection, now=max(arrival.now for arrival in arrivals), origin=arrivals[0].origin)
-    every = [deposit for arrival in arrivals for deposit in _deposits(arrival.acceptance)]
+    acceptances = [arrival.acceptance for arrival in arrivals]
+    boxes = ledger.open({deposit.mailbox for each in acceptances for deposit in _deposits(each)})
+    outcomes = _take_in(ledger, boxes, acceptances)
+    ledger.close()
+    return [
+        Settled(outcome, _boxes_of(acceptance) if isinstance(outcome, Accepted) else ())
+        for acceptance, outcome in zip(acceptances, outcomes, strict=True)
+    ]
+
+
+def replace(ledger: Ledger, folder: FolderId, uid: Uid, acceptance: Acceptance) -> Accepted:
+    """Keeps what one mailbox is given and removes one of its messages, in one transaction: the quota judges
+    what both make together. Raises as `accept` does, and Refused(MESSAGE_GONE)."""
+    opened = ledger.open_folder(folder)
+    if not expunge_slice(ledger, opened, [uid], 1, deleted_only=False):
+        raise Refused(Reason.MESSAGE_GONE)
+    (outcome,) = _take_in(ledger, {opened.mailbox.id: opened.mailbox}, [acceptance])
+    if isinstance(outcome, Declined):
+        raise outcome
+    return outcome
+
+
+def _take_in(
+    ledger: Ledger, boxes: dict[MailboxId, OpenMailbox], acceptances: list[Acceptance]
+) -> list[Accepted | Declined]:
+    connection = ledger.connection
+    every = [deposit for acceptance in acceptances for deposit in _deposits(acceptance)]
     early = {d.blob_id: d.chunk_count - len(d.pending_chunks) for d in every}
     early = {blob: count for blob, count in early.items() if count}
     batch = _Batch(
-        boxes=ledger.open({deposit.mailbox for deposit in every}),
+        boxes=boxes,
         places=_places(connection, every),
-        known=_known(connection, arrivals),
+        known=_known(connection, acceptances),
         incomplete=blobs.incomplete(connection, early),
     )
-    outcomes = [_judged(batch, arrival.acceptance) for arrival in arrivals]
+    outcomes = [_judged(batch, acceptance) for acceptance in acceptances]
     deposits.write(connection, batch.taken, batch.new_keys, ledger.now)
     if early:
         kept = {taken.deposit.blob_id for taken in batch.taken}
         blobs.finish(connection, kept & early.keys())
         blobs.abandon(connection, early.keys() - kept)
-    ledger.close()
-    return [
-        Settled(outcome, _boxes_of(arrival.acceptance) if isinstance(outcome, Accepted) else ())
-        for arrival, outcome in zip(arrivals, outcomes, strict=True)
-    ]
+    return outcomes
 
 
 def _deposits(acceptance: Acceptance) -> tuple[Deposit, ...]:
@@ -129,8 +152,8 @@ def _places(connection: Connection, every: list[Deposit]) -> Places:
     return places
 
 
-def _known(connection: Connection, arrivals: list[Arrival]) -> set[bytes]:
-    keys = [_key(a.acceptance, deposit) for a in arrivals for deposit in _deposits(a.acceptance)]
+def _known(connection: Connection, acceptances: list[Acceptance]) -> set[bytes]:
+    keys = [_key(each, deposit) for each in acceptances for deposit in _deposits(each)]
     asked = [key for key in keys if key is not None]
     return {row[0] for row in _KNOWN.run(connection, asked)} if asked else set()
 
