@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from tests.support.imap_client import ImapClient, Line
 from tests.support.imap_house import MARIE, ImapHouse
 
 _FILES = sorted(Path(__file__).parent.glob("*.imap"))
-_SPOKEN = re.compile(r"(2?)([CSN]): ?(.*)")
+_SPOKEN = re.compile(r"(2?)([CSNE]): ?(.*)")
+_ANYTHING = ["* …"]  # in a strict dialogue: any number of untagged responses
 _PIECE = re.compile(r"…|<([a-z]\w*)>")
 
 
@@ -25,6 +27,7 @@ class Turn:
     untagged: list[list[str]] = field(default_factory=list)  # a response's lines, its literal's too
     end: str = ""
     never: list[str] = field(default_factory=list)
+    closes: bool = False  # nothing more is said: the connection ends
 
 
 def turns(lines: list[str]) -> list[Turn]:
@@ -35,16 +38,18 @@ def turns(lines: list[str]) -> list[Turn]:
         who, kind, text = spoken.groups()
         last = found[-1] if found and found[-1].who == who else None
         if kind == "C":
-            if last is None or not last.said:
+            if last is None or not last.said or last.closes:
                 last = Turn(who)
                 found.append(last)
             last.said.append(text)
+        elif kind == "E":
+            found.append(Turn(who, closes=True))
         elif kind == "N":
             assert last is not None, line
             assert last.end, f"N: stands behind an answer: {line}"
             last.never.append(text)
         else:
-            if last is None or last.said or last.end:
+            if last is None or last.said or last.end or last.closes:
                 last = Turn(who)
                 found.append(last)
             _expect(last, text)
@@ -60,14 +65,39 @@ def _expect(turn: Turn, text: str) -> None:
         turn.end = text
 
 
+@dataclass(frozen=True)
+class Received:
+    """A message that is in INBOX before the dialogue begins."""
+
+    content: bytes
+    when: datetime
+
+
+def received(lines: list[str]) -> list[Received]:
+    """The messages written in `M:` lines, in order; any other line ends one."""
+    when, content, found = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), b"", []
+    for line in [*lines, ""]:
+        if line.startswith("M:"):
+            content += line[2:].removeprefix(" ").encode() + b"\r\n"
+            continue
+        if content:
+            found.append(Received(content, when))
+            content = b""
+        if line.startswith("! received: "):
+            when = datetime.fromisoformat(line.partition(": ")[2])
+    return found
+
+
 class Dialogue:
     def __init__(self, house: ImapHouse, text: str) -> None:
         self.house = house
         first, *lines = text.splitlines()
         assert re.match(r"# (RFC|Facts) ", first), "the first line cites the clause"
-        lines = [line for line in lines if line and not line.startswith("#")]
+        self.received = received(lines)
+        lines = [line for line in lines if line and not line.startswith(("#", "M:"))]
         self.settings = dict(line[2:].split(": ", 1) for line in lines if line.startswith("! "))
         self.turns = turns([line for line in lines if not line.startswith("! ")])
+        self.strict = self.settings.get("strict") == "yes"
         self.known: dict[str, str] = {}
         self.clients: dict[str, ImapClient] = {}
 
@@ -80,11 +110,15 @@ class Dialogue:
         if count:
             letters = [f"Subject: s{n}\r\n\r\nbody {n}".encode() for n in range(1, count + 1)]
             await self.house.deliver(row.id, *letters)
+        for message in self.received:
+            await self.house.deliver(row.id, message.content, when=message.when)
         for turn in self.turns:
             client = self.clients.get(turn.who) or await self._opened(turn.who)
             if turn.said:
                 # What a literal does not take ends the command: the last CRLF is always one.
                 await client.send("".join(line + "\r\n" for line in turn.said).encode())
+            elif turn.closes:
+                assert await client.to_the_end() == []
             else:
                 await self._hear(client, turn)
 
@@ -109,16 +143,30 @@ class Dialogue:
                 assert turn.end, f"{line.raw!r} came before {wanted}"
                 assert self._is([turn.end], line), f"expected {turn.end!r}, heard {line.raw!r}"
                 break
+            if self.strict:
+                self._take(wanted, line)
+                continue
             met = next((each for each in wanted if self._is(each, line)), None)
             if met is not None:
                 wanted.remove(met)
             for never in turn.never:
                 assert not self._is([never], line), f"{never!r} was said: {line.raw!r}"
+        wanted = [each for each in wanted if each != _ANYTHING]
         assert not wanted, f"not said: {wanted}; heard {[line.raw for line in heard]}"
+
+    def _take(self, wanted: list[list[str]], line: Line) -> None:
+        """`line` is the next of what is wanted; nothing else may be said."""
+        anything = wanted[:1] == [_ANYTHING]
+        if wanted[anything:] and self._is(wanted[anything], line):
+            del wanted[: anything + 1]
+        else:
+            assert anything, f"expected {wanted[:1]}, heard {line.raw!r}"
 
     def _is(self, expected: list[str], line: Line) -> bool:
         """Whether a response is the expected one; then its `<names>` are known."""
-        heard = line.raw.decode("utf-8").split("\r\n")
+        heard = line.raw.decode("utf-8").removesuffix("\r\n").split("\r\n")
+        if self.strict and len(heard) != len(expected):
+            return False
         known = dict(self.known)
         for text, said in zip(expected, heard, strict=False):
             found = re.fullmatch(self._pattern(text, known), said)

@@ -14,6 +14,7 @@ from typing import Any
 
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\]]+')  # backslash may begin a flag
+_TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')  # RFC 3501 §9: an atom that may hold "]"
 _LABEL = re.compile(rb"(?:BODY|BINARY|BINARY\.SIZE)\[[^\]]*\](<\d+>)?")
 _STATUSES = {"OK", "NO", "BAD", "BYE", "PREAUTH"}
 _WAIT_SECONDS = 20
@@ -192,7 +193,7 @@ class _Parser:
         self.at = 0
 
     def line(self) -> Line:
-        tag = self._word()
+        tag = self._tag()
         if tag == "+":
             self._require(self.raw[1:2] == b" ")
             return Line("+", self.raw, text=self.raw[2:-2].decode("ascii"))
@@ -266,6 +267,16 @@ class _Parser:
         # RFC 3516 §4.3: octets with a NUL are a literal8, and only those.
         self._require((b"\0" in octets) is (self.raw[found.start() : found.start() + 1] == b"~"))
         return octets
+
+    def _tag(self) -> str:
+        if self.raw[:1] in (b"*", b"+"):
+            self.at = 1
+            return self.raw[:1].decode("ascii")
+        found = _TAG.match(self.raw)
+        self._require(found is not None)
+        assert found is not None
+        self.at = found.end()
+        return found.group().decode("ascii")
 
     def _word(self) -> str:
         found = _ATOM.match(self.raw, self.at)
