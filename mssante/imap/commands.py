@@ -164,6 +164,35 @@ class GetQuotaRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class MyRights:
+    """RFC 4314 §3.5."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetAcl:
+    """RFC 4314 §3.3."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListRights:
+    """RFC 4314 §3.4."""
+
+    mailbox: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeAcl:
+    """SETACL and DELETEACL of RFC 4314 §3.1 and §3.2, which nobody may do: well formed, nothing else."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """RFC 2177: the client ends it with the line DONE."""
 
@@ -260,7 +289,8 @@ class Copy:
 
 Command = (
     Capability | Noop | Logout | Id | StartTls | Authenticate | Login | Enable | Select | Create | Delete
-    | Rename | Subscribe | List | Lsub | Status | Namespace | GetQuota | GetQuotaRoot | Idle | Check
+    | Rename | Subscribe | List | Lsub | Status | Namespace | GetQuota | GetQuotaRoot | MyRights | GetAcl
+    | ListRights | ChangeAcl | Idle | Check
     | Close | Unselect | Expunge | Search | Sort | Thread | Fetch | Store | Copy
 )  # fmt: skip
 

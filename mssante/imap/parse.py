@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mssante.imap import access_syntax, commands, folder_syntax, message_syntax
+from mssante.imap import access_syntax, acl, commands, folder_syntax, message_syntax
 from mssante.imap.commands import Command, Request
 from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.list_syntax import mailbox, parse_list, parse_lsub
@@ -74,6 +74,11 @@ _RULES: dict[str, Rule] = {
     "NAMESPACE": _bare(commands.Namespace()),
     "GETQUOTA": folder_syntax.get_quota,
     "GETQUOTAROOT": _with_mailbox(commands.GetQuotaRoot),
+    "MYRIGHTS": acl.my_rights,
+    "GETACL": acl.get_acl,
+    "LISTRIGHTS": acl.list_rights,
+    "SETACL": acl.set_acl,
+    "DELETEACL": acl.delete_acl,
     "IDLE": _bare(commands.Idle()),
     "CHECK": _bare(commands.Check()),
     "CLOSE": _bare(commands.Close()),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from mssante.imap import commands
+from mssante.imap.acl import RIGHTS_CAPABILITY
 from mssante.imap.append_syntax import Replaced
 from mssante.imap.commands import Command
 from mssante.imap.events import AppendStart, Rejected
@@ -51,6 +52,10 @@ ALLOWED: dict[type[Command | AppendStart], frozenset[State]] = {
     commands.Namespace: _AFTER,
     commands.GetQuota: _AFTER,
     commands.GetQuotaRoot: _AFTER,
+    commands.MyRights: _AFTER,
+    commands.GetAcl: _AFTER,
+    commands.ListRights: _AFTER,
+    commands.ChangeAcl: _AFTER,
     commands.Idle: _AFTER,
     AppendStart: _AFTER,
     commands.Check: _SELECTED,
@@ -68,7 +73,7 @@ EXTENSIONS = (
     "ENABLE", "NAMESPACE", "IDLE", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "CHILDREN",
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
     "WITHIN", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
-    "OBJECTID", "SAVEDATE", "REPLACE",
+    "OBJECTID", "SAVEDATE", "REPLACE", "ACL", RIGHTS_CAPABILITY,
 )  # fmt: skip
 CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
 # What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).

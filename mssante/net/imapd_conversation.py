@@ -15,7 +15,7 @@ from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
 from mssante.imap.session import State, expunges_allowed
-from mssante.net import imapd_append, imapd_fetch, imapd_folders, imapd_login, imapd_messages
+from mssante.net import imapd_acl, imapd_append, imapd_fetch, imapd_folders, imapd_login, imapd_messages
 from mssante.net.answers import imap_answer
 from mssante.net.imapd_talk import OK, Answer, Hangup, Left, Talk
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
@@ -40,6 +40,10 @@ HANDLERS: dict[type, Handler] = {
     commands.Namespace: imapd_folders.namespace,
     commands.GetQuota: imapd_folders.quota,
     commands.GetQuotaRoot: imapd_folders.quota_root,
+    commands.MyRights: imapd_acl.my_rights,
+    commands.GetAcl: imapd_acl.get_acl,
+    commands.ListRights: imapd_acl.list_rights,
+    commands.ChangeAcl: imapd_acl.change_acl,
     commands.Fetch: imapd_fetch.fetch,
     commands.Store: imapd_messages.store,
     commands.Search: imapd_messages.search,
