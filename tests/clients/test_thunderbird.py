@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -54,17 +53,8 @@ def day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
 
 
 def test_both_mailboxes_are_configured_and_listed(day: SimpleNamespace) -> None:
-    b = day.post.story.b
     for login, name in ((day.post.etienne, "Dr Étienne L’Hévéder"), (day.post.centre, "Centre de santé")):
-        settings: dict[str, Any] = {
-            "address": login.address,
-            "password": login.password.value,
-            "name": name,
-            "host": "127.0.0.1",
-            "imap": b.ports[3],
-            "smtp": b.ports[1],
-        }
-        day.call("configure", settings)
+        day.call("configure", day.post.settings(login, name))
     etienne = day.call("sync", day.post.etienne.address)
     centre = day.call("sync", day.post.centre.address)
     assert (etienne["total"], etienne["unread"], centre["total"]) == (8, 8, 7)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 from imapclient import IMAPClient
 
@@ -49,6 +50,19 @@ class Post:
     @property
     def centre(self) -> Login:
         return self.story.b.logins[1]
+
+    def settings(self, login: Login, name: str, *, person: Login | None = None) -> dict[str, Any]:
+        """What step `configure` takes for a mailbox of operator B; `person` opens it in place of its own."""
+        who = person or login
+        return {
+            "address": login.address,
+            "user": login.address if who is login else f"{who.address}/{login.address}",
+            "password": who.password.value,
+            "name": name,
+            "host": HOST,
+            "imap": self.story.b.ports[3],
+            "smtp": self.story.b.ports[1],
+        }
 
     def write(self, subject: str, text: str, *recipients: Login) -> None:
         """A letter of Camille's, through operator A."""

@@ -39,7 +39,9 @@ function folderOf(address, name) {
     : rootOf(address).getChildNamed(name);
 }
 
-const subjectOf = header => header.mime2DecodedSubject;
+// Thunderbird keeps "Re: " apart, as a flag.
+const subjectOf = header =>
+  (header.flags & Ci.nsMsgMessageFlags.HasRe ? "Re: " : "") + header.mime2DecodedSubject;
 
 function letterIn(folder, subject) {
   const found = [...folder.messages].filter(header => subjectOf(header) == subject);
@@ -127,15 +129,16 @@ function sendListener() {
 }
 
 const steps = {
-  // Two servers, STARTTLS on both, a stored password: what "Configure manually" asks for.
-  async configure({ address, password, name, host, imap, smtp }) {
+  // Two servers, STARTTLS on both, a stored password: what "Configure manually" asks for. `user` is another
+  // user name than the address.
+  async configure({ address, user = address, password, name, host, imap, smtp }) {
     for (const scheme of ["imap", "smtp"]) {
       const origin = `${scheme}://${host}`;
       const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
-      login.init(origin, null, origin, address, password, "", "");
+      login.init(origin, null, origin, user, password, "", "");
       await Services.logins.addLoginAsync(login);
     }
-    const incoming = MailServices.accounts.createIncomingServer(address, host, "imap");
+    const incoming = MailServices.accounts.createIncomingServer(user, host, "imap");
     incoming.port = imap;
     incoming.socketType = STARTTLS;
     incoming.authMethod = PASSWORD;
@@ -147,7 +150,7 @@ const steps = {
     outgoing.hostname = host;
     outgoing.port = smtp;
     const server = outgoing.QueryInterface(Ci.nsIMsgOutgoingServer);
-    server.username = address;
+    server.username = user;
     server.socketType = STARTTLS;
     server.authMethod = PASSWORD;
     const identity = MailServices.accounts.createIdentity();
@@ -331,6 +334,35 @@ const steps = {
       [...inboxOf(address).messages].some(header => subjectOf(header) == subject)
     );
     return (Date.now() - begun) / 1000;
+  },
+
+  // Asks nothing of the server: waits until a letter of the INBOX bears a mark (read, flagged, replied, or a
+  // keyword) that somebody else has set.
+  async marked(address, subject, mark) {
+    const looks = {
+      read: header => header.isRead,
+      flagged: header => header.isFlagged,
+      replied: header => header.flags & Ci.nsMsgMessageFlags.Replied,
+    };
+    const look = looks[mark] ?? (header => header.getStringProperty("keywords").split(" ").includes(mark));
+    await until(`${subject} ${mark}`, () => look(letterIn(inboxOf(address), subject)));
+  },
+
+  // Asks nothing of the server: waits until the INBOX lists exactly these letters.
+  async stands(address, subjects) {
+    const wanted = JSON.stringify(subjects.toSorted());
+    const inbox = inboxOf(address);
+    await until(
+      `an INBOX of ${subjects.length}`,
+      () => JSON.stringify([...inbox.messages].map(subjectOf).sort()) == wanted
+    );
+  },
+
+  // The folders, asked for again.
+  async folders(address) {
+    account(address).incomingServer.performExpand(null);
+    await pause(2000);
+    return rootOf(address).descendants.map(folder => folder.name);
   },
 
   async compact(address) {
