@@ -12,7 +12,7 @@ from enum import Enum
 from mssante.imap.fetch import FetchItems
 from mssante.imap.flags import FlagList
 from mssante.imap.listing import ListExtended, StatusItem
-from mssante.imap.search import Key, Query
+from mssante.imap.search import Query
 from mssante.imap.sets import SequenceSet
 from mssante.imap.sorting import Criterion
 from mssante.imap.threads import Algorithm
@@ -241,7 +241,7 @@ class Thread:
     """RFC 5256 §3; `uid` for UID THREAD."""
 
     algorithm: Algorithm
-    key: Key
+    query: Query
     uid: bool
 
 

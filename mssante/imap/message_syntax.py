@@ -29,6 +29,8 @@ def sort(*, uid: bool) -> Rule:
     def rule(cursor: Cursor) -> Command:
         cursor.space()
         results = search_keys.take_results(cursor)
+        if results is not None and search_keys.Result.SAVE in results:
+            raise Unacceptable("SAVE is an option of SEARCH")  # RFC 5182 §2.1
         criteria = sorting.parse_criteria(cursor)
         cursor.space()
         query = search_keys.Query(search_keys.parse_criteria(cursor), results)
@@ -44,7 +46,7 @@ def thread(*, uid: bool) -> Rule:
         if algorithm is None:
             raise Unacceptable("Unknown threading algorithm")
         cursor.space()
-        return commands.Thread(algorithm, search_keys.parse_criteria(cursor), uid)
+        return commands.Thread(algorithm, search_keys.Query(search_keys.parse_criteria(cursor)), uid)
 
     return rule
 

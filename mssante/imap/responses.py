@@ -224,7 +224,8 @@ def search(numbers: Sequence[int], *, modseq: int | None = None) -> bytes:
 def esearch(
     tag: str, numbers: Sequence[int], results: frozenset[Result], *, uid: bool, modseq: int | None = None
 ) -> bytes:
-    """RFC 4731 §3.1; `numbers` ascending. MIN, MAX, ALL and MODSEQ are left out when nothing was found."""
+    """RFC 4731 §3.1; `numbers` ascending or, after a SORT, in its order (RFC 5267 §3.1). MIN, MAX, ALL and
+    MODSEQ are left out when nothing was found."""
     pieces = [b'* ESEARCH (TAG "%b")' % tag.encode("ascii")]  # no tag holds a quote
     if uid:
         pieces.append(b"UID")
@@ -240,6 +241,19 @@ def esearch(
     if numbers and modseq is not None:
         pieces.append(b"MODSEQ %d" % modseq)
     return b" ".join(pieces) + b"\r\n"
+
+
+def sort(numbers: Sequence[int], *, modseq: int | None = None) -> bytes:
+    """RFC 5256 §4; the highest mod-sequence where it was asked for (RFC 7162 §7)."""
+    line = " ".join(["* SORT", *map(str, numbers)])
+    if numbers and modseq is not None:
+        line += f" (MODSEQ {modseq:d})"
+    return line.encode("ascii") + b"\r\n"
+
+
+def thread(threads: bytes) -> bytes:
+    """RFC 5256 §4; `threads` as `Forest.render` writes them."""
+    return b"* THREAD %b\r\n" % threads if threads else b"* THREAD\r\n"
 
 
 def quota(root: str, resources: Mapping[str, tuple[int, int]]) -> bytes:

@@ -63,6 +63,8 @@ ALLOWED: dict[type[Command | AppendStart], frozenset[State]] = {
     commands.Unselect: _SELECTED,
     commands.Expunge: _SELECTED,
     commands.Search: _SELECTED,
+    commands.Sort: _SELECTED,
+    commands.Thread: _SELECTED,
     commands.Fetch: _SELECTED,
     commands.Store: _SELECTED,
     commands.Copy: _SELECTED,
@@ -74,6 +76,7 @@ EXTENSIONS = (
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
     "WITHIN", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
     "OBJECTID", "SAVEDATE", "REPLACE", "ACL", RIGHTS_CAPABILITY,
+    "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
 )  # fmt: skip
 CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
 # What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).
@@ -192,11 +195,15 @@ def enables_condstore(command: Command | AppendStart) -> bool:
 
 
 def expunges_allowed(command: Command) -> bool:
-    """Whether EXPUNGE may be told while this command is answered: not during FETCH, STORE and SEARCH
-    by sequence number, whose numbers would shift under the client (RFC 3501 §7.4.1), nor during a UID SEARCH
-    that names such numbers (RFC 7162 §3.2.10.2)."""
+    """Whether EXPUNGE may be told while this command is answered: not during FETCH, STORE, SEARCH, SORT and
+    THREAD by sequence number, whose numbers would shift under the client (RFC 3501 §7.4.1, RFC 5256 §3), nor
+    during a UID SEARCH that names such numbers (RFC 7162 §3.2.10.2)."""
     match command:
-        case commands.Search(query=query, uid=uid):
+        case (
+            commands.Search(query=query, uid=uid)
+            | commands.Sort(query=query, uid=uid)
+            | commands.Thread(query=query, uid=uid)
+        ):
             return uid and not query.by_numbers
         case commands.Fetch(uid=uid) | commands.Store(uid=uid):
             return uid

@@ -62,7 +62,7 @@ class Column:
     """One criterion's values, the message's place in the mailbox being the place in it. Texts are already
     as their collation compares them."""
 
-    values: Sequence[int] | Sequence[str]
+    values: Sequence[int | str]
     reverse: bool
 
 

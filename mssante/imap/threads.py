@@ -38,7 +38,7 @@ class Forest:
     roots: Sequence[int | tuple[int, ...]]
     children: dict[int, list[int]]
 
-    def render(self, numbers: Sequence[int]) -> bytes:
+    def render(self, numbers: Sequence[int]) -> Steps[bytes]:
         """RFC 5256 §4 thread-list: the message at `place` is called `numbers[place]`."""
         pieces: list[str] = []
         for root in self.roots:
@@ -52,6 +52,8 @@ class Forest:
                     pieces.append(item)
                     continue
                 pieces.append(str(numbers[item]))
+                if item % _AT_ONCE == 0:
+                    yield
                 answers = self.children.get(item)
                 if answers:
                     pieces.append(" ")

@@ -38,14 +38,17 @@ def parse(value: bytes) -> datetime | None:
     full_year = int(year)
     if len(year) < 4:  # RFC 5322 §4.3: two or three digits
         full_year += 2000 if full_year < 50 else 1900
+    hours, minutes, seconds = int(hour or 0), int(minute or 0), int(second or 0)
+    if hours > 23 or minutes > 59:
+        hours = minutes = seconds = 0  # RFC 5256 §2.2: an invalid time is midnight
     try:
         return datetime(
             full_year,
             number,
             int(day),
-            int(hour or 0),
-            int(minute or 0),
-            min(int(second or 0), 59),  # a leap second has no place in a datetime
+            hours,
+            minutes,
+            min(seconds, 59),  # a leap second has no place in a datetime
             tzinfo=_zone(zone),
         )
     except ValueError:

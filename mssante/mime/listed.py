@@ -9,7 +9,7 @@ whoever lists it then reads the header.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgpack
 
@@ -89,6 +89,19 @@ def values(packed: bytes, name: bytes) -> tuple[bytes, ...] | None:
         for found, field in zip(places, fields, strict=False)
         if found == place
     )
+
+
+def first_values(packed: bytes, names: Sequence[bytes]) -> list[bytes] | None:
+    """The first value of each of `names`, unfolded, empty where there is none; else as `values`."""
+    if not packed:
+        return None
+    places, *fields = _unpacked(packed)
+    found = []
+    for name in names:
+        at = places.find(_PLACES[name])
+        field = fields[at] if 0 <= at < len(fields) else b":"
+        found.append(header.unfold(field[field.index(b":") + 1 :]))
+    return found
 
 
 def _unpacked(packed: bytes) -> list[bytes]:

@@ -7,6 +7,7 @@ ready to send; the search texts, the table of parts and the listed fields are de
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
@@ -109,6 +110,10 @@ class Summary(NamedTuple):
         order: `summary.listed(b"references")`. None when the header must be read for it: an older summary, or
         more of such fields than LISTED_BYTES_MAX. Raises Refused(CORRUPTION)."""
         return listed.values(self.packed_listed, name)
+
+    def first_listed(self, names: Sequence[bytes]) -> list[bytes] | None:
+        """The first value of each of `names`, empty where there is none; else as `listed`."""
+        return listed.first_values(self.packed_listed, names)
 
     def to_bytes(self) -> bytes:
         packed: bytes = msgpack.packb(tuple(self))

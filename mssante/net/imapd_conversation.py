@@ -15,7 +15,15 @@ from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
 from mssante.imap.session import State, expunges_allowed
-from mssante.net import imapd_acl, imapd_append, imapd_fetch, imapd_folders, imapd_login, imapd_messages
+from mssante.net import (
+    imapd_acl,
+    imapd_append,
+    imapd_fetch,
+    imapd_folders,
+    imapd_login,
+    imapd_messages,
+    imapd_sort,
+)
 from mssante.net.answers import imap_answer
 from mssante.net.imapd_talk import OK, Answer, Hangup, Left, Talk
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
@@ -47,12 +55,15 @@ HANDLERS: dict[type, Handler] = {
     commands.Fetch: imapd_fetch.fetch,
     commands.Store: imapd_messages.store,
     commands.Search: imapd_messages.search,
+    commands.Sort: imapd_sort.sort,
+    commands.Thread: imapd_sort.thread,
     commands.Copy: imapd_messages.copy,
     commands.Expunge: imapd_messages.expunge,
     commands.Idle: imapd_messages.idle,
 }
 
-_NAMES_MESSAGES = (commands.Fetch, commands.Store, commands.Search, commands.Copy)
+_ASKS_MESSAGES = commands.Fetch | commands.Store | commands.Search | commands.Sort | commands.Thread
+_NAMES_MESSAGES = _ASKS_MESSAGES | commands.Copy
 
 
 def handles(command: type) -> Callable[[Handler], Handler]:
@@ -169,7 +180,7 @@ class Conversation:
             talk.by_uid = command.uid
         answer = await self._guarded(self._act(command))
         # Those that looked first, and changed nothing since but what they have told, need not look again.
-        looked = isinstance(command, commands.Select | commands.Fetch | commands.Store | commands.Search)
+        looked = isinstance(command, commands.Select | _ASKS_MESSAGES)
         await self._finish(tag, answer, expunges=expunges_allowed(command), looked=looked)
         return None
 

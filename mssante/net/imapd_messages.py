@@ -67,15 +67,8 @@ def _stored(mode: StoreMode, old: int, mask: int) -> int:
 
 async def search(talk: Talk, command: Search) -> Answer:
     """RFC 3501 §6.4.4, RFC 4731."""
-    selected = talk.selected
-    view = selected.view
-    context = Context(
-        names=await talk.folders.flag_names(),
-        last_sequence=len(view),
-        last_uid=view.uids[-1] if view.uids else 0,
-        now=talk.service.clock.now(),
-    )
-    found = await talk.searcher.search(selected, command.query.key, context)
+    view = talk.selected.view
+    found = await talk.searcher.search(talk.selected, command.query.key, await search_context(talk))
     numbers = found if command.uid else [n for uid in found if (n := view.sequence_of(uid)) is not None]
     if command.query.results is None:
         await talk.send(responses.search(numbers))
@@ -83,6 +76,17 @@ async def search(talk: Talk, command: Search) -> Answer:
         # The tag is that of the command being answered: RFC 4731 §3.1 correlates by it.
         await talk.send(responses.esearch(talk.tag, numbers, command.query.results, uid=command.uid))
     return OK
+
+
+async def search_context(talk: Talk) -> Context:
+    """What the search keys of a command mean now."""
+    view = talk.selected.view
+    return Context(
+        names=await talk.folders.flag_names(),
+        last_sequence=len(view),
+        last_uid=view.uids[-1] if view.uids else 0,
+        now=talk.service.clock.now(),
+    )
 
 
 async def copy(talk: Talk, command: Copy) -> Answer:

@@ -24,6 +24,7 @@ from mssante.limits import (
     IMAP_CONNECTIONS_PER_USER_MAX,
     IMAP_IDLE_SECONDS_MAX,
     IMAP_LOGIN_SECONDS_MAX,
+    IMAP_SORTS_AT_ONCE,
     KEYWORDS_MAX,
 )
 from mssante.mailbox.access import OpenMailbox
@@ -31,6 +32,7 @@ from mssante.mailbox.folders import Folders
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Selected
+from mssante.mailbox.sorting import Sorter
 from mssante.mailbox.threads import SearchThreads
 from mssante.mailbox.writing import Writer
 from mssante.net.stream import ContextFactory, Stream
@@ -95,6 +97,7 @@ class ImapService:
     message_bytes_max: int
     bounds: Bounds
     threads: SearchThreads = field(default_factory=SearchThreads)
+    sorts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMAP_SORTS_AT_ONCE))
 
 
 class Talk:
@@ -123,7 +126,9 @@ class Talk:
         self.folders = Folders(mailbox)
         self.reader = Reader(mailbox)
         self.writer = Writer(mailbox, self.folders)
-        self.searcher = Searcher(self.reader, self.service.clock.monotonic, self.service.threads)
+        service = self.service
+        self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads)
+        self.sorter = Sorter(self.reader, self.searcher, service.clock.monotonic, service.sorts)
         self.session.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
 

@@ -205,7 +205,8 @@ class _Parser:
         if word.upper() in _STATUSES:
             return self._status(tag, word)
         self._require(tag == "*")
-        return Line(tag, self.raw, word.upper(), None, self._values())
+        # RFC 5256 §5: threads follow one another without a space.
+        return Line(tag, self.raw, word.upper(), None, self._values(adjacent=word.upper() == "THREAD"))
 
     def _status(self, tag: str, word: str) -> Line:
         self._space()
@@ -216,10 +217,11 @@ class _Parser:
         code, text = (found[1].decode(), found[2]) if found else (None, rest)
         return Line(tag, self.raw, word, None, [], code, text.decode())
 
-    def _values(self) -> list[Any]:
-        found = []
+    def _values(self, *, adjacent: bool = False) -> list[Any]:
+        found: list[Any] = []
         while self.raw[self.at : self.at + 2] != b"\r\n":
-            self._space()
+            if not (adjacent and found):
+                self._space()
             found.append(self._value())
         self._require(self.at + 2 == len(self.raw))
         return found

@@ -13,7 +13,7 @@ from mssante.imap.commands import Request, Sort, Thread
 from mssante.imap.events import Rejected
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.parse import parse
-from mssante.imap.search import All, Field, Result
+from mssante.imap.search import All, Field, Query, Result
 from mssante.imap.sorting import Column, Criterion, SortKey, in_order
 from mssante.imap.steps import Steps, sorted_in_steps
 from mssante.imap.threads import Algorithm
@@ -55,7 +55,7 @@ def test_an_extended_sort_is_read() -> None:
 
 def test_a_thread_is_read() -> None:
     found = spoken(b"a UID THREAD references UTF-8 ALL")
-    assert found == Thread(Algorithm.REFERENCES, All(), True)
+    assert found == Thread(Algorithm.REFERENCES, Query(All()), True)
 
 
 @pytest.mark.parametrize(
