@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 
 from mssante.limits import IMAP_TAG_OCTETS_MAX
 
@@ -193,9 +193,11 @@ class Cursor:
         day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = found.groups()
         offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
         try:
-            return datetime(
+            moment = datetime(
                 int(year), _MONTH_NUMBER[month.upper()], int(day), int(hour), int(minute), int(second),
                 tzinfo=timezone(-offset if sign == b"-" else offset),
             )  # fmt: skip
-        except (KeyError, ValueError):
+            moment.astimezone(UTC)  # the first and the last day there are lack some of their instants
+        except (KeyError, ValueError, OverflowError):
             raise Unacceptable("No such date or time") from None
+        return moment

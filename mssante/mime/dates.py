@@ -42,7 +42,7 @@ def parse(value: bytes) -> datetime | None:
     if hours > 23 or minutes > 59:
         hours = minutes = seconds = 0  # RFC 5256 §2.2: an invalid time is midnight
     try:
-        return datetime(
+        at = datetime(
             full_year,
             number,
             int(day),
@@ -51,8 +51,10 @@ def parse(value: bytes) -> datetime | None:
             min(seconds, 59),  # a leap second has no place in a datetime
             tzinfo=_zone(zone),
         )
-    except ValueError:
+        at.astimezone(UTC)  # the first and the last day there are lack some of their instants
+    except (ValueError, OverflowError):
         return None
+    return at
 
 
 def _zone(text: bytes | None) -> timezone:

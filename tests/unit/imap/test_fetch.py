@@ -15,7 +15,7 @@ from mssante.imap import encode
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Partial, Slice, parse
 from mssante.imap.fetched import CLOSING, Change, FetchFormat, change_lines, modseq_lines
 from mssante.imap.header_fields import chosen_fields
-from mssante.imap.lexer import Cursor
+from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.need import Need
 
 
@@ -243,6 +243,9 @@ def test_dates_on_the_wire() -> None:
     assert encode.date_time(moment) == b'" 1-May-2024 09:08:07 -0330"'
     assert encode.date_time(datetime(2024, 12, 31, tzinfo=UTC)) == b'"31-Dec-2024 00:00:00 +0000"'
     assert Cursor(encode.date_time(moment)).date_time() == moment
+    for beyond in (b'" 1-Jan-0001 00:00:00 +1400"', b'"31-Dec-9999 23:59:59 -1200"'):
+        with pytest.raises(Unacceptable, match="No such date"):  # no instant that Python knows
+            Cursor(beyond).date_time()
 
 
 HEADER = (

@@ -33,7 +33,18 @@ def test_a_date_is_read_leniently(text: bytes, expected: datetime) -> None:
     assert dates.parse(text) == expected
 
 
-@pytest.mark.parametrize("text", [b"", b"yesterday", b"32 Jan 2026 10:00:00 +0000", b"1 Foo 2026"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"yesterday",
+        b"32 Jan 2026 10:00:00 +0000",
+        b"1 Foo 2026",
+        b"1 Jan 0001 00:00 +1400",
+        b"31 Dec 9999 23:59 -1200",
+        b"1 Jan 0000 10:00 +0000",
+    ],
+)
 def test_what_is_no_date_is_none(text: bytes) -> None:
     assert dates.parse(text) is None
 
