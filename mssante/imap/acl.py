@@ -69,21 +69,21 @@ def _identifier(cursor: Cursor) -> str:
 # What is answered
 
 
-def acl(folder: str, rights: Iterable[tuple[str, str]]) -> bytes:
+def acl(folder: str, rights: Iterable[tuple[str, str]], *, utf8: bool = False) -> bytes:
     """RFC 4314 §3.6: (identifier, rights)."""
-    words = [encode.mailbox(folder)]
+    words = [encode.mailbox(folder, utf8=utf8)]
     for pair in rights:
         words += [encode.string(word.encode("utf-8")) for word in pair]
     return b"* ACL %b\r\n" % b" ".join(words)
 
 
-def listed_rights(folder: str, identifier: str) -> bytes:
+def listed_rights(folder: str, identifier: str, *, utf8: bool = False) -> bytes:
     """RFC 4314 §3.7: nothing is always granted; reading may be, and all the rest together."""
     who = encode.string(identifier.encode("utf-8"))
     ties = f'"" {READ} {_WRITE}'.encode("ascii")
-    return b"* LISTRIGHTS %b %b %b\r\n" % (encode.mailbox(folder), who, ties)
+    return b"* LISTRIGHTS %b %b %b\r\n" % (encode.mailbox(folder, utf8=utf8), who, ties)
 
 
-def own_rights(folder: str, rights: str) -> bytes:
+def own_rights(folder: str, rights: str, *, utf8: bool = False) -> bytes:
     """RFC 4314 §3.8."""
-    return b"* MYRIGHTS %b %b\r\n" % (encode.mailbox(folder), rights.encode("ascii"))
+    return b"* MYRIGHTS %b %b\r\n" % (encode.mailbox(folder, utf8=utf8), rights.encode("ascii"))

@@ -31,9 +31,9 @@ class Announced:
     replaced: Replaced | None
 
 
-def parse_append(text: bytes, literals: Sequence[bytes]) -> Announced:
+def parse_append(text: bytes, literals: Sequence[bytes], *, utf8: bool = False) -> Announced:
     """RFC 3501 §6.3.11 and RFC 8508 §5."""
-    cursor = Cursor(text, literals)
+    cursor = Cursor(text, literals, utf8=utf8)
     cursor.tag()
     cursor.space()
     replaced = None

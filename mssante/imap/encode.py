@@ -17,6 +17,7 @@ QUOTED_OCTETS_MAX = 1000  # longer strings go as literals: some clients read quo
 
 _PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
+_UNQUOTABLE = re.compile(rb"[\x00-\x1f\x7f]")
 _OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _UNTEXT = re.compile(r"[^\x20-\x7e]")
 
@@ -43,9 +44,14 @@ def literal(octets: bytes) -> bytes:
     return b"{%d}\r\n%b" % (len(octets), octets)
 
 
-def mailbox(name: str) -> bytes:
-    """A folder's name: modified UTF-7, quoted."""
-    return string(names.encode(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A folder's name, quoted: modified UTF-7 or, to a client that asked for it, UTF-8 (RFC 9051 §4.3)."""
+    if not utf8:
+        return string(names.encode(name))
+    octets = name.encode("utf-8", "replace")
+    if _UNQUOTABLE.search(octets):
+        return literal(octets)
+    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def date_time(moment: datetime) -> bytes:

@@ -66,7 +66,7 @@ def create(cursor: Cursor) -> Command:
         use = USE_OF_ATTRIBUTE.get("\\" + cursor.atom().upper())
         if use is None or not cursor.take(b"))"):
             raise Unacceptable("One special use we know, please", status="NO", code="USEATTR")
-    _acceptable(folder)
+    _acceptable(cursor, folder)
     return commands.Create(folder, use)
 
 
@@ -75,13 +75,13 @@ def rename(cursor: Cursor) -> Command:
     source = mailbox(cursor)
     cursor.space()
     target = mailbox(cursor).removesuffix(names.DELIMITER)
-    _acceptable(target)
+    _acceptable(cursor, target)
     return commands.Rename(source, target)
 
 
-def _acceptable(folder: str) -> None:
+def _acceptable(cursor: Cursor, folder: str) -> None:
     try:
-        names.check_new(folder)
+        names.check_new(folder, utf8=cursor.utf8)
     except Malformed as refusal:
         raise Unacceptable(f"No such name can be given: {refusal}", status="NO", code="CANNOT") from None
 

@@ -50,12 +50,15 @@ class Literal8(bytes):
 
 
 class Cursor:
-    """A place in one command's text. Methods consume what they name, or raise Unacceptable."""
+    """A place in one command's text. Methods consume what they name, or raise Unacceptable.
 
-    __slots__ = ("_literals", "_next", "at", "text")
+    `utf8`: folder names are UTF-8 (RFC 9051 §5.1), else modified UTF-7."""
 
-    def __init__(self, text: bytes, literals: Sequence[bytes] = ()) -> None:
+    __slots__ = ("_literals", "_next", "at", "text", "utf8")
+
+    def __init__(self, text: bytes, literals: Sequence[bytes] = (), *, utf8: bool = False) -> None:
         self.text = text
+        self.utf8 = utf8
         self.at = 0
         self._literals = literals
         self._next = 0

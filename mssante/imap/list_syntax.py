@@ -22,16 +22,20 @@ def mailbox(cursor: Cursor) -> str:
     if len(octets) > _NAME_OCTETS_MAX:
         raise Unacceptable("The folder name is too long", status="NO", code="CANNOT")
     try:
-        return names.canonical(names.decode(octets))
-    except Malformed:
-        raise Unacceptable("The folder name is not modified UTF-7") from None
+        return names.canonical(names.decode_utf8(octets) if cursor.utf8 else names.decode(octets))
+    except Malformed as error:
+        raise Unacceptable(f"The folder name is {error}") from None
 
 
 def _pattern(cursor: Cursor) -> str:
     octets = cursor.list_mailbox()
     if len(octets) > _NAME_OCTETS_MAX:
         raise Unacceptable("The pattern is too long", status="NO", code="LIMIT")
-    return names.decode_leniently(octets)
+    return _leniently(cursor, octets)
+
+
+def _leniently(cursor: Cursor, octets: bytes) -> str:
+    return octets.decode("utf-8", "replace") if cursor.utf8 else names.decode_leniently(octets)
 
 
 def parse_lsub(cursor: Cursor) -> commands.Command:
@@ -45,7 +49,7 @@ def _reference(cursor: Cursor) -> str:
     octets = cursor.astring()
     if len(octets) > _NAME_OCTETS_MAX:
         raise Unacceptable("The reference is too long", status="NO", code="LIMIT")
-    return names.decode_leniently(octets)
+    return _leniently(cursor, octets)
 
 
 def parse_list(cursor: Cursor) -> commands.Command:

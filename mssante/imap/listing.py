@@ -7,7 +7,7 @@ rows come in the order of the names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mssante.imap.names import DELIMITER, INBOX, canonical
@@ -77,12 +77,14 @@ class Folder:
 @dataclass(frozen=True, slots=True)
 class Row:
     """One LIST response: attributes as on the wire; `selectable` rows also get a STATUS if asked;
-    `child_subscribed` adds CHILDINFO ("SUBSCRIBED") (RFC 5258 §3.5)."""
+    `child_subscribed` adds CHILDINFO ("SUBSCRIBED") (RFC 5258 §3.5), `old_name` OLDNAME (RFC 9051
+    §6.3.9.7)."""
 
     name: str
     attributes: tuple[str, ...]
     selectable: bool
     child_subscribed: bool = False
+    old_name: str | None = None
 
 
 _USE_ATTRIBUTES = {
@@ -150,7 +152,8 @@ def rows(command: ListExtended, folders: Iterable[Folder]) -> list[Row]:
     parents = {parent for folder in known.values() if folder.exists for parent in _parents(folder.name)}
     for parent in parents:
         known.setdefault(parent, Folder(parent, exists=False))
-    patterns = [Pattern(command.reference + pattern) for pattern in command.patterns]
+    # RFC 9051 §6.3.9: in the extended syntax an empty pattern is ignored.
+    patterns = [Pattern(command.reference + pattern) for pattern in command.patterns if pattern]
     matching = {name for name in known if any(pattern.matches(name) for pattern in patterns)}
     selected = {name for name in known if _selected(known[name], command.selection)}
     if not command.extended or (
@@ -167,6 +170,17 @@ def rows(command: ListExtended, folders: Iterable[Folder]) -> list[Row]:
         _row(known[name], command, has_children=name in parents, child_subscribed=name in with_child)
         for name in sorted(matching & (selected | with_child), key=_inbox_first)
     ]
+
+
+def row_of(name: str, folders: Iterable[Folder], *, old_name: str | None = None) -> Row | None:
+    """What LIST answers of one folder, which a pattern might not name alone: with its attributes, as SELECT
+    and RENAME tell it (RFC 9051 §6.3.2, §6.3.6). None when there is no such folder."""
+    every = {folder.name: folder for folder in folders if folder.exists}
+    if name not in every:
+        return None
+    below = any(other.startswith(name + DELIMITER) for other in every)
+    row = _row(every[name], ListExtended("", (name,)), has_children=below, child_subscribed=False)
+    return replace(row, old_name=old_name)
 
 
 def lsub_rows(reference: str, pattern: str, folders: Iterable[Folder]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Folder names: modified UTF-7 on the wire (RFC 3501 §5.1.3), text inside.
+"""Folder names: modified UTF-7 on the wire (RFC 3501 §5.1.3) or UTF-8 (RFC 9051 §5.1), text inside.
 
 Invariants: one name has one spelling (what is decoded encodes back to the same octets); INBOX is one
 folder in any case; a name is data, never a path: "../x" is a folder called so.
@@ -7,6 +7,7 @@ folder in any case; a name is data, never a path: "../x" is a folder called so.
 from __future__ import annotations
 
 import re
+import unicodedata
 from base64 import b64decode, b64encode
 
 from mssante.limits import FOLDER_NAME_OCTETS_MAX
@@ -42,6 +43,14 @@ def decode(octets: bytes) -> str:
     return name
 
 
+def decode_utf8(octets: bytes) -> str:
+    """Raises Malformed."""
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
+
+
 def decode_leniently(octets: bytes) -> str:
     """What a client may have meant: broken shifts stay as written, raw octets are read as UTF-8."""
     if octets.isascii() and b"&" not in octets:
@@ -73,9 +82,12 @@ def canonical(name: str) -> str:
     return INBOX + delimiter + rest if head.upper() == INBOX else name
 
 
-def check_new(name: str) -> None:
+def check_new(name: str, *, utf8: bool = False) -> None:
     """Refuses (Malformed) a name no folder should be given: empty, too long, with an empty component
-    or a control character."""
+    or a control character. With `utf8` also one that is not Net-Unicode (RFC 9051 §5.1: MUST); in modified
+    UTF-7 a name is kept exactly as written (RFC 3501 §5.1.3)."""
+    if utf8 and not unicodedata.is_normalized("NFC", name):
+        raise Malformed("a folder name that is not in normalization form C")
     if len(name.encode("utf-8", "replace")) > FOLDER_NAME_OCTETS_MAX:
         raise Malformed("a folder name is too long")
     if _CONTROL.search(name):

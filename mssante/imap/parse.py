@@ -16,9 +16,10 @@ from mssante.imap.list_syntax import mailbox, parse_list, parse_lsub
 Rule = Callable[[Cursor], Command]
 
 
-def parse(text: bytes, literals: Sequence[bytes] = ()) -> Request:
-    """The command in `text`, where "\\n" stands for each of `literals` in turn. Raises Unacceptable."""
-    cursor = Cursor(text, literals)
+def parse(text: bytes, literals: Sequence[bytes] = (), *, utf8: bool = False) -> Request:
+    """The command in `text`, where "\\n" stands for each of `literals` in turn; `utf8` as in Cursor. Raises
+    Unacceptable."""
+    cursor = Cursor(text, literals, utf8=utf8)
     tag = cursor.tag()
     cursor.space()
     name = cursor.word()

@@ -169,26 +169,28 @@ def namespace() -> bytes:
     return b'* NAMESPACE (("" "%b")) NIL NIL\r\n' % DELIMITER.encode("ascii")
 
 
-def listed(rows: Iterable[Row], *, verb: bytes = b"LIST") -> bytes:
+def listed(rows: Iterable[Row], *, verb: bytes = b"LIST", utf8: bool = False) -> bytes:
     """LIST (or LSUB) responses."""
     delimiter = DELIMITER.encode("ascii")
     lines = []
     for row in rows:
         attributes = " ".join(row.attributes).encode("ascii")
-        line = b'* %b (%b) "%b" %b' % (verb, attributes, delimiter, encode.mailbox(row.name))
+        line = b'* %b (%b) "%b" %b' % (verb, attributes, delimiter, encode.mailbox(row.name, utf8=utf8))
         if row.child_subscribed:
             line += b' ("CHILDINFO" ("%b"))' % Selection.SUBSCRIBED.value.encode("ascii")
+        if row.old_name is not None:
+            line += b' ("OLDNAME" (%b))' % encode.mailbox(row.old_name, utf8=utf8)
         lines.append(line + b"\r\n")
     return b"".join(lines)
 
 
-def status(mailbox: str, values: Mapping[StatusItem, int | bytes]) -> bytes:
+def status(mailbox: str, values: Mapping[StatusItem, int | bytes], *, utf8: bool = False) -> bytes:
     """Numbers, and what `encode` made."""
     pairs = b" ".join(
         b"%b %b" % (item.value.encode("ascii"), value if isinstance(value, bytes) else b"%d" % value)
         for item, value in values.items()
     )
-    return b"* STATUS %b (%b)\r\n" % (encode.mailbox(mailbox), pairs)
+    return b"* STATUS %b (%b)\r\n" % (encode.mailbox(mailbox, utf8=utf8), pairs)
 
 
 def flags(names: FlagNames) -> bytes:
@@ -262,7 +264,7 @@ def quota(root: str, resources: Mapping[str, tuple[int, int]]) -> bytes:
     return b"* QUOTA %b (%b)\r\n" % (encode.string(root.encode("utf-8")), triples.encode("ascii"))
 
 
-def quota_root(mailbox: str, roots: Iterable[str]) -> bytes:
+def quota_root(mailbox: str, roots: Iterable[str], *, utf8: bool = False) -> bytes:
     """RFC 9208 §4.2.2."""
-    words = [encode.mailbox(mailbox), *(encode.string(root.encode("utf-8")) for root in roots)]
+    words = [encode.mailbox(mailbox, utf8=utf8), *(encode.string(root.encode("utf-8")) for root in roots)]
     return b"* QUOTAROOT %b\r\n" % b" ".join(words)

@@ -50,6 +50,7 @@ class Wire:
         self._buffer = bytearray()
         self._searched = 0  # no LF before this place of the buffer
         self._before_login = 0
+        self._utf8 = False
         self._steps: dict[_Mode, Callable[[], Event | None]] = {
             _Mode.LINE: self._line,
             _Mode.LITERAL: self._literal,
@@ -75,6 +76,10 @@ class Wire:
     def authenticated(self, *, message_octets_max: int) -> None:
         """The peer is known: the wider bounds hold from the next command on, and APPEND is taken."""
         self._limits = after_login(message_octets_max)
+
+    def speaks_utf8(self) -> None:
+        """From the next command on folder names come in UTF-8 (RFC 9051 §5.1)."""
+        self._utf8 = True
 
     @property
     def pending(self) -> bool:
@@ -167,7 +172,7 @@ class Wire:
         texts, literals = self._texts, self._literals
         self._next_command()
         try:
-            return parse(b"\n".join(texts), literals)
+            return parse(b"\n".join(texts), literals, utf8=self._utf8)
         except Unacceptable as error:
             return Rejected(tag_of(texts[0]), Status(error.status), error.text, error.code)
 
@@ -217,7 +222,7 @@ class Wire:
     def _announced_message(self, announced: Announcement) -> Event | None:
         tag = tag_of(self._texts[0])
         try:
-            found = parse_append(b"\n".join(self._texts), self._literals)
+            found = parse_append(b"\n".join(self._texts), self._literals, utf8=self._utf8)
         except Unacceptable as error:
             return self._refused(announced, b"", error)
         assert tag is not None  # parse_append has read it
