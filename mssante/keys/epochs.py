@@ -35,12 +35,13 @@ class ClosedEpoch:
 class OpenEpoch:
     """The keys of one epoch. The HPKE secret is parsed when first needed."""
 
-    __slots__ = ("_kem_secret", "_mek", "_names", "_public", "_tags", "listing", "wrapping")
+    __slots__ = ("_index", "_kem_secret", "_mek", "_names", "_public", "_tags", "listing", "wrapping")
 
     def __init__(self, public: PublicKey, mek: bytes, kem_secret: bytes) -> None:
         self._public = public
         self._mek = mek
         self._kem_secret: bytes | SecretKey = kem_secret
+        self._index = Cipher(derive(mek, "index"))
         self._names = Cipher(derive(mek, "name"))
         self._tags = derive(mek, "name-tag")
         self.wrapping = WrappingKey(derive(mek, "wrap"), mailbox=public.mailbox, epoch=public.epoch)
@@ -68,6 +69,17 @@ class OpenEpoch:
     def name_tag(self, kind: str, name: str) -> bytes:
         """32 bytes, the same for the same kind and name: what a unique index holds instead of a name."""
         return mac(self._tags, kind.encode() + b"\0" + name.encode())
+
+    def seal_segment(self, id_: int, words: bytes) -> bytes:
+        """A segment of the search index; opens under its own `id_` (63 bits) only."""
+        return self._index.wrap(words, self._segment_aad(id_))
+
+    def open_segment(self, id_: int, sealed: bytes) -> bytes:
+        """Raises NotAuthentic."""
+        return self._index.unwrap(sealed, self._segment_aad(id_))
+
+    def _segment_aad(self, id_: int) -> bytes:
+        return LABEL_PREFIX + b"index" + self._public.mailbox + struct.pack(">IQ", self._public.epoch, id_)
 
     def _name_aad(self, kind: str) -> bytes:
         place = self._public.mailbox + struct.pack(">I", self._public.epoch)

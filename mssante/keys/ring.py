@@ -156,6 +156,21 @@ class Ring:
         self._require_alive()
         return self._epochs[self._newest].name_tag(kind, name)
 
+    @property
+    def newest_epoch(self) -> int:
+        """What is sealed now is sealed in it."""
+        return self._newest
+
+    def seal_segment(self, id_: int, words: bytes) -> bytes:
+        """A segment of the search index, in the newest epoch."""
+        self._require_alive()
+        return self._epochs[self._newest].seal_segment(id_, words)
+
+    def open_segment(self, id_: int, epoch: int, sealed: bytes) -> bytes:
+        """Raises NotAuthentic."""
+        self._require_alive()
+        return self._epoch(epoch).open_segment(id_, sealed)
+
     def close(self) -> None:
         """Forgets the keys."""
         self._ended = True

@@ -64,6 +64,7 @@ from mssante.store.records import (
     Swept,
     Uids,
 )
+from mssante.store.segments import Segments
 from mssante.store.transactions import Transactions
 
 MIGRATIONS = "mssante.store.migrations"
@@ -84,6 +85,7 @@ class MailStore:
         self._public_keys = Lately[MailboxId, PublicKey](
             clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
         )
+        self.segments = Segments(transactions)
         self._shredded = True  # what a process before us shredded may still lie in the log
 
     @classmethod

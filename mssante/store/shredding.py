@@ -1,7 +1,8 @@
 """Expunging placements, and shredding messages that lie nowhere any more.
 
-Invariants: a message goes with its last placement and all of it goes: DEK, metadata, header, content;
-each is told in the journal (the proof of deletion); what was freed counts for the quota at once.
+Invariants: a message goes with its last placement and all of it goes: DEK, metadata, header, content,
+and the segment of the index that knows its words; each is told in the journal (the proof of deletion); what
+was freed counts for the quota at once.
 On SQLite the bytes leave the file with secure_delete and the next emptied write-ahead log (K6).
 """
 
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, text
 
 from mssante.model import Flag, FolderId, MessageId, Uid
+from mssante.store import segments
 from mssante.store.ledger import Ledger, OpenFolder, OpenMailbox
 from mssante.store.packed import Runs
 from mssante.store.records import JournalKind, Uids
@@ -103,6 +105,7 @@ def shred(connection: Connection, numbers: Sequence[int]) -> None:
     runs = Runs.of(numbers)
     if not runs:
         return
+    segments.forget(connection, runs)  # words too
     asked = runs.parameters
     for table in _SHREDDED_FIRST:
         connection.execute(

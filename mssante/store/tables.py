@@ -173,6 +173,27 @@ expunged = Table(
     sqlite_with_rowid=False,
 )
 
+# The words of some hundred messages, sealed under the mailbox's own key: what SEARCH looks in. It is a
+# comfort: whatever lacks is indexed again by whoever reads.
+index_segment = Table(
+    "index_segment",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=False),  # random: what is sealed names it
+    Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), nullable=False),
+    Column("epoch", Number, nullable=False),
+    Column("messages", Number, nullable=False),
+    Column("ct", LargeBinary, nullable=False),
+    Index("index_segment_mailbox_id_index", "mailbox_id"),
+)
+
+index_entry = Table(
+    "index_entry",
+    metadata,
+    Column("message_number", Number, ForeignKey("message.number"), primary_key=True, autoincrement=False),
+    Column("segment_id", Number, ForeignKey("index_segment.id"), nullable=False),
+    Index("index_entry_segment_id_index", "segment_id"),
+)
+
 journal = Table(
     "journal",
     metadata,

@@ -79,6 +79,14 @@ _QUERIES: tuple[tuple[int, str, str], ...] = (
         " AND c.blob_id NOT IN (SELECT blob_id FROM blob)",
     ),
     (
+        3,
+        "a message in another mailbox's index",
+        "SELECT m.mailbox_id AS mailbox, m.id AS message FROM index_entry AS e"
+        " JOIN index_segment AS s ON s.id = e.segment_id"
+        " LEFT JOIN message AS m ON m.number = e.message_number"
+        " WHERE m.number IS NULL OR m.mailbox_id <> s.mailbox_id",
+    ),
+    (
         9,
         "an abandoned reception older than an hour",
         "SELECT blob_id AS message FROM blob WHERE started_at <= :orphaned",

@@ -140,6 +140,8 @@ async def test_a_ring_that_ended_does_nothing(broker: KeyBroker, clock: ManualCl
         lambda: ring.seal_name("folder", "Patients"),
         lambda: ring.open_name("folder", name),
         lambda: ring.name_tag("folder", "Patients"),
+        lambda: ring.seal_segment(1, b"words"),
+        lambda: ring.open_segment(1, 1, b"sealed"),
     ]
     for act in acts:
         with pytest.raises(Refused) as refusal:
@@ -239,6 +241,25 @@ async def test_names_are_sealed_for_their_mailbox_and_kind(broker: KeyBroker) ->
         elsewhere.name_tag("folder", "Dossier Éloïse"),
         ring.name_tag("keyword", "Dossier Éloïse"),
     )
+
+
+async def test_a_segment_of_the_index_opens_in_its_mailbox_under_its_id(broker: KeyBroker) -> None:
+    login, ring = await opened(broker)
+    await broker.create_mailbox(OTHER)
+    await broker.grant(ALICE, OTHER)
+    elsewhere = await broker.open(login, OTHER)
+    sealed = ring.seal_segment(2**63 - 1, b"words")
+    assert ring.open_segment(2**63 - 1, ring.newest_epoch, sealed) == b"words"
+    assert b"words" not in sealed
+    assert sealed != ring.seal_segment(2**63 - 1, b"words")
+    for wrong in (
+        lambda: ring.open_segment(1, 1, sealed),
+        lambda: ring.open_segment(2**63 - 1, 2, sealed),
+        lambda: elsewhere.open_segment(2**63 - 1, 1, sealed),
+        lambda: ring.open_segment(2**63 - 1, 1, sealed[:-1]),
+    ):
+        with pytest.raises(NotAuthentic):
+            wrong()
 
 
 async def test_the_store_opens_again_with_the_same_root_key(

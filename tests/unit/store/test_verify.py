@@ -15,6 +15,7 @@ from mssante.model import BlobId, MailboxId, SpecialUse
 from mssante.store import MailStore, RecipientState
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.records import Finding, JournalMark
+from mssante.store.segments import SealedSegment
 from mssante.store.sweeping import ORPHAN_SECONDS
 from mssante.store.verify import verify
 from tests.unit.store.building import House, acceptance, deposit, submission
@@ -40,6 +41,8 @@ async def inhabited(house: House) -> MailboxId:
     folder = await house.fill(mailbox, 3, chunks=2)
     await house.store.copy(folder, [2], (await house.folder(mailbox, SpecialUse.SENT)).id)
     await house.store.expunge(folder, [1], deleted_only=False)
+    places = await house.store.segments.places(folder)
+    assert await house.store.segments.put(mailbox, SealedSegment(1, 1, b"words"), list(places.numbers))
     await house.store.accept(submission(await house.queue(), bytes(32), bytes(range(32))))
     return mailbox
 
@@ -93,6 +96,12 @@ VIOLATIONS = [
     ),
     (3, "DEK without its message", f"DELETE FROM message WHERE number = {FIRST}"),
     (3, "chunks of no message", f"DELETE FROM message WHERE number = {FIRST}"),
+    (3, "another mailbox's index", f"DELETE FROM message WHERE number = {FIRST}"),
+    (
+        3,
+        "another mailbox's index",
+        "UPDATE index_segment SET mailbox_id = (SELECT id FROM mailbox WHERE kind = 'QUEUE')",
+    ),
     (4, "has not given out", f"UPDATE folder SET uidnext = 2 WHERE id = {ANY_FOLDER}"),
     (
         4,
