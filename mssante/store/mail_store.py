@@ -37,6 +37,7 @@ from mssante.store import (
     verify,
     writing,
 )
+from mssante.store.indexing import Segments
 from mssante.store.lately import Lately
 from mssante.store.notifier import Subscription
 from mssante.store.records import (
@@ -64,7 +65,6 @@ from mssante.store.records import (
     Swept,
     Uids,
 )
-from mssante.store.segments import Segments
 from mssante.store.transactions import Transactions
 
 MIGRATIONS = "mssante.store.migrations"

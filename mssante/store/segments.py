@@ -18,7 +18,6 @@ from sqlalchemy import Connection, text
 from mssante.model import FolderId, MailboxId
 from mssante.store.ledger import Ledger
 from mssante.store.packed import Runs, columns, unpacked
-from mssante.store.transactions import Transactions
 
 _HEADS = text("SELECT id, epoch, messages FROM index_segment WHERE mailbox_id = :mailbox ORDER BY id")
 _NUMBERS = ("uid", "message_number")
@@ -57,55 +56,19 @@ class FolderPlaces(NamedTuple):
     numbers: array[int]
 
 
-class Segments:
-    """MailStore.segments."""
+def heads(connection: Connection, mailbox: MailboxId) -> list[SegmentHead]:
+    """A mailbox's segments."""
+    return [SegmentHead._make(row) for row in connection.execute(_HEADS, {"mailbox": mailbox})]
 
-    def __init__(self, transactions: Transactions) -> None:
-        self._transactions = transactions
 
-    async def heads(self, mailbox: MailboxId) -> list[SegmentHead]:
-        """A mailbox's segments."""
-
-        def read(connection: Connection) -> list[SegmentHead]:
-            return [SegmentHead._make(row) for row in connection.execute(_HEADS, {"mailbox": mailbox})]
-
-        return await self._transactions.read(read)
-
-    async def sealed(self, ids: Sequence[int]) -> list[SealedSegment]:
-        """Those of `ids` that are there."""
-        return await self._transactions.read(lambda connection: sealed(connection, ids))
-
-    async def places(self, folder: FolderId, *, after: int = 0) -> FolderPlaces:
-        """A folder's messages with UIDs above `after`."""
-        return await self._transactions.read(lambda connection: places(connection, folder, after))
-
-    async def unindexed(self, folder: FolderId, *, after: int, most: int) -> list[int]:
-        """The first UIDs above `after` whose messages are in no segment."""
-
-        def read(connection: Connection) -> list[int]:
-            asked = {"folder": folder, "after": after, "most": most}
-            return list(connection.execute(_UNINDEXED, asked).scalars())
-
-        return await self._transactions.read(read)
-
-    async def put(
-        self,
-        mailbox: MailboxId,
-        segment: SealedSegment | None,
-        numbers: Sequence[int] = (),
-        *,
-        instead_of: Sequence[int] = (),
-    ) -> bool:
-        """Adds a segment of the messages `numbers` and takes those of `instead_of` away. False, and nothing
-        is done, when any of them is not as its maker saw it. Raises Passing soon rather than wait: a
-        comfort."""
-        return await self._transactions.database.write_at_leisure(
-            lambda connection: put(connection, mailbox, segment, numbers, instead_of)
-        )
+def unindexed(connection: Connection, folder: FolderId, after: int, most: int) -> list[int]:
+    """The first UIDs above `after` whose messages are in no segment."""
+    asked = {"folder": folder, "after": after, "most": most}
+    return list(connection.execute(_UNINDEXED, asked).scalars())
 
 
 def sealed(connection: Connection, ids: Sequence[int]) -> list[SealedSegment]:
-    """As Segments.sealed."""
+    """Those of `ids` that are there."""
     runs = Runs.of(ids)
     if not runs:
         return []
@@ -117,7 +80,7 @@ def sealed(connection: Connection, ids: Sequence[int]) -> list[SealedSegment]:
 
 
 def places(connection: Connection, folder: FolderId, after: int) -> FolderPlaces:
-    """As Segments.places."""
+    """A folder's messages with UIDs above `after`."""
     row = connection.execute(
         text(
             f"SELECT {columns(connection, _NUMBERS, order='uid')} FROM"
@@ -136,7 +99,8 @@ def put(
     numbers: Sequence[int],
     instead_of: Sequence[int],
 ) -> bool:
-    """As Segments.put."""
+    """Adds a segment of the messages `numbers` and takes those of `instead_of` away. False, and nothing is
+    done, when any of them is not as its maker saw it."""
     # The mailbox first, as every writer does: whoever shreds waits, and sees the segment.
     Ledger(connection, now=0).open_one(mailbox)
     old, there = Runs.of(instead_of), Runs.of(numbers)
