@@ -30,6 +30,7 @@ class Attribute(Enum):
     SAVEDATE = b"SAVEDATE"  # RFC 8514 §4.2
     EMAILID = b"EMAILID"  # RFC 8474 §5.3
     THREADID = b"THREADID"
+    PREVIEW = b"PREVIEW"  # RFC 8970 §3
 
     @property
     def need(self) -> Need:
@@ -158,6 +159,7 @@ _BRACKETED = {
     "BINARY.PEEK": (Form.DECODED, True),
     "BINARY.SIZE": (Form.DECODED_SIZE, True),
 }
+_LAZY = re.compile(rb" \(LAZY(?: LAZY)*+\)", re.IGNORECASE)  # RFC 8970 §6 preview-mod
 _SLICES = {piece.value: piece for piece in Slice if piece.value}
 _REMEMBERED_OCTETS_MAX = 1024
 _PATH = re.compile(rb"[1-9][0-9]{0,4}(?:\.[1-9][0-9]{0,4})*(?![0-9])")
@@ -204,6 +206,8 @@ def _item(cursor: Cursor, name: str) -> Item:
     item = _ATTRIBUTES.get(name) or _RFC822.get(name)
     if item is None:
         raise Unacceptable("Unknown FETCH item")
+    if item is Attribute.PREVIEW and (lazy := _LAZY.match(cursor.text, cursor.at)):
+        cursor.at = lazy.end()  # previews are made at reception: LAZY or not, they are there
     return item
 
 

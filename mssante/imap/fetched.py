@@ -48,6 +48,10 @@ class Row(Protocol):
         """The parenthesised BODYSTRUCTURE."""
 
     @property
+    def preview(self) -> bytes:
+        """A string."""
+
+    @property
     def modseq(self) -> int: ...
 
     @property
@@ -72,6 +76,7 @@ _WRITTEN: dict[Attribute, tuple[bytes, str]] = {
     Attribute.ENVELOPE: (b"ENVELOPE %b", "envelope"),
     Attribute.BODY: (b"BODY %b", "body"),
     Attribute.STRUCTURE: (b"BODYSTRUCTURE %b", "structure"),
+    Attribute.PREVIEW: (b"PREVIEW %b", "preview"),
     Attribute.MODSEQ: (b"MODSEQ (%d)", "modseq"),
     Attribute.SAVEDATE: (b"SAVEDATE %b", "save_date"),
     Attribute.EMAILID: (b"EMAILID %b", "email_id"),

@@ -14,15 +14,15 @@ from typing import Literal, NamedTuple
 
 import msgpack
 
-from mssante.mime import addresses, dates, listed, rendering, words
+from mssante.mime import addresses, dates, listed, preview, rendering, words
 from mssante.mime.content import Content, EnvelopeFields
 from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
 _VERSION = 1
-_FIELDS = 10  # those of the first layout; internal_offset came after, then packed_listed
+_FIELDS = 10  # those of the first layout; internal_offset came after, then packed_listed, then preview
 _TYPES_FROM = 4
-_TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes)  # of the fields from there on
+_TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes, bytes)  # of the fields from there on
 
 SectionText = Literal["", "HEADER", "TEXT", "MIME"]
 
@@ -73,7 +73,8 @@ class PartTable:
 
 class Summary(NamedTuple):
     """`size` in octets; `internal_date` in Unix seconds, its zone's offset in minutes apart; `sent_at` and
-    `sent_offset`: the Date field's instant and offset, None when there is no date that can be read.
+    `sent_offset`: the Date field's instant and offset, None when there is no date that can be read;
+    `preview`: the first words, in UTF-8 (RFC 8970), empty when there are none.
 
     A named tuple, not a dataclass: 100,000 are made to list one folder, and it is made 6 times faster."""
 
@@ -89,6 +90,7 @@ class Summary(NamedTuple):
     header_octets: int
     internal_offset: int = 0
     packed_listed: bytes = b""
+    preview: bytes = b""
 
     def __repr__(self) -> str:  # it holds names and subjects
         return f"Summary(size={self.size})"
@@ -143,8 +145,9 @@ def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gi
     return found
 
 
-def summarise(structure: Structure, *, internal_date: datetime) -> Summary:
-    """The summary of a scanned message. `internal_date` (RFC 3501 §2.3.3) must be aware."""
+def summarise(structure: Structure, *, internal_date: datetime, head: bytes = b"") -> Summary:
+    """The summary of a scanned message. `internal_date` (RFC 3501 §2.3.3) must be aware; `head` is the
+    message's first octets, which its preview is made of."""
     root = structure.root
     fields = root.envelope or EnvelopeFields()
     lists = rendering.address_lists(fields)
@@ -177,6 +180,7 @@ def summarise(structure: Structure, *, internal_date: datetime) -> Summary:
         header_octets=root.header_octets,
         internal_offset=(internal_date.utcoffset() or timedelta()) // timedelta(minutes=1),
         packed_listed=b"" if structure.header_is_cut else listed.pack(structure.header),
+        preview=preview.preview(head, root),
     )
 
 

@@ -112,6 +112,11 @@ class Row(NamedTuple):
     def structure(self) -> bytes:
         return self.summary.bodystructure
 
+    @property
+    def preview(self) -> bytes:
+        # RFC 8970 §3.2: NIL is for previews that have to be waited for; ours never are.
+        return encode.string(self.summary.preview)
+
 
 class FlagsRow(NamedTuple):
     """What FETCH (UID FLAGS) needs; nothing else is asked of it."""

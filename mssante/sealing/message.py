@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mssante.crypto import ChunkOpener, ChunkSealer, Closed, Dek, Purpose, SealedKey
 from mssante.crypto.keys import random_id
-from mssante.limits import KIB
+from mssante.limits import KIB, PREVIEW_BYTES_READ_MAX
 from mssante.mime.structure import Scanner, Structure
 from mssante.mime.summary import summarise
 from mssante.model import BlobId, MailboxId, MessageId
@@ -62,6 +62,7 @@ class MessageSealer:
         self._closer = closer
         self._chunks = ChunkSealer(self.dek, self.blob_id)
         self._scanner = Scanner()
+        self._head = bytearray()  # what the preview is made of
         self._count = 0
         self._structure: Structure | None = None
         self._summary = b""
@@ -80,6 +81,8 @@ class MessageSealer:
     def feed(self, octets: bytes | bytearray | memoryview) -> list[bytes]:
         """The sealed chunks that became whole, in order; often none."""
         self._scanner.feed(octets)
+        if len(self._head) < PREVIEW_BYTES_READ_MAX:
+            self._head += octets[: PREVIEW_BYTES_READ_MAX - len(self._head)]
         sealed = self._chunks.feed(octets)
         self._count += len(sealed)
         return sealed
@@ -89,7 +92,8 @@ class MessageSealer:
         last = self._chunks.finish()
         self._count += 1
         self._structure = self._scanner.close()
-        self._summary = summarise(self._structure, internal_date=internal_date).to_bytes()
+        summary = summarise(self._structure, internal_date=internal_date, head=bytes(self._head))
+        self._summary = summary.to_bytes()
         self._day = int(internal_date.timestamp()) // _SECONDS_PER_DAY
         return self._kept(self._closer, self.message_id, self.blob_id, self.dek), last
 
