@@ -25,6 +25,7 @@ from mssante.delivery.reception import Reception
 from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.net.imapd import ImapServer
+from mssante.net.imapd_persons import Persons
 from mssante.net.listener import Caps
 from mssante.net.resolver import Door, MxResolver, Resolver, StaticRoutes
 from mssante.net.smtp_courier import SmtpCourier
@@ -158,6 +159,7 @@ def _servers(
     relay_backend = RelayBackend(reception, routing)
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
     throttle = Throttle(parts.clock)
+    persons = Persons()
     commits = Commits()  # of all ports together: what is in flight is bounded as a whole
 
     async def verify(chain: Sequence[bytes]) -> VerifiedPeer:
@@ -187,6 +189,7 @@ def _servers(
             implicit_tls=implicit_tls,
             message_bytes_max=config.messages.bytes_max,
             throttle=throttle,
+            persons=persons,
             caps=_caps(config, config.connections.imap_max),
         )
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from mssante import limits
 from mssante.imap.flags import FlagList, FlagNames
+from mssante.limits import KIB
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders, NamedFolder
 from mssante.model import FolderId, Uid
@@ -19,13 +20,17 @@ from mssante.reasons import Reason, Refused
 from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
 from mssante.smtp.data import CanonicalText
 from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Placed, Uids
+from mssante.store.rooms import Room
 
 
 class Draft:
     """One message being appended: `write` its octets, `finish`, then `Writer.keep` with its siblings."""
 
-    def __init__(self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int) -> None:
+    def __init__(
+        self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int, room: Room
+    ) -> None:
         self.folder = folder
+        self._room = room
         self._mailbox = mailbox
         self._sealer = sealer
         self._flags = flags
@@ -51,7 +56,12 @@ class Draft:
         self._sealed, last = self._sealer.finish(internal_date=internal_date)
         await self._blobs.add(self._blob, [last])
 
+    def kept(self) -> None:
+        """Its room counts as used from now on, no longer as promised."""
+        self._room.free()
+
     async def abandon(self) -> None:
+        self._room.free()
         await self._blobs.abandon()
 
     def _require_lines(self) -> None:
@@ -73,23 +83,30 @@ class Writer:
         self._folders = folders
 
     async def draft(self, folder: NamedFolder, flags: int, size: int, *, replacing: bool = False) -> Draft:
-        """Begins an APPEND of `size` octets; `replacing` another message, whose room counts.
-        Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
+        """Begins an APPEND of `size` octets, whose room is promised from now on; `replacing` another message,
+        whose room counts. Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
         self._mailbox.require_writable()
         row = await self._mailbox.store.mailbox_by_id(self._mailbox.id)
-        used_kib = 0 if replacing else row.used_kib
-        if row.quota_kib is not None and used_kib + size // 1024 > row.quota_kib:
+        rooms = self._mailbox.store.rooms
+        used_kib = rooms.promised(row.id) + (0 if replacing else row.used_kib)
+        if row.quota_kib is not None and used_kib + size // KIB > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
-        return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags)
+        room = rooms.promise(row.id, -(-size // KIB))
+        return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags, room)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
         """All of them or none (RFC 3502). Raises Refused, Passing; abandoned then."""
-        return (await self._mailbox.store.accept(self._acceptance(drafts))).placements
+        accepted = await self._mailbox.store.accept(self._acceptance(drafts))
+        for draft in drafts:
+            draft.kept()
+        return accepted.placements
 
     async def replace(self, folder: FolderId, uid: Uid, draft: Draft) -> tuple[Placed, ...]:
         """Keeps `draft` and removes the message `uid` of `folder`, together or not at all (RFC 8508 §3.4).
         Raises Refused, Passing; abandoned then."""
-        return (await self._mailbox.store.replace(folder, uid, self._acceptance([draft]))).placements
+        accepted = await self._mailbox.store.replace(folder, uid, self._acceptance([draft]))
+        draft.kept()
+        return accepted.placements
 
     def _acceptance(self, drafts: Sequence[Draft]) -> Acceptance:
         return Acceptance(

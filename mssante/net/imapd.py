@@ -14,6 +14,7 @@ from mssante.imap.responses import Code
 from mssante.keys.broker import KeyBroker
 from mssante.limits import MESSAGE_BYTES_MAX
 from mssante.net.imapd_conversation import Conversation
+from mssante.net.imapd_persons import Persons
 from mssante.net.imapd_talk import Bounds, ImapService, Talk
 from mssante.net.listener import Caps, Listener
 from mssante.net.stream import ContextFactory, Stream
@@ -38,6 +39,7 @@ class ImapServer:
         caps: Caps | None = None,
         throttle: Throttle | None = None,
         bounds: Bounds | None = None,
+        persons: Persons | None = None,
     ) -> None:
         self._service = ImapService(
             name=name,
@@ -49,6 +51,7 @@ class ImapServer:
             throttle=throttle or Throttle(clock),
             message_bytes_max=message_bytes_max,
             bounds=bounds or Bounds(),
+            persons=persons or Persons(),
         )
         self._talks: set[Talk] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -66,6 +69,10 @@ class ImapServer:
         self._watch = asyncio.create_task(self._watch_access(), name=f"{self._service.name} access")
 
     @property
+    def persons(self) -> Persons:
+        return self._service.persons
+
+    @property
     def port(self) -> int:
         return self.listener.port
 
@@ -79,16 +86,17 @@ class ImapServer:
     async def _converse(self, stream: Stream) -> None:
         talk = Talk(self._service, stream)
         self._talks.add(talk)
+        self._service.persons.conversations.add(talk)
         try:
             await Conversation(talk, self._connections_of).run()
         finally:
             self._talks.discard(talk)
+            self._service.persons.conversations.discard(talk)
             talk.end()
 
     def _connections_of(self, person: str) -> bool:
         """Whether the person has room for one more connection."""
-        open_now = sum(1 for talk in self._talks if talk.person == person)
-        return open_now < self._service.bounds.connections_per_person
+        return self._service.persons.connections(person) < self._service.bounds.connections_per_person
 
     async def _watch_access(self) -> None:
         while True:

@@ -7,11 +7,14 @@ in one transaction, so that one of them is there at every moment.
 
 from __future__ import annotations
 
+import asyncio
+
 from mssante.imap import responses
 from mssante.imap.append_syntax import Replaced
-from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, LiteralChunk, Rejected, Signal
+from mssante.imap.events import AppendEnd, AppendRefused, AppendStart, Event, LiteralChunk, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
+from mssante.limits import DATA_BYTES_PER_SECOND_MIN
 from mssante.mailbox.writing import Draft
 from mssante.model import Uid
 from mssante.net.imapd_talk import Answer, Talk
@@ -28,6 +31,8 @@ class Append:
         self._old: int | None = None  # the UID a REPLACE takes away
         self._drafts: list[Draft] = []
         self._refusal: Answer | Declined | None = None
+        self._waited = 0.0  # seconds, for the client
+        self._received = 0
 
     async def run(self, event: AppendStart) -> Answer | Rejected:
         """From the first announcement to the answer."""
@@ -60,7 +65,20 @@ class Append:
                     return event
                 case _:
                     raise AssertionError("the wire tells nothing else within an APPEND")
-            event = await self._talk.next_event()
+            event = await self._next()
+
+    async def _next(self) -> Event:
+        """Raises TimeoutError for a client that is slower than the least pace: a rate, not a total time, and
+        our own time is not theirs (security-reliability I7, as R7)."""
+        clock, bounds = asyncio.get_running_loop().time, self._talk.service.bounds
+        begun = clock()
+        event = await self._talk.next_event()
+        self._waited += clock() - begun
+        if isinstance(event, LiteralChunk):
+            self._received += len(event.octets)
+        if self._waited > bounds.append_credit_seconds + self._received / DATA_BYTES_PER_SECOND_MIN:
+            raise TimeoutError
+        return event
 
     async def _begin(self, start: AppendStart) -> None:
         talk = self._talk

@@ -25,6 +25,7 @@ from mssante.net import (
     imapd_sort,
 )
 from mssante.net.answers import imap_answer
+from mssante.net.imapd_persons import is_heavy
 from mssante.net.imapd_talk import OK, Answer, Hangup, Left, Talk
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
 from mssante.observe import report
@@ -188,6 +189,9 @@ class Conversation:
         # Flags are searched, set and told as they are now, not as this client last heard.
         if isinstance(command, _NAMES_MESSAGES):
             await self._talk.look()
+        if is_heavy(command, self._talk.named_at_most(command)):
+            async with self._talk.service.persons.heavy(self._talk.person or ""):
+                return await HANDLERS[type(command)](self._talk, command)
         return await HANDLERS[type(command)](self._talk, command)
 
     async def _append(self, tag: str, event: AppendStart) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from mssante.clock import Clock
 from mssante.imap import responses
+from mssante.imap.commands import Command, Fetch
 from mssante.imap.events import Bye, Event, Signal
 from mssante.imap.flags import FlagNames
 from mssante.imap.responses import Code, Status
@@ -20,6 +21,7 @@ from mssante.imap.wire import Wire
 from mssante.keys.broker import KeyBroker
 from mssante.limits import (
     COMMAND_SECONDS_MAX,
+    DATA_CREDIT_SECONDS,
     IMAP_BAD_COMMANDS_MAX,
     IMAP_CONNECTIONS_PER_USER_MAX,
     IMAP_IDLE_SECONDS_MAX,
@@ -35,6 +37,7 @@ from mssante.mailbox.selected import Selected
 from mssante.mailbox.sorting import Sorter
 from mssante.mailbox.threads import SearchThreads
 from mssante.mailbox.writing import Writer
+from mssante.net.imapd_persons import Persons
 from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
@@ -60,11 +63,13 @@ class Left(ConnectionError):
 class Bounds:
     """What one conversation may cost. Seconds: `login` from the greeting to a login, `command` for the next
     octets of a command begun, `idle` between commands and in IDLE (RFC 3501 §5.4: at least 30 minutes),
-    `access` between two looks at whether the person still has access. `bad_commands`: in a row."""
+    `append_credit` beyond the least pace of a message coming in, `access` between two looks at whether the
+    person still has access. `bad_commands`: in a row."""
 
     login_seconds: float = IMAP_LOGIN_SECONDS_MAX
     command_seconds: float = COMMAND_SECONDS_MAX
     idle_seconds: float = IMAP_IDLE_SECONDS_MAX
+    append_credit_seconds: float = DATA_CREDIT_SECONDS
     access_seconds: float = ACCESS_CHECK_SECONDS
     bad_commands: int = IMAP_BAD_COMMANDS_MAX
     connections_per_person: int = IMAP_CONNECTIONS_PER_USER_MAX
@@ -96,6 +101,7 @@ class ImapService:
     throttle: Throttle
     message_bytes_max: int
     bounds: Bounds
+    persons: Persons
     threads: SearchThreads = field(default_factory=SearchThreads)
     sorts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMAP_SORTS_AT_ONCE))
 
@@ -210,6 +216,14 @@ class Talk:
         """The places in the view of what a command names. Raises imap.lexer.Unacceptable for a number
         nobody has."""
         return self.selected.view.positions(messages, uid=uid)
+
+    def named_at_most(self, command: Command) -> int:
+        """How many messages a command can be about. Raises as `places`."""
+        if self.picked is None:
+            return 0
+        if isinstance(command, Fetch):
+            return sum(map(len, self.places(command.messages, uid=command.uid)))
+        return len(self.picked.view)
 
     def uids_of(self, messages: SequenceSet, *, uid: bool) -> Sequence[int]:
         """The UIDs a command names, ascending. Raises as `places`."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from mssante.clock import Clock
+from mssante.observe.events import PasswordsGuessed, report
 from mssante.reasons import Passing, Reason, Refused
 
 FREE_FAILURES = 2  # typing errors
@@ -25,6 +26,7 @@ DELAY_SECONDS_MAX = 15.0  # Dovecot's (security-reliability §3.4 I9)
 WAIT_SECONDS_MAX = 30.0  # a longer wait is refused instead
 FORGET_SECONDS = 600.0
 REMEMBERED_MAX = 10_000
+ALARM_EVERY = 10  # wrong passwords from one address or at one person (security-reliability §6: 10 an hour)
 
 Key = tuple[str, ...]
 T = TypeVar("T")
@@ -37,6 +39,7 @@ class _Line:
     failures: int = 0
     next_at: float = 0.0
     last_at: float = 0.0
+    refused: int = 0
 
 
 class Throttle:
@@ -57,6 +60,7 @@ class Throttle:
         try:
             yield
         except Refused:
+            self._tell(keys, remote)
             raise
         except BaseException:
             self._take_back(keys)  # nobody looked at the password: no failure was made
@@ -78,6 +82,14 @@ class Throttle:
             line.next_at = start + self._delay(line.failures)
             line.last_at = start
         return start - now
+
+    def _tell(self, keys: list[Key], remote: str) -> None:
+        for key in keys:
+            line = self._lines.get(key)
+            if line is not None:
+                line.refused += 1
+                if line.refused % ALARM_EVERY == 0:
+                    report(PasswordsGuessed(remote=remote, refused=line.refused))
 
     def _take_back(self, keys: list[Key]) -> None:
         for key in keys:

@@ -84,6 +84,16 @@ class PeerRefused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordsGuessed(Event):
+    """Told each time so many more were wrong, from one address or at one person (whose name may be a password
+    typed into the wrong field: it is not told)."""
+
+    level: ClassVar[Level] = Level.ALARM
+    remote: str
+    refused: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientsGuessed(Event):
     """A session named too many mailboxes that do not exist, and was ended: harvesting, or a stale list."""
 

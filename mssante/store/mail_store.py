@@ -65,6 +65,7 @@ from mssante.store.records import (
     Swept,
     Uids,
 )
+from mssante.store.rooms import Rooms
 from mssante.store.transactions import Transactions
 
 MIGRATIONS = "mssante.store.migrations"
@@ -86,6 +87,7 @@ class MailStore:
             clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
         )
         self.segments = Segments(transactions)
+        self.rooms = Rooms()
         self._shredded = True  # what a process before us shredded may still lie in the log
 
     @classmethod

@@ -20,8 +20,10 @@ from mssante.keys import MIGRATIONS, PURPOSE, KeyBroker, RootKey
 from mssante.keys.ring import Role
 from mssante.model import Address, FolderId, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
 from mssante.net.imapd import ImapServer
+from mssante.net.imapd_persons import Persons
 from mssante.net.imapd_talk import Bounds
 from mssante.net.listener import Caps
+from mssante.net.throttle import Throttle
 from mssante.observe.events import Crashed, Event, add_sink
 from mssante.sealing import MessageSealer
 from mssante.store import Acceptance, Deposit, MailboxRow, MailStore
@@ -159,6 +161,7 @@ async def imap_house(
     caps: Caps | None = None,
     message_bytes_max: int | None = None,
     real_passwords: bool = False,
+    guessing_slowed: bool = True,
     verified: bool = True,
 ) -> AsyncIterator[ImapHouse]:
     """Serving until the context ends; then its invariants are checked, unless `verified` is False.
@@ -183,6 +186,8 @@ async def imap_house(
         store = await MailStore.start(mail, clock=clock)
         stack.push_async_callback(store.close)
         context = user_server_context(credentials("operator-a"))
+        persons = Persons()
+        throttle = Throttle(clock, **({} if guessing_slowed else {"delay_seconds_max": 0.0}))
 
         def server(name: str, *, implicit: bool) -> ImapServer:
             more = {} if message_bytes_max is None else {"message_bytes_max": message_bytes_max}
@@ -195,6 +200,8 @@ async def imap_house(
                 tls=lambda: context,
                 implicit_tls=implicit,
                 bounds=bounds,
+                persons=persons,
+                throttle=throttle,
                 caps=caps or Caps(per_address=1000, pre_tls_per_address=1000),
                 **more,
             )

@@ -1,0 +1,64 @@
+"""What one person may hold of an operator's IMAP ports together: connections, and heavy commands at once.
+
+Invariants: counted over all ports that share it; a command that waits for its turn ends within
+IMAP_HEAVY_WAIT_SECONDS_MAX; one person's turns hold up nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from mssante.imap import commands
+from mssante.imap.need import Need
+from mssante.imap.search import Text, leaves
+from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES, IMAP_HEAVY_WAIT_SECONDS_MAX
+from mssante.reasons import Passing, Reason
+
+
+class Present(Protocol):
+    """Somebody's conversation."""
+
+    @property
+    def person(self) -> str | None: ...
+
+
+class Persons:
+    """`conversations` are those under way, whoever holds them."""
+
+    def __init__(self) -> None:
+        self.conversations: set[Present] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def connections(self, person: str) -> int:
+        """How many of them `person` has."""
+        return sum(1 for each in self.conversations if each.person == person)
+
+    @asynccontextmanager
+    async def heavy(self, person: str) -> AsyncIterator[None]:
+        """Waits for one of the person's turns. Raises Passing(LIMIT_REACHED) when none comes."""
+        turns = self._turns.get(person) or asyncio.Semaphore(IMAP_HEAVY_AT_ONCE)
+        self._turns[person] = turns
+        try:
+            async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
+                await turns.acquire()
+        except TimeoutError:
+            raise Passing(Reason.LIMIT_REACHED, "too many heavy commands at once") from None
+        try:
+            yield
+        finally:
+            turns.release()
+
+
+def is_heavy(command: commands.Command, messages: int) -> bool:
+    """Whether it opens contents by the hundred; `messages` is how many it names at most."""
+    match command:
+        case commands.Fetch(items=items):
+            return items.need is Need.BODY and messages > IMAP_HEAVY_BODIES
+        case commands.Search(query=query) | commands.Sort(query=query) | commands.Thread(query=query):
+            return messages > IMAP_HEAVY_BODIES and any(isinstance(leaf, Text) for leaf in leaves(query.key))
+        case _:
+            return False
