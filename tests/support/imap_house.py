@@ -150,6 +150,21 @@ def _root_key(file: Path) -> RootKey:
     return RootKey.load(file) if file.exists() else RootKey.create(file)
 
 
+async def _databases(
+    stack: AsyncExitStack, folder: Path, mail_url: str | None, keys_url: str | None
+) -> tuple[Database, Database]:
+    """The mail's and the keys', closed with `stack`."""
+    mail = await Database.open(
+        mail_url or f"sqlite:///{folder / 'mail.db'}", purpose="mail", migrations_package=MAIL_MIGRATIONS
+    )
+    stack.push_async_callback(mail.close)
+    keys = await Database.open(
+        keys_url or f"sqlite:///{folder / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
+    )
+    stack.push_async_callback(keys.close)
+    return mail, keys
+
+
 @asynccontextmanager
 async def imap_house(
     folder: Path,
@@ -173,14 +188,7 @@ async def imap_house(
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             patch.setattr(passwords, "PASSWORD_MEMORY_KIB", 64)
             patch.setattr(passwords, "PASSWORD_ITERATIONS", 1)
-        mail = await Database.open(
-            mail_url or f"sqlite:///{folder / 'mail.db'}", purpose="mail", migrations_package=MAIL_MIGRATIONS
-        )
-        stack.push_async_callback(mail.close)
-        keys = await Database.open(
-            keys_url or f"sqlite:///{folder / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
-        )
-        stack.push_async_callback(keys.close)
+        mail, keys = await _databases(stack, folder, mail_url, keys_url)
         broker = await KeyBroker.start(keys, root=_root_key(folder / "root.key"), clock=clock)
         stack.callback(broker.close)
         store = await MailStore.start(mail, clock=clock)
