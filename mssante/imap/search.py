@@ -157,6 +157,16 @@ class Query:
     results: frozenset[Result] | None = None
 
     @property
+    def saves(self) -> bool:
+        """Whether `$` is what it finds from then on (RFC 5182 §2.1)."""
+        return self.results is not None and Result.SAVE in self.results
+
+    @property
+    def only_saves(self) -> bool:
+        """Whether nothing is answered but OK (RFC 5182 §2.1)."""
+        return self.results == frozenset({Result.SAVE})
+
+    @property
     def tells_modseq(self) -> bool:
         """Whether the answer carries the highest mod-sequence (RFC 7162 §3.1.5)."""
         return any(isinstance(leaf, Changed) for leaf in leaves(self.key))

@@ -74,7 +74,7 @@ ALLOWED: dict[type[Command | AppendStart], frozenset[State]] = {
 EXTENSIONS = (
     "ENABLE", "NAMESPACE", "IDLE", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "CHILDREN",
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
-    "WITHIN", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
+    "WITHIN", "CONDSTORE", "QRESYNC", "SEARCHRES", "QUOTA", "QUOTA=RES-STORAGE", "BINARY",
     "OBJECTID", "SAVEDATE", "REPLACE", "ACL", RIGHTS_CAPABILITY,
     "SORT", "SORT=DISPLAY", "ESORT", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
     "PREVIEW",
@@ -187,7 +187,7 @@ def enables_condstore(command: Command | AppendStart) -> bool:
             return StatusItem.HIGHESTMODSEQ in listing.status
         case commands.Fetch(items=wanted):
             return wanted.tells_modseq
-        case commands.Search(query=query):
+        case commands.Search(query=query) | commands.Sort(query=query) | commands.Thread(query=query):
             return query.tells_modseq
         case commands.Store(unchanged_since=since):
             return since is not None

@@ -7,6 +7,7 @@ number is known; no cost depends on the width of a range (`1:4294967295` is one 
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -104,6 +105,17 @@ def _number(octets: bytes) -> int | None:
     if not octets.isdigit() or len(octets) > 10 or not 0 < int(octets) <= NUMBER_MAX:
         raise Unacceptable("Malformed sequence set")
     return int(octets)
+
+
+def without(numbers: array[int], places: Iterable[int]) -> array[int]:
+    """A copy of `numbers` that lacks what stands at `places` (ascending)."""
+    kept = array(numbers.typecode)
+    start = 0
+    for place in places:
+        kept.extend(numbers[start:place])
+        start = place + 1
+    kept.extend(numbers[start:])
+    return kept
 
 
 def render(numbers: Iterable[int]) -> bytes:

@@ -2,21 +2,21 @@
 
 Invariants: sequence numbers change only when this session has been told; what others do waits here
 until a moment when the client may hear it; EXPUNGE is never told during FETCH, STORE or SEARCH; UIDs
-are sorted and only grow. A folder of 100,000 messages costs 400 KiB a session.
+are sorted and only grow. A folder of 100,000 messages costs 400 KiB, once for all sessions that have heard
+the same of it.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mssante.imap import responses
-from mssante.imap.fetched import Change, change_lines
 from mssante.imap.flags import RECENT
 from mssante.imap.lexer import Unacceptable
-from mssante.imap.sets import SequenceSet
+from mssante.imap.sets import SequenceSet, without
 
 UID_ARRAY = "I"  # RFC 3501 §2.3.1.1: 32 bits
 
@@ -37,7 +37,8 @@ class FolderView:
     session (it is the first to open the folder since they came), None for no such message."""
 
     def __init__(self, uids: Iterable[int], *, recent_from: int | None = None) -> None:
-        self._uids = array(UID_ARRAY, uids)
+        # Never changed in place, so sessions share one array (`share`).
+        self._uids = uids if isinstance(uids, array) else array(UID_ARRAY, uids)
         self._arrived = array(UID_ARRAY)  # not told yet, so without a number yet
         self._expunged: set[int] = set()  # gone, but the client still counts them
         self._flagged: set[int] = set()
@@ -52,6 +53,11 @@ class FolderView:
     def uids(self) -> Sequence[int]:
         """Ascending; the message with sequence number n is at place n - 1. Not to be changed."""
         return self._uids
+
+    @property
+    def last(self) -> int:
+        """The highest UID this session has heard of, told or not; 0 for none."""
+        return (self._arrived or self._uids or (0,))[-1]
 
     def sequence_of(self, uid: int) -> int | None:
         """The message's number, None if the client knows no such UID."""
@@ -77,6 +83,20 @@ class FolderView:
     def gone(self) -> frozenset[int]:
         return frozenset(self._expunged)
 
+    def places_of(self, uids: Sequence[int]) -> list[range]:
+        """Where the messages with these UIDs (ascending) stand, as ranges of places; those that are gone, or
+        that the client never heard of, are passed over."""
+        found: list[range] = []
+        for uid in uids:
+            place = bisect_left(self._uids, uid)
+            if place == len(self._uids) or self._uids[place] != uid or uid in self._expunged:
+                continue
+            if found and found[-1].stop == place:
+                found[-1] = range(found[-1].start, place + 1)
+            else:
+                found.append(range(place, place + 1))
+        return found
+
     # -- \Recent ----------------------------------------------------------------------------------
 
     def mask(self, uid: int, stored: int) -> int:
@@ -97,7 +117,7 @@ class FolderView:
 
     def _claim(self, low: int, high: int) -> None:
         # Neighbours are one interval when nothing this session knows lies between them.
-        if self._recent and self._recent[-1][1] == (self._arrived or self._uids or (0,))[-1]:
+        if self._recent and self._recent[-1][1] == self.last:
             self._recent[-1] = (self._recent[-1][0], high)
         else:
             self._recent.append((low, high))
@@ -105,9 +125,8 @@ class FolderView:
     # -- changes ----------------------------------------------------------------------------------
 
     def note(self, changes: Changes) -> None:
-        """Takes in what happened; `release` tells it. Noting something twice changes nothing."""
-        last = (self._arrived or self._uids or (0,))[-1]
-        fresh = [uid for uid in changes.arrived if uid > last]
+        """Takes in what happened, to be told later. Noting something twice changes nothing."""
+        fresh = [uid for uid in changes.arrived if uid > self.last]
         if fresh:
             if changes.recent:
                 self._claim(fresh[0], fresh[-1])
@@ -122,43 +141,44 @@ class FolderView:
         self._flagged.update(changes.flagged)
 
     def has_news(self, *, expunges: bool) -> bool:
-        """Whether `release` would say something."""
+        """Whether there is something to tell."""
         return bool(self._arrived or self._flagged or (expunges and self._expunged))
 
-    def release(self, flags_of: Callable[[int], bytes | None], *, expunges: bool, uid: bool = True) -> bytes:
-        """The untagged responses for what waits: EXPUNGE if allowed now, EXISTS and RECENT, FETCH FLAGS.
+    @property
+    def holds_back(self) -> bool:
+        """Whether an expunge waits: what came after it may be told before it."""
+        return bool(self._expunged)
 
-        `flags_of` gives a UID's rendered flags, \\Recent included, or None when it is gone. `expunges`
-        is false during FETCH, STORE and SEARCH (`session.expunges_allowed`)."""
+    def tell_numbers(self, *, expunges: bool, vanished: bool = False) -> bytes:
+        """The untagged EXPUNGE, if allowed now, EXISTS and RECENT for what waits. `expunges` is false during
+        FETCH, STORE and SEARCH (`session.expunges_allowed`); `vanished` tells them by UID (RFC 7162
+        §3.2.10)."""
         pieces = []
         if expunges and self._expunged:
-            pieces.append(self._tell_expunged())
+            pieces.append(self._tell_expunged(vanished=vanished))
         if self._arrived:
-            self._uids.extend(self._arrived)
-            del self._arrived[:]
+            self._uids = self._uids + self._arrived
+            self._arrived = array(UID_ARRAY)
             pieces.append(responses.exists(len(self._uids)) + responses.recent(self.recent_count))
-        if self._flagged:
-            pieces.append(change_lines(self._flag_news(flags_of), uid=uid))
         return b"".join(pieces)
 
-    def _tell_expunged(self) -> bytes:
-        places = [bisect_left(self._uids, uid) for uid in sorted(self._expunged)]
+    def take_flagged(self) -> list[tuple[int, int]]:
+        """(sequence number, UID) of the messages whose flags are to be told, ascending; they wait no more."""
+        flagged = sorted(self._flagged - self._expunged)
+        self._flagged.clear()
+        return [(number, uid) for uid in flagged if (number := self.sequence_of(uid)) is not None]
+
+    def share(self, uids: array[int]) -> None:
+        """Keeps `uids`, which nobody changes in place, instead of an own copy of the same numbers."""
+        if self._uids is not uids and len(self._uids) == len(uids) and self._uids == uids:
+            self._uids = uids
+
+    def _tell_expunged(self, *, vanished: bool) -> bytes:
+        gone = sorted(self._expunged)
+        places = [bisect_left(self._uids, uid) for uid in gone]
         self._expunged.clear()
-        kept = array(UID_ARRAY)
-        start = 0
-        for place in places:
-            kept.extend(self._uids[start:place])
-            start = place + 1
-        kept.extend(self._uids[start:])
-        self._uids = kept
+        self._uids = without(self._uids, places)
+        if vanished:
+            return responses.vanished(gone)
         # Each EXPUNGE moves those behind it: the k-th (from 0) to go stands k places further down.
         return b"".join(responses.expunge(place + 1 - before) for before, place in enumerate(places))
-
-    def _flag_news(self, flags_of: Callable[[int], bytes | None]) -> Iterable[Change]:
-        flagged = sorted(self._flagged)
-        self._flagged.clear()
-        for uid in flagged:
-            sequence = self.sequence_of(uid)
-            flags = None if sequence is None or uid in self._expunged else flags_of(uid)
-            if sequence is not None and flags is not None:
-                yield Change(sequence, uid, flags, 0)

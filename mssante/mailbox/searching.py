@@ -13,7 +13,7 @@ from functools import partial
 from mssante.imap.folding import fold
 from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
-from mssante.imap.search import And, Field, Identified, Key, Not, Or, Saved, leaves
+from mssante.imap.search import And, Changed, Field, Identified, Key, Not, Or, Saved, leaves
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
 from mssante.mailbox import texts
 from mssante.mailbox.reading import Message, Reader, breathe
@@ -39,12 +39,15 @@ class Searcher:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
         deadline = self._monotonic() + IMAP_SEARCH_SECONDS_MAX
         test, need = compiled(key, context), _need(key)
+        by_modseq = any(isinstance(leaf, Changed) for leaf in leaves(key))
         found: list[int] = []
         undecided: list[Candidate] = []
         for sequence, uid, mask in selected.messages([range(len(selected.view))]):
             if sequence % _FLAGS_BATCH == 0:
                 await breathe()
             candidate = Candidate(sequence, uid, mask)
+            if by_modseq and (row := selected.row(uid)) is not None:
+                candidate.modseq = row.modseq
             verdict = test(candidate)
             if verdict:
                 found.append(uid)

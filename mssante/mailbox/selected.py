@@ -1,142 +1,190 @@
 """A selected folder as one session sees it: its view, its flags, and what has changed since.
 
-Invariants: flags stand place by place beside the UIDs the client counts, those it has not been told of
-behind them; a change is told once, and not told at all to the session that made it (it has its own
-answer). 100,000 messages cost 1.6 MiB a session.
+Invariants: flags and modseqs are those of the live folder that all sessions share, so as new as anybody here
+knows them; what a session is told is its own affair: a change is told once, and not told at all to the
+session that made it (it has its own answer). A session costs some KiB beside it while it has heard
+what others have.
 """
 
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import reduce
-from operator import or_
+from dataclasses import dataclass
+from itertools import compress
 
-from mssante.imap.flags import RECENT
+from mssante.imap.fetched import Change, change_lines
+from mssante.imap.lexer import NUMBER_MAX
+from mssante.imap.sets import SequenceSet, merged
 from mssante.imap.view import UID_ARRAY, Changes, FolderView
 from mssante.mailbox.folders import NamedFolder
-from mssante.mailbox.reading import breathe
 from mssante.model import Flag, FolderId, ModSeq, Uid
 from mssante.reasons import Passing
 from mssante.store import MailStore
+from mssante.store.live import LiveFolder
 from mssante.store.records import FlagsRow, FlagsRows
 
-_MASK_ARRAY = "Q"
-_ROWS_AT_ONCE = 2000  # taken in before the loop is given to others
+_ROWS_AT_ONCE = 2000  # looked at, or told, before the loop is given to others
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How changes are told to a client: flags with the `uid` and the `modseq` of their message, what is
+    expunged as VANISHED."""
+
+    uid: bool = True
+    modseq: bool = False
+    vanished: bool = False
 
 
 class Selected:
-    """Made by `open`; `refresh` looks at the store, `tell` says what it found."""
+    """Made by `open`; `refresh` looks at the store, `news` says what it found.
 
-    def __init__(self, store: MailStore, folder: NamedFolder, *, read_only: bool) -> None:
+    `saved`: the UIDs of the last SEARCH that saved its result, ascending (RFC 5182); those that are gone
+    meanwhile are no longer meant. `behind`: the client was last told to trust `complete`, not the highest
+    mod-sequence it heard."""
+
+    def __init__(self, store: MailStore, folder: NamedFolder, live: LiveFolder, *, read_only: bool) -> None:
         self.folder = folder
         self.read_only = read_only
-        self.view = FolderView(())
-        self.flags_seen = 0  # every bit that any message has had
+        self.view = FolderView(live.uids)
+        self.saved = array(UID_ARRAY)
+        self.behind = False
         self._store = store
-        self._uids = array(UID_ARRAY)  # those of the view, then those not told yet
-        self._masks = array(_MASK_ARRAY)
-        self._gone: set[int] = set()  # in the view still
-        self._modseq = ModSeq(0)
-        self._own: set[int] = set()  # modseqs of changes that this session made, and knows
+        self._live = live
+        self._modseq = live.modseq  # up to which this session has heard
+        self._complete = live.modseq  # up to which its client has been told everything
 
     @classmethod
     async def open(cls, store: MailStore, folder: NamedFolder, *, read_only: bool) -> Selected:
         """Raises Refused(FOLDER_UNKNOWN)."""
-        selected = cls(store, folder, read_only=read_only)
-        numbers = await store.uids(folder.id)
-        selected._uids = array(UID_ARRAY, numbers.uids)
-        selected._masks = array(_MASK_ARRAY, numbers.flags)
-        selected._modseq = numbers.modseq
-        selected.flags_seen = reduce(or_, set(numbers.flags), 0)
-        last = numbers.uids[-1] if numbers.uids else 0
-        before = await selected._heard_before(last, folder.folder.recent_uid)
-        selected.view = FolderView(numbers.uids, recent_from=before + 1)
+        selected = cls(store, folder, await store.live(folder.id), read_only=read_only)
+        uids = selected.view.uids
+        before = await selected._heard_before(uids[-1] if uids else 0, folder.folder.recent_uid)
+        selected.view = FolderView(uids, recent_from=before + 1)
         return selected
 
     @property
     def id(self) -> FolderId:
         return self.folder.id
 
-    def mask_of(self, uid: int) -> int | None:
-        """A message's stored flags; None when it is gone, whether the client knows or not."""
-        place = self._place_of(uid)
-        return None if place is None or uid in self._gone else self._masks[place]
+    @property
+    def flags_seen(self) -> int:
+        """Every bit that any message has had."""
+        return self._live.flags_seen
+
+    @property
+    def complete(self) -> ModSeq:
+        """The HIGHESTMODSEQ that loses no change if the connection breaks now: below that of an expunge which
+        waits to be told (RFC 7162 §3.2)."""
+        return self._complete
+
+    def row(self, uid: int) -> FlagsRow | None:
+        """A message's stored flags and modseq; None when it is gone, whether the client knows or not."""
+        return self._live.row(uid)
 
     def messages(self, places: Iterable[range]) -> Iterator[tuple[int, int, int]]:
         """(sequence number, UID, flags with \\Recent) at these places of the view, without those gone."""
-        mask, plain = self.view.mask, not (self._gone or self.view.recent_count)
-        for place in places:
-            uids, masks = self._uids[place.start : place.stop], self._masks[place.start : place.stop]
-            found = zip(range(place.start + 1, place.stop + 1), uids, masks, strict=True)
+        mask, plain = self.view.mask, not self.view.recent_count
+        for piece in _pieces(places):
+            numbers, rows = self._rows(piece)
             if plain:
-                yield from found
+                yield from zip(numbers, rows.uids, rows.flags, strict=True)
             else:
-                yield from ((n, uid, mask(uid, kept)) for n, uid, kept in found if uid not in self._gone)
+                found = zip(numbers, rows.uids, rows.flags, strict=True)
+                yield from ((n, uid, mask(uid, kept)) for n, uid, kept in found)
+
+    def changes(self, places: Iterable[range], render: Callable[[int], bytes]) -> Iterator[Change]:
+        """The messages at these places, as `change_lines` tells them; `render` makes a mask's names."""
+        for piece in _pieces(places):
+            for number, row in zip(*self._rows(piece), strict=True):
+                yield Change(number, row.uid, render(self.view.mask(row.uid, row.flags)), row.modseq)
+
+    def changed_since(self, places: Iterable[range], since: int) -> list[range]:
+        """Of these places those whose message has a higher modseq (RFC 7162 §3.1.4.1)."""
+        found: list[range] = []
+        for piece in _pieces(places):
+            numbers, rows = self._rows(piece)
+            for number in compress(numbers, map(since.__lt__, rows.modseqs)):
+                if found and found[-1].stop == number - 1:
+                    found[-1] = range(found[-1].start, number)
+                else:
+                    found.append(range(number - 1, number))
+        return found
+
+    async def expunged_since(self, since: int, known: SequenceSet | None) -> Sequence[int]:
+        """The UIDs gone after `since`, of `known` or of all, as far as this session has heard (RFC 7162
+        §3.2.6). `*` means the last message there is and whatever came after it."""
+        gone = array(UID_ARRAY, await self._store.expunged(self.id, ModSeq(since), self._modseq))
+        if known is None:
+            return gone
+        if known.saved:
+            return sorted(set(gone).intersection(self.saved))
+        if known.to_last is not None:
+            low = min(known.to_last, self.view.last)
+            known = SequenceSet((*known.intervals, (low, NUMBER_MAX)))
+        return [uid for low, high in merged(known.intervals) for uid in _between(gone, low, high)]
+
+    def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
+        """As `FolderView.positions`, and `$`: what of it is gone is passed over (RFC 5182 §2.1)."""
+        return self.view.places_of(self.saved) if messages.saved else self.view.positions(messages, uid=uid)
 
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
-        seen = Flag.SEEN.value
-        return next((n for n, mask in enumerate(self._masks, 1) if not mask & seen), None)
+        everything = self.messages([range(len(self.view))])
+        return next((number for number, _, mask in everything if not mask & Flag.SEEN.value), None)
 
-    def learn(self, places: Sequence[range], rows: FlagsRows) -> Iterator[tuple[int, int, int, int]]:
-        """What this session itself changed, known now, so that `refresh` does not tell it again: (sequence
-        number, UID, flags before, flags now) of those that are there, flags with \\Recent. To be gone
-        through to the end; between two of them others may work."""
+    async def learn(self, rows: FlagsRows) -> bool:
+        """Takes in what this session itself changed. Whether nobody else had changed anything since it last
+        looked: then `refresh` need not tell it what it did, nor anything else."""
+        await self._live.learn(rows)
+        if rows.before > self._modseq:
+            return False
         if rows.own:
-            self._own.add(rows.own)
-        self.flags_seen = reduce(or_, set(rows.flags), self.flags_seen)
-        now = zip(rows.uids, rows.flags, strict=True)
-        uid, mask = next(now, (0, 0))
-        for sequence, asked, before in self.messages(places):
-            if asked != uid:
-                continue  # gone meanwhile
-            self._masks[sequence - 1] = mask
-            yield sequence, uid, before, mask | before & RECENT
-            uid, mask = next(now, (0, 0))
+            self._modseq = ModSeq(rows.own)
+        return True
 
     async def refresh(self) -> None:
         """Takes in what others did since. Raises Refused(FOLDER_UNKNOWN) when the folder is gone."""
-        changes = await self._store.changes(self.id, self._modseq, self._own)
+        changes = await self._store.changes(self.id, self._modseq)
         if changes.modseq == self._modseq:
             return
-        last = self._uids[-1] if self._uids else 0
-        known = next((at for at, row in enumerate(changes.present) if row.uid > last), len(changes.present))
-        for start in range(0, known, _ROWS_AT_ONCE):
-            rows = changes.present[start : min(start + _ROWS_AT_ONCE, known)]
-            self.view.note(Changes(flagged=[row.uid for row in rows if self._set(row.uid, row.flags)]))
-            await breathe()
-        await self._arrive(changes.present[known:], changes.recent_uid)
-        self.view.note(Changes(expunged=changes.expunged))
-        self._take_away(changes.expunged)
+        await self._live.take(changes)
+        present = changes.present
+        last = self.view.last
+        known = next((at for at, uid in enumerate(present.uids) if uid > last), len(present))
+        await self._arrive(present.uids[known:], changes.recent_uid)
+        self.view.note(Changes(flagged=present.uids[:known], expunged=changes.expunged))
         self._modseq = changes.modseq
-        self._own.clear()
 
-    async def _arrive(self, rows: Sequence[FlagsRow], recent_uid: int) -> None:
-        if not rows:
-            return
-        before = await self._heard_before(rows[-1].uid, recent_uid)
-        self._uids.extend(row.uid for row in rows)
-        self._masks.extend(row.flags for row in rows)
-        self.flags_seen = reduce(or_, {row.flags for row in rows}, self.flags_seen)
-        self.view.note(Changes(arrived=[row.uid for row in rows if row.uid <= before]))
-        self.view.note(Changes(arrived=[row.uid for row in rows if row.uid > before], recent=True))
+    def news(self, render: Callable[[int], bytes], *, manner: Manner, expunges: bool) -> Iterator[bytes]:
+        """The untagged responses for what waits, some at a time; `render` makes a mask's names. To be gone
+        through to the end, before anything else is noted; between two pieces others may work."""
+        yield self.view.tell_numbers(expunges=expunges, vanished=manner.vanished)
+        self.view.share(self._live.uids)
+        flagged = self.view.take_flagged()
+        for start in range(0, len(flagged), _ROWS_AT_ONCE):
+            changes = []
+            for number, uid in flagged[start : start + _ROWS_AT_ONCE]:
+                row = self.row(uid)
+                if row is not None:
+                    names = render(self.view.mask(uid, row.flags))
+                    changes.append(Change(number, uid, names, row.modseq))
+            yield change_lines(changes, uid=manner.uid, modseq=manner.modseq)
 
-    def tell(self, render: Callable[[int], bytes], *, expunges: bool, uid: bool) -> bytes:
-        """The untagged responses for what waits; `render` makes a mask's names."""
-
-        def flags_of(uid: int) -> bytes | None:
-            mask = self.mask_of(uid)
-            return None if mask is None else render(self.view.mask(uid, mask))
-
-        told = self.view.release(flags_of, expunges=expunges, uid=uid)
-        if expunges and self._gone:
-            self._drop(self._gone)
-            self._gone = set()
-        return told
+    def told(self) -> None:
+        """Everything this session has heard of is told, but for expunges that wait."""
+        if not self.view.holds_back:
+            self._complete = self._modseq
 
     # Inside
+
+    async def _arrive(self, uids: Sequence[int], recent_uid: int) -> None:
+        if uids:
+            before = await self._heard_before(uids[-1], recent_uid)
+            self.view.note(Changes(arrived=[uid for uid in uids if uid <= before]))
+            self.view.note(Changes(arrived=[uid for uid in uids if uid > before], recent=True))
 
     async def _heard_before(self, last: int, known: int) -> int:
         """Up to which UID some session has heard of the messages before us. A session that may write is
@@ -148,30 +196,30 @@ class Selected:
         except Passing:
             return known  # C3: a database that takes no writes is still read
 
-    def _place_of(self, uid: int) -> int | None:
-        place = bisect_left(self._uids, uid)
-        return place if place < len(self._uids) and self._uids[place] == uid else None
+    def _rows(self, place: range) -> tuple[Sequence[int], FlagsRows]:
+        """The sequence numbers and rows of the messages at a place, without those gone."""
+        uids = self.view.uids[place.start : place.stop]
+        rows = self._live.between(uids[0], uids[-1])
+        if rows.uids == uids:
+            return range(place.start + 1, place.stop + 1), rows
+        # Something has gone, or come, that the client was not told of: place by place.
+        numbers, there = [], FlagsRows()
+        number_of = {uid: number for number, uid in enumerate(uids, place.start + 1)}
+        for row in rows:
+            number = number_of.get(row.uid)
+            if number is not None:
+                numbers.append(number)
+                there.uids.append(row.uid)
+                there.flags.append(row.flags)
+                there.modseqs.append(row.modseq)
+        return numbers, there
 
-    def _set(self, uid: int, mask: int) -> bool:
-        place = self._place_of(uid)
-        if place is None or self._masks[place] == mask:
-            return False
-        self._masks[place] = mask
-        self.flags_seen |= mask
-        return True
 
-    def _take_away(self, expunged: Sequence[int]) -> None:
-        """Those the client counts wait for `tell`; those it never heard of go at once."""
-        unheard = set()
-        for uid in expunged:
-            if self.view.sequence_of(uid) is not None:
-                self._gone.add(uid)
-            elif self._place_of(uid) is not None:
-                unheard.add(uid)
-        if unheard:
-            self._drop(unheard)
+def _between(numbers: array[int], low: int, high: int) -> Sequence[int]:
+    return numbers[bisect_left(numbers, low) : bisect_right(numbers, high)]
 
-    def _drop(self, uids: set[int]) -> None:
-        kept = [place for place, uid in enumerate(self._uids) if uid not in uids]
-        self._uids = array(UID_ARRAY, [self._uids[place] for place in kept])
-        self._masks = array(_MASK_ARRAY, [self._masks[place] for place in kept])
+
+def _pieces(places: Iterable[range]) -> Iterator[range]:
+    for place in places:
+        for start in range(place.start, place.stop, _ROWS_AT_ONCE):
+            yield range(start, min(start + _ROWS_AT_ONCE, place.stop))

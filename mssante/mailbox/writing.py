@@ -15,7 +15,7 @@ from mssante.imap.flags import FlagList, FlagNames
 from mssante.limits import KIB
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders, NamedFolder
-from mssante.model import FolderId, Uid
+from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
 from mssante.smtp.data import CanonicalText
@@ -126,9 +126,20 @@ class Writer:
             names = await self._folders.flag_names()
         return names.mask(flags), names
 
-    async def flags(self, folder: FolderId, uids: Uids, mode: FlagsMode, mask: int) -> FlagsRows:
+    async def flags(
+        self,
+        folder: FolderId,
+        uids: Uids,
+        mode: FlagsMode,
+        mask: int,
+        *,
+        unchanged_since: int | None = None,
+    ) -> FlagsRows:
+        """Every message of `uids` that is there, as it is now; without those changed after `unchanged_since`,
+        which are left alone."""
         self._mailbox.require_writable()
-        return await self._mailbox.store.flags_store(folder, uids, mode, mask)
+        since = None if unchanged_since is None else ModSeq(unchanged_since)
+        return await self._mailbox.store.flags_store(folder, uids, mode, mask, unchangedsince=since)
 
     async def copy(self, folder: FolderId, uids: Uids, to: FolderId, *, move: bool) -> list[tuple[Uid, Uid]]:
         """(old UID, new UID), ascending."""

@@ -108,7 +108,7 @@ class Append:
         await self._talk.look()
         self._talk.by_uid = replaced.uid
         uids = self._talk.uids_of(replaced.message, uid=replaced.uid)
-        if len(uids) != 1 or self._talk.selected.mask_of(uids[0]) is None:
+        if len(uids) != 1 or self._talk.selected.row(uids[0]) is None:
             raise Refused(Reason.MESSAGE_GONE)
         return uids[0]
 
@@ -158,7 +158,7 @@ class Append:
             return Answer(Status.OK, "Kept", code)
         # RFC 8508 §4.3: before the EXPUNGE, which comes with the news.
         await self._talk.send(responses.untagged(Status.OK, "Kept", code))
-        return Answer(Status.OK, "Replaced")
+        return Answer(Status.OK, "Replaced", expunged=True)
 
     async def _abandon(self) -> None:
         for draft in self._drafts:

@@ -14,7 +14,7 @@ from mssante.imap import commands, responses
 from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
-from mssante.imap.session import State, expunges_allowed
+from mssante.imap.session import CONDSTORE, State, enables_condstore, expunges_allowed
 from mssante.net import (
     imapd_acl,
     imapd_append,
@@ -23,6 +23,7 @@ from mssante.net import (
     imapd_login,
     imapd_messages,
     imapd_sort,
+    imapd_store,
 )
 from mssante.net.answers import imap_answer
 from mssante.net.imapd_persons import is_heavy
@@ -54,7 +55,7 @@ HANDLERS: dict[type, Handler] = {
     commands.ListRights: imapd_acl.list_rights,
     commands.ChangeAcl: imapd_acl.change_acl,
     commands.Fetch: imapd_fetch.fetch,
-    commands.Store: imapd_messages.store,
+    commands.Store: imapd_store.store,
     commands.Search: imapd_messages.search,
     commands.Sort: imapd_sort.sort,
     commands.Thread: imapd_sort.thread,
@@ -102,7 +103,7 @@ async def _id(talk: Talk, command: commands.Id) -> Answer:
 
 @handles(commands.Enable)
 async def _enable(talk: Talk, command: commands.Enable) -> Answer:
-    await talk.send(responses.enabled(talk.session.enable(command.names)))
+    await talk.send(responses.enabled(await talk.enable(command.names)))
     return OK
 
 
@@ -177,11 +178,15 @@ class Conversation:
         if talk.access_ended:
             raise Stopping
         talk.tag, talk.by_uid = tag, False
+        if enables_condstore(command):
+            await talk.enable((CONDSTORE,))
         if isinstance(command, _NAMES_MESSAGES):
             talk.by_uid = command.uid
         answer = await self._guarded(self._act(command))
         # Those that looked first, and changed nothing since but what they have told, need not look again.
         looked = isinstance(command, commands.Select | _ASKS_MESSAGES)
+        # A mod-sequence told promises that what happened before it is told too (RFC 7162 §3.2).
+        looked = looked and not talk.session.tells_modseq
         await self._finish(tag, answer, expunges=expunges_allowed(command), looked=looked)
         return None
 
@@ -210,11 +215,25 @@ class Conversation:
         await self._talk.tell(expunges=expunges)
 
     async def _finish(self, tag: str, answer: Answer, *, expunges: bool, looked: bool = False) -> None:
-        talk = self._talk
+        talk, code = self._talk, answer.code
         if talk.session.state is State.SELECTED:
-            await self._guarded(self._news(expunges=expunges, looked=looked))
-        await talk.send(responses.tagged(tag, answer.status, answer.text, answer.code))
+            failed = await self._guarded(self._news(expunges=expunges, looked=looked)) is not None
+            if talk.session.tells_modseq:
+                code = await self._how_far(answer, failed=failed) or code
+        await talk.send(responses.tagged(tag, answer.status, answer.text, code))
         self._count(answer.status)
+
+    async def _how_far(self, answer: Answer, *, failed: bool) -> str | None:
+        """The HIGHESTMODSEQ code of the tagged answer after an expunge (RFC 7162 §3.2.7). It is told apart
+        where it is not the highest mod-sequence the client has heard: an expunge waits, or did (§3.2)."""
+        selected = self._talk.selected
+        if answer.expunged and answer.code is None and self._talk.session.tells_vanished:
+            return responses.code_highest_modseq(selected.complete)
+        behind = failed or selected.view.holds_back
+        if behind or selected.behind:
+            await self._talk.tell_highest_modseq()
+        selected.behind = behind
+        return None
 
     def _count(self, status: Status) -> None:
         """Too much nonsense in a row is no client. Raises Hangup."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from itertools import chain, islice
 from typing import NamedTuple
 
-from mssante.imap import encode
+from mssante.imap import encode, responses
 from mssante.imap.commands import Fetch
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Form
 from mssante.imap.fetched import CLOSING, FetchFormat
@@ -130,6 +130,10 @@ class FlagsRow(NamedTuple):
 async def fetch(talk: Talk, command: Fetch) -> Answer:
     """RFC 3501 §6.4.5."""
     places = talk.places(command.messages, uid=command.uid)
+    if command.changed_since is not None:
+        if command.vanished:
+            places = await _tell_vanished(talk, command)
+        places = talk.selected.changed_since(places, command.changed_since)
     job = _Job(talk, command.items, await talk.names())
     wanted = chain.from_iterable(map(talk.selected.messages, ([place] for place in places)))
     if command.items.need is Need.FLAGS:
@@ -151,9 +155,20 @@ async def fetch(talk: Talk, command: Fetch) -> Answer:
         answer = imap_answer(Reason.ENCODING_UNKNOWN)
         return Answer(Status.NO, answer.text, answer.code)
     # RFC 3501 §6.4.8: a UID that does not exist is passed over; a number that the client counts is told.
-    if not command.uid and job.answered < sum(map(len, places)):
+    by_number = not command.uid and not command.messages.saved
+    if by_number and job.answered < sum(map(len, places)):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
     return OK_FETCH
+
+
+async def _tell_vanished(talk: Talk, command: Fetch) -> list[range]:
+    """RFC 7162 §3.2.6: what is gone of the UIDs named, before any FETCH response. First the expunges of this
+    session, which are told as such (§3.2.10). Answers the places of those that are there."""
+    assert command.changed_since is not None
+    await talk.tell(expunges=True)
+    gone = await talk.selected.expunged_since(command.changed_since, command.messages)
+    await talk.send(responses.vanished(gone, earlier=True))
+    return talk.places(command.messages, uid=True)
 
 
 class _Job:
@@ -166,7 +181,11 @@ class _Job:
         self._reader: Reader = talk.reader
         self._format = FetchFormat(items)
         # RFC 3501 §6.4.5: a message that becomes \Seen tells its flags in the same response.
-        self._format_seen = FetchFormat(FetchItems.of(*items.items, Attribute.FLAGS))
+        # It is a change: a client that knows of mod-sequences is told its own (RFC 7162 §3.2.4).
+        changed = (Attribute.UID, Attribute.MODSEQ) if talk.session.tells_modseq else ()
+        self._format_seen = FetchFormat(FetchItems.of(*items.items, Attribute.FLAGS, *changed))
+        self._tells_modseq = items.tells_modseq
+        self._modseqs: dict[int, int] = {}
         self._marks = items.sets_seen and not self._selected.read_only
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
@@ -182,13 +201,15 @@ class _Job:
 
     async def flags_only(self, batch: Sequence[Place]) -> None:
         render = self._names.render
-        rows = [FlagsRow(sequence, uid, render(mask)) for sequence, uid, mask in batch]
+        batch = self._with_modseqs(batch)
+        modseqs = self._modseqs
+        rows = [FlagsRow(sequence, uid, render(mask), modseqs.get(uid, 0)) for sequence, uid, mask in batch]
         self.answered += len(rows)
         await self._send(self._format.lines(rows))  # type: ignore[arg-type]  # UID and FLAGS, nothing else
         await breathe()
 
     async def places_only(self, batch: Sequence[Place]) -> None:
-        rows = await self._places(batch)
+        rows = await self._places(self._with_modseqs(batch))
         self.answered += len(rows)
         await self._send(self._format.lines(rows.values()))  # type: ignore[arg-type]  # nothing of a summary
         await breathe()
@@ -199,10 +220,12 @@ class _Job:
         by_uid = {place[1]: place for place in batch}
         found = await self._reader.places(self._selected.id, list(by_uid))
         return {
-            uid: PlaceRow(by_uid[uid][0], uid, render(by_uid[uid][2]), place) for uid, place in found.items()
+            uid: PlaceRow(by_uid[uid][0], uid, render(by_uid[uid][2]), place, self._modseqs.get(uid, 0))
+            for uid, place in found.items()
         }
 
     async def messages(self, batch: Sequence[Place]) -> None:
+        batch = self._with_modseqs(batch)
         self._place_rows = await self._places(batch) if self._asks_places else {}
         by_uid = {place[1]: place for place in batch}
         uids = list(by_uid)
@@ -211,6 +234,14 @@ class _Job:
             self.answered += len(opened) + len(damaged)
             await self._answer(opened, by_uid)
 
+    def _with_modseqs(self, batch: Sequence[Place]) -> Sequence[Place]:
+        """Reads the modseqs, if the client asks for them; the batch without those that have just gone."""
+        if not self._tells_modseq:
+            return batch
+        rows = (self._selected.row(uid) for _, uid, _ in batch)
+        self._modseqs = {row.uid: row.modseq for row in rows if row is not None}
+        return [place for place in batch if place[1] in self._modseqs]
+
     async def _answer(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> None:
         newly_seen = await self._mark_seen(opened, by_uid) if self._marks else {}
         if self._asks_places:
@@ -218,8 +249,9 @@ class _Job:
         rows = []
         for message in opened:
             sequence, uid, mask = by_uid[message.uid]
-            flags = self._names.render(newly_seen.get(uid, mask))
-            rows.append(Row(sequence, uid, flags, message.summary, place=self._place_rows.get(uid)))
+            mask, modseq = newly_seen.get(uid, (mask, self._modseqs.get(uid, 0)))
+            flags, place = self._names.render(mask), self._place_rows.get(uid)
+            rows.append(Row(sequence, uid, flags, message.summary, modseq, place))
         if not self._format.sections:
             await self._send(self._format.lines(rows))
         else:
@@ -241,8 +273,10 @@ class _Job:
     def _form(self, row: Row, newly_seen: Collection[int]) -> FetchFormat:
         return self._format_seen if row.uid in newly_seen else self._format
 
-    async def _mark_seen(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> dict[int, int]:
-        """Marks what a BODY[] is about to read. The new flags of those that were not \\Seen."""
+    async def _mark_seen(
+        self, opened: Sequence[Message], by_uid: Mapping[int, Place]
+    ) -> dict[int, tuple[int, int]]:
+        """Marks what a BODY[] is about to read. The new flags and modseq of those that were not \\Seen."""
         unseen = [message.uid for message in opened if not by_uid[message.uid][2] & Flag.SEEN.value]
         if not unseen:
             return {}
@@ -250,8 +284,11 @@ class _Job:
             rows = await self._talk.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
         except Passing:
             return {}  # C3: a database that takes no writes is still read
-        places = [range(by_uid[uid][0] - 1, by_uid[uid][0]) for uid in unseen]
-        newly_seen = {uid: new for _, uid, _, new in self._selected.learn(places, rows)}
+        await self._selected.learn(rows)
+        mask = self._selected.view.mask
+        newly_seen: dict[int, tuple[int, int]] = {
+            row.uid: (mask(row.uid, row.flags), row.modseq) for row in rows
+        }
         if self._selected.flags_seen & ~self._names.known:
             self._names = await self._talk.names()
         return newly_seen

@@ -13,21 +13,27 @@ from mssante.imap.commands import (
     Lsub,
     Namespace,
     Rename,
+    Resync,
     Select,
     Status,
     Subscribe,
     Unselect,
 )
+from mssante.imap.fetched import change_lines
+from mssante.imap.flags import FlagNames
 from mssante.imap.listing import StatusItem
 from mssante.imap.responses import Code
 from mssante.imap.responses import Status as Word
+from mssante.imap.sets import SequenceSet
 from mssante.mailbox.folders import NamedFolder
+from mssante.mailbox.reading import breathe
 from mssante.mailbox.selected import Selected
 from mssante.model import FolderId
 from mssante.net.imapd_talk import OK, Answer, Talk, flags_told
 from mssante.reasons import Reason, Refused
 
 QUOTA_ROOT = ""
+_LINES_AT_ONCE = 2000
 
 
 async def select(talk: Talk, command: Select) -> Answer:
@@ -39,6 +45,10 @@ async def select(talk: Talk, command: Select) -> Answer:
     read_only = command.read_only or talk.mailbox.read_only
     selected = await Selected.open(talk.mailbox.store, folder, read_only=read_only)
     names = await talk.folders.flag_names()
+    resync = command.resync
+    if resync is not None and resync.uid_validity != folder.folder.uidvalidity:
+        resync = None  # RFC 7162 §3.2.5: the client sees that the folder is another one
+    vanished = [] if resync is None else await selected.expunged_since(resync.modseq, resync.known)
     uids, now = selected.view.uids, folder.folder
     uid_next = max(now.uidnext, uids[-1] + 1 if uids else 1)  # what came after the folder was looked up
     told = [
@@ -49,12 +59,27 @@ async def select(talk: Talk, command: Select) -> Answer:
         responses.untagged(Word.OK, "Next UID", responses.code_uid_next(uid_next)),
         responses.untagged(Word.OK, "The folder's", responses.code_mailbox_id(_mailbox_id(folder.id))),
     ]
+    told.append(responses.untagged(Word.OK, "Highest", responses.code_highest_modseq(selected.complete)))
     first_unseen = selected.first_unseen()
     if first_unseen is not None:
         told.append(responses.untagged(Word.OK, "First unseen", responses.code_unseen(first_unseen)))
     await talk.send(b"".join(told))
     talk.select(selected, names)
+    if resync is not None:
+        await talk.send(responses.vanished(vanished, earlier=True))
+        await _tell_changed(talk, names, resync)
     return Answer(Word.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
+
+
+async def _tell_changed(talk: Talk, names: FlagNames, resync: Resync) -> None:
+    """The flags that changed while the client was away (RFC 7162 §3.2.5.1)."""
+    selected = talk.selected
+    known = resync.known or SequenceSet((), 1)
+    for place in selected.changed_since(selected.places(known, uid=True), resync.modseq):
+        for start in range(place.start, place.stop, _LINES_AT_ONCE):
+            some = range(start, min(start + _LINES_AT_ONCE, place.stop))
+            await talk.send(change_lines(selected.changes([some], names.render), modseq=True))
+            await breathe()
 
 
 async def close(talk: Talk, command: Close) -> Answer:

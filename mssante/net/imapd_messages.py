@@ -1,92 +1,66 @@
-"""Commands on messages besides FETCH: STORE, SEARCH, COPY, MOVE, EXPUNGE, IDLE."""
+"""Commands on messages besides FETCH and STORE: SEARCH, COPY, MOVE, EXPUNGE, IDLE."""
 
 from __future__ import annotations
 
 import asyncio
-from itertools import islice
+from array import array
+from collections.abc import Sequence
 
 from mssante.imap import responses
-from mssante.imap.commands import Copy, Expunge, Idle, Search, Store, StoreMode
+from mssante.imap.commands import Copy, Expunge, Idle, Search
 from mssante.imap.events import RawLine
-from mssante.imap.fetched import Change, change_lines
-from mssante.imap.flags import RECENT
 from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
-from mssante.mailbox.reading import breathe
-from mssante.net.imapd_talk import OK, Answer, Talk
+from mssante.imap.search import Query, Result
+from mssante.imap.view import UID_ARRAY
+from mssante.net.imapd_talk import EXPUNGED, OK, Answer, Talk
 from mssante.reasons import Passing, Reason, Refused
-from mssante.store.records import FlagsMode
-
-_LINES_AT_ONCE = 2000
-_MODES = {
-    StoreMode.ADD: FlagsMode.ADD,
-    StoreMode.REMOVE: FlagsMode.REMOVE,
-    StoreMode.REPLACE: FlagsMode.REPLACE,
-}
-
-
-async def store(talk: Talk, command: Store) -> Answer:
-    """RFC 3501 §6.4.6."""
-    selected = talk.selected
-    places = talk.places(command.messages, uid=command.uid)
-    names = await talk.names()
-    if command.mode is StoreMode.REMOVE:
-        mask = names.mask(command.flags)  # what nobody knows, nothing carries
-    else:
-        mask, names = await talk.writer.mask(command.flags, names)
-        await talk.tell_names(names)
-    rows = await talk.writer.flags(selected.id, talk.uids_at(places), _MODES[command.mode], mask)
-    changed = selected.learn(places, rows)
-    while batch := list(islice(changed, _LINES_AT_ONCE)):
-        # Even a silent STORE tells what somebody else did to these flags.
-        told = [
-            (sequence, uid, new)
-            for sequence, uid, old, new in batch
-            if not command.silent or new != _stored(command.mode, old, mask)
-        ]
-        names = await talk.names()
-        await talk.send(
-            change_lines((Change(n, uid, names.render(new), 0) for n, uid, new in told), uid=command.uid)
-        )
-        await breathe()
-    if not command.uid and len(rows) < sum(map(len, places)):
-        return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
-    return OK
-
-
-def _stored(mode: StoreMode, old: int, mask: int) -> int:
-    """What the client itself expects."""
-    match mode:
-        case StoreMode.ADD:
-            return old | mask
-        case StoreMode.REMOVE:
-            return old & ~mask
-        case StoreMode.REPLACE:
-            return mask | old & RECENT
 
 
 async def search(talk: Talk, command: Search) -> Answer:
-    """RFC 3501 §6.4.4, RFC 4731."""
-    view = talk.selected.view
-    found = await talk.searcher.search(talk.selected, command.query.key, await search_context(talk))
+    """RFC 3501 §6.4.4, RFC 4731, RFC 5182."""
+    query, view = command.query, talk.selected.view
+    found = await talk.searcher.search(talk.selected, query.key, await search_context(talk, query))
+    modseq = search_done(talk, query, found)
     numbers = found if command.uid else [n for uid in found if (n := view.sequence_of(uid)) is not None]
-    if command.query.results is None:
-        await talk.send(responses.search(numbers))
-    else:
+    if query.results is None:
+        await talk.send(responses.search(numbers, modseq=modseq))
+    elif not query.only_saves:
         # The tag is that of the command being answered: RFC 4731 §3.1 correlates by it.
-        await talk.send(responses.esearch(talk.tag, numbers, command.query.results, uid=command.uid))
+        told = responses.esearch(talk.tag, numbers, query.results, uid=command.uid, modseq=modseq)
+        await talk.send(told)
     return OK
 
 
-async def search_context(talk: Talk) -> Context:
+async def search_context(talk: Talk, query: Query) -> Context:
     """What the search keys of a command mean now."""
-    view = talk.selected.view
+    selected = talk.selected
+    uids, saved = selected.view.uids, selected.saved
+    if query.saves:
+        selected.saved = array(UID_ARRAY)  # RFC 5182 §2.1: a SEARCH that fails with NO leaves nothing
     return Context(
         names=await talk.folders.flag_names(),
-        last_sequence=len(view),
-        last_uid=view.uids[-1] if view.uids else 0,
+        last_sequence=len(uids),
+        last_uid=uids[-1] if uids else 0,
         now=talk.service.clock.now(),
+        saved=saved,
     )
+
+
+def search_done(talk: Talk, query: Query, found: Sequence[int]) -> int | None:
+    """Saves of `found`, UIDs in the order they are told in, what `query` saves; answers the mod-sequence that
+    the response carries, if it does. MIN and MAX alone are about one message each (RFC 5182 §2.4, RFC 4731
+    §3.2)."""
+    chosen = found
+    results = query.results or frozenset({Result.ALL})
+    if results & {Result.MIN, Result.MAX} and not results & {Result.ALL, Result.COUNT}:
+        chosen = [*found[: Result.MIN in results], *(found[-1:] if Result.MAX in results else ())]
+    if query.saves:
+        talk.selected.saved = array(UID_ARRAY, sorted(set(chosen)))
+    if not query.tells_modseq:
+        return None
+    rows = (talk.selected.row(uid) for uid in chosen)
+    return max((row.modseq for row in rows if row is not None), default=None)
 
 
 async def copy(talk: Talk, command: Copy) -> Answer:
@@ -99,7 +73,8 @@ async def copy(talk: Talk, command: Copy) -> Answer:
         if refused.reason is Reason.FOLDER_UNKNOWN:
             return Answer(Status.NO, "No such folder", Code.TRYCREATE)
         raise
-    if not command.uid and any(selected.mask_of(uid) is None for uid in uids):
+    by_number = not command.uid and not command.messages.saved
+    if by_number and any(selected.row(uid) is None for uid in uids):
         return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
     pairs = await talk.writer.copy(selected.id, uids, target.id, move=command.move)
     if not pairs:
@@ -109,15 +84,15 @@ async def copy(talk: Talk, command: Copy) -> Answer:
     )
     if command.move:  # RFC 6851 §4.3: COPYUID comes before the EXPUNGE responses
         await talk.send(responses.untagged(Status.OK, "Moved", code))
-        return OK
+        return EXPUNGED
     return Answer(Status.OK, "Copied", code)
 
 
 async def expunge(talk: Talk, command: Expunge) -> Answer:
     """RFC 3501 §6.4.3, RFC 4315 §2.1. The EXPUNGE responses come with the news."""
     uids = None if command.uids is None else talk.uids_of(command.uids, uid=True)
-    await talk.writer.expunge(talk.selected.id, uids)
-    return OK
+    gone = await talk.writer.expunge(talk.selected.id, uids)
+    return EXPUNGED if gone else OK
 
 
 async def idle(talk: Talk, command: Idle) -> Answer:

@@ -6,7 +6,7 @@ Invariants: every wait has an end; what a client does not take is not made; Hang
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mssante.clock import Clock
@@ -31,9 +31,9 @@ from mssante.limits import (
 )
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders
-from mssante.mailbox.reading import Reader
+from mssante.mailbox.reading import Reader, breathe
 from mssante.mailbox.searching import Searcher
-from mssante.mailbox.selected import Selected
+from mssante.mailbox.selected import Manner, Selected
 from mssante.mailbox.sorting import Sorter
 from mssante.mailbox.threads import SearchThreads
 from mssante.mailbox.writing import Writer
@@ -82,9 +82,11 @@ class Answer:
     status: Status
     text: str
     code: str | None = None
+    expunged: bool = False  # messages are gone by it: how far the client is now is told (RFC 7162 §3.2.7)
 
 
 OK = Answer(Status.OK, "Done")
+EXPUNGED = Answer(Status.OK, "Done", expunged=True)
 OK_FETCH = Answer(Status.OK, "FETCH done")
 
 
@@ -215,7 +217,7 @@ class Talk:
     def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
         """The places in the view of what a command names. Raises imap.lexer.Unacceptable for a number
         nobody has."""
-        return self.selected.view.positions(messages, uid=uid)
+        return self.selected.places(messages, uid=uid)
 
     def named_at_most(self, command: Command) -> int:
         """How many messages a command can be about. Raises as `places`."""
@@ -261,9 +263,29 @@ class Talk:
 
     async def tell(self, *, expunges: bool) -> None:
         """What `look` saw since the client last heard, if it may be told now."""
-        if self.picked is not None and self.picked.view.has_news(expunges=expunges):
+        if self.picked is None:
+            return
+        if self.picked.view.has_news(expunges=expunges):
             names = await self.names()
-            await self.send(self.picked.tell(names.render, expunges=expunges, uid=self.by_uid))
+            manner = Manner(self.by_uid, self.session.tells_modseq, self.session.tells_vanished)
+            for piece in self.picked.news(names.render, manner=manner, expunges=expunges):
+                await self.send(piece)
+                await breathe()
+        self.picked.told()
+
+    async def enable(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Enables what there is of `names`; answers what was new. From here on mod-sequences may be told: the
+        client hears how far it is (RFC 7162 §3.1)."""
+        before = self.session.tells_modseq
+        enabled = self.session.enable(names)
+        if self.picked is not None and self.session.tells_modseq and not before:
+            await self.tell_highest_modseq()
+        return enabled
+
+    async def tell_highest_modseq(self) -> None:
+        """RFC 7162 §3.1.2.1, of the selected folder."""
+        code = responses.code_highest_modseq(self.selected.complete)
+        await self.send(responses.untagged(Status.OK, "Everything up to here is told", code))
 
 
 def flags_told(names: FlagNames, *, read_only: bool) -> bytes:

@@ -51,7 +51,7 @@ _CLOSE = Bulk(
 )
 _RECORD = Bulk(insert(tables.journal), *tables.journal.c.keys())
 _FOLDER_OWNER = select(tables.folder.c.mailbox_id).where(tables.folder.c.id == bindparam("folder"))
-_FOLDER = select(tables.folder.c.role, tables.folder.c.uidnext).where(
+_FOLDER = select(tables.folder.c.role, tables.folder.c.uidnext, tables.folder.c.modseq).where(
     tables.folder.c.id == bindparam("folder"), tables.folder.c.mailbox_id == bindparam("mailbox")
 )
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', told) FROM unnest(CAST(:told AS text[])) AS told")
@@ -120,12 +120,13 @@ class OpenMailbox:
 
 @dataclass(slots=True)
 class OpenFolder:
-    """A folder of an open mailbox."""
+    """A folder of an open mailbox. `modseq`: as this transaction found it."""
 
     id: FolderId
     mailbox: OpenMailbox
     role: str | None
     uidnext: int
+    modseq: int
 
 
 class Ledger:
@@ -167,7 +168,7 @@ class Ledger:
         row = self.connection.execute(_FOLDER, {"folder": folder, "mailbox": mailbox.id}).first()
         if row is None:
             raise Refused(Reason.FOLDER_UNKNOWN)
-        return OpenFolder(folder, mailbox, row.role, row.uidnext)
+        return OpenFolder(folder, mailbox, row.role, row.uidnext, row.modseq)
 
     @property
     def changed(self) -> tuple[MailboxId, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from weakref import WeakValueDictionary
 
 from mssante import limits
 from mssante.clock import Clock
@@ -39,6 +40,7 @@ from mssante.store import (
 )
 from mssante.store.indexing import Segments
 from mssante.store.lately import Lately
+from mssante.store.live import LiveFolder
 from mssante.store.notifier import Subscription
 from mssante.store.records import (
     Acceptance,
@@ -88,6 +90,7 @@ class MailStore:
         )
         self.segments = Segments(transactions)
         self.rooms = Rooms()
+        self._live = WeakValueDictionary[FolderId, LiveFolder]()  # of folders somebody looks at
         self._shredded = True  # what a process before us shredded may still lie in the log
 
     @classmethod
@@ -195,8 +198,24 @@ class MailStore:
     async def uids(self, folder: FolderId) -> reading.FolderNumbers:
         return await self._read(lambda c: reading.uids(c, folder))
 
-    async def changes(self, folder: FolderId, since: ModSeq, own: Collection[int] = ()) -> Changes:
-        return await self._read(lambda c: reading.changes(c, folder, since, own))
+    async def live(self, folder: FolderId) -> LiveFolder:
+        """The folder's numbers as they are now, the same object for whoever looks at it meanwhile. Raises
+        Refused(FOLDER_UNKNOWN)."""
+        known = self._live.get(folder)
+        if known is None:
+            numbers = await self.uids(folder)
+            known = self._live.get(folder)
+            if known is None:
+                known = self._live[folder] = LiveFolder(numbers)
+                return known
+        await known.take(await self.changes(folder, known.modseq))
+        return known
+
+    async def changes(self, folder: FolderId, since: ModSeq) -> Changes:
+        return await self._read(lambda c: reading.changes(c, folder, since))
+
+    async def expunged(self, folder: FolderId, since: ModSeq, up_to: ModSeq) -> Sequence[int]:
+        return await self._read(lambda c: reading.expunged(c, folder, since, up_to))
 
     async def sealed_summaries(
         self, folder: FolderId, uids: Uids, *, header: bool = False, bytes_max: int | None = None

@@ -7,7 +7,7 @@ answers belongs together.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, text
@@ -18,7 +18,7 @@ from mssante.reasons import Reason, Refused
 from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
     Changes,
-    FlagsRow,
+    FlagsRows,
     Folder,
     FolderCounts,
     Keyword,
@@ -37,9 +37,13 @@ _FOLDERS = text(f"SELECT {_FOLDER_COLUMNS} FROM folder WHERE mailbox_id = :mailb
 _KEYWORDS = text("SELECT number, name_ct FROM keyword WHERE mailbox_id = :mailbox ORDER BY number")
 _NUMBERS = ("uid", "flags", "modseq")
 _CHANGED = (
-    "SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder AND modseq > :since{0} ORDER BY uid"
+    "SELECT {0} FROM (SELECT uid, flags, modseq FROM placement"
+    " WHERE folder_id = :folder AND modseq > :since ORDER BY uid) AS rows_in_order"
 )
-_EXPUNGED = text("SELECT uid FROM expunged WHERE folder_id = :folder AND modseq > :since ORDER BY uid")
+_EXPUNGED = (
+    "SELECT {0} FROM (SELECT uid FROM expunged"
+    " WHERE folder_id = :folder AND modseq > :since AND modseq <= :up_to ORDER BY uid) AS rows_in_order"
+)
 _CHUNKS = text(
     "SELECT ct FROM chunk WHERE blob_id = :blob AND n >= :first AND n < :first + :count ORDER BY n"
 )
@@ -97,20 +101,28 @@ def uids(connection: Connection, folder_id: FolderId) -> FolderNumbers:
     return FolderNumbers(numbers, flags, modseqs, modseq)
 
 
-def changes(connection: Connection, folder_id: FolderId, since: ModSeq, own: Collection[int] = ()) -> Changes:
-    """What is new, changed or gone after `since`, without the changes of flags of the modseqs `own`: who
-    made them has their rows (FlagsRows.own). Raises Refused(FOLDER_UNKNOWN) if the folder is gone."""
+def changes(connection: Connection, folder_id: FolderId, since: ModSeq) -> Changes:
+    """What is new, changed or gone after `since`. Raises Refused(FOLDER_UNKNOWN) if the folder is gone."""
     of = folder(connection, folder_id)
     if of.modseq <= since:
-        return Changes((), (), of.modseq, of.recent_uid)
-    asked = {"folder": folder_id, "since": since}
-    others = "".join(f" AND modseq <> {modseq:d}" for modseq in own)
-    result = connection.execute(text(_CHANGED.format(others)), asked)
-    assert result.cursor is not None
-    present = tuple(map(FlagsRow._make, result.cursor.fetchall()))
-    result.close()
-    gone = tuple(Uid(uid) for uid in connection.execute(_EXPUNGED, asked).scalars())
-    return Changes(present, gone, of.modseq, of.recent_uid)
+        return Changes(FlagsRows(), (), of.modseq, of.recent_uid)
+    found = connection.execute(
+        text(_CHANGED.format(columns(connection, _NUMBERS, order="uid"))),
+        {"folder": folder_id, "since": since},
+    )
+    numbers, flags, modseqs = unpacked(found.one())
+    present = FlagsRows(numbers, flags, modseqs)
+    return Changes(present, expunged(connection, folder_id, since, of.modseq), of.modseq, of.recent_uid)
+
+
+def expunged(connection: Connection, folder_id: FolderId, since: ModSeq, up_to: ModSeq) -> Sequence[int]:
+    """The UIDs gone after `since` and not after `up_to`, ascending."""
+    found = connection.execute(
+        text(_EXPUNGED.format(columns(connection, ("uid",), order="uid"))),
+        {"folder": folder_id, "since": since, "up_to": up_to},
+    )
+    (uids_gone,) = unpacked(found.one())
+    return uids_gone
 
 
 def sealed_summaries(

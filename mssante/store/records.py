@@ -164,15 +164,17 @@ class FlagsRow(NamedTuple):
     modseq: ModSeq
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class FlagsRows(Sequence[FlagsRow]):
     """Many FlagsRow as three columns: 100,000 tuples cost a tenth of a second, and the collector as much.
-    `own` is the modseq of the change that answers with them, 0 when nothing changed."""
+    Of a change that answers with them, `own` is the modseq, 0 when nothing changed, and `before` the folder's
+    modseq until then: who knows the folder up to `before` knows it up to `own` now."""
 
-    uids: array[int]
-    flags: array[int]
-    modseqs: array[int]
+    uids: array[int] = field(default_factory=lambda: array("Q"))
+    flags: array[int] = field(default_factory=lambda: array("Q"))
+    modseqs: array[int] = field(default_factory=lambda: array("Q"))
     own: int = 0
+    before: int = 0
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -195,8 +197,8 @@ class Changes:
     """What happened in a folder after a modseq: `present` are new or changed, both in ascending UID;
     `recent_uid` as in Folder."""
 
-    present: tuple[FlagsRow, ...]
-    expunged: tuple[Uid, ...]
+    present: FlagsRows
+    expunged: Sequence[int]
     modseq: ModSeq
     recent_uid: int = 0
 

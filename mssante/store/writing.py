@@ -7,7 +7,6 @@ and no content, only a placement; new UIDs follow the order of the old ones (RFC
 from __future__ import annotations
 
 import json
-from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -72,7 +71,7 @@ def store_flags(
     runs = Runs.of(uids)
     folder = ledger.open_folder(folder_id)
     if not runs:
-        return FlagsRows(array("Q"), array("Q"), array("Q"))
+        return FlagsRows(before=folder.modseq)
     connection = ledger.connection
     modseq = folder.mailbox.modseq + 1
     value, differs = (part.replace(":mask", "CAST(:mask AS bigint)") for part in _NEW_FLAGS[mode])
@@ -90,7 +89,7 @@ def store_flags(
         folder.mailbox.step()
         connection.execute(_FOLDER_STEP, {"folder": folder_id, "modseq": modseq})
     now = _flags_now(connection, folder_id, runs, unchanged_since, modseq)
-    return replace(now, own=modseq) if changed else now
+    return replace(now, own=modseq if changed else 0, before=folder.modseq)
 
 
 def _flags_now(

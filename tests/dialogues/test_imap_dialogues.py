@@ -116,7 +116,7 @@ class Dialogue:
             client = self.clients.get(turn.who) or await self._opened(turn.who)
             if turn.said:
                 # What a literal does not take ends the command: the last CRLF is always one.
-                await client.send("".join(line + "\r\n" for line in turn.said).encode())
+                await client.send("".join(self._filled(line) + "\r\n" for line in turn.said).encode())
             elif turn.closes:
                 assert await client.to_the_end() == []
             else:
@@ -132,6 +132,10 @@ class Dialogue:
                 client = await self.house.login("marie", "secret")
         self.clients[who] = client
         return client
+
+    def _filled(self, line: str) -> str:
+        """What a client says, with the `<names>` it has learnt."""
+        return _PIECE.sub(lambda piece: self.known.get(piece[1] or "", piece[0]), line)
 
     async def _hear(self, client: ImapClient, turn: Turn) -> None:
         wanted = list(turn.untagged)

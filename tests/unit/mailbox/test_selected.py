@@ -6,16 +6,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mssante.imap.flags import RECENT
-from mssante.mailbox.selected import Selected
+from mssante.mailbox.selected import Manner, Selected
 from mssante.model import Flag
 from mssante.store.records import FlagsMode
-from tests.unit.mailbox.conftest import Desk, Owner
+from tests.unit.mailbox.conftest import Owner
 
 SEEN, FLAGGED, DELETED = Flag.SEEN.value, Flag.FLAGGED.value, Flag.DELETED.value
+PLAIN = Manner()
 
 
-def told(selected: Selected, *, expunges: bool = True) -> list[bytes]:
-    lines = selected.tell(lambda mask: b"%d" % (mask & ~RECENT), expunges=expunges, uid=True)
+def names(mask: int) -> bytes:
+    return b"%d" % (mask & ~RECENT)
+
+
+def told(selected: Selected, *, expunges: bool = True, manner: Manner = PLAIN) -> list[bytes]:
+    lines = b"".join(selected.news(names, manner=manner, expunges=expunges))
+    selected.told()
     return lines.split(b"\r\n")[:-1]
 
 
@@ -34,7 +40,7 @@ async def test_what_others_do_waits_until_it_may_be_told(owner: Owner) -> None:
     await owner.append(b"x", flags=SEEN)
     await selected.refresh()
     assert everything(selected) == [(2, 2, 0), (4, 4, FLAGGED)]
-    assert selected.mask_of(1) is None
+    assert selected.row(1) is None
     assert told(selected, expunges=False) == [
         b"* 5 EXISTS", b"* 5 RECENT", b"* 4 FETCH (UID 4 FLAGS (4))",
     ]  # fmt: skip
@@ -63,7 +69,8 @@ async def test_what_this_session_changed_is_not_told_to_it(owner: Owner) -> None
     await owner.append(b"x")
     selected = await owner.selected()
     rows = await owner.writer.flags(selected.id, [1], FlagsMode.ADD, SEEN)
-    assert [(n, uid, new & ~RECENT) for n, uid, _, new in selected.learn([range(1)], rows)] == [(1, 1, SEEN)]
+    assert await selected.learn(rows)
+    assert everything(selected) == [(1, 1, SEEN)]
     await selected.refresh()
     assert told(selected) == []
     assert selected.first_unseen() is None
@@ -129,11 +136,3 @@ async def test_in_the_end_it_is_what_the_store_holds(owner: Owner, script) -> No
         zip(now.uids, now.flags, strict=True)
     )
     await owner.folders.delete(name)
-
-
-async def test_a_hundred_thousand_messages_cost_little_memory(owner: Owner, desk: Desk) -> None:
-    selected = await owner.selected()
-    selected._uids.extend(range(1, 100_001))
-    selected._masks.extend([0] * 100_000)
-    held = sum(each.itemsize * len(each) for each in (selected._uids, selected._masks))
-    assert held <= 1_300_000

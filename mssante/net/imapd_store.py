@@ -1,0 +1,93 @@
+"""STORE and UID STORE (RFC 3501 §6.4.6), conditional ones included (RFC 7162 §3.1.3).
+
+Invariants: a conditional STORE is judged and done in one transaction, message by message; what it did not
+change is told with its flags, so that the client need not ask; nobody's change is told by accident only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mssante.imap import responses
+from mssante.imap.commands import Store, StoreMode
+from mssante.imap.fetched import Change, change_lines, modseq_lines
+from mssante.imap.responses import Code, Status
+from mssante.mailbox.reading import breathe
+from mssante.net.imapd_talk import OK, Answer, Talk
+from mssante.store.records import FlagsMode, FlagsRows
+
+_LINES_AT_ONCE = 2000
+_MODES = {
+    StoreMode.ADD: FlagsMode.ADD,
+    StoreMode.REMOVE: FlagsMode.REMOVE,
+    StoreMode.REPLACE: FlagsMode.REPLACE,
+}
+
+
+async def store(talk: Talk, command: Store) -> Answer:
+    """Answers OK, OK or NO [MODIFIED …], NO [EXPUNGEISSUED]."""
+    selected = talk.selected
+    uids = talk.uids_of(command.messages, uid=command.uid)
+    names = await talk.names()
+    if command.mode is StoreMode.REMOVE:
+        mask = names.mask(command.flags)  # what nobody knows, nothing carries
+    else:
+        mask, names = await talk.writer.mask(command.flags, names)
+        await talk.tell_names(names)
+    rows = await talk.writer.flags(
+        selected.id, uids, _MODES[command.mode], mask, unchanged_since=command.unchanged_since
+    )
+    alone = await selected.learn(rows)
+    await _tell(talk, command, rows)
+    if len(rows) == len(uids):
+        # What somebody else did meanwhile is told with this answer, whatever silence was asked for.
+        if not alone:
+            await talk.look()
+        return OK
+    await talk.look()
+    return await _left(talk, command, sorted(set(uids).difference(rows.uids)))
+
+
+async def _tell(talk: Talk, command: Store, rows: FlagsRows) -> None:
+    """The FETCH responses: for a silent STORE only the mod-sequences, if the client knows of them."""
+    view, modseq = talk.selected.view, talk.session.tells_modseq
+    if command.silent and not modseq:
+        return
+    for start in range(0, len(rows), _LINES_AT_ONCE):
+        some = [
+            (number, row)
+            for row in rows[start : start + _LINES_AT_ONCE]
+            if (number := view.sequence_of(row.uid)) is not None
+        ]
+        if command.silent:
+            told = modseq_lines((number, row.uid, row.modseq) for number, row in some)
+        else:
+            render = (await talk.names()).render
+            changes = [
+                Change(number, row.uid, render(view.mask(row.uid, row.flags)), row.modseq)
+                for number, row in some
+            ]
+            told = change_lines(changes, uid=command.uid, modseq=modseq)
+        await talk.send(told)
+        await breathe()
+
+
+async def _left(talk: Talk, command: Store, uids: Sequence[int]) -> Answer:
+    """What became of the messages that were not changed: modified by others, or gone."""
+    selected, view = talk.selected, talk.selected.view
+    there = [row for uid in uids if (row := selected.row(uid)) is not None]
+    by_number = not command.uid and not command.messages.saved
+    status = Status.NO if by_number and len(there) < len(uids) else Status.OK
+    if not there:
+        return OK if status is Status.OK else Answer(status, "Some are gone", Code.EXPUNGEISSUED)
+    render = (await talk.names()).render
+    modified = [(number, row) for row in there if (number := view.sequence_of(row.uid)) is not None]
+    for start in range(0, len(modified), _LINES_AT_ONCE):
+        changes = (
+            Change(number, row.uid, render(view.mask(row.uid, row.flags)), row.modseq)
+            for number, row in modified[start : start + _LINES_AT_ONCE]
+        )
+        await talk.send(change_lines(changes, modseq=True))
+        await breathe()
+    told = [row.uid if command.uid else number for number, row in modified]
+    return Answer(status, "Conditional STORE failed", responses.code_modified(told))
