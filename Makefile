@@ -7,7 +7,7 @@ TEST_READY := $(VENV)/.test-ready
 IMAPFLOW := 2.1.2
 NODE_READY := $(VENV)/node/.imapflow-$(IMAPFLOW)
 WITH_SCREEN := thunderbird xvfb imagemagick libnss3-tools dbus-daemon
-WITHOUT_SCREEN := offlineimap3 getmail6 mutt neomutt node:nodejs npm:npm
+WITHOUT_SCREEN := interimap offlineimap3 getmail6 mutt neomutt node:nodejs npm:npm
 ARGS ?=
 
 .PHONY: demo test check fix services campaign clients thunderbird bench clean lock
