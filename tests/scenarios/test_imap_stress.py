@@ -4,45 +4,27 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from pathlib import Path
-from random import Random
 
 import pytest
 
 from mssante.observe.events import Crashed
 from tests.support.imap_crowd import let_walk
 from tests.support.imap_house import ImapHouse, imap_house
-from tests.support.imap_model import FOLDERS, Mirror, Model
+from tests.support.imap_play import play
 from tests.support.postgres import Postgres
 
 # One after the other: every response is compared with the model's
 
 
-async def one_after_another(house: ImapHouse, *, seed: int, steps: int, clients: int) -> None:
-    chance, model, mirrors = Random(seed), Model(), []
-    for number in range(clients):
-        client = await house.login()
-        if number == 0:
-            for name in FOLDERS[1:]:
-                await client.ok(f"CREATE {name}")
-        mirrors.append(Mirror(client, model, chance))
-        await mirrors[-1].select(chance.choice(FOLDERS))
-    for _ in range(steps):
-        await chance.choice(mirrors).step()
-    for mirror in mirrors:
-        if mirror.idling:
-            await mirror.step()
-        await mirror.ask("NOOP", expunges=True)
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_every_response_is_what_the_model_says(house: ImapHouse, seed: int) -> None:
-    await one_after_another(house, seed=seed, steps=300, clients=4)
+    await play([await house.login() for _ in range(4)], seed=seed, moves=300)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(100, 120))
 async def test_every_response_is_what_the_model_says_long(house: ImapHouse, seed: int) -> None:
-    await one_after_another(house, seed=seed, steps=2500, clients=6)
+    await play([await house.login() for _ in range(6)], seed=seed, moves=2500)
 
 
 # All at once
