@@ -7,7 +7,8 @@ can be forged through a name or a header; NUL, which no string may hold, is drop
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 
 from mssante.imap import names
 from mssante.imap.lexer import MONTHS
@@ -19,6 +20,7 @@ _PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _QUOTABLE = re.compile(rb"[\x20-\x7e]*")
 _UNQUOTABLE = re.compile(rb"[\x00-\x1f\x7f]")
 _OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_FIRST_DAY = date(1970, 1, 1)
 _UNTEXT = re.compile(r"[^\x20-\x7e]")
 
 
@@ -58,13 +60,26 @@ def date_time(moment: datetime) -> bytes:
     """RFC 3501 §9 date-time, quoted; `moment` is aware."""
     offset = moment.utcoffset()
     assert offset is not None
-    minutes = (offset.days * 86400 + offset.seconds) // 60
-    sign = b"-" if minutes < 0 else b"+"
-    hours, minutes = divmod(abs(minutes), 60)
-    return b'"%2d-%b-%04d %02d:%02d:%02d %b%02d%02d"' % (
-        moment.day, MONTHS[moment.month - 1], moment.year,
-        moment.hour, moment.minute, moment.second, sign, hours, minutes,
-    )  # fmt: skip
+    return instant(int(moment.timestamp()), offset // timedelta(minutes=1))
+
+
+def instant(seconds: int, offset: int) -> bytes:
+    """As `date_time`, of seconds since 1970 and a zone's offset in minutes. A listing writes 100,000."""
+    day, second = divmod(seconds + offset * 60, 86_400)
+    minute, second = divmod(second, 60)
+    return b'"%b %02d:%02d:%02d %b"' % (_date(day), minute // 60, minute % 60, second, _zone(offset))
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> bytes:
+    found = _FIRST_DAY + timedelta(days=day)
+    return b"%2d-%b-%04d" % (found.day, MONTHS[found.month - 1], found.year)
+
+
+@lru_cache(maxsize=256)
+def _zone(offset: int) -> bytes:
+    hours, minutes = divmod(abs(offset), 60)
+    return b"%b%02d%02d" % (b"-" if offset < 0 else b"+", hours, minutes)
 
 
 def object_id(text: str) -> bytes:

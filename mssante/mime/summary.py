@@ -20,9 +20,13 @@ from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
 _VERSION = 1
-_FIELDS = 10  # those of the first layout; internal_offset came after, then packed_listed, then preview
-_TYPES_FROM = 4
-_TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes, bytes)  # of the fields from there on
+# What fields may be of. The first layout had 10; internal_offset came after, then packed_listed, then preview.
+_TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes, bytes)
+_SHAPES = {
+    (int, int, *sent, *_TYPES[:count])
+    for sent in ((int, int), (type(None), type(None)))
+    for count in range(6, len(_TYPES) + 1)
+}
 
 SectionText = Literal["", "HEADER", "TEXT", "MIME"]
 
@@ -127,11 +131,11 @@ class Summary(NamedTuple):
         if octets[:1] != b"\x01":
             raise Refused(Reason.CORRUPTION, "message summary: unknown version")
         found = _unpacked(octets[1:])
-        count = len(found)
-        types = tuple(map(type, found[_TYPES_FROM : _TYPES_FROM + len(_TYPES)]))
-        if count < _FIELDS or types != _TYPES[: count - _TYPES_FROM] or type(found[0]) is not int:
-            raise Refused(Reason.CORRUPTION, "message summary: fields missing")
-        return cls(*found[: _TYPES_FROM + len(_TYPES)])
+        if tuple(map(type, found)) not in _SHAPES:
+            found = found[: len(cls._fields)]  # those of a later layout are passed over
+            if tuple(map(type, found)) not in _SHAPES:
+                raise Refused(Reason.CORRUPTION, "message summary: fields missing")
+        return cls(*found)
 
 
 def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gives it; checked by the callers
