@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from mssante.clock import Clock
-from mssante.crypto.dek import Dek
+from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.envelope import Closed, Form, SealedKey
 from mssante.crypto.keys import NotAuthentic
 from mssante.keys.epochs import OpenEpoch, epoch_of_name
@@ -141,6 +141,16 @@ class Ring:
                 opened.append(None)
         return opened
 
+    async def first_use(
+        self, sealed: Sequence[tuple[MessageId, BlobId, SealedKey, bytes]]
+    ) -> list[tuple[bytes, Closed] | None]:
+        """Summaries as delivery left them, (message, blob, DEK, ciphertext): each opened, and as it is to be
+        kept from now on. None where one does not open. Leaves the loop when there is much to do."""
+        self._require_alive()
+        if len(sealed) <= _INLINE_SEALED_MAX:
+            return self._first_use_of_each(sealed)
+        return await asyncio.to_thread(self._first_use_of_each, sealed)
+
     def seal_name(self, kind: str, name: str) -> bytes:
         """A folder's or keyword's name, sealed; `kind` keeps the two apart."""
         self._require_alive()
@@ -191,6 +201,19 @@ class Ring:
         if key.form is Form.WRAPPED:
             return epoch.wrapping.unwrap_dek(message, blob, key)
         return epoch.secret.open_dek(message, blob, key)
+
+    def _first_use_of_each(
+        self, sealed: Sequence[tuple[MessageId, BlobId, SealedKey, bytes]]
+    ) -> list[tuple[bytes, Closed] | None]:
+        opened: list[tuple[bytes, Closed] | None] = []
+        for message, blob, key, ciphertext in sealed:
+            try:
+                dek = self._opened(message, blob, key)
+                summary = dek.open(Purpose.META, message, ciphertext)
+                opened.append((summary, self.closed(message, blob, dek, summary)))
+            except NotAuthentic:
+                opened.append(None)
+        return opened
 
     def _opened_each(self, keys: Sequence[tuple[MessageId, BlobId, SealedKey]]) -> list[Dek | None]:
         opened: list[Dek | None] = []

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import NamedTuple
 
-from mssante.crypto import ChunkOpener, Closed, Dek, NotAuthentic, Purpose
+from mssante.crypto import ChunkOpener, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import CHUNK_BYTES, KIB, MIB
 from mssante.mailbox.access import OpenMailbox
@@ -159,39 +159,37 @@ class Reader:
             for each in sealed
             if each.listing_epoch is not None
         ]
-        summaries = iter(self._mailbox.ring.open_summaries(listed))
-        deks = await self._deks(sealed if header else [each for each in sealed if each.listing_epoch is None])
+        first = await self._first_use([each for each in sealed if each.listing_epoch is None])
+        deks = await self._deks(sealed) if header else {}
+        octets = iter(self._mailbox.ring.open_summaries(listed))
         opened: list[Message] = []
         damaged: list[Uid] = []
-        fresh: list[tuple[MessageNumber, Closed]] = []
         for each in sealed:
             listing = each.listing_epoch is not None
-            dek = deks.get(each.number)
-            octets = next(summaries) if listing else self._first_use(each, dek, fresh)
-            summary = self._summary(each, octets)
+            summary = self._summary(each, next(octets) if listing else first.get(each.number))
             if summary is None:
                 damaged.append(each.uid)
                 continue
-            block = None if each.header_ct is None else self._header(each, dek, summary)
+            block = None if each.header_ct is None else self._header(each, deks.get(each.number), summary)
             opened.append(Message(each.uid, each.number, each.message_id, each.blob_id, summary, block))
-        if fresh:
-            await self._settle_reseal()
-            self._resealing = asyncio.create_task(self._mailbox.store.reseal(fresh))
         return opened, damaged
 
-    def _first_use(
-        self, sealed: SealedMessage, dek: Dek | None, fresh: list[tuple[MessageNumber, Closed]]
-    ) -> bytes | None:
-        """A summary as delivery left it, under its DEK; None when it does not open. From now on it lies under
-        the listing key, and the DEK under the mailbox's own: both open a hundred times faster."""
-        message, blob = sealed.message_id, sealed.blob_id
-        try:
-            octets = None if dek is None else dek.open(Purpose.META, message, sealed.summary_ct)
-        except NotAuthentic:
-            return None
-        if dek is not None and octets is not None:
-            fresh.append((sealed.number, self._mailbox.ring.closed(message, blob, dek, octets)))
-        return octets
+    async def _first_use(self, sealed: Sequence[SealedMessage]) -> dict[MessageNumber, bytes]:
+        """Summaries as delivery left them, under their DEKs; those that open. From now on they lie under
+        the listing key, and their DEKs under the mailbox's own: both open a hundred times faster."""
+        if not sealed:
+            return {}
+        by_number = {each.number: each for each in sealed}
+        asked = []
+        for row in await self._mailbox.store.deks(sorted(by_number)):
+            each = by_number[row.number]
+            asked.append((each.message_id, each.blob_id, row.sealed_key, each.summary_ct, row.number))
+        opened = await self._mailbox.ring.first_use([each[:4] for each in asked])
+        found = {each[4]: both for each, both in zip(asked, opened, strict=True) if both is not None}
+        await self._settle_reseal()
+        closed = [(number, closed) for number, (_, closed) in found.items()]
+        self._resealing = asyncio.create_task(self._mailbox.store.reseal(closed))
+        return {number: octets for number, (octets, _) in found.items()}
 
     def _summary(self, sealed: SealedMessage, octets: bytes | None) -> Summary | None:
         if octets is not None:

@@ -15,6 +15,7 @@ from mssante.limits import MIME_HEADER_BYTES_MAX
 from mssante.mailbox.reading import Message, Reader
 from mssante.mime import content as mime_content
 from mssante.mime.decoding import decoded, decoder
+from mssante.mime.listed import Chooser
 from mssante.mime.summary import SectionText, Summary
 from mssante.reasons import Reason, Refused
 
@@ -84,6 +85,31 @@ def at_hand(
     return found
 
 
+class ListedSections:
+    """Sections that are header fields which summaries keep (mime.listed): nothing is read for them."""
+
+    def __init__(self, sections: Sequence[BodySection], choosers: Sequence[Chooser]) -> None:
+        self._sections = sections
+        self._choosers = choosers
+
+    @classmethod
+    def of(cls, sections: Sequence[BodySection]) -> ListedSections | None:
+        """None unless all of them are."""
+        choosers = [_chooser(section) for section in sections]
+        found = [chooser for chooser in choosers if chooser is not None]
+        return cls(sections, found) if found and len(found) == len(choosers) else None
+
+    def octets(self, summary: Summary) -> list[bytes] | None:
+        """Theirs, in order; None when this summary does not keep them, and the header must be read."""
+        found = []
+        for section, chooser in zip(self._sections, self._choosers, strict=True):
+            block = chooser.fields(summary.packed_listed)
+            if block is None:
+                return None
+            found.append(block if section.partial is None else _cut(section, block))
+        return found
+
+
 async def extent(reader: Reader, message: Message, section: BodySection) -> Extent | None:
     """Where a section lies. Raises Refused(CORRUPTION, ENCODING_UNKNOWN)."""
     place = _located(message.summary, section)
@@ -124,10 +150,18 @@ def _path(section: BodySection) -> str:
 def _chosen(section: BodySection, block: bytes) -> bytes:
     if section.slice in _CHOOSES:
         block = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
+    return _cut(section, block)
+
+
+def _cut(section: BodySection, block: bytes) -> bytes:
     if section.partial is None:
         return block
     kept = section.partial.cut(len(block))
     return block[kept.start : kept.stop]
+
+
+def _chooser(section: BodySection) -> Chooser | None:
+    return None if section.path or section.slice is not Slice.FIELDS else Chooser.of(section.names)
 
 
 # RFC 3516: encodings undone. The message as such is encoded by nothing: BINARY[] is BODY[].

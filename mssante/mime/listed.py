@@ -9,7 +9,8 @@ whoever lists it then reads the header.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 
 import msgpack
 
@@ -31,14 +32,17 @@ NAMES = tuple(
     b" x-mss-nil x-mss-codecda x-mss-ins x-mss-mes".split()
 )
 _PLACES = {name: bytes((place,)) for place, name in enumerate(NAMES)}
+_END = (b"", b"\r\n")  # two, so that a take of no field is a tuple too
+_TAKES_MAX = 1000
 
 
 class Chooser:
     """Answers one BODY[HEADER.FIELDS (...)] out of what summaries keep."""
 
     def __init__(self, places: bytes) -> None:
-        self._places = places
         self._wanted = frozenset(places)
+        # A mailbox's letters have few different orders of fields: what to take is found once for each.
+        self._takes: dict[bytes, Callable[[Sequence[bytes]], Iterable[bytes]]] = {}
 
     @classmethod
     def of(cls, names: Iterable[bytes]) -> Chooser | None:
@@ -51,12 +55,17 @@ class Chooser:
         none, and the header must be read. Raises Refused(CORRUPTION)."""
         if not packed:
             return None
-        places, *fields = _unpacked(packed)
-        if places.translate(None, self._places):  # some are not asked for
-            wanted = self._wanted
-            fields = [field for place, field in zip(places, fields, strict=False) if place in wanted]
-        fields.append(b"\r\n")
-        return b"".join(fields)
+        found = _unpacked(packed)
+        take = self._takes.get(found[0]) or self._take(found[0])
+        found += _END
+        return b"".join(take(found))
+
+    def _take(self, places: bytes) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
+        if len(self._takes) >= _TAKES_MAX:
+            self._takes.clear()
+        wanted = [at for at, place in enumerate(places, 1) if place in self._wanted]
+        self._takes[places] = take = itemgetter(*wanted, -2, -1)
+        return take
 
 
 def pack(block: bytes) -> bytes:
@@ -107,7 +116,7 @@ def first_values(packed: bytes, names: Sequence[bytes]) -> list[bytes] | None:
 def _unpacked(packed: bytes) -> list[bytes]:
     try:
         found: list[bytes] = msgpack.unpackb(packed)
-        if type(found) is list and found and type(found[0]) is bytes:
+        if type(found) is list and found and type(found[0]) is bytes and len(found) == len(found[0]) + 1:
             return found
     except (ValueError, TypeError, msgpack.UnpackException):
         pass

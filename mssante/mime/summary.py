@@ -20,7 +20,7 @@ from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
 _VERSION = 1
-# What fields may be of. The first layout had 10; internal_offset came after, then packed_listed, then preview.
+# The types of fields. The first layout had 10; after came internal_offset, then packed_listed, then preview.
 _TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes, bytes)
 _SHAPES = {
     (int, int, *sent, *_TYPES[:count])

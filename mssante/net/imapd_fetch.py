@@ -8,12 +8,9 @@ of it is promised before it has been opened.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime, timedelta, timezone
-from functools import lru_cache
 from itertools import chain, islice
-from typing import NamedTuple
 
-from mssante.imap import encode, responses
+from mssante.imap import responses
 from mssante.imap.commands import Fetch
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Form
 from mssante.imap.fetched import CLOSING, FetchFormat
@@ -21,13 +18,12 @@ from mssante.imap.flags import FlagNames
 from mssante.imap.need import Need
 from mssante.imap.responses import Code, Status
 from mssante.limits import CHUNK_BYTES, KIB
-from mssante.mailbox.places import KnownPlace
 from mssante.mailbox.reading import Message, Reader, breathe
-from mssante.mailbox.sections import Extent, at_hand, extent
+from mssante.mailbox.sections import Extent, ListedSections, at_hand, extent
 from mssante.mailbox.selected import Selected
-from mssante.mime.summary import Summary
 from mssante.model import Flag
 from mssante.net.answers import imap_answer
+from mssante.net.imapd_rows import FlagsRow, PlaceRow, Row
 from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
@@ -38,93 +34,6 @@ _SEND_BYTES = 64 * KIB  # lines are gathered up to this
 _WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger ones are read twice
 
 Place = tuple[int, int, int]  # sequence number, UID, flags
-
-
-@lru_cache(maxsize=64)
-def _zone(minutes: int) -> timezone:
-    return timezone(timedelta(minutes=minutes))
-
-
-class PlaceRow(NamedTuple):
-    """What FETCH needs of a message that is not opened."""
-
-    sequence: int
-    uid: int
-    flags: bytes
-    place: KnownPlace
-    modseq: int = 0
-
-    @property
-    def save_date(self) -> bytes:
-        return encode.date_time(self.place.saved_at)
-
-    @property
-    def email_id(self) -> bytes:
-        return encode.object_id(self.place.email_id)
-
-    @property
-    def thread_id(self) -> bytes:
-        return encode.NIL  # RFC 8474 §5.2: allowed; related messages are told by THREAD
-
-
-class Row(NamedTuple):
-    """One message's values, as FetchFormat reads them; `place` where they ask for it."""
-
-    sequence: int
-    uid: int
-    flags: bytes
-    summary: Summary
-    modseq: int = 0
-    place: PlaceRow | None = None
-
-    @property
-    def save_date(self) -> bytes:
-        assert self.place is not None
-        return self.place.save_date
-
-    @property
-    def email_id(self) -> bytes:
-        assert self.place is not None
-        return self.place.email_id
-
-    @property
-    def thread_id(self) -> bytes:
-        return encode.NIL
-
-    @property
-    def internal_date(self) -> bytes:
-        zone = _zone(self.summary.internal_offset)
-        return encode.date_time(datetime.fromtimestamp(self.summary.internal_date, zone))
-
-    @property
-    def size(self) -> int:
-        return self.summary.size
-
-    @property
-    def envelope(self) -> bytes:
-        return self.summary.envelope
-
-    @property
-    def body(self) -> bytes:
-        return self.summary.body
-
-    @property
-    def structure(self) -> bytes:
-        return self.summary.bodystructure
-
-    @property
-    def preview(self) -> bytes:
-        # RFC 8970 §3.2: NIL is for previews that have to be waited for; ours never are.
-        return encode.string(self.summary.preview)
-
-
-class FlagsRow(NamedTuple):
-    """What FETCH (UID FLAGS) needs; nothing else is asked of it."""
-
-    sequence: int
-    uid: int
-    flags: bytes
-    modseq: int = 0
 
 
 async def fetch(talk: Talk, command: Fetch) -> Answer:
@@ -190,7 +99,8 @@ class _Job:
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
         self._bodies = items.need is Need.BODY
-        self._headers = any(
+        self._listed = ListedSections.of(items.sections)
+        self._headers = self._listed is None and any(
             isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )
         self._asks_places = any(item.need is Need.PLACE for item in items.attributes)
@@ -247,13 +157,15 @@ class _Job:
         if self._asks_places:
             opened = [message for message in opened if message.uid in self._place_rows]
         rows = []
+        render, place_rows, modseqs = self._names.render, self._place_rows, self._modseqs
         for message in opened:
             sequence, uid, mask = by_uid[message.uid]
-            mask, modseq = newly_seen.get(uid, (mask, self._modseqs.get(uid, 0)))
-            flags, place = self._names.render(mask), self._place_rows.get(uid)
-            rows.append(Row(sequence, uid, flags, message.summary, modseq, place))
+            mask, modseq = newly_seen.get(uid) or (mask, modseqs.get(uid, 0))
+            rows.append(Row(sequence, uid, render(mask), message.summary, modseq, place_rows.get(uid)))
         if not self._format.sections:
             await self._send(self._format.lines(rows))
+        elif self._listed is not None:
+            await self._answer_listed(self._listed, rows, opened, newly_seen)
         else:
             await self._answer_sections(rows, opened, newly_seen)
 
@@ -269,6 +181,29 @@ class _Job:
             for message, content in group:
                 row = by_uid[message.uid]
                 await self._sections(self._form(row, newly_seen), row, message, content)
+
+    async def _answer_listed(
+        self,
+        listed: ListedSections,
+        rows: Sequence[Row],
+        opened: Sequence[Message],
+        newly_seen: Collection[int],
+    ) -> None:
+        """Header fields that summaries keep; of the few messages that do not, the header is read."""
+        lines: list[bytes] = []
+        others: dict[int, Row] = {}
+        for row, message in zip(rows, opened, strict=True):
+            contents = listed.octets(message.summary)
+            if contents is None:
+                others[row.uid] = row
+            else:
+                lines.append(self._form(row, newly_seen).listed(row, contents))
+        await self._send(b"".join(lines))
+        async for again, damaged in self._reader.messages(self._selected.id, list(others), header=True):
+            self.damaged += len(damaged)
+            for message in again:
+                row = others[message.uid]
+                await self._sections(self._form(row, newly_seen), row, message, None)
 
     def _form(self, row: Row, newly_seen: Collection[int]) -> FetchFormat:
         return self._format_seen if row.uid in newly_seen else self._format

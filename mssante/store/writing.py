@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, func, literal_column, select, text, update
 
 from mssante.crypto import Closed
 from mssante.model import FolderId, ModSeq, Uid
@@ -27,6 +27,7 @@ from mssante.store.records import (
     Uids,
 )
 from mssante.store.shredding import remove_placements
+from mssante.store.statements import Bulk
 
 _NEW_FLAGS = {
     FlagsMode.ADD: ("flags | :mask", "flags & :mask <> :mask"),
@@ -36,13 +37,28 @@ _NEW_FLAGS = {
 _FOLDER_STEP = text("UPDATE folder SET modseq = :modseq WHERE id = :folder")
 _FOLDER_GROW = text("UPDATE folder SET modseq = :modseq, uidnext = :uidnext WHERE id = :folder")
 # A rotation may have come between: what stands there for a newer epoch is not taken back.
-_REWRAP = text(
-    "UPDATE dek SET epoch = :epoch, suite = :suite, form = :form, ct = :ct"
-    " WHERE message_number = :number AND epoch <= :epoch"
+_REWRAP = Bulk(
+    update(tables.dek)
+    .where(
+        tables.dek.c.message_number == bindparam("the_number"),
+        tables.dek.c.epoch <= bindparam("new_epoch"),
+    )
+    .values(
+        epoch=bindparam("new_epoch"),
+        suite=bindparam("new_suite"),
+        form=bindparam("new_form"),
+        ct=bindparam("new_ct"),
+    ),
+    *("new_epoch", "new_suite", "new_form", "new_ct", "the_number"),
 )
-_RELIST = text(
-    "UPDATE message SET summary_ct = :ct, listing_epoch = :epoch"
-    " WHERE number = :number AND coalesce(listing_epoch, 0) <= :epoch"
+_RELIST = Bulk(
+    update(tables.message)
+    .where(
+        tables.message.c.number == bindparam("the_number"),
+        func.coalesce(tables.message.c.listing_epoch, literal_column("0")) <= bindparam("new_epoch"),
+    )
+    .values(summary_ct=bindparam("new_ct"), listing_epoch=bindparam("new_epoch")),
+    *("new_ct", "new_epoch", "the_number"),
 )
 _LOCK_OWNER = (
     select(tables.mailbox.c.id)
@@ -195,23 +211,20 @@ def reseal(connection: Connection, messages: Sequence[tuple[MessageNumber, Close
     if messages:
         # The mailbox first, as every writer does: so two hosts never wait for each other.
         connection.execute(_LOCK_OWNER, {"number": messages[0][0]})
-        connection.execute(
-            _REWRAP,
+        _REWRAP.run(
+            connection,
             [
-                {
-                    "number": number,
-                    "epoch": closed.key.epoch,
-                    "suite": int(closed.key.suite),
-                    "form": closed.key.form,
-                    "ct": closed.key.ciphertext,
-                }
+                (
+                    closed.key.epoch,
+                    int(closed.key.suite),
+                    closed.key.form.value,
+                    closed.key.ciphertext,
+                    number,
+                )
                 for number, closed in messages
             ],
         )
-        connection.execute(
-            _RELIST,
-            [
-                {"number": number, "epoch": closed.listing_epoch, "ct": closed.summary_ct}
-                for number, closed in messages
-            ],
+        _RELIST.run(
+            connection,
+            [(closed.summary_ct, closed.listing_epoch, number) for number, closed in messages],
         )

@@ -87,7 +87,10 @@ def test_a_summary_tells_values_unfolded_in_order() -> None:
     assert found.listed(b"in-reply-to") == ()
 
 
-@pytest.mark.parametrize("packed", [b"\x91", b"\x90", b"\x91\x01", b"\x01", b"\x80", b"\xc1"])
+@pytest.mark.parametrize(
+    "packed",
+    [msgpack.packb([b"\0\1", b"From: a\r\n"]), b"\x91", b"\x90", b"\x91\x01", b"\x01", b"\x80", b"\xc1"],
+)
 def test_what_is_no_list_of_fields_is_refused_as_corruption(packed: bytes) -> None:
     with pytest.raises(Refused) as caught:
         Chooser(b"\0").fields(packed)
