@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mssante.imap.base_subject import base_subject
@@ -25,7 +26,7 @@ from mssante.mailbox.selected import Selected
 from mssante.mime import header, words
 from mssante.mime.envelope import AddressField, first_address
 from mssante.model import FolderId
-from mssante.reasons import Reason, Refused
+from mssante.reasons import Passing, Reason, Refused
 
 _Value = TypeVar("_Value")
 _LINKS = (b"message-id", b"references", b"in-reply-to")
@@ -45,8 +46,9 @@ class Sorter:
     async def sort(
         self, selected: Selected, criteria: Sequence[Criterion], key: Key, context: Context
     ) -> list[int]:
-        """The UIDs that match, in order. Raises Refused(LIMIT_REACHED) past the time for it."""
-        async with self._turn:
+        """The UIDs that match, in order. Raises Refused(LIMIT_REACHED) past the time for it,
+        Passing(LIMIT_REACHED) when others sort all that time."""
+        async with self._turn_of_ours():
             found = await self._searcher.search(selected, key, context)
             columns: list[list[int | str]] = [[] for _ in criteria]
             async for messages in self._summaries(selected.id, found):
@@ -60,13 +62,26 @@ class Sorter:
         self, selected: Selected, algorithm: Algorithm, key: Key, context: Context
     ) -> tuple[Forest, list[int]]:
         """The threads of those that match, by places in the second: their UIDs. Raises as `sort`."""
-        async with self._turn:
+        async with self._turn_of_ours():
             found = await self._searcher.search(selected, key, context)
             match algorithm:
                 case Algorithm.ORDEREDSUBJECT:
                     return await self._by_subject(selected, found), found
                 case Algorithm.REFERENCES:
                     return await self._by_references(selected, found), found
+
+    @asynccontextmanager
+    async def _turn_of_ours(self) -> AsyncIterator[None]:
+        """Raises Passing(LIMIT_REACHED) when none comes."""
+        try:
+            async with asyncio.timeout(IMAP_SORT_SECONDS_MAX):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise Passing(Reason.LIMIT_REACHED, "too much sorting at once") from None
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _by_subject(self, selected: Selected, found: Sequence[int]) -> Forest:
         subjects: list[str] = []

@@ -54,11 +54,13 @@ class Persons:
 
 
 def is_heavy(command: commands.Command, messages: int) -> bool:
-    """Whether it opens contents by the hundred; `messages` is how many it names at most."""
+    """Whether it opens contents by the hundred, or orders messages; `messages`: how many it names at most."""
     match command:
         case commands.Fetch(items=items):
             return items.need is Need.BODY and messages > IMAP_HEAVY_BODIES
-        case commands.Search(query=query) | commands.Sort(query=query) | commands.Thread(query=query):
+        case commands.Sort() | commands.Thread():
+            return messages > IMAP_HEAVY_BODIES
+        case commands.Search(query=query):
             return messages > IMAP_HEAVY_BODIES and any(isinstance(leaf, Text) for leaf in leaves(query.key))
         case _:
             return False

@@ -20,7 +20,7 @@ from mssante.mailbox.sorting import Sorter, done
 from mssante.mailbox.threads import SearchThreads
 from mssante.mime import listed
 from mssante.mime.summary import Summary
-from mssante.reasons import Reason, Refused
+from mssante.reasons import Passing, Reason, Refused
 from tests.unit.mailbox.conftest import Desk, Owner
 
 _LETTERS = [
@@ -153,6 +153,17 @@ async def test_sorting_takes_no_longer_than_it_may(owner: Owner, monkeypatch: py
     with pytest.raises(Refused) as refused:
         await in_order(owner, "SIZE")
     assert refused.value.reason is Reason.LIMIT_REACHED
+
+
+async def test_waiting_for_a_turn_has_an_end(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "IMAP_SORT_SECONDS_MAX", 0.01)
+    turn = asyncio.Semaphore(1)
+    searcher = Searcher(owner.reader, owner.clock.monotonic, SearchThreads())
+    waiting = Sorter(owner.reader, searcher, owner.clock.monotonic, turn)
+    async with turn:
+        with pytest.raises(Passing) as refused:
+            await waiting.sort(await owner.selected(), [Criterion(SortKey.SIZE)], All(), context(owner))
+        assert refused.value.reason is Reason.LIMIT_REACHED
 
 
 async def test_others_have_the_loop_meanwhile(desk: Desk, owner: Owner) -> None:
