@@ -81,7 +81,6 @@ IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # of a refused APPEND whose client does not
 IMAP_PART_DEPTH_MAX = 50
 IMAP_SEARCH_SECONDS_MAX = 5
 IMAP_SORT_CRITERIA_MAX = 20  # there are nine keys
-IMAP_SORT_SECONDS_MAX = 120  # a SORT or THREAD of 100,000 messages takes some seconds, on a busy machine a minute
 IMAP_SORTS_AT_ONCE = 4  # per port; one of 100,000 messages holds some 50 MiB
 IMAP_THREAD_REFERENCES_MAX = 100  # of one message; RFC 5322 §3.6.4 gives no bound, what writes it cuts
 IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # named by references, of messages that are not there

@@ -19,7 +19,7 @@ from mssante.imap.search import Key
 from mssante.imap.sorting import Column, Criterion, SortKey, in_order
 from mssante.imap.steps import Steps
 from mssante.imap.threads import Algorithm, Forest, References, ancestry, identifiers_first, ordered_subject
-from mssante.limits import IMAP_SORT_SECONDS_MAX
+from mssante.limits import IMAP_HEAVY_WAIT_SECONDS_MAX
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Selected
@@ -35,19 +35,16 @@ _LINKS = (b"message-id", b"references", b"in-reply-to")
 class Sorter:
     """Runs one session's SORTs and THREADs. `turn` is shared: how many are at work at once."""
 
-    def __init__(
-        self, reader: Reader, searcher: Searcher, monotonic: Callable[[], float], turn: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, reader: Reader, searcher: Searcher, turn: asyncio.Semaphore) -> None:
         self._reader = reader
         self._searcher = searcher
-        self._monotonic = monotonic
         self._turn = turn
 
     async def sort(
         self, selected: Selected, criteria: Sequence[Criterion], key: Key, context: Context
     ) -> list[int]:
-        """The UIDs that match, in order. Raises Refused(LIMIT_REACHED) past the time for it,
-        Passing(LIMIT_REACHED) when others sort all that time."""
+        """The UIDs that match, in order. Raises as Searcher.search, and Passing(LIMIT_REACHED) when
+        others sort all the while."""
         async with self._turn_of_ours():
             found = await self._searcher.search(selected, key, context)
             columns: list[list[int | str]] = [[] for _ in criteria]
@@ -74,7 +71,7 @@ class Sorter:
     async def _turn_of_ours(self) -> AsyncIterator[None]:
         """Raises Passing(LIMIT_REACHED) when none comes."""
         try:
-            async with asyncio.timeout(IMAP_SORT_SECONDS_MAX):
+            async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
                 await self._turn.acquire()
         except TimeoutError:
             raise Passing(Reason.LIMIT_REACHED, "too much sorting at once") from None
@@ -121,7 +118,6 @@ class Sorter:
 
     async def _summaries(self, folder: FolderId, uids: Sequence[int]) -> AsyncIterator[list[Message | None]]:
         """The messages of `uids` in order, some at a time; None for one that does not open or has gone."""
-        deadline = self._monotonic() + IMAP_SORT_SECONDS_MAX
         at = 0
         async for messages, _ in self._reader.messages(folder, uids):
             batch: list[Message | None] = []
@@ -132,8 +128,6 @@ class Sorter:
                 batch.append(message)
                 at += 1
             yield batch
-            if self._monotonic() > deadline:
-                raise Refused(Reason.LIMIT_REACHED, "sorting took too long")
         yield [None] * (len(uids) - at)
 
 

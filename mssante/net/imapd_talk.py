@@ -136,7 +136,7 @@ class Talk:
         self.writer = Writer(mailbox, self.folders)
         service = self.service
         self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads)
-        self.sorter = Sorter(self.reader, self.searcher, service.clock.monotonic, service.sorts)
+        self.sorter = Sorter(self.reader, self.searcher, service.sorts)
         self.session.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
 

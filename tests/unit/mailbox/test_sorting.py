@@ -12,7 +12,6 @@ from mssante.imap.matching import Context
 from mssante.imap.search import All, Field, Key
 from mssante.imap.sorting import Criterion, SortKey
 from mssante.imap.threads import Algorithm
-from mssante.limits import IMAP_SORT_SECONDS_MAX
 from mssante.mailbox import sorting as module
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
@@ -43,7 +42,7 @@ async def received(owner: Owner) -> None:
 def sorter(owner: Owner, reader: Reader | None = None) -> Sorter:
     reader = reader or owner.reader
     searcher = Searcher(reader, owner.clock.monotonic, SearchThreads())
-    return Sorter(reader, searcher, owner.clock.monotonic, asyncio.Semaphore(1))
+    return Sorter(reader, searcher, asyncio.Semaphore(1))
 
 
 def context(owner: Owner) -> Context:
@@ -147,19 +146,11 @@ async def test_no_content_is_opened(owner: Owner, monkeypatch: pytest.MonkeyPatc
     assert await in_threads(owner, Algorithm.REFERENCES)
 
 
-async def test_sorting_takes_no_longer_than_it_may(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    await received(owner)
-    monkeypatch.setattr(module, "IMAP_SORT_SECONDS_MAX", -IMAP_SORT_SECONDS_MAX)
-    with pytest.raises(Refused) as refused:
-        await in_order(owner, "SIZE")
-    assert refused.value.reason is Reason.LIMIT_REACHED
-
-
 async def test_waiting_for_a_turn_has_an_end(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IMAP_SORT_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(module, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.01)
     turn = asyncio.Semaphore(1)
     searcher = Searcher(owner.reader, owner.clock.monotonic, SearchThreads())
-    waiting = Sorter(owner.reader, searcher, owner.clock.monotonic, turn)
+    waiting = Sorter(owner.reader, searcher, turn)
     async with turn:
         with pytest.raises(Passing) as refused:
             await waiting.sort(await owner.selected(), [Criterion(SortKey.SIZE)], All(), context(owner))
