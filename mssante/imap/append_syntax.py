@@ -57,6 +57,8 @@ def parse_append_next(text: bytes) -> tuple[FlagList, datetime | None]:
 
 def append_options(cursor: Cursor) -> tuple[FlagList, datetime | None]:
     cursor.space()
+    while cursor.take(b" "):  # IMAPClient writes two before each further message
+        pass
     marks, date = FlagList(), None
     if cursor.peek() == b"(":
         marks = flags.parse_list(cursor)

@@ -84,6 +84,8 @@ async def test_imapclient(house: ImapHouse) -> None:
             assert client.search() == [4]
             assert client.folder_status("Projet é&", ["MESSAGES"])[b"MESSAGES"] == 2
             client.append("Drafts", letter(9), flags=[imapclient.imapclient.DRAFT])
+            several = [{"msg": letter(10), "flags": [imapclient.imapclient.SEEN]}, {"msg": letter(11)}]
+            assert b"APPENDUID" in client.multiappend("Drafts", several)[1][0]
             client.idle()
             assert client.idle_check(timeout=0.05) == []
             client.idle_done()

@@ -8,12 +8,13 @@ from __future__ import annotations
 import smtplib
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ class Post:
             client.login(self.camille.address, self.camille.password.value)
             client.send_message(message)
 
+    def keep(self, login: Login, letters: Iterable[bytes], at_once: int = 200) -> None:
+        """Appends letters to the INBOX, many in a command (RFC 3502)."""
+        with self._mailbox(login) as client:
+            for some in batched(letters, at_once):
+                client.multiappend("INBOX", [{"msg": letter} for letter in some])
+
     def subjects(self, login: Login, folder: str = "INBOX") -> list[str]:
         """What lies in a folder, sorted."""
         with self._mailbox(login) as client:
@@ -127,6 +134,12 @@ def wait_until(what: str, look: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"waited in vain: {what}")
         time.sleep(0.2)
+
+
+def batched(items: Iterable[bytes], count: int) -> Iterator[list[bytes]]:
+    source = iter(items)
+    while some := list(islice(source, count)):
+        yield some
 
 
 def _subjects(client: IMAPClient, folder: str) -> dict[int, str]:

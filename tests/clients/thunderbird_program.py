@@ -80,8 +80,9 @@ class Thunderbird:
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, folder: Path, ca_file: Path) -> Thunderbird:
-        """Starts it and waits until it can be driven. Raises RuntimeError, with what it said."""
+    def open(cls, folder: Path, ca_file: Path, *, logged: bool = True) -> Thunderbird:
+        """Starts it and waits until it can be driven. Raises RuntimeError, with what it said. `logged`: it
+        writes down every line of IMAP and SMTP, which costs it more than reading them."""
         from marionette_driver.marionette import Marionette
 
         folder.mkdir(parents=True)
@@ -92,7 +93,7 @@ class Thunderbird:
         program = cls(folder, Marionette(host="127.0.0.1", port=port), "", processes)
         try:
             program.display = _screen(folder, processes)
-            processes.append(_program(folder, profile, program.display))
+            processes.append(_program(folder, profile, program.display, logged=logged))
             program._meet()
         except BaseException:
             program.close()
@@ -196,17 +197,17 @@ def _screen(folder: Path, processes: list[subprocess.Popen[bytes]]) -> str:
     return f":{number}"
 
 
-def _program(folder: Path, profile: Path, display: str) -> subprocess.Popen[bytes]:
+def _program(folder: Path, profile: Path, display: str, *, logged: bool) -> subprocess.Popen[bytes]:
     home = folder / "home"
     home.mkdir()
     environment = {
         **os.environ,
         "DISPLAY": display,
         "HOME": str(home),
-        "MOZ_LOG": "timestamp,IMAP:4,SMTP:4",
-        "MOZ_LOG_FILE": str(folder / "said"),
         "MOZ_DISABLE_CONTENT_SANDBOX": "1",  # it may run as root, in a container without user namespaces
     }
+    if logged:
+        environment |= {"MOZ_LOG": "timestamp,IMAP:4,SMTP:4", "MOZ_LOG_FILE": str(folder / "said")}
     command = ["dbus-run-session", "--", "thunderbird", "--profile", str(profile), "--no-remote"]
     with (folder / "thunderbird.log").open("wb") as log:
         return subprocess.Popen(

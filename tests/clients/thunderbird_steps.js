@@ -358,6 +358,66 @@ const steps = {
     );
   },
 
+  // From nothing: how many seconds until the INBOX lists `count` letters, and what was listed on the way.
+  async fill(address, count, patience) {
+    const begun = Date.now();
+    const seconds = () => (Date.now() - begun) / 1000;
+    account(address).incomingServer.performExpand(null);
+    const inbox = await until("the INBOX", () => inboxOf(address));
+    const pane = await about3Pane();
+    pane.displayFolder(inbox.URI);
+    const listed = [];
+    while (seconds() < patience) {
+      const now = inbox.msgDatabase?.dBFolderInfo.numMessages ?? 0;
+      if (now != listed.at(-1)?.letters) {
+        listed.push({ letters: now, seconds: seconds() });
+      }
+      if (now >= count && pane.gDBView?.rowCount >= count) {
+        return listed;
+      }
+      await pause(100);
+    }
+    throw new Error(`${listed.at(-1)?.letters} letters after ${patience} s`);
+  },
+
+  // Edit, Find, Search Messages, "Run search on server", Body contains: the dialogue itself, left open.
+  async searchDialogue(address, words, patience) {
+    const main = Services.wm.getMostRecentWindow("mail:3pane");
+    const window = main.openDialog(
+      "chrome://messenger/content/SearchDialog.xhtml",
+      "_blank",
+      "chrome,resizable,status,dialog=no",
+      { folder: inboxOf(address) }
+    );
+    await until("the search dialogue", () => window.gSearchTerms?.length && window.gCurrentFolder);
+    window.moveTo(60, 60);
+    window.resizeTo(1160, 700);
+    const online = window.document.getElementById("checkSearchOnline");
+    online.checked = true;
+    online.doCommand();
+    const term = window.gSearchTerms[0].obj;
+    term.searchattribute.value = Ci.nsMsgSearchAttrib.Body;
+    term.searchoperator.value = Ci.nsMsgSearchOp.Contains;
+    term.searchvalue.input.value = words;
+    await pause(1000);
+    const begun = Date.now();
+    window.document.getElementById("search-button").doCommand();
+    while (window.gFolderDisplay.view.searching || !window.gDBView?.rowCount) {
+      if (Date.now() - begun > patience * 1000) {
+        throw new Error(`the search does not end within ${patience} s`);
+      }
+      await pause(20);
+    }
+    const seconds = (Date.now() - begun) / 1000;
+    window.gDBView.selection.select(0);
+    await pause(1500); // until it is painted
+    const found = [];
+    for (let row = 0; row < window.gDBView.rowCount; row++) {
+      found.push(subjectOf(window.gDBView.getMsgHdrAt(row)));
+    }
+    return { seconds, found, status: window.document.getElementById("statusText").value };
+  },
+
   // The folders, asked for again.
   async folders(address) {
     account(address).incomingServer.performExpand(null);

@@ -131,6 +131,10 @@ def test_several_messages_in_one_append() -> None:  # RFC 3502
     starts = [event for event in told if isinstance(event, AppendStart)]
     assert [(start.index, start.flags.system) for start in starts] == [(0, 0), (1, 1)]
     assert told[-1] == AppendEnd("a")
+    # IMAPClient writes a space too many before each further message.
+    told = events(logged_in(), [b"a APPEND Sent {1+}\r\nx  (\\Seen) {1+}\r\ny  {1+}\r\nz\r\n"])
+    assert [event.index for event in told if isinstance(event, AppendStart)] == [0, 1, 2]
+    assert told[-1] == AppendEnd("a")
 
 
 def test_a_refused_append_that_waits_is_over_at_once() -> None:
