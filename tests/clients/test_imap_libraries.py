@@ -97,6 +97,43 @@ async def test_imapclient(house: ImapHouse) -> None:
     await asyncio.to_thread(work)
 
 
+async def test_imapclient_with_what_is_advertised(house: ImapHouse) -> None:
+    """QUOTA, SORT, THREAD, CONDSTORE and IDLE, as the library reads their answers."""
+    row = await house.store.mailbox(MARIE)
+    assert row is not None
+    await house.store.quota_set(row.id, 1_000_000)
+    answer = letter(3, subject="Re: s2").replace(
+        b"\r\n\r\n", b"\r\nIn-Reply-To: <2@operateur-b.test>\r\n\r\n", 1
+    )
+    await house.deliver(row.id, letter(1), letter(2), answer, letter(4, subject="à part"))
+    loop = asyncio.get_running_loop()
+
+    def work() -> None:
+        with imapclient.IMAPClient(
+            "localhost", house.implicit.port, ssl=True, ssl_context=house.tls, timeout=10
+        ) as client:
+            client.login(MARIE, PASSWORD)
+            (quota,) = client.get_quota("")
+            assert (quota.resource, quota.limit) == ("STORAGE", 1_000_000)
+            assert client.enable("CONDSTORE") == [b"CONDSTORE"]
+            since = client.select_folder("INBOX")[b"HIGHESTMODSEQ"]
+            assert client.sort(["SUBJECT"]) == [4, 1, 2, 3]
+            assert client.sort("REVERSE ARRIVAL", ["SUBJECT", "s"]) == [3, 2, 1]
+            assert client.thread("REFERENCES") == ((1,), (2, 3), (4,))
+            assert client.thread("ORDEREDSUBJECT", ["NOT", "SUBJECT", "s2"]) == ((1,), (4,))
+            client.add_flags([2], ["$label1"])
+            changed = client.fetch("1:*", ["FLAGS"], [f"CHANGEDSINCE {since}"])
+            assert list(changed) == [2]
+            assert b"$label1" in changed[2][b"FLAGS"]
+            client.idle()
+            delivered = asyncio.run_coroutine_threadsafe(house.deliver(row.id, letter(5)), loop)
+            delivered.result(10)
+            assert (5, b"EXISTS") in client.idle_check(timeout=10)
+            client.idle_done()
+
+    await asyncio.to_thread(work)
+
+
 async def test_aioimaplib(house: ImapHouse) -> None:
     await fill(house, 2)
     client = aioimaplib.IMAP4_SSL("localhost", house.implicit.port, ssl_context=house.tls, timeout=10)

@@ -121,3 +121,29 @@ async def test_a_new_letter_shows_by_itself(program: str, house: ImapHouse, tmp_
     finally:
         ended = await terminal.ended()
     assert ended.code == 0
+
+
+@both
+async def test_what_happened_meanwhile_is_known_at_the_next_start(
+    program: str, house: ImapHouse, tmp_path: Path
+) -> None:
+    """From the header cache of the first run (by QRESYNC where both speak it) to what lies there now."""
+    row = await house.store.mailbox(MARIE)
+    assert row is not None
+    await house.deliver(row.id, *(letter(n) for n in range(1, 5)))
+    mutt = Mutt(program, tmp_path, house)
+    await mutt.keys("")
+    client = await house.selected()
+    await client.ok("UID STORE 1 +FLAGS (\\Deleted)")
+    await client.ok("EXPUNGE")
+    await client.ok("UID STORE 3 +FLAGS (\\Flagged)")
+    await house.deliver(row.id, letter(5))
+    # What mutt takes for flagged, and for new, gets a mark that the server then has.
+    await mutt.keys(
+        "<tag-pattern>~F<enter><tag-prefix><set-flag>r<untag-pattern>~A<enter>"
+        "<tag-pattern>~s s5<enter><tag-prefix><set-flag>!<sync-mailbox>"
+    )
+    left = await there(client, "INBOX")
+    assert set(left) == {"s2", "s3", "s4", "s5"}
+    assert {subject for subject, flags in left.items() if r"\Answered" in flags} == {"s3"}
+    assert {subject for subject, flags in left.items() if r"\Flagged" in flags} == {"s3", "s5"}

@@ -83,7 +83,7 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
             print(json.dumps({"appended": COUNT, "seconds": round(time.monotonic() - begun, 1)}))
             process = post.story.b.process
             assert process is not None
-            program = Thunderbird.open(work / "thunderbird", post.ca_file, logged=False)
+            program = Thunderbird.open(work / "thunderbird", post.ca_file, logged=False, ahead=False)
             try:
                 program.call("configure", post.settings(post.etienne, "Dr Étienne L’Hévéder"))
                 yield SimpleNamespace(

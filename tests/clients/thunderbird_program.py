@@ -80,15 +80,16 @@ class Thunderbird:
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @classmethod
-    def open(cls, folder: Path, ca_file: Path, *, logged: bool = True) -> Thunderbird:
+    def open(cls, folder: Path, ca_file: Path, *, logged: bool = True, ahead: bool = True) -> Thunderbird:
         """Starts it and waits until it can be driven. Raises RuntimeError, with what it said. `logged`: it
-        writes down every line of IMAP and SMTP, which costs it more than reading them."""
+        writes down every line of IMAP and SMTP, which costs it more than reading them. `ahead`: it fetches
+        the bodies of what it lists, as it does by default, and lets a search wait meanwhile."""
         from marionette_driver.marionette import Marionette
 
         folder.mkdir(parents=True)
         profile = folder / "profile"
         port = _free_port()
-        _lay_profile(profile, ca_file, port)
+        _lay_profile(profile, ca_file, port, ahead=ahead)
         processes: list[subprocess.Popen[bytes]] = []
         program = cls(folder, Marionette(host="127.0.0.1", port=port), "", processes)
         try:
@@ -159,9 +160,14 @@ def missing() -> list[str]:
     return [name for name in NEEDED if shutil.which(name) is None]
 
 
-def _lay_profile(profile: Path, ca_file: Path, port: int) -> None:
+def _lay_profile(profile: Path, ca_file: Path, port: int, *, ahead: bool) -> None:
     profile.mkdir()
-    wanted = {**_PREFERENCES, "marionette.port": port}
+    wanted = {
+        **_PREFERENCES,
+        "marionette.port": port,
+        "mail.server.default.autosync_offline_stores": ahead,
+        "mailnews.database.global.indexer.enabled": ahead,
+    }
     lines = [f'user_pref("{name}", {_javascript(value)});' for name, value in wanted.items()]
     (profile / "user.js").write_text("\n".join(lines) + "\n", encoding="utf-8")
     database = ["-d", f"sql:{profile}"]
