@@ -113,12 +113,12 @@ async def test_imapclient_with_what_is_advertised(house: ImapHouse) -> None:
             "localhost", house.implicit.port, ssl=True, ssl_context=house.tls, timeout=10
         ) as client:
             client.login(MARIE, PASSWORD)
-            (quota,) = client.get_quota("")
+            (quota,) = client.get_quota("INBOX")
             assert (quota.resource, quota.limit) == ("STORAGE", 1_000_000)
             assert client.enable("CONDSTORE") == [b"CONDSTORE"]
             since = client.select_folder("INBOX")[b"HIGHESTMODSEQ"]
             assert client.sort(["SUBJECT"]) == [4, 1, 2, 3]
-            assert client.sort("REVERSE ARRIVAL", ["SUBJECT", "s"]) == [3, 2, 1]
+            assert client.sort("REVERSE SUBJECT", ["SUBJECT", "s"]) == [2, 3, 1]
             assert client.thread("REFERENCES") == ((1,), (2, 3), (4,))
             assert client.thread("ORDEREDSUBJECT", ["NOT", "SUBJECT", "s2"]) == ((1,), (4,))
             client.add_flags([2], ["$label1"])
