@@ -122,7 +122,7 @@ async def test_imapclient_with_what_is_advertised(house: ImapHouse) -> None:
             assert client.thread("REFERENCES") == ((1,), (2, 3), (4,))
             assert client.thread("ORDEREDSUBJECT", ["NOT", "SUBJECT", "s2"]) == ((1,), (4,))
             client.add_flags([2], ["$label1"])
-            changed = client.fetch("1:*", ["FLAGS"], [f"CHANGEDSINCE {since}"])
+            changed = client.fetch([1, 2, 3, 4], ["FLAGS"], [f"CHANGEDSINCE {since}"])
             assert list(changed) == [2]
             assert b"$label1" in changed[2][b"FLAGS"]
             client.idle()
