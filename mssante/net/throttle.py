@@ -2,18 +2,19 @@
 further and further apart as they fail.
 
 Invariants: a delay, never a lock-out (a colleague's typing error must not shut a service out); attempts
-made in parallel wait in one line; who has signed in from an address before waits only for their own errors
-there; bounded in memory.
+made in parallel wait in one line, and those that are right hold it up no longer than it takes to see that
+(a hospital signs in at once after a restart); who has signed in from an address before waits only for their
+own errors there; every wait has an end; bounded in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mssante.clock import Clock
@@ -32,14 +33,51 @@ Key = tuple[str, ...]
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Line:
-    """The attempts of one key: how many failed or are under way, and when the next is looked at."""
+    """The attempts of one key: how many failed, when the next is looked at, and who waits for that."""
 
     failures: int = 0
     next_at: float = 0.0
     last_at: float = 0.0
     refused: int = 0
+    under_way: int = 0
+    waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
+
+    @property
+    def has_room(self) -> bool:
+        """As many at once as may still fail for nothing; then one."""
+        return self.under_way < max(1, FREE_FAILURES + 1 - self.failures)
+
+    async def enter(self) -> None:
+        """In the order of the calls."""
+        if not self.waiting and self.has_room:
+            self.under_way += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.waiting.append(turn)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # it was called as it gave up
+            raise
+
+    def leave(self) -> None:
+        self.under_way -= 1
+        while self.waiting and self.has_room:
+            turn = self.waiting.popleft()
+            if not turn.done():
+                self.under_way += 1
+                turn.set_result(None)
+
+    def fail(self, now: float, delay: Callable[[int], float]) -> None:
+        self.failures += 1
+        self.next_at = now + delay(self.failures)
+
+    def forgive(self) -> None:
+        self.failures = self.refused = 0
+        self.next_at = 0.0
 
 
 class Throttle:
@@ -56,45 +94,44 @@ class Throttle:
         """Waits for this attempt's turn; look at the password inside, and let Refused out when it is wrong.
         Raises Passing(LIMIT_REACHED) when too many wait already: then it must not be looked at."""
         keys = self._keys(remote, person)
-        await asyncio.sleep(self._reserve(keys))
-        try:
-            yield
-        except Refused:
-            self._tell(keys, remote)
-            raise
-        except BaseException:
-            self._take_back(keys)  # nobody looked at the password: no failure was made
-            raise
-        for key in keys:
-            self._lines.pop(key, None)
-        _remember(self._known, _pair(remote, person), None)
+        lines = [self._line(key, self._clock.monotonic()) for key in keys]
+        async with AsyncExitStack() as turns:
+            try:
+                async with asyncio.timeout(WAIT_SECONDS_MAX):
+                    for line in lines:  # the address's before the person's: nobody waits in a circle
+                        await line.enter()
+                        turns.callback(line.leave)
+                    await self._delayed(lines)
+            except TimeoutError:
+                raise Passing(Reason.LIMIT_REACHED, "too many attempts to sign in") from None
+            try:
+                yield
+            except Refused:
+                self._fail(lines, remote)
+                raise
+            except asyncio.CancelledError:  # who hangs up before the answer has guessed all the same
+                self._fail(lines)
+                raise
+            for line in lines:
+                line.forgive()
+            _remember(self._known, _pair(remote, person), None)
 
-    def _reserve(self, keys: list[Key]) -> float:
-        """Seconds until the attempt's turn. It counts as a failure until it is known to be none, so those
-        made in parallel stand one behind the other."""
+    async def _delayed(self, lines: list[_Line]) -> None:
+        """Until the attempt's time has come; others may fail meanwhile."""
+        while (wait := max(line.next_at for line in lines) - self._clock.monotonic()) > 0:
+            if wait > WAIT_SECONDS_MAX:
+                raise TimeoutError
+            await asyncio.sleep(wait)
+
+    def _fail(self, lines: list[_Line], remote: str | None = None) -> None:
+        """`remote`: where a wrong password came from."""
         now = self._clock.monotonic()
-        lines = [self._line(key, now) for key in keys]
-        start = max([now, *(line.next_at for line in lines)])
-        if start - now > WAIT_SECONDS_MAX:
-            raise Passing(Reason.LIMIT_REACHED, "too many attempts to sign in")
         for line in lines:
-            line.failures += 1
-            line.next_at = start + self._delay(line.failures)
-            line.last_at = start
-        return start - now
-
-    def _tell(self, keys: list[Key], remote: str) -> None:
-        for key in keys:
-            line = self._lines.get(key)
-            if line is not None:
+            line.fail(now, self._delay)
+            if remote is not None:
                 line.refused += 1
                 if line.refused % ALARM_EVERY == 0:
                     report(PasswordsGuessed(remote=remote, refused=line.refused))
-
-    def _take_back(self, keys: list[Key]) -> None:
-        for key in keys:
-            if key in self._lines:
-                self._lines[key].failures -= 1
 
     def _keys(self, remote: str, person: str) -> list[Key]:
         pair = _pair(remote, person)
@@ -102,8 +139,9 @@ class Throttle:
 
     def _line(self, key: Key, now: float) -> _Line:
         line = self._lines.get(key)
-        if line is None or now - line.last_at > FORGET_SECONDS:
+        if line is None or (not line.under_way and now - line.last_at > FORGET_SECONDS):
             line = _Line()
+        line.last_at = now
         _remember(self._lines, key, line)
         return line
 

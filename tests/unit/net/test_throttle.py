@@ -29,16 +29,30 @@ class Desk:
 
         monkeypatch.setattr(module.asyncio, "sleep", sleep)
 
+    def _waited(self) -> float:
+        """Since the last time it was asked."""
+        waited = sum(self.waits)
+        self.waits.clear()
+        return waited
+
     async def wrong(self, remote: str = HERE, person: str = CAMILLE) -> float:
         with pytest.raises(Refused):
             async with self.throttle.attempt(remote, person):
                 raise Refused(Reason.AUTHENTICATION_FAILED)
-        return self.waits[-1]
+        return self._waited()
 
     async def right(self, remote: str = HERE, person: str = CAMILLE) -> float:
         async with self.throttle.attempt(remote, person):
             pass
-        return self.waits[-1]
+        return self._waited()
+
+
+async def settle() -> None:
+    loop = asyncio.get_running_loop()
+    for _ in range(5):
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
 
 
 @pytest.fixture
@@ -100,34 +114,77 @@ async def test_trouble_of_ours_is_nobodys_failure(desk: Desk) -> None:
     assert [await desk.wrong() for _ in range(3)] == [0, 0, 0]
 
 
-async def test_guesses_made_at_once_stand_in_one_line_and_few_are_looked_at() -> None:
-    clock = ManualClock()
-    throttle = Throttle(clock)
-    starts, refused = [], 0
-    for number in range(1000):
-        try:
-            starts.append(throttle._reserve(throttle._keys(HERE, f"person{number}")))
-        except Passing:
-            refused += 1
-    assert starts == [0, 0, 0, 1, 3, 7, 15, 30]
-    assert refused == 992
+async def test_guesses_made_at_once_stand_in_one_line_and_few_are_looked_at(desk: Desk) -> None:
+    looked_at: list[float] = []
 
-
-async def test_an_attempt_given_up_while_it_waits_is_a_failure_still() -> None:
-    """Else hanging up before the answer would make guessing free."""
-    clock = ManualClock()
-    throttle = Throttle(clock)
-
-    async def guess() -> None:
-        async with throttle.attempt(HERE, CAMILLE):
+    async def guess(number: int) -> None:
+        async with desk.throttle.attempt(HERE, f"person{number}"):
+            looked_at.append(desk.clock.monotonic())
+            await settle()
             raise Refused(Reason.AUTHENTICATION_FAILED)
 
+    guesses = [asyncio.create_task(guess(n)) for n in range(1000)]
+    while len(looked_at) < 9:
+        await settle()
+    for task in guesses:
+        task.cancel()
+    await asyncio.gather(*guesses, return_exceptions=True)
+    assert looked_at[:9] == [0, 0, 0, 1, 3, 7, 15, 30, 45]
+
+
+async def test_those_who_are_right_do_not_hold_each_other_up(desk: Desk) -> None:
+    """After a restart a whole hospital signs in at once, from one address."""
+    at_once, most = 0, 0
+
+    async def sign_in(number: int) -> None:
+        nonlocal at_once, most
+        async with desk.throttle.attempt(HERE, f"person{number}"):
+            at_once += 1
+            most = max(most, at_once)
+            await settle()
+            at_once -= 1
+
+    await asyncio.gather(*(sign_in(n) for n in range(300)))
+    assert desk.waits == []
+    assert most == module.FREE_FAILURES + 1
+
+
+async def test_a_wait_in_the_line_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "WAIT_SECONDS_MAX", 0.05)
+    throttle, never = Throttle(ManualClock()), asyncio.Event()
+
+    async def slow() -> None:
+        async with throttle.attempt(HERE, CAMILLE):
+            await never.wait()
+
+    held = [asyncio.create_task(slow()) for _ in range(3)]
+    await settle()
+    with pytest.raises(Passing) as refused:
+        async with throttle.attempt(HERE, CAMILLE):
+            raise AssertionError("not looked at")
+    assert refused.value.reason is Reason.LIMIT_REACHED
+    for task in held:
+        task.cancel()
+    await asyncio.gather(*held, return_exceptions=True)
+
+
+async def test_who_hangs_up_while_looked_at_has_guessed_and_who_waits_has_not(desk: Desk) -> None:
+    """Else hanging up before the answer would make guessing free; and nobody's place in the line is lost."""
+    looked_at = 0
+
+    async def guess() -> None:
+        nonlocal looked_at
+        async with desk.throttle.attempt(HERE, CAMILLE):
+            looked_at += 1
+            await asyncio.Event().wait()
+
     tasks = [asyncio.create_task(guess()) for _ in range(6)]
-    await asyncio.sleep(0)
-    for task in tasks:
+    await settle()
+    for task in reversed(tasks):
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert throttle._reserve(throttle._keys(HERE, CAMILLE)) == 15
+    assert looked_at == 3
+    assert await desk.wrong() == 1
 
 
 async def test_a_flood_of_names_holds_bounded_memory(desk: Desk) -> None:
