@@ -14,6 +14,7 @@ from typing import Protocol, assert_never
 
 from mssante.imap.flags import FlagNames
 from mssante.imap.folding import fold
+from mssante.imap.indexed import Area, Indexed
 from mssante.imap.need import Need
 from mssante.imap.search import (
     All,
@@ -95,6 +96,8 @@ class Candidate:
     header: Fields | None = None
     content: Content | None = None
     modseq: int = 0
+    number: int = 0  # what the index knows it by
+    indexed: Indexed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +286,8 @@ def _falls(moment: date, when: When, day: date) -> bool:
 
 def _field(name: str, needle: str) -> Test:
     def test(candidate: Candidate) -> Verdict:
+        if _indexed(candidate, needle, Area.FIELD) is False:
+            return False
         texts = candidate.summary.texts(name) if candidate.summary is not None else None
         if texts is None and candidate.header is not None:
             texts = candidate.header.texts(name)
@@ -293,13 +298,21 @@ def _field(name: str, needle: str) -> Test:
     return test
 
 
+def _indexed(candidate: Candidate, needle: str, area: Area) -> Verdict:
+    if candidate.indexed is None or not needle:
+        return None
+    return candidate.indexed.holds(candidate.number, needle, area)
+
+
 def _text(needle: str, *, header: bool) -> Test:
+    area = Area.TEXT if header else Area.BODY
+
     def test(candidate: Candidate) -> Verdict:
         if not needle:
             return True
         content = candidate.content
         if content is None:
-            return None
+            return _indexed(candidate, needle, area)
         return (header and content.header_contains(needle)) or content.body_contains(needle)
 
     return test

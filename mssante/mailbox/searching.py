@@ -1,7 +1,8 @@
-"""SEARCH over sealed mail: flags first, then summaries, headers, and contents where nothing less decides.
+"""SEARCH over sealed mail: flags first, then the index of words, then summaries, headers, and contents where
+nothing less decides.
 
-Invariants: the result is what a scan of everything would give; a message that does not open is not found;
-the work is bounded in time; the loop is given to others between batches.
+Invariants: the result is what a scan of everything would give; a message that must be opened and does not is
+not found; the work is bounded in time; the loop is given to others between batches.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from datetime import date, datetime, timedelta, timezone
 from functools import partial
 
 from mssante.imap.folding import fold
+from mssante.imap.indexed import questions
 from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import And, Changed, Field, Identified, Key, Not, Or, Saved, leaves
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
 from mssante.mailbox import texts
+from mssante.mailbox.index import Index
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.selected import Selected
 from mssante.mailbox.threads import SearchThreads
@@ -25,15 +28,24 @@ from mssante.mime.text import Step
 from mssante.reasons import Reason, Refused
 
 _FLAGS_BATCH = 5000
+_ASKED_MIN = 20  # fewer messages are opened sooner than the index
 
 
 class Searcher:
-    """Runs one session's searches. `monotonic` gives seconds, for the budget."""
+    """Runs one session's searches. `monotonic` gives seconds, for the budget; without an `index` every
+    message is looked through."""
 
-    def __init__(self, reader: Reader, monotonic: Callable[[], float], threads: SearchThreads) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        monotonic: Callable[[], float],
+        threads: SearchThreads,
+        index: Index | None = None,
+    ) -> None:
         self._reader = reader
         self._monotonic = monotonic
         self._threads = threads
+        self._index = index
 
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
@@ -57,9 +69,32 @@ class Searcher:
             undecided = await self._placed(selected, undecided)
             found += [candidate.uid for candidate in undecided if test(candidate)]
             undecided = [candidate for candidate in undecided if test(candidate) is None]
+        if await self._indexed(selected, key, undecided, deadline):
+            found += [candidate.uid for candidate in undecided if test(candidate)]
+            undecided = [candidate for candidate in undecided if test(candidate) is None]
         async for uid in self._decided(selected, test, need, undecided, deadline):
             found.append(uid)
         return sorted(found)
+
+    async def _indexed(
+        self, selected: Selected, key: Key, candidates: Sequence[Candidate], deadline: float
+    ) -> bool:
+        """Lets the candidates ask the index, if it is worth it."""
+        asked = set(questions(key))
+        if self._index is None or not asked or len(candidates) < _ASKED_MIN:
+            return False
+        numbers = await self._index.numbers(selected.id, [candidate.uid for candidate in candidates])
+        uid_of = {
+            number: candidate.uid
+            for number, candidate in zip(numbers, candidates, strict=True)
+            if number is not None
+        }
+        step = partial(self._require_time, deadline)
+        answers = await self._index.ask(asked, selected.id, uid_of, step)
+        for number, candidate in zip(numbers, candidates, strict=True):
+            if number is not None:
+                candidate.number, candidate.indexed = number, answers
+        return True
 
     async def _placed(self, selected: Selected, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that are still there, their place known."""

@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE
+from mssante.model import MailboxId
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,11 +24,16 @@ class SearchThreads:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(IMAP_CONTENTS_SEARCHED_AT_ONCE, thread_name_prefix="search")
+        self._filling: WeakValueDictionary[MailboxId, asyncio.Lock] = WeakValueDictionary()
         self.turn = asyncio.Semaphore(IMAP_CONTENTS_SEARCHED_AT_ONCE)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `work` returns or raises, off the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
+
+    def filling(self, mailbox: MailboxId) -> asyncio.Lock:
+        """Held by whoever fills a mailbox's index."""
+        return self._filling.setdefault(mailbox, asyncio.Lock())
 
     def close(self) -> None:
         """Does not wait for what is under way."""

@@ -31,6 +31,7 @@ from mssante.limits import (
 )
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders
+from mssante.mailbox.index import Index
 from mssante.mailbox.reading import Reader, breathe
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Manner, Selected
@@ -135,7 +136,8 @@ class Talk:
         self.reader = Reader(mailbox)
         self.writer = Writer(mailbox, self.folders)
         service = self.service
-        self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads)
+        self.index = Index(mailbox, self.reader, service.threads)
+        self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads, self.index)
         self.sorter = Sorter(self.reader, self.searcher, service.sorts)
         self.session.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_bytes_max)

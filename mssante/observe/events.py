@@ -206,6 +206,15 @@ class CorruptionFound(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IndexSegmentDropped(Event):
+    """A part of a search index was damaged, or of another version: it is made again."""
+
+    level: ClassVar[Level] = Level.WARNING
+    mailbox: str
+    segment: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageTrouble(Event):
     level: ClassVar[Level] = Level.ALARM
     store: str

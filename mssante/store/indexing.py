@@ -29,6 +29,9 @@ class Segments:
     async def places(self, folder: FolderId, *, after: int = 0) -> FolderPlaces:
         return await self._transactions.read(lambda c: segments.places(c, folder, after))
 
+    async def lacking(self, mailbox: MailboxId) -> int:
+        return await self._transactions.read(lambda c: segments.lacking(c, mailbox))
+
     async def unindexed(self, folder: FolderId, *, after: int, most: int) -> list[int]:
         return await self._transactions.read(lambda c: segments.unindexed(c, folder, after, most))
 

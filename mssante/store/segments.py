@@ -25,6 +25,10 @@ _UNINDEXED = text(
     "SELECT p.uid FROM placement AS p LEFT JOIN index_entry AS e ON e.message_number = p.message_number"
     " WHERE p.folder_id = :folder AND p.uid > :after AND e.message_number IS NULL ORDER BY p.uid LIMIT :most"
 )
+_LACKING = text(
+    "SELECT (SELECT count(*) FROM message WHERE mailbox_id = :mailbox)"
+    " - (SELECT coalesce(sum(messages), 0) FROM index_segment WHERE mailbox_id = :mailbox)"
+)
 _ADD = text(
     "INSERT INTO index_segment (id, mailbox_id, epoch, messages, ct)"
     " VALUES (:id, :mailbox, :epoch, :messages, :ct)"
@@ -59,6 +63,11 @@ class FolderPlaces(NamedTuple):
 def heads(connection: Connection, mailbox: MailboxId) -> list[SegmentHead]:
     """A mailbox's segments."""
     return [SegmentHead._make(row) for row in connection.execute(_HEADS, {"mailbox": mailbox})]
+
+
+def lacking(connection: Connection, mailbox: MailboxId) -> int:
+    """How many messages are in no segment."""
+    return int(connection.execute(_LACKING, {"mailbox": mailbox}).scalar_one())
 
 
 def unindexed(connection: Connection, folder: FolderId, after: int, most: int) -> list[int]:
