@@ -86,6 +86,7 @@ IMAP_THREAD_REFERENCES_MAX = 100  # of one message; RFC 5322 §3.6.4 gives no bo
 IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # named by references, of messages that are not there
 IMAP_THREAD_STEPS_MAX = 1_000_000  # up chains of references whose links were broken: a tenth of a second
 IMAP_CONTENTS_SEARCHED_AT_ONCE = 2  # per port; a 32 MiB message costs 180 MiB while it is looked through
+IMAP_REST_SECONDS = 1  # a client that has asked for nothing so long leaves time for its mailbox's index
 INDEX_WORDS_OCTETS_MAX = 256 * KIB  # of one message: its different words; above, it is opened at every search
 IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the client seems (Dovecot's)
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from mssante.clock import Clock
@@ -26,6 +27,7 @@ from mssante.limits import (
     IMAP_CONNECTIONS_PER_USER_MAX,
     IMAP_IDLE_SECONDS_MAX,
     IMAP_LOGIN_SECONDS_MAX,
+    IMAP_REST_SECONDS,
     IMAP_SORTS_AT_ONCE,
     KEYWORDS_MAX,
 )
@@ -36,6 +38,7 @@ from mssante.mailbox.reading import Reader, breathe
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Manner, Selected
 from mssante.mailbox.sorting import Sorter
+from mssante.mailbox.tending import Rest, tend
 from mssante.mailbox.threads import SearchThreads
 from mssante.mailbox.writing import Writer
 from mssante.net.imapd_persons import Persons
@@ -65,13 +68,14 @@ class Bounds:
     """What one conversation may cost. Seconds: `login` from the greeting to a login, `command` for the next
     octets of a command begun, `idle` between commands and in IDLE (RFC 3501 §5.4: at least 30 minutes),
     `append_credit` beyond the least pace of a message coming in, `access` between two looks at whether the
-    person still has access. `bad_commands`: in a row."""
+    person still has access, `rest` without a command before the index is filled. `bad_commands`: in a row."""
 
     login_seconds: float = IMAP_LOGIN_SECONDS_MAX
     command_seconds: float = COMMAND_SECONDS_MAX
     idle_seconds: float = IMAP_IDLE_SECONDS_MAX
     append_credit_seconds: float = DATA_CREDIT_SECONDS
     access_seconds: float = ACCESS_CHECK_SECONDS
+    rest_seconds: float = IMAP_REST_SECONDS
     bad_commands: int = IMAP_BAD_COMMANDS_MAX
     connections_per_person: int = IMAP_CONNECTIONS_PER_USER_MAX
 
@@ -125,6 +129,8 @@ class Talk:
         self.picked: Selected | None = None
         self.has_room: Callable[[str], bool] = lambda person: True
         self._mailbox: OpenMailbox | None = None
+        self._tending: asyncio.Task[None] | None = None
+        self._rest = Rest(service.bounds.rest_seconds)
         self._login_until = asyncio.get_running_loop().time() + service.bounds.login_seconds
 
     # The person's side
@@ -165,6 +171,10 @@ class Talk:
     def select(self, selected: Selected, names: FlagNames) -> None:
         """The client has been told everything of `selected`, its keywords included."""
         self.picked, self.told_names = selected, names
+        if self._tending is None:
+            self._tending = asyncio.create_task(
+                tend(self.mailbox, self.index, self._rest.lasted), name="search index"
+            )
         self.session.selected(read_only=selected.read_only)
 
     def unselect(self) -> None:
@@ -173,6 +183,8 @@ class Talk:
 
     def end(self) -> None:
         """Forgets the keys."""
+        if self._tending is not None:
+            self._tending.cancel()
         if self._mailbox is not None:
             self._mailbox.close()
 
@@ -189,7 +201,8 @@ class Talk:
         waits = patient and self._mailbox is not None
         while (event := self.wire.next_event()) is Signal.NEED_DATA:
             bounds = self.service.bounds
-            octets = await self.stream.read(bounds.idle_seconds if waits else self._patience())
+            with self._rest.begun() if waits else nullcontext():
+                octets = await self.stream.read(bounds.idle_seconds if waits else self._patience())
             if not octets:
                 raise Left
             waits = False
