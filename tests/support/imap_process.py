@@ -52,7 +52,8 @@ def running(folder: Path) -> Iterator[RunningImap]:
 
 async def _serve(pki: Path, folder: Path) -> None:
     smtpd_house.borrow_pki(pki)
-    async with imap_house(folder, caps=MANY, bounds=Bounds(connections_per_person=5000)) as house:
+    bounds = Bounds(connections_per_person=5000)
+    async with imap_house(folder, caps=MANY, bounds=bounds, message_bytes_max=60 * 2**20) as house:
         mailbox = await house.mailbox()
         await house.deliver(mailbox, *(letter(n) for n in range(LETTERS)))
         print(house.implicit.port, house.server.port, flush=True)
