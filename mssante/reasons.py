@@ -1,4 +1,5 @@
-"""Why something was not done: whose fault, and does it pass. The wire text is made in net/answers alone.
+"""Why something was not done: whose fault, and does it pass. The wire text is made in net/answers (SMTP) and
+net/imap_answers alone.
 
 Invariants: every refusal in the system carries one Reason; Refused is for ever (5xx, NO), Passing
 may succeed later (4xx). Trouble we do not know counts as Passing: a fault of ours never loses a letter.
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     HEADER_FROM_MALFORMED = "header_from_malformed"
     # The session
     AUTHENTICATION_FAILED = "authentication_failed"
+    ACCESS_EXPIRED = "access_expired"
     AUTHENTICATION_REQUIRED = "authentication_required"
     NOT_PERMITTED = "not_permitted"
     NULL_SENDERS_TOO_MANY = "null_senders_too_many"
@@ -57,6 +59,7 @@ class Reason(StrEnum):
     # Reading
     FOLDER_UNKNOWN = "folder_unknown"
     FOLDER_EXISTS = "folder_exists"
+    FOLDER_HAS_CHILDREN = "folder_has_children"
     FOLDER_PROTECTED = "folder_protected"
     LIMIT_REACHED = "limit_reached"
     MESSAGE_GONE = "message_gone"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
-from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.lexer import Beyond, Cursor, Unacceptable
 from mssante.imap.need import Need
 from mssante.limits import IMAP_FETCH_ITEMS_MAX, IMAP_HEADER_NAMES_MAX, IMAP_PART_DEPTH_MAX
 
@@ -192,7 +192,7 @@ def _read(cursor: Cursor) -> FetchItems:
     items = [_item(cursor, cursor.word())]
     while cursor.take(b" "):
         if len(items) == IMAP_FETCH_ITEMS_MAX:
-            raise Unacceptable("Too many items in one FETCH", status="NO", code="LIMIT")
+            raise Beyond("Trop d'elements demandes / Too many items in one FETCH")
         items.append(_item(cursor, cursor.word()))
     cursor.expect(b")")
     return FetchItems.of(*items)
@@ -220,7 +220,7 @@ def _section(cursor: Cursor, form: Form, *, peek: bool) -> BodySection:
     if _PATH.match(cursor.text, cursor.at):
         path = tuple(map(int, cursor.match(_PATH, "a part number").split(b".")))
         if len(path) > IMAP_PART_DEPTH_MAX:
-            raise Unacceptable("A part number is too deep", status="NO", code="LIMIT")
+            raise Beyond("Partie trop profonde / A part number is too deep")
     if cursor.peek() != b"]" and (not path or cursor.take(b".")):
         piece = _slice(cursor, in_part=bool(path))
     spec = cursor.text[start : cursor.at].upper()
@@ -254,7 +254,7 @@ def _field_names(cursor: Cursor) -> dict[bytes, None]:
             raise Unacceptable("Not a header field name")
         names[name] = None
         if len(names) > IMAP_HEADER_NAMES_MAX:
-            raise Unacceptable("Too many header fields in one section", status="NO", code="LIMIT")
+            raise Beyond("Trop de champs / Too many header fields in one section")
         if not cursor.take(b" "):
             cursor.expect(b")")
             return names

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.lexer import Beyond, Cursor, Unacceptable
 from mssante.limits import KEYWORD_OCTETS_MAX, KEYWORDS_MAX
 from mssante.model import Flag
 
@@ -56,7 +56,7 @@ def parse_bare(cursor: Cursor) -> FlagList:
             keyword = parse_keyword(cursor)
             keywords.setdefault(keyword.upper(), keyword)
             if len(keywords) > KEYWORDS_MAX:
-                raise Unacceptable("Too many keywords", status="NO", code="LIMIT")
+                raise Beyond("Trop de mots-cles / Too many keywords")
         if not cursor.take(b" "):
             return FlagList(system, tuple(keywords.values()))
 
@@ -74,7 +74,7 @@ def parse_keyword(cursor: Cursor) -> str:
     """RFC 3501 §9 flag-keyword: an atom, bounded."""
     keyword = cursor.atom()
     if len(keyword) > KEYWORD_OCTETS_MAX:
-        raise Unacceptable("A keyword is too long", status="NO", code="LIMIT")
+        raise Beyond("Mot-cle trop long / A keyword is too long")
     return keyword
 
 

@@ -65,7 +65,9 @@ def create(cursor: Cursor) -> Command:
         cursor.expect(b"\\")
         use = USE_OF_ATTRIBUTE.get("\\" + cursor.atom().upper())
         if use is None or not cursor.take(b"))"):
-            raise Unacceptable("One special use we know, please", status="NO", code="USEATTR")
+            raise Unacceptable(
+                "Usage special inconnu / One special use we know, please", status="NO", code="USEATTR"
+            )
     _acceptable(cursor, folder)
     return commands.Create(folder, use)
 
@@ -83,7 +85,9 @@ def _acceptable(cursor: Cursor, folder: str) -> None:
     try:
         names.check_new(folder, utf8=cursor.utf8)
     except Malformed as refusal:
-        raise Unacceptable(f"No such name can be given: {refusal}", status="NO", code="CANNOT") from None
+        raise Unacceptable(
+            f"Nom impossible / No such name can be given: {refusal}", status="NO", code="CANNOT"
+        ) from None
 
 
 def status(cursor: Cursor) -> Command:

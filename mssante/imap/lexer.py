@@ -45,6 +45,13 @@ class Unacceptable(Exception):
         self.code = code
 
 
+class Beyond(Unacceptable):
+    """More than a bound of ours (limits): NO [LIMIT], in French and English."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, status="NO", code="LIMIT")
+
+
 class Literal8(bytes):
     """The octets of a `~{n}` literal (RFC 3516 §4.4): the only string that may hold NUL."""
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from mssante.imap import commands, names
-from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.lexer import Beyond, Cursor, Unacceptable
 from mssante.imap.listing import ListExtended, Return, Selection, StatusItem
 from mssante.limits import FOLDER_NAME_OCTETS_MAX, IMAP_LIST_PATTERNS_MAX
 from mssante.model import Malformed
@@ -20,7 +20,9 @@ def mailbox(cursor: Cursor) -> str:
     """A folder name, decoded and canonical."""
     octets = cursor.astring()
     if len(octets) > _NAME_OCTETS_MAX:
-        raise Unacceptable("The folder name is too long", status="NO", code="CANNOT")
+        raise Unacceptable(
+            "Nom de dossier trop long / The folder name is too long", status="NO", code="CANNOT"
+        )
     try:
         return names.canonical(names.decode_utf8(octets) if cursor.utf8 else names.decode(octets))
     except Malformed as error:
@@ -30,7 +32,7 @@ def mailbox(cursor: Cursor) -> str:
 def _pattern(cursor: Cursor) -> str:
     octets = cursor.list_mailbox()
     if len(octets) > _NAME_OCTETS_MAX:
-        raise Unacceptable("The pattern is too long", status="NO", code="LIMIT")
+        raise Beyond("Motif trop long / The pattern is too long")
     return _leniently(cursor, octets)
 
 
@@ -48,7 +50,7 @@ def parse_lsub(cursor: Cursor) -> commands.Command:
 def _reference(cursor: Cursor) -> str:
     octets = cursor.astring()
     if len(octets) > _NAME_OCTETS_MAX:
-        raise Unacceptable("The reference is too long", status="NO", code="LIMIT")
+        raise Beyond("Reference trop longue / The reference is too long")
     return _leniently(cursor, octets)
 
 
@@ -84,7 +86,7 @@ def _patterns(cursor: Cursor) -> tuple[str, ...]:
     found = [_pattern(cursor)]
     while cursor.take(b" "):
         if len(found) == IMAP_LIST_PATTERNS_MAX:
-            raise Unacceptable("Too many patterns", status="NO", code="LIMIT")
+            raise Beyond("Trop de motifs / Too many patterns")
         found.append(_pattern(cursor))
     cursor.expect(b")")
     return tuple(found)

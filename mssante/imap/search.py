@@ -12,7 +12,7 @@ from datetime import date
 from enum import Enum, StrEnum
 
 from mssante.imap.flags import RECENT, parse_keyword
-from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.lexer import Beyond, Cursor, Unacceptable
 from mssante.imap.sets import SequenceSet
 from mssante.imap.sets import parse as parse_set
 from mssante.limits import IMAP_NESTING_MAX, IMAP_SEARCH_KEYS_MAX
@@ -271,7 +271,11 @@ def _charset(cursor: Cursor) -> str:
     name = cursor.astring().decode("ascii", "replace").upper()
     codec = CHARSETS.get(_ALIASES.get(name, name))
     if codec is None:
-        raise Unacceptable("Unknown charset", status="NO", code=f"BADCHARSET ({' '.join(CHARSETS)})")
+        raise Unacceptable(
+            "Jeu de caracteres inconnu: employez UTF-8 / Unknown charset: use UTF-8",
+            status="NO",
+            code=f"BADCHARSET ({' '.join(CHARSETS)})",
+        )
     return codec
 
 
@@ -309,7 +313,7 @@ class _Reader:
         cursor = self._cursor
         self._count += 1
         if self._count > IMAP_SEARCH_KEYS_MAX:
-            raise Unacceptable("Too many search keys", status="NO", code="LIMIT")
+            raise Beyond("Trop de criteres de recherche / Too many search keys")
         if depth > IMAP_NESTING_MAX:
             raise Unacceptable("Search keys are nested too deep")
         if cursor.take(b"("):

@@ -85,6 +85,11 @@ ENABLED_WITH: dict[str, tuple[str, ...]] = {CONDSTORE: (), QRESYNC: (CONDSTORE,)
 _ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID")
 
 
+_TLS_FIRST = "TLS d'abord: STARTTLS / TLS first: STARTTLS"
+_NO_MECHANISM = "Mecanisme inconnu ici / No such mechanism here"
+_READ_ONLY = "Dossier ouvert en lecture seule / The folder is open read-only"
+
+
 @dataclass(slots=True)
 class Session:
     """The state of one conversation. `mechanisms` are the SASL names on offer once TLS protects;
@@ -128,20 +133,20 @@ class Session:
         """Why this command cannot be done now; None when it can."""
         if self.state not in ALLOWED.get(type(command), frozenset()):
             text = f"Not in the {self.state.value} state"
-            return Rejected(tag, Status.BAD, text)
+            return Rejected(tag, Status.BAD, text, Code.CLIENTBUG)
         match command:
             case commands.StartTls() if self.tls:
                 return Rejected(tag, Status.BAD, "TLS is on already")
             case commands.Login() | commands.Authenticate() if not self.tls:
-                return Rejected(tag, Status.NO, "STARTTLS first", Code.PRIVACYREQUIRED)
+                return Rejected(tag, Status.NO, _TLS_FIRST, Code.PRIVACYREQUIRED)
             case commands.Authenticate(mechanism=mechanism) if mechanism not in self.mechanisms:
-                return Rejected(tag, Status.NO, "No such mechanism here", Code.CANNOT)
+                return Rejected(tag, Status.NO, _NO_MECHANISM, Code.CANNOT)
             case AppendStart(replaced=Replaced()) if self.state is not State.SELECTED:
                 return Rejected(tag, Status.BAD, "No folder is selected")  # RFC 8508 §3.5
             case AppendStart(replaced=Replaced()) if self.read_only:
-                return Rejected(tag, Status.NO, "The folder is open read-only", Code.READ_ONLY)
+                return Rejected(tag, Status.NO, _READ_ONLY, Code.READ_ONLY)
             case commands.Store() | commands.Expunge() | commands.Copy(move=True) if self.read_only:
-                return Rejected(tag, Status.NO, "The folder is open read-only", Code.READ_ONLY)
+                return Rejected(tag, Status.NO, _READ_ONLY, Code.READ_ONLY)
             case _ if enables_condstore(command) and CONDSTORE not in self.extensions:
                 return Rejected(tag, Status.BAD, "Mod-sequences are not offered")
             case commands.Select(resync=commands.Resync()) | commands.Fetch(vanished=True) if (

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from mssante.imap.lexer import NUMBER_MAX, Cursor, Unacceptable
+from mssante.imap.lexer import NUMBER_MAX, Beyond, Cursor, Unacceptable
 from mssante.limits import IMAP_SET_ELEMENTS_MAX
 
 _SET = re.compile(rb"[0-9:,*]+")
@@ -75,7 +75,7 @@ def parse(cursor: Cursor) -> SequenceSet:
         return SequenceSet((), saved=True)
     elements = cursor.match(_SET, "a sequence set").split(b",", IMAP_SET_ELEMENTS_MAX)
     if len(elements) > IMAP_SET_ELEMENTS_MAX:
-        raise Unacceptable("Too many elements in a sequence set", status="NO", code="LIMIT")
+        raise Beyond("Trop d'elements dans l'ensemble / Too many elements in a sequence set")
     intervals: list[Interval] = []
     to_last: int | None = None
     for element in elements:

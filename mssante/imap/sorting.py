@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mssante.imap.lexer import Cursor, Unacceptable
+from mssante.imap.lexer import Beyond, Cursor, Unacceptable
 from mssante.imap.steps import Steps, sorted_in_steps
 from mssante.limits import IMAP_SORT_CRITERIA_MAX
 
@@ -46,7 +46,7 @@ def parse_criteria(cursor: Cursor) -> tuple[Criterion, ...]:
     criteria: list[Criterion] = []
     while True:
         if len(criteria) == IMAP_SORT_CRITERIA_MAX:
-            raise Unacceptable("Too many sort criteria", status="NO", code="LIMIT")
+            raise Beyond("Trop de criteres de tri / Too many sort criteria")
         reverse = cursor.take(b"REVERSE ")
         key = _KEYS.get(cursor.word())
         if key is None:

@@ -24,12 +24,15 @@ from mssante.imap.events import (
     Signal,
 )
 from mssante.imap.framing import BEFORE_LOGIN, TAIL, Announcement, after_login, tag_of
-from mssante.imap.lexer import Literal8, Unacceptable
+from mssante.imap.lexer import Beyond, Literal8, Unacceptable
 from mssante.imap.parse import parse
 from mssante.imap.responses import Code, Status
 from mssante.limits import IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
 
 _APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE [^ ]+) [^ ]", re.IGNORECASE)
+
+_TOO_LARGE = "Litteral trop grand, ou trop nombreux / A literal is too large, or too many"
+_TOO_BIG = "Message trop volumineux: reduisez-le / Message too large: reduce it"
 
 
 class _Mode(Enum):
@@ -201,7 +204,7 @@ class Wire:
             if not announced.waits:
                 # RFC 7888 §4: what is on its way cannot be refused, only hung up on.
                 return self._end("A literal is too large, or there are too many", Code.LIMIT)
-            error = Unacceptable("A literal is too large, or there are too many", status="NO", code="LIMIT")
+            error = Beyond(_TOO_LARGE)
             return self._refused(announced, b"", error)
         self._awaited = announced.size
         self._octets8 = announced.octets8
@@ -254,7 +257,7 @@ class Wire:
         self._awaited = append.size
         self._waits = announced.waits
         if append.size > self._limits.message:
-            error = Unacceptable("The message is too large", status="NO", code="TOOBIG")
+            error = Unacceptable(_TOO_BIG, status="NO", code="TOOBIG")
             return self._refused(announced, b"", error)
         self._mode = _Mode.OFFER
         return append

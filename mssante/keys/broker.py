@@ -61,6 +61,11 @@ class KeyBroker:
             ring.close()
         self._checks.close()
 
+    @property
+    def now(self) -> datetime:
+        """The time that grants are judged by."""
+        return self._clock.now()
+
     def dedup_key(self) -> bytes:
         """32 bytes: reception's HMAC of what it already accepted (a bare hash would confirm a guess)."""
         return self._dedup_key

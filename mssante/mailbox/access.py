@@ -1,7 +1,8 @@
 """From a login to an open mailbox.
 
 Invariants: a mailbox is opened by a grant in force and by nothing else; one session opens one mailbox;
-a refusal is the same whether the person, the password, the mailbox or the grant is wrong.
+a refusal is the same whether the person, the password, the mailbox or the grant is wrong; only who showed the
+right password, and whose last access has run out, is told so.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: S
     """Checks the password and opens the mailbox the user name means: the one named behind the `/`; else
     the one whose address is the login; else the person's own (PER) or first granted.
 
-    Raises Refused(AUTHENTICATION_FAILED), Passing."""
+    Raises Refused(AUTHENTICATION_FAILED), Refused(ACCESS_EXPIRED), Passing."""
     person, wanted = user_parts(user)
     login = await broker.authenticate(person, password)
+    await _require_access(broker, person)
     rows = [await store.mailbox_by_id(grant.mailbox) for grant in await broker.grants_in_force(person)]
     row = _chosen(rows, person, wanted)
     try:
@@ -58,6 +60,13 @@ async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: S
     except Refused:
         raise Refused(Reason.AUTHENTICATION_FAILED, "no grant in force") from None
     return OpenMailbox(store=store, row=row, ring=ring, person=person)
+
+
+async def _require_access(broker: KeyBroker, person: PersonId) -> None:
+    """Raises Refused(ACCESS_EXPIRED) when all the person's grants have run out."""
+    grants = await broker.grants_of(person)
+    if grants and all(grant.until is not None and grant.until <= broker.now for grant in grants):
+        raise Refused(Reason.ACCESS_EXPIRED)
 
 
 def _chosen(rows: list[MailboxRow], person: PersonId, wanted: str | None) -> MailboxRow:

@@ -71,11 +71,16 @@ class Folders:
         return (await self._store.folder_create(self._mailbox.id, tag, sealed)).id
 
     async def delete(self, name: str) -> FolderId:
-        """The folder that is gone. Raises Refused(FOLDER_UNKNOWN, FOLDER_PROTECTED, NOT_PERMITTED)."""
+        """The folder that is gone. Raises Refused(FOLDER_UNKNOWN, FOLDER_HAS_CHILDREN, FOLDER_PROTECTED,
+        NOT_PERMITTED)."""
         self._mailbox.require_writable()
-        found = (await self.named(name)).id
-        await self._store.folder_delete(found)
-        return found
+        there = {each.name: each.id for each in await self.all()}
+        if name not in there:
+            # RFC 9051 §6.3.5: a level of hierarchy is not deleted while folders lie below it.
+            below = any(other.startswith(name + DELIMITER) for other in there)
+            raise Refused(Reason.FOLDER_HAS_CHILDREN if below else Reason.FOLDER_UNKNOWN)
+        await self._store.folder_delete(there[name])
+        return there[name]
 
     async def rename(self, source: str, target: str) -> None:
         """With all that lies below it (RFC 3501 §6.3.5). Renaming INBOX moves its messages to a new folder

@@ -1,4 +1,4 @@
-"""A Reason becomes what goes on the wire, here and nowhere else: SMTP replies and IMAP response codes.
+"""A Reason becomes what goes on the wire, here (SMTP) and in `imap_answers`, and nowhere else.
 
 Invariants: every Reason has an answer in both protocols (a test reads the tables); a fault of ours is 4xx
 whatever was raised, so it never loses a letter; a text says what is wrong, who must act and what to do,
@@ -6,8 +6,6 @@ in French then English, ASCII, without a word of the peer's.
 """
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from mssante.reasons import Declined, Passing, Reason
 from mssante.smtp.replies import Reply
@@ -201,6 +199,12 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
         "Authentification obligatoire: configurez votre logiciel"
         " / Authentication required: set it in your mail software",
     ),
+    R.ACCESS_EXPIRED: (
+        "535 5.7.8",
+        "454 4.7.0",
+        "Acces expire: demandez a votre operateur de le renouveler"
+        " / Access expired: ask your operator to renew it",
+    ),
     R.NOT_PERMITTED: (
         "550 5.7.1",
         "450 4.7.1",
@@ -235,6 +239,7 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
     R.FOLDER_UNKNOWN: ("550 5.2.0", "450 4.2.0", "Dossier inconnu / No such folder"),
     R.FOLDER_EXISTS: ("550 5.2.0", "450 4.2.0", "Le dossier existe deja / Folder already exists"),
     R.FOLDER_PROTECTED: ("550 5.2.0", "450 4.2.0", "Dossier protege / Protected folder"),
+    R.FOLDER_HAS_CHILDREN: ("550 5.2.0", "450 4.2.0", "Dossier non vide / The folder has folders in it"),
     R.MESSAGE_GONE: ("550 5.2.0", "450 4.2.0", "Message disparu / The message is gone"),
     R.LIMIT_REACHED: (
         "452 4.3.1",
@@ -313,66 +318,6 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ImapAnswer:
-    """A response code without its brackets ("" for none; RFC 5530, RFC 9051 §7.1) and a text."""
-
-    code: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"[{self.code}] {self.text}" if self.code else self.text
-
-
-_OURS = "Incident chez nous, reessayez / Trouble on our side, try again"
-# Those with words of their own in IMAP; the others, which belong to SMTP, answer [CANNOT] in SMTP's words.
-_IMAP: dict[Reason, ImapAnswer] = {
-    R.AUTHENTICATION_FAILED: ImapAnswer(
-        "AUTHENTICATIONFAILED", "Identifiant ou mot de passe refuse / Login or password not accepted"
-    ),
-    R.AUTHENTICATION_REQUIRED: ImapAnswer("CLIENTBUG", "Connectez-vous d'abord / Log in first"),
-    R.TLS_REQUIRED: ImapAnswer("PRIVACYREQUIRED", "TLS d'abord: STARTTLS / TLS first: STARTTLS"),
-    R.NOT_PERMITTED: ImapAnswer("NOPERM", "Vous n'y etes pas autorise / You are not allowed to"),
-    R.MAILBOX_UNKNOWN: ImapAnswer("NONEXISTENT", "Boite inconnue / Unknown mailbox"),
-    R.MAILBOX_SUSPENDED: ImapAnswer(
-        "NOPERM", "Boite suspendue: voyez votre operateur / Mailbox suspended: ask your operator"
-    ),
-    R.MAILBOX_CLOSED: ImapAnswer(
-        "NOPERM", "Boite fermee: voyez votre operateur / Mailbox closed: ask your operator"
-    ),
-    R.MAILBOX_FULL: ImapAnswer(
-        "OVERQUOTA", "Boite pleine: supprimez des messages / Mailbox full: delete mail"
-    ),
-    R.FOLDER_UNKNOWN: ImapAnswer("NONEXISTENT", "Dossier inconnu / No such folder"),
-    R.FOLDER_EXISTS: ImapAnswer("ALREADYEXISTS", "Le dossier existe deja / Folder already exists"),
-    R.FOLDER_PROTECTED: ImapAnswer("CANNOT", "Ce dossier est protege / This folder is protected"),
-    R.MESSAGE_GONE: ImapAnswer(
-        "EXPUNGEISSUED",
-        "Message supprime entre-temps: actualisez le dossier"
-        " / The message was deleted meanwhile: refresh the folder",
-    ),
-    R.LIMIT_REACHED: ImapAnswer("LIMIT", "Limite atteinte / Limit reached"),
-    R.TOO_MANY_CONNECTIONS: ImapAnswer("LIMIT", "Trop de connexions / Too many connections"),
-    R.TOO_MANY_ERRORS: ImapAnswer("CLIENTBUG", "Trop d'erreurs / Too many errors"),
-    R.TOO_SLOW: ImapAnswer("", "Delai depasse / Too slow"),
-    R.MESSAGE_TOO_LARGE: ImapAnswer("TOOBIG", "Message trop volumineux / Message too large"),
-    R.CORRUPTION: ImapAnswer(
-        "CORRUPTION", "Message endommage: prevenez votre operateur / Message damaged: tell your operator"
-    ),
-    R.ENCODING_UNKNOWN: ImapAnswer(
-        "UNKNOWN-CTE",
-        "Contenu binaire ou encodage inconnu: demandez-le encode"
-        " / Binary content or unknown encoding: have it encoded",
-    ),
-    R.DIRECTORY_UNAVAILABLE: ImapAnswer("UNAVAILABLE", "Annuaire indisponible / Directory unavailable"),
-    R.STORAGE_FULL: ImapAnswer("UNAVAILABLE", _OURS),
-    R.STORAGE_UNAVAILABLE: ImapAnswer("UNAVAILABLE", _OURS),
-    R.KEYS_UNAVAILABLE: ImapAnswer("UNAVAILABLE", _OURS),
-    R.SHUTTING_DOWN: ImapAnswer("UNAVAILABLE", "Arret du service / Shutting down"),
-    R.INTERNAL: ImapAnswer("SERVERBUG", _OURS),
-}
-
-
 def _replies(*, passing: bool) -> dict[Reason, Reply]:
     made = {}
     for reason, (refused, deferred, text) in _SMTP.items():
@@ -390,6 +335,6 @@ def smtp_answer(declined: Declined) -> Reply:
     return (_PASSING if isinstance(declined, Passing) else _REFUSED)[declined.reason]
 
 
-def imap_answer(reason: Reason) -> ImapAnswer:
-    """The response code and the text of a NO or BYE that tells `reason`."""
-    return _IMAP.get(reason) or ImapAnswer("CANNOT", _SMTP[reason][2])
+def smtp_text(reason: Reason) -> str:
+    """What a reply says of `reason`, without its codes."""
+    return _SMTP[reason][2]

@@ -17,6 +17,7 @@ from mssante.imap.responses import Code, Status
 from mssante.limits import DATA_BYTES_PER_SECOND_MIN
 from mssante.mailbox.writing import Draft
 from mssante.model import Uid
+from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_talk import Answer, Talk
 from mssante.reasons import Declined, Reason, Refused
 
@@ -86,7 +87,9 @@ class Append:
             return talk.wire.refuse()
         if start.size == 0:
             # RFC 3502 §6.3.11: an error that MUST return a NO; a client cancels by it.
-            return self._refuse(Answer(Status.NO, "An empty message cancels the APPEND"))
+            return self._refuse(
+                Answer(Status.NO, "Message vide: annule / An empty message cancels the APPEND")
+            )
         try:
             if start.replaced is not None:
                 self._old = await self._replaced(start.replaced)
@@ -119,7 +122,7 @@ class Append:
     def _refused(self, start: AppendStart) -> Answer:
         match self._refusal:
             case Declined(reason=Reason.FOLDER_UNKNOWN):
-                return Answer(Status.NO, "No such folder", Code.TRYCREATE)
+                return Answer(Status.NO, imap_answer(Reason.FOLDER_UNKNOWN).text, Code.TRYCREATE)
             case Declined(reason=Reason.NUL_OCTET | Reason.BARE_LINE_ENDING) if start.octets8:
                 # RFC 3516 §4.4: binary content is not kept here, for no delivery could carry it on.
                 raise Refused(Reason.ENCODING_UNKNOWN)

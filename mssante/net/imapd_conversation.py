@@ -13,7 +13,7 @@ from mssante import __version__
 from mssante.imap import commands, responses
 from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
-from mssante.imap.responses import Code, Status
+from mssante.imap.responses import Status
 from mssante.imap.session import CONDSTORE, State, enables_condstore, expunges_allowed
 from mssante.net import (
     imapd_acl,
@@ -25,7 +25,7 @@ from mssante.net import (
     imapd_sort,
     imapd_store,
 )
-from mssante.net.answers import imap_answer
+from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_persons import is_heavy
 from mssante.net.imapd_talk import OK, Answer, Hangup, Left, Talk
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
@@ -129,8 +129,10 @@ class Conversation:
             talk.stream.write(responses.bye(hangup.text, hangup.code))
         except Stopping:
             cause = "access ended" if talk.access_ended else "stopping"
-            text = "Acces retire / Access ended" if talk.access_ended else "Arret du service / Shutting down"
-            talk.stream.write(responses.bye(text, Code.UNAVAILABLE))
+            # Access that ended comes back through the operator only; a service that stops, by itself.
+            ended = Reason.ACCESS_EXPIRED if talk.access_expired else Reason.NOT_PERMITTED
+            answer = imap_answer(ended if talk.access_ended else Reason.SHUTTING_DOWN)
+            talk.stream.write(responses.bye(answer.text, answer.code))
         except TimeoutError:
             cause = "timed out"
             talk.stream.write(responses.bye("Delai depasse / Too slow"))

@@ -22,7 +22,7 @@ from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.sections import Extent, ListedSections, at_hand, extent
 from mssante.mailbox.selected import Selected
 from mssante.model import Flag
-from mssante.net.answers import imap_answer
+from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_rows import FlagsRow, PlaceRow, Row
 from mssante.net.imapd_talk import OK_FETCH, Answer, Talk
 from mssante.reasons import Passing, Reason, Refused
@@ -66,7 +66,7 @@ async def fetch(talk: Talk, command: Fetch) -> Answer:
     # RFC 3501 §6.4.8: a UID that does not exist is passed over; a number that the client counts is told.
     by_number = not command.uid and not command.messages.saved
     if by_number and job.answered < sum(map(len, places)):
-        return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
+        raise Refused(Reason.MESSAGE_GONE)
     return OK_FETCH
 
 

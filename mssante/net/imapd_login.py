@@ -12,7 +12,7 @@ from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Code, Status
 from mssante.mailbox.access import sign_in
 from mssante.model import Secret, user_parts
-from mssante.net.answers import imap_answer
+from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_talk import Answer, Talk
 from mssante.observe import report
 from mssante.observe.events import LoginAccepted, LoginRefused
@@ -37,7 +37,11 @@ async def authenticate(talk: Talk, command: Authenticate) -> Answer:
             return Answer(Status.BAD, "Cancelled")
     credentials = sasl.plain(octets)
     if credentials.authorised not in ("", credentials.user):
-        raise Unacceptable("No other identity can be taken", status="NO", code=Code.AUTHORIZATIONFAILED)
+        text = (
+            "Pour une autre boite: LOGIN/ADRESSE comme identifiant"
+            " / For another mailbox: LOGIN/ADDRESS as user name"
+        )
+        raise Unacceptable(text, status="NO", code=Code.AUTHORIZATIONFAILED)
     return await _sign_in(talk, credentials.user, credentials.password)
 
 
@@ -49,7 +53,8 @@ async def _sign_in(talk: Talk, user: str, password: Secret) -> Answer:
             mailbox = await sign_in(store=service.store, broker=service.broker, user=user, password=password)
     except Refused as refused:
         report(LoginRefused(protocol="imap", remote=remote, reason=refused.reason.value))
-        answer = imap_answer(Reason.AUTHENTICATION_FAILED)
+        expired = refused.reason is Reason.ACCESS_EXPIRED
+        answer = imap_answer(refused.reason if expired else Reason.AUTHENTICATION_FAILED)
         return Answer(Status.NO, answer.text, answer.code)
     if not talk.has_room(person):
         mailbox.close()

@@ -13,6 +13,7 @@ from mssante.imap.matching import Context
 from mssante.imap.responses import Code, Status
 from mssante.imap.search import Query, Result
 from mssante.imap.view import UID_ARRAY
+from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_talk import EXPUNGED, OK, Answer, Talk
 from mssante.reasons import Passing, Reason, Refused
 
@@ -71,11 +72,11 @@ async def copy(talk: Talk, command: Copy) -> Answer:
         target = await talk.folders.named(command.mailbox)
     except Refused as refused:
         if refused.reason is Reason.FOLDER_UNKNOWN:
-            return Answer(Status.NO, "No such folder", Code.TRYCREATE)
+            return Answer(Status.NO, imap_answer(Reason.FOLDER_UNKNOWN).text, Code.TRYCREATE)
         raise
     by_number = not command.uid and not command.messages.saved
     if by_number and any(selected.row(uid) is None for uid in uids):
-        return Answer(Status.NO, "Some messages are no longer there", Code.EXPUNGEISSUED)
+        raise Refused(Reason.MESSAGE_GONE)
     pairs = await talk.writer.copy(selected.id, uids, target.id, move=command.move)
     if not pairs:
         return OK

@@ -164,6 +164,12 @@ class Talk:
         return self._mailbox is not None and not self._mailbox.ring.alive
 
     @property
+    def access_expired(self) -> bool:
+        """The grant had an end, which has come."""
+        grant = None if self._mailbox is None else self._mailbox.ring.grant
+        return grant is not None and not grant.in_force(self.service.clock.now())
+
+    @property
     def selected(self) -> Selected:
         assert self.picked is not None, "the session's table lets nothing here before SELECT"
         return self.picked

@@ -57,7 +57,9 @@ def test_a_command_out_of_its_state_is_bad(command: Command | AppendStart, state
 @pytest.mark.parametrize("command", [commands.Login("a", Secret("b")), commands.Authenticate("PLAIN", b"")])
 def test_no_credential_is_taken_in_clear(command: Command) -> None:
     refusal = session(State.NOT_AUTHENTICATED, tls=False).refusal("a", command)
-    assert refusal == Rejected("a", Status.NO, "STARTTLS first", Code.PRIVACYREQUIRED)
+    assert refusal == Rejected(
+        "a", Status.NO, "TLS d'abord: STARTTLS / TLS first: STARTTLS", Code.PRIVACYREQUIRED
+    )
 
 
 def test_starttls_once() -> None:

@@ -6,6 +6,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mssante.imap import commands
+from mssante.imap import wire as wire_module
 from mssante.imap.commands import Request
 from mssante.imap.events import (
     AppendEnd,
@@ -168,7 +169,7 @@ def test_text_after_the_message_spoils_the_append() -> None:
 
 def test_a_message_above_the_limit_is_refused_not_hung_up_on() -> None:
     size = MESSAGE_OCTETS_MAX + 1
-    expected = Rejected("a", Status.NO, "The message is too large", "TOOBIG")
+    expected = Rejected("a", Status.NO, wire_module._TOO_BIG, "TOOBIG")
     assert events(logged_in(), [b"a APPEND Sent {%d}\r\n" % size]) == [expected]
     assert events(logged_in(), [b"a APPEND Sent {%d+}\r\n" % size, b"x" * size, b"\r\n"]) == [expected]
 

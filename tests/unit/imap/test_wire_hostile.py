@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mssante.imap import wire as wire_module
 from mssante.imap.commands import Request
 from mssante.imap.events import Bye, LiteralChunk, Rejected, Signal
 from mssante.imap.responses import Status
@@ -54,7 +55,7 @@ def test_before_login_a_literal_bomb_takes_no_memory(name: str) -> None:
     assert growth < MIB
     last = told[-1]
     if name == "announced":
-        assert last == Rejected("a", Status.NO, "A literal is too large, or there are too many", "LIMIT")
+        assert last == Rejected("a", Status.NO, wire_module._TOO_LARGE, "LIMIT")
     else:
         assert isinstance(last, Bye)
 

@@ -68,4 +68,4 @@ async def test_a_grant_that_ends_ends_the_ring(desk: Desk) -> None:
     assert opened.ring.alive
     desk.clock.advance(timedelta(days=1))
     assert not opened.ring.alive
-    assert await refused(desk, "interim") is Reason.AUTHENTICATION_FAILED
+    assert await refused(desk, "interim") is Reason.ACCESS_EXPIRED

@@ -5,7 +5,8 @@ import re
 import pytest
 
 from mssante.net import answers
-from mssante.net.answers import imap_answer, smtp_answer
+from mssante.net.answers import smtp_answer
+from mssante.net.imap_answers import imap_answer
 from mssante.reasons import Passing, Reason, Refused
 from mssante.smtp.replies import every_reply
 
