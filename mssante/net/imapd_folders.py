@@ -99,7 +99,8 @@ async def unselect(talk: Talk, command: Unselect) -> Answer:
 async def create(talk: Talk, command: Create) -> Answer:
     """RFC 3501 §6.3.3. Every special folder is there from the first day, so USE finds none to make."""
     if command.use is not None:
-        return Answer(Word.NO, "That special folder exists already", Code.USEATTR)
+        text = "Ce dossier special existe deja / That special folder exists already"
+        return Answer(Word.NO, text, Code.USEATTR)
     made = await talk.folders.create(command.mailbox)
     return Answer(Word.OK, "Created", responses.code_mailbox_id(_mailbox_id(made)))
 

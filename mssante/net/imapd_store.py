@@ -13,7 +13,9 @@ from mssante.imap.commands import Store, StoreMode
 from mssante.imap.fetched import Change, change_lines, modseq_lines
 from mssante.imap.responses import Code, Status
 from mssante.mailbox.reading import breathe
+from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_talk import OK, Answer, Talk
+from mssante.reasons import Reason
 from mssante.store.records import FlagsMode, FlagsRows
 
 _LINES_AT_ONCE = 2000
@@ -79,7 +81,11 @@ async def _left(talk: Talk, command: Store, uids: Sequence[int]) -> Answer:
     by_number = not command.uid and not command.messages.saved
     status = Status.NO if by_number and len(there) < len(uids) else Status.OK
     if not there:
-        return OK if status is Status.OK else Answer(status, "Some are gone", Code.EXPUNGEISSUED)
+        return (
+            OK
+            if status is Status.OK
+            else Answer(status, imap_answer(Reason.MESSAGE_GONE).text, Code.EXPUNGEISSUED)
+        )
     render = (await talk.names()).render
     modified = [(number, row) for row in there if (number := view.sequence_of(row.uid)) is not None]
     for start in range(0, len(modified), _LINES_AT_ONCE):
