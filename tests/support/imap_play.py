@@ -76,9 +76,8 @@ async def _together(mirror: Mirror) -> None:
 
 
 def _by_uid(step: Step) -> bool:
-    return step.text.startswith(
-        ("UID STORE", "UID COPY", "UID MOVE", "UID EXPUNGE", "EXPUNGE", "NOOP", "STATUS")
-    )
+    verbs = ("UID STORE", "UID COPY", "UID MOVE", "UID EXPUNGE", "EXPUNGE", "NOOP", "STATUS")
+    return step.text.startswith(verbs) and "*" not in step.text
 
 
 async def _turn(mirror: Mirror) -> None:
