@@ -77,7 +77,8 @@ class Reader:
 
     async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
         """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the
-        content is damaged: what was given before it is genuine."""
+        content is damaged: what was given before it is genuine; Refused(MESSAGE_GONE) where it was shredded
+        meanwhile."""
         size = message.summary.size
         end = min(offset + length, size)
         wanted = chunks_covering(offset, length, size)
@@ -87,8 +88,7 @@ class Reader:
             return
         dek = (await self._deks([message])).get(message.number)
         if dek is None:
-            self._tell_damage(message.message_id, message.blob_id)
-            raise Refused(Reason.CORRUPTION)
+            raise await self._unreadable(message)
         opener = ChunkOpener(dek, message.blob_id, content_bytes=size)
         for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
             count = min(CHUNKS_AT_ONCE, wanted.stop - first)
@@ -97,8 +97,7 @@ class Reader:
                 try:
                     plain = opener.open(n, chunks[n - first])
                 except (NotAuthentic, IndexError):
-                    self._tell_damage(message.message_id, message.blob_id)
-                    raise Refused(Reason.CORRUPTION) from None
+                    raise await self._unreadable(message) from None
                 start = n * CHUNK_BYTES
                 if len(wanted) == 1 and size > CHUNK_BYTES:
                     self._lately = message.blob_id, n, plain
@@ -171,16 +170,24 @@ class Reader:
         deks = await self._deks(sealed) if header else {}
         octets = iter(self._mailbox.ring.open_summaries(listed))
         opened: list[Message] = []
-        damaged: list[Uid] = []
+        closed: list[SealedMessage] = []
+        headless: list[SealedMessage] = []
         for each in sealed:
             listing = each.listing_epoch is not None
-            summary = self._summary(each, next(octets) if listing else first.get(each.number))
+            summary = _summary(next(octets) if listing else first.get(each.number))
             if summary is None:
-                damaged.append(each.uid)
+                closed.append(each)
                 continue
-            block = None if each.header_ct is None else self._header(each, deks.get(each.number), summary)
+            block = None
+            if each.header_ct is not None:
+                block = _header(each, deks.get(each.number))
+                if block is None:
+                    headless.append(each)
+                elif len(block) != summary.header_octets:
+                    block = None  # longer than is kept apart
             opened.append(Message(each.uid, each.number, each.message_id, each.blob_id, summary, block))
-        return opened, damaged
+        there = await self._damaged([*closed, *headless]) if closed or headless else set()
+        return opened, [each.uid for each in closed if each.number in there]
 
     async def _first_use(self, sealed: Sequence[SealedMessage]) -> dict[MessageNumber, bytes]:
         """Summaries as delivery left them, under their DEKs; those that open. From now on they lie under
@@ -199,27 +206,6 @@ class Reader:
         self._resealing = asyncio.create_task(self._mailbox.store.reseal(closed))
         return {number: octets for number, (octets, _) in found.items()}
 
-    def _summary(self, sealed: SealedMessage, octets: bytes | None) -> Summary | None:
-        if octets is not None:
-            try:
-                return Summary.from_bytes(octets)
-            except Refused:
-                pass
-        self._tell_damage(sealed.message_id, sealed.blob_id)
-        return None
-
-    def _header(self, sealed: SealedMessage, dek: Dek | None, summary: Summary) -> bytes | None:
-        """The header that is kept apart. None when it is longer, or is damaged: the content has it."""
-        assert sealed.header_ct is not None
-        try:
-            if dek is None:
-                raise NotAuthentic
-            header = dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
-        except NotAuthentic:
-            self._tell_damage(sealed.message_id, sealed.blob_id)
-            return None
-        return header if len(header) == summary.header_octets else None
-
     async def _settle_reseal(self) -> None:
         """Behind the reading, one at a time."""
         task, self._resealing = self._resealing, None
@@ -229,8 +215,35 @@ class Reader:
             except Passing:
                 pass  # a comfort, not a duty: a database that takes no writes is still read (C3)
 
-    def _tell_damage(self, message: MessageId, blob: BlobId) -> None:
-        report(CorruptionFound(mailbox=self._mailbox.id.hex(), message=message.hex(), blob=blob.hex()))
+    async def _unreadable(self, message: Message) -> Refused:
+        there = await self._damaged([message])
+        return Refused(Reason.CORRUPTION if there else Reason.MESSAGE_GONE)
+
+    async def _damaged(self, suspects: Sequence[Message | SealedMessage]) -> set[MessageNumber]:
+        """Those of `suspects` that are there and do not open, told to the operator. A message that was
+        shredded between two looks at it is no damage."""
+        there = await self._mailbox.store.present(sorted({each.number for each in suspects}))
+        for each in suspects:
+            if each.number in there:
+                mailbox, message, blob = self._mailbox.id, each.message_id, each.blob_id
+                report(CorruptionFound(mailbox=mailbox.hex(), message=message.hex(), blob=blob.hex()))
+        return there
+
+
+def _summary(octets: bytes | None) -> Summary | None:
+    try:
+        return None if octets is None else Summary.from_bytes(octets)
+    except Refused:
+        return None
+
+
+def _header(sealed: SealedMessage, dek: Dek | None) -> bytes | None:
+    """The header that is kept apart; None when it does not open: the content has it."""
+    assert sealed.header_ct is not None
+    try:
+        return None if dek is None else dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
+    except NotAuthentic:
+        return None
 
 
 async def breathe() -> None:

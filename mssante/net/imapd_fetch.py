@@ -242,10 +242,13 @@ class _Job:
                 if not small:
                     return await self._send_streamed(form, row, extents)
         except Refused as refused:
-            if refused.reason is Reason.ENCODING_UNKNOWN:
-                self.undecodable += 1
-            else:
-                self.damaged += 1
+            match refused.reason:
+                case Reason.ENCODING_UNKNOWN:
+                    self.undecodable += 1
+                case Reason.MESSAGE_GONE:
+                    self.answered -= 1  # expunged and shredded since this command looked
+                case _:
+                    self.damaged += 1
             return None
         await self._send(form.line(row, contents))
         return None

@@ -233,6 +233,9 @@ class MailStore:
     async def deks(self, numbers: Sequence[MessageNumber], *, contents: bool = False) -> list[SealedDek]:
         return await self._read(lambda c: reading.deks(c, numbers, contents=contents))
 
+    async def present(self, numbers: Sequence[MessageNumber]) -> set[MessageNumber]:
+        return await self._read(lambda c: reading.present(c, numbers))
+
     async def counts(self, folder: FolderId) -> FolderCounts:
         return await self._read(lambda c: reading.counts(c, folder))
 

@@ -190,6 +190,17 @@ def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> li
     return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
 
 
+def present(connection: Connection, numbers: Sequence[MessageNumber]) -> set[MessageNumber]:
+    """Those of `numbers` that are not shredded."""
+    runs = Runs.of(numbers)
+    if not runs:
+        return set()
+    found = connection.execute(
+        text(f"SELECT number FROM message WHERE {runs.include(connection, 'number')}"), runs.parameters
+    )
+    return set(found.scalars())
+
+
 def deks(
     connection: Connection, numbers: Sequence[MessageNumber], *, contents: bool = False
 ) -> list[SealedDek]:

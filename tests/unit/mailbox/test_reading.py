@@ -7,7 +7,10 @@ import pytest
 from mssante.crypto import Form
 from mssante.mailbox import reading
 from mssante.mailbox.reading import Message
-from mssante.reasons import Passing, Reason
+from mssante.model import Flag
+from mssante.observe.events import CorruptionFound, Event, add_sink
+from mssante.reasons import Passing, Reason, Refused
+from mssante.store.records import FlagsMode
 from tests.unit.mailbox.conftest import Desk, Owner
 
 CHUNK = 65_536
@@ -111,3 +114,31 @@ async def test_a_message_shows_nothing_of_itself(owner: Owner) -> None:
     ((message,),) = await read(owner, range(1, 2))
     assert "canari" not in repr(message.summary)
     assert "canari" not in repr(message)
+
+
+async def test_a_message_shredded_between_two_looks_is_gone_and_not_damaged(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, told = owner.mailbox.store, list[Event]()
+    for content in (b"one", b"two"):
+        await owner.deliver(b"Subject: s\r\n\r\n" + content)
+    await owner.append(b"Subject: s\r\n\r\n" + b"x" * 3 * CHUNK)
+    inbox = await owner.folders.named("INBOX")
+    ((*_, large),) = await read(owner, range(3, 4))
+    find = store.deks
+
+    async def expunged(*asked: object, **named: object) -> object:
+        monkeypatch.setattr(store, "deks", find)
+        await store.flags_store(inbox.id, range(1, 4, 2), FlagsMode.ADD, Flag.DELETED.value)
+        await store.expunge(inbox.id, None)
+        return await find(*asked, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "deks", expunged)
+    remove = add_sink(told.append)
+    (found,) = [each async for each in owner.reader.messages(inbox.id, range(1, 4), header=True)]
+    assert ([message.uid for message in found[0]], found[1]) == ([2, 3], [])
+    with pytest.raises(Refused) as refused:
+        await owner.reader.octets(large, 0, 10)
+    remove()
+    assert refused.value.reason is Reason.MESSAGE_GONE
+    assert not [event for event in told if isinstance(event, CorruptionFound)]
