@@ -269,7 +269,7 @@ def _spelt(name: bytes) -> bytes:
 def _partial(cursor: Cursor) -> Partial | None:
     if not cursor.take(b"<"):
         return None
-    start = cursor.number()
+    start = cursor.number64()  # RFC 9051 §9
     # RFC 3501 §9 wants both numbers; some clients and test suites leave the second out, and other servers
     # take that for "to the end".
     count = cursor.nz_number() if cursor.take(b".") else _TO_THE_END

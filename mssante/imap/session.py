@@ -82,8 +82,8 @@ EXTENSIONS = (
 CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
 # What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).
 ENABLED_WITH: dict[str, tuple[str, ...]] = {CONDSTORE: (), QRESYNC: (CONDSTORE,)}
-_ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID")
-
+REV2 = "IMAP4rev2"  # RFC 9051, beside RFC 3501: a client gets it by ENABLE (Appendix A)
+_ALWAYS = ("IMAP4rev1", REV2, "SASL-IR", "LITERAL+", "ID")
 
 _TLS_FIRST = "TLS d'abord: STARTTLS / TLS first: STARTTLS"
 _NO_MECHANISM = "Mecanisme inconnu ici / No such mechanism here"
@@ -115,9 +115,18 @@ class Session:
     def enable(self, names: Iterable[str]) -> tuple[str, ...]:
         """RFC 5161 §3.1: which of `names` are enabled by this; what they imply is enabled with them."""
         known = [name for name in names if name in ENABLED_WITH and name in self.extensions]
+        # RFC 9051 §6.3.1: before any folder is selected; its numbers would have been told otherwise.
+        if REV2.upper() in names and self.state is not State.SELECTED:
+            known.append(REV2)
         found = tuple(name for name in known if name not in self.enabled)
-        self.enabled.update(found, *(ENABLED_WITH[name] for name in found))
+        self.enabled.update(found, *(ENABLED_WITH.get(name, ()) for name in found))
         return found
+
+    @property
+    def rev2(self) -> bool:
+        """Whether the client is spoken to as RFC 9051 has it: folder names in UTF-8, ESEARCH for SEARCH, UID
+        in every unsolicited FETCH, nothing of \\Recent."""
+        return REV2 in self.enabled
 
     @property
     def tells_modseq(self) -> bool:

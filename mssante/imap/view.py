@@ -34,9 +34,13 @@ class Changes:
 
 class FolderView:
     """The messages as the client numbers them. `recent_from`: UIDs from there on are \\Recent in this
-    session (it is the first to open the folder since they came), None for no such message."""
+    session (it is the first to open the folder since they came), None for no such message; without
+    `tells_recent` nothing is said of it."""
 
-    def __init__(self, uids: Iterable[int], *, recent_from: int | None = None) -> None:
+    def __init__(
+        self, uids: Iterable[int], *, recent_from: int | None = None, tells_recent: bool = True
+    ) -> None:
+        self._tells_recent = tells_recent
         # Never changed in place, so sessions share one array (`share`).
         self._uids = uids if isinstance(uids, array) else array(UID_ARRAY, uids)
         self._arrived = array(UID_ARRAY)  # not told yet, so without a number yet
@@ -159,7 +163,9 @@ class FolderView:
         if self._arrived:
             self._uids = self._uids + self._arrived
             self._arrived = array(UID_ARRAY)
-            pieces.append(responses.exists(len(self._uids)) + responses.recent(self.recent_count))
+            pieces.append(responses.exists(len(self._uids)))
+            if self._tells_recent:
+                pieces.append(responses.recent(self.recent_count))
         return b"".join(pieces)
 
     def take_flagged(self) -> list[tuple[int, int]]:

@@ -51,16 +51,24 @@ class Selected:
         self.view = FolderView(live.uids)
         self.saved = array(UID_ARRAY)
         self.behind = False
+        self.tells_recent = True
         self._store = store
         self._live = live
         self._modseq = live.modseq  # up to which this session has heard
         self._complete = live.modseq  # up to which its client has been told everything
 
     @classmethod
-    async def open(cls, store: MailStore, folder: NamedFolder, *, read_only: bool) -> Selected:
-        """Raises Refused(FOLDER_UNKNOWN)."""
+    async def open(
+        cls, store: MailStore, folder: NamedFolder, *, read_only: bool, recent: bool = True
+    ) -> Selected:
+        """Without `recent` nothing is told of it, and nothing taken from those who ask (RFC 9051 §2.3.2).
+        Raises Refused(FOLDER_UNKNOWN)."""
         selected = cls(store, folder, await store.live(folder.id), read_only=read_only)
         uids = selected.view.uids
+        if not recent:
+            selected.tells_recent = False
+            selected.view = FolderView(uids, tells_recent=False)
+            return selected
         before = await selected._heard_before(uids[-1] if uids else 0, folder.folder.recent_uid)
         selected.view = FolderView(uids, recent_from=before + 1)
         return selected
@@ -181,7 +189,9 @@ class Selected:
     # Inside
 
     async def _arrive(self, uids: Sequence[int], recent_uid: int) -> None:
-        if uids:
+        if uids and not self.tells_recent:
+            self.view.note(Changes(arrived=uids))
+        elif uids:
             before = await self._heard_before(uids[-1], recent_uid)
             self.view.note(Changes(arrived=[uid for uid in uids if uid <= before]))
             self.view.note(Changes(arrived=[uid for uid in uids if uid > before], recent=True))

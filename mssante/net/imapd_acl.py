@@ -18,7 +18,7 @@ _RIGHTS = {Role.FULL: acl.FULL, Role.READ: acl.READ}
 async def my_rights(talk: Talk, command: MyRights) -> Answer:
     """RFC 4314 §3.5."""
     folder = await talk.folders.named(command.mailbox)
-    await talk.send(acl.own_rights(folder.name, _RIGHTS[talk.mailbox.ring.role]))
+    await talk.send(acl.own_rights(folder.name, _RIGHTS[talk.mailbox.ring.role], utf8=talk.session.rev2))
     return OK
 
 
@@ -30,7 +30,7 @@ async def get_acl(talk: Talk, command: GetAcl) -> Answer:
     now = talk.service.clock.now()
     grants = await talk.service.broker.people_of(talk.mailbox.id)
     rights = {grant.person: _RIGHTS[grant.role] for grant in grants if grant.in_force(now)}
-    await talk.send(acl.acl(folder.name, sorted(rights.items())))
+    await talk.send(acl.acl(folder.name, sorted(rights.items()), utf8=talk.session.rev2))
     return OK
 
 
@@ -38,7 +38,7 @@ async def list_rights(talk: Talk, command: ListRights) -> Answer:
     """RFC 4314 §3.4, whoever is named: that a login exists is not told."""
     folder = await talk.folders.named(command.mailbox)
     talk.mailbox.require_writable()
-    await talk.send(acl.listed_rights(folder.name, command.identifier))
+    await talk.send(acl.listed_rights(folder.name, command.identifier, utf8=talk.session.rev2))
     return OK
 
 

@@ -22,6 +22,7 @@ from mssante.imap.commands import (
 from mssante.imap.fetched import change_lines
 from mssante.imap.flags import FlagNames
 from mssante.imap.listing import StatusItem
+from mssante.imap.names import INBOX
 from mssante.imap.responses import Code
 from mssante.imap.responses import Status as Word
 from mssante.imap.sets import SequenceSet
@@ -43,7 +44,8 @@ async def select(talk: Talk, command: Select) -> Answer:
         await talk.send(responses.untagged(Word.OK, "Previous folder closed", Code.CLOSED))
     folder = await talk.folders.named(command.mailbox)
     read_only = command.read_only or talk.mailbox.read_only
-    selected = await Selected.open(talk.mailbox.store, folder, read_only=read_only)
+    rev2 = talk.session.rev2
+    selected = await Selected.open(talk.mailbox.store, folder, read_only=read_only, recent=not rev2)
     names = await talk.folders.flag_names()
     resync = command.resync
     if resync is not None and resync.uid_validity != folder.folder.uidvalidity:
@@ -54,14 +56,14 @@ async def select(talk: Talk, command: Select) -> Answer:
     told = [
         flags_told(names, read_only=read_only),
         responses.exists(len(uids)),
-        responses.recent(selected.view.recent_count),
+        await _own_row(talk, folder.name) if rev2 else responses.recent(selected.view.recent_count),
         responses.untagged(Word.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)),
         responses.untagged(Word.OK, "Next UID", responses.code_uid_next(uid_next)),
         responses.untagged(Word.OK, "The folder's", responses.code_mailbox_id(_mailbox_id(folder.id))),
     ]
     told.append(responses.untagged(Word.OK, "Highest", responses.code_highest_modseq(selected.complete)))
     first_unseen = selected.first_unseen()
-    if first_unseen is not None:
+    if first_unseen is not None and not rev2:
         told.append(responses.untagged(Word.OK, "First unseen", responses.code_unseen(first_unseen)))
     await talk.send(b"".join(told))
     talk.select(selected, names)
@@ -69,6 +71,12 @@ async def select(talk: Talk, command: Select) -> Answer:
         await talk.send(responses.vanished(vanished, earlier=True))
         await _tell_changed(talk, names, resync)
     return Answer(Word.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
+
+
+async def _own_row(talk: Talk, name: str, *, old_name: str | None = None) -> bytes:
+    """The LIST response of one folder, unasked (RFC 9051 §6.3.2, §6.3.6)."""
+    row = listing.row_of(name, await _listed(talk, await talk.folders.all()), old_name=old_name)
+    return b"" if row is None else responses.listed([row], utf8=talk.session.rev2)
 
 
 async def _tell_changed(talk: Talk, names: FlagNames, resync: Resync) -> None:
@@ -117,6 +125,8 @@ async def delete(talk: Talk, command: Delete) -> Answer:
 async def rename(talk: Talk, command: Rename) -> Answer:
     """RFC 3501 §6.3.5."""
     await talk.folders.rename(command.source, command.target)
+    if talk.session.rev2 and command.source != INBOX:  # which is still there (RFC 9051 §6.3.6)
+        await talk.send(await _own_row(talk, command.target, old_name=command.source))
     return OK
 
 
@@ -132,7 +142,7 @@ async def list_(talk: Talk, command: List) -> Answer:
     rows = listing.rows(command.listing, await _listed(talk, folders))
     by_name = {each.name: each for each in folders}
     for row in rows:
-        told = responses.listed([row])
+        told = responses.listed([row], utf8=talk.session.rev2)
         if command.listing.status and row.selectable and row.name in by_name:
             told += await _status(talk, by_name[row.name], command.listing.status)
         await talk.send(told)
@@ -143,7 +153,7 @@ async def lsub(talk: Talk, command: Lsub) -> Answer:
     """RFC 3501 §6.3.9."""
     folders = await _listed(talk, await talk.folders.all())
     rows = listing.lsub_rows(command.reference, command.pattern, folders)
-    await talk.send(responses.listed(rows, verb=b"LSUB"))
+    await talk.send(responses.listed(rows, verb=b"LSUB", utf8=talk.session.rev2))
     return OK
 
 
@@ -182,7 +192,8 @@ async def _status(talk: Talk, folder: NamedFolder, items: tuple[StatusItem, ...]
         StatusItem.APPENDLIMIT: talk.service.message_bytes_max,
         StatusItem.MAILBOXID: encode.object_id(_mailbox_id(folder.id)),
     }
-    return responses.status(folder.name, {item: values[item] for item in items})
+    told = {item: values[item] for item in items}
+    return responses.status(folder.name, told, utf8=talk.session.rev2)
 
 
 def _mailbox_id(folder: FolderId) -> str:
@@ -209,7 +220,8 @@ async def quota(talk: Talk, command: GetQuota) -> Answer:
 async def quota_root(talk: Talk, command: GetQuotaRoot) -> Answer:
     """RFC 9208 §4.1.3. A mailbox without a bound has no quota root."""
     folder, told = await talk.folders.named(command.mailbox), await _quota(talk)
-    await talk.send(responses.quota_root(folder.name, [QUOTA_ROOT] if told else []) + told)
+    roots = [QUOTA_ROOT] if told else []
+    await talk.send(responses.quota_root(folder.name, roots, utf8=talk.session.rev2) + told)
     return OK
 
 

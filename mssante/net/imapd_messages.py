@@ -24,11 +24,14 @@ async def search(talk: Talk, command: Search) -> Answer:
     found = await talk.searcher.search(talk.selected, query.key, await search_context(talk, query))
     modseq = search_done(talk, query, found)
     numbers = found if command.uid else [n for uid in found if (n := view.sequence_of(uid)) is not None]
-    if query.results is None:
+    results = query.results
+    if results is None and talk.session.rev2:
+        results = frozenset({Result.ALL})  # RFC 9051 §6.4.4
+    if results is None:
         await talk.send(responses.search(numbers, modseq=modseq))
     elif not query.only_saves:
         # The tag is that of the command being answered: RFC 4731 §3.1 correlates by it.
-        told = responses.esearch(talk.tag, numbers, query.results, uid=command.uid, modseq=modseq)
+        told = responses.esearch(talk.tag, numbers, results, uid=command.uid, modseq=modseq)
         await talk.send(told)
     return OK
 

@@ -69,7 +69,7 @@ async def _tell(talk: Talk, command: Store, rows: FlagsRows) -> None:
                 Change(number, row.uid, render(view.mask(row.uid, row.flags)), row.modseq)
                 for number, row in some
             ]
-            told = change_lines(changes, uid=command.uid, modseq=modseq)
+            told = change_lines(changes, uid=command.uid or talk.session.rev2, modseq=modseq)
         await talk.send(told)
         await breathe()
 

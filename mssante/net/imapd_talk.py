@@ -288,7 +288,8 @@ class Talk:
             return
         if self.picked.view.has_news(expunges=expunges):
             names = await self.names()
-            manner = Manner(self.by_uid, self.session.tells_modseq, self.session.tells_vanished)
+            by_uid = self.by_uid or self.session.rev2  # RFC 9051 §7.5.2: what is not asked for has its UID
+            manner = Manner(by_uid, self.session.tells_modseq, self.session.tells_vanished)
             for piece in self.picked.news(names.render, manner=manner, expunges=expunges):
                 await self.send(piece)
                 await breathe()
@@ -299,6 +300,8 @@ class Talk:
         client hears how far it is (RFC 7162 §3.1)."""
         before = self.session.tells_modseq
         enabled = self.session.enable(names)
+        if self.session.rev2:
+            self.wire.speaks_utf8()
         if self.picked is not None and self.session.tells_modseq and not before:
             await self.tell_highest_modseq()
         return enabled

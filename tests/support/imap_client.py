@@ -93,6 +93,7 @@ class ImapClient:
         self.writer = writer
         self.greeting: Line
         self._tags = 0
+        self.utf8 = False  # after ENABLE IMAP4rev2: quoted strings may hold UTF-8 (RFC 9051 §4.3)
 
     @classmethod
     async def open(cls, port: int, tls: ssl.SSLContext | None = None) -> ImapClient:
@@ -156,7 +157,7 @@ class ImapClient:
         """The next response, whole, its literals inside."""
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
-                return parsed(await self._raw())
+                return parsed(await self._raw(), utf8=self.utf8)
         except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
             raise Closed from None
 
@@ -182,15 +183,16 @@ class ImapClient:
         self.writer.transport.abort()
 
 
-def parsed(raw: bytes) -> Line:
+def parsed(raw: bytes, *, utf8: bool = False) -> Line:
     """One response. Raises Malformed."""
-    return _Parser(raw).line()
+    return _Parser(raw, utf8=utf8).line()
 
 
 class _Parser:
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, *, utf8: bool = False) -> None:
         self.raw = raw
         self.at = 0
+        self.utf8 = utf8
 
     def line(self) -> Line:
         tag = self._tag()
@@ -254,10 +256,12 @@ class _Parser:
         return found
 
     def _quoted(self) -> bytes:
-        found = re.compile(rb'"((?:[^"\\\r\n\x00\x80-\xff]|\\["\\])*)"').match(self.raw, self.at)
+        found = re.compile(rb'"((?:[^"\\\r\n\x00]|\\["\\])*)"').match(self.raw, self.at)
         self._require(found is not None)
         assert found is not None
         self.at = found.end()
+        self._require(self.utf8 or found[1].isascii())
+        found[1].decode("utf-8")
         return re.sub(rb"\\(.)", rb"\1", found[1])
 
     def _literal(self) -> bytes:
