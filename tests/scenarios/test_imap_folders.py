@@ -72,6 +72,11 @@ async def test_namespace_and_delimiter(house: ImapHouse) -> None:
         "inbox2",
         "INBOX/sous",
         "x" * 200,
+        "..",
+        "~root/.ssh",
+        "'; DROP TABLE folder; --",
+        "{10+}",
+        "$HOME `id` | > a",
     ],
 )
 async def test_a_name_is_data_and_comes_back_as_given(house: ImapHouse, name: str) -> None:
@@ -103,6 +108,11 @@ async def test_a_name_is_data_and_comes_back_as_given(house: ImapHouse, name: st
         ("a//b", "NO"),
         ("&AAA-", "NO"),  # NUL, encoded
         ("&AA0ACg-", "NO"),  # CR LF, encoded
+        ("&2D0-", "BAD"),  # half a surrogate pair
+        ("a&", "BAD"),
+        ("INBOX", "NO"),
+        ("iNbOx", "NO"),
+        ("//", "NO"),
         ("x" * 600, "NO"),
         ("x" * 10_000, "NO"),
     ],
