@@ -1,25 +1,27 @@
 """What an index of words may say to a SEARCH before any message is opened.
 
-Invariants: `holds` answers what the opened message would, or None; needles are folded.
+Invariants: pure; what the index says is what the opened message would, or nothing; needles are folded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from enum import Enum
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Literal, NamedTuple, Protocol
 
 from mssante.imap.folding import fold
-from mssante.imap.search import Field, Key, Text, leaves
+from mssante.imap.search import All, And, Field, Key, Not, Or, Text, leaves
+
+# Where a needle is looked for. "field": in one field of the header, which the index does not tell apart from
+# the others, so it only says where it is not.
+Area = Literal["text", "body", "field"]
+Numbers = frozenset[int] | set[int]
 
 
-class Area(Enum):
-    """Where a needle is looked for. FIELD: in one field of the header, which the index does not tell apart
-    from the others, so it only says where it is not."""
+class Bounds(NamedTuple):
+    """Of the messages asked about: those that match, and those that may (the former included)."""
 
-    TEXT = "header and body"
-    BODY = "body"
-    FIELD = "field"
+    sure: Numbers
+    possible: Numbers
 
 
 class Indexed(Protocol):
@@ -31,8 +33,8 @@ class Indexed(Protocol):
 
 def area_of(key: Text | Field) -> Area:
     if isinstance(key, Field):
-        return Area.FIELD
-    return Area.TEXT if key.header else Area.BODY
+        return "field"
+    return "text" if key.header else "body"
 
 
 def questions(key: Key) -> Iterator[tuple[str, Area]]:
@@ -40,3 +42,33 @@ def questions(key: Key) -> Iterator[tuple[str, Area]]:
     for leaf in leaves(key):
         if isinstance(leaf, Text | Field) and (needle := fold(leaf.needle)):
             yield needle, area_of(leaf)
+
+
+def asks_words_only(key: Key) -> bool:
+    """Whether flags, numbers and dates have no say."""
+    return all(isinstance(leaf, Text | Field) and fold(leaf.needle) for leaf in leaves(key))
+
+
+def bounds(key: Key, everybody: Numbers, of: Callable[[str, Area], Bounds]) -> Bounds:
+    """What is known of the messages `everybody` by the index alone; `of` answers one question about them."""
+    match key:
+        case Text() | Field():
+            needle = fold(key.needle)
+            return of(needle, area_of(key)) if needle else _unknown(key, everybody)
+        case Not(inner):
+            sure, possible = bounds(inner, everybody, of)
+            return Bounds(everybody - possible, everybody - sure)
+        case Or(either, other):
+            one, two = bounds(either, everybody, of), bounds(other, everybody, of)
+            return Bounds(one.sure | two.sure, one.possible | two.possible)
+        case And(keys):
+            found = [bounds(each, everybody, of) for each in keys]
+            sure = everybody.intersection(*(each.sure for each in found))
+            return Bounds(sure, everybody.intersection(*(each.possible for each in found)))
+        case _:
+            return _unknown(key, everybody)
+
+
+def _unknown(key: Key, everybody: Numbers) -> Bounds:
+    anywhere = isinstance(key, All | Text)  # TEXT "" is in all
+    return Bounds(everybody if anywhere else frozenset(), everybody)

@@ -286,7 +286,7 @@ def _falls(moment: date, when: When, day: date) -> bool:
 
 def _field(name: str, needle: str) -> Test:
     def test(candidate: Candidate) -> Verdict:
-        if _indexed(candidate, needle, Area.FIELD) is False:
+        if _indexed(candidate, needle, "field") is False:
             return False
         texts = candidate.summary.texts(name) if candidate.summary is not None else None
         if texts is None and candidate.header is not None:
@@ -305,7 +305,7 @@ def _indexed(candidate: Candidate, needle: str, area: Area) -> Verdict:
 
 
 def _text(needle: str, *, header: bool) -> Test:
-    area = Area.TEXT if header else Area.BODY
+    area: Area = "text" if header else "body"
 
     def test(candidate: Candidate) -> Verdict:
         if not needle:

@@ -10,14 +10,13 @@ mailbox; what two hosts did at once is kept once.
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from mssante.crypto import NotAuthentic
 from mssante.crypto.keys import random_id
-from mssante.imap.indexed import Area
+from mssante.imap.indexed import Area, Bounds, Numbers
 from mssante.limits import IMAP_SEARCH_SECONDS_MAX
 from mssante.mailbox import texts
 from mssante.mailbox.access import OpenMailbox
@@ -33,7 +32,7 @@ from mssante.store.segments import FolderPlaces, SealedSegment, SegmentHead
 
 _SEGMENTS_AT_ONCE = 8  # read and asked: about a mebibyte
 _OPENED_INSTEAD_MAX = 64  # messages that a search opens rather than index them
-_AREAS = {Area.TEXT: (True, True), Area.BODY: (False, True), Area.FIELD: (True, False)}
+_AREAS: dict[Area, tuple[bool, bool]] = {"text": (True, True), "body": (False, True), "field": (True, False)}
 
 Question = tuple[str, Area]
 Pause = Callable[[], Awaitable[None]]
@@ -52,8 +51,15 @@ class Answers:
         """As imap.indexed.Indexed."""
         question = needle, area
         if number in self.sure[question]:
-            return None if area is Area.FIELD else True
+            return None if area == "field" else True
         return None if number not in self.known or number in self.maybe[question] else False
+
+    def bounds(self, everybody: Numbers, needle: str, area: Area) -> Bounds:
+        """The same of many, as imap.indexed.bounds asks it."""
+        question = needle, area
+        found = self.sure[question] & everybody
+        possible = found | (self.maybe[question] & everybody) | (everybody - self.known)
+        return Bounds(frozenset() if area == "field" else found, possible)
 
     def add(self, segment: Segment, needles: Mapping[Question, Needle]) -> None:
         """Asks one more segment. A message is in one segment only."""
@@ -80,27 +86,32 @@ class Index:
     async def numbers(self, folder: FolderId, uids: Sequence[int]) -> list[int | None]:
         """By what number the index knows each of `uids` (ascending); None: it has gone."""
         of = await self._places_of(folder, uids[-1] if uids else 0)
-        found: list[int | None] = []
-        at = 0
-        for uid in uids:
-            at = bisect_left(of.uids, uid, at)
-            found.append(of.numbers[at] if at < len(of.uids) and of.uids[at] == uid else None)
-        return found
+        number_of = dict(zip(of.uids, of.numbers, strict=True))
+        return [number_of.get(uid) for uid in uids]
 
     async def ask(
-        self, questions: Iterable[Question], folder: FolderId, numbers: Mapping[int, int], step: Step
+        self,
+        questions: Iterable[Question],
+        folder: FolderId,
+        uids: Sequence[int],
+        numbers: Sequence[int | None],
+        step: Step,
     ) -> Answers:
         """About the messages `numbers`, each with its UID in `folder`. Those not indexed yet are, when they
         are many. `step` is called often, and may raise; what was indexed until then is kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
         answers = Answers(sure={each: set() for each in needles}, maybe={each: set() for each in needles})
         seen: set[int] = set()
+
+        def lacking() -> list[int]:
+            unknown = set(numbers) - answers.known - {None}
+            return [uid for uid, n in zip(uids, numbers, strict=True) if n in unknown] if unknown else []
+
         await self._ask_all(answers, needles, seen, step)
-        if len(numbers.keys() - answers.known) > _OPENED_INSTEAD_MAX:
+        if len(lacking()) > _OPENED_INSTEAD_MAX:
             async with self._filling():
                 await self._ask_all(answers, needles, seen, step)  # another may have filled it meanwhile
-                lacking = sorted(numbers[number] for number in numbers.keys() - answers.known)
-                async for segment in self._filled(folder, lacking, step):
+                async for segment in self._filled(folder, lacking(), step):
                     await self._threads.run(answers.add, segment, needles)
         return answers
 

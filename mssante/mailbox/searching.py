@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta, timezone
 from functools import partial
+from typing import NamedTuple
 
 from mssante.imap.folding import fold
-from mssante.imap.indexed import questions
+from mssante.imap.indexed import asks_words_only, bounds, questions
 from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import And, Changed, Field, Identified, Key, Not, Or, Saved, leaves
@@ -29,6 +30,13 @@ from mssante.reasons import Reason, Refused
 
 _FLAGS_BATCH = 5000
 _ASKED_MIN = 20  # fewer messages are opened sooner than the index
+
+
+class _Narrowed(NamedTuple):
+    """UIDs found, and who must be opened."""
+
+    found: list[int]
+    undecided: list[Candidate]
 
 
 class Searcher:
@@ -51,6 +59,7 @@ class Searcher:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
         deadline = self._monotonic() + IMAP_SEARCH_SECONDS_MAX
         test, need = compiled(key, context), _need(key)
+        words_only = asks_words_only(key)  # all the same to its flags
         by_modseq = any(isinstance(leaf, Changed) for leaf in leaves(key))
         found: list[int] = []
         undecided: list[Candidate] = []
@@ -60,7 +69,7 @@ class Searcher:
             candidate = Candidate(sequence, uid, mask)
             if by_modseq and (row := selected.row(uid)) is not None:
                 candidate.modseq = row.modseq
-            verdict = test(candidate)
+            verdict = None if words_only else test(candidate)
             if verdict:
                 found.append(uid)
             elif verdict is None:
@@ -69,32 +78,41 @@ class Searcher:
             undecided = await self._placed(selected, undecided)
             found += [candidate.uid for candidate in undecided if test(candidate)]
             undecided = [candidate for candidate in undecided if test(candidate) is None]
-        if await self._indexed(selected, key, undecided, deadline):
-            found += [candidate.uid for candidate in undecided if test(candidate)]
-            undecided = [candidate for candidate in undecided if test(candidate) is None]
-        async for uid in self._decided(selected, test, need, undecided, deadline):
+        narrowed = await self._narrowed(selected, key, test, undecided, deadline)
+        found += narrowed.found
+        async for uid in self._decided(selected, test, need, narrowed.undecided, deadline):
             found.append(uid)
         return sorted(found)
 
-    async def _indexed(
-        self, selected: Selected, key: Key, candidates: Sequence[Candidate], deadline: float
-    ) -> bool:
-        """Lets the candidates ask the index, if it is worth it."""
+    async def _narrowed(
+        self, selected: Selected, key: Key, test: Test, candidates: list[Candidate], deadline: float
+    ) -> _Narrowed:
+        """What the index decides, if it is worth asking."""
         asked = set(questions(key))
         if self._index is None or not asked or len(candidates) < _ASKED_MIN:
-            return False
-        numbers = await self._index.numbers(selected.id, [candidate.uid for candidate in candidates])
-        uid_of = {
-            number: candidate.uid
-            for number, candidate in zip(numbers, candidates, strict=True)
-            if number is not None
-        }
+            return _Narrowed([], candidates)
         step = partial(self._require_time, deadline)
-        answers = await self._index.ask(asked, selected.id, uid_of, step)
-        for number, candidate in zip(numbers, candidates, strict=True):
-            if number is not None:
+        uids = [candidate.uid for candidate in candidates]
+        numbers = await self._index.numbers(selected.id, uids)
+        answers = await self._index.ask(asked, selected.id, uids, numbers, step)
+        everybody = frozenset(number for number in numbers if number is not None)
+        sure, possible = await self._threads.run(bounds, key, everybody, partial(answers.bounds, everybody))
+        found: list[int] = []
+        undecided: list[Candidate] = []
+        for at, (number, candidate) in enumerate(zip(numbers, candidates, strict=True)):
+            if at % _FLAGS_BATCH == 0:
+                await breathe()
+            if number in sure:
+                found.append(candidate.uid)
+            elif number in possible:
+                assert number is not None
                 candidate.number, candidate.indexed = number, answers
-        return True
+                verdict = test(candidate)
+                if verdict:
+                    found.append(candidate.uid)
+                elif verdict is None:
+                    undecided.append(candidate)
+        return _Narrowed(found, undecided)
 
     async def _placed(self, selected: Selected, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that are still there, their place known."""
