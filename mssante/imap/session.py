@@ -83,7 +83,7 @@ CONDSTORE, QRESYNC = "CONDSTORE", "QRESYNC"
 # What ENABLE takes (RFC 5161), and what each brings with it (RFC 7162 §3.2.3).
 ENABLED_WITH: dict[str, tuple[str, ...]] = {CONDSTORE: (), QRESYNC: (CONDSTORE,)}
 REV2 = "IMAP4rev2"  # RFC 9051, beside RFC 3501: a client gets it by ENABLE (Appendix A)
-_ALWAYS = ("IMAP4rev1", REV2, "SASL-IR", "LITERAL+", "ID")
+_ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID", REV2)
 
 _TLS_FIRST = "TLS d'abord: STARTTLS / TLS first: STARTTLS"
 _NO_MECHANISM = "Mecanisme inconnu ici / No such mechanism here"
