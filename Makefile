@@ -51,7 +51,7 @@ clients: $(TEST_READY)
 	$(BIN)/pytest -m 'client or not client' -n 0 tests/clients $(ARGS)
 
 $(NODE_READY):
-	npm install --prefix $(VENV)/node --no-audit --no-fund --no-save --silent imapflow@$(IMAPFLOW)
+	npm install --prefix $(VENV)/node --no-audit --no-fund --no-save --loglevel=error imapflow@$(IMAPFLOW)
 	touch $@
 
 thunderbird: $(TEST_READY)
