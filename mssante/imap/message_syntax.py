@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mssante.imap import commands, flags, sets, sorting
+from mssante.imap import commands, flags, search_syntax, sets, sorting
 from mssante.imap import fetch as fetch_items
-from mssante.imap import search as search_keys
 from mssante.imap.commands import Command, StoreMode
 from mssante.imap.lexer import Cursor, Unacceptable
 from mssante.imap.list_syntax import mailbox
+from mssante.imap.search import Query, Result
 from mssante.imap.threads import Algorithm
 
 Rule = Callable[[Cursor], Command]
@@ -22,18 +22,18 @@ def uid_expunge(cursor: Cursor) -> Command:
 
 
 def search(*, uid: bool) -> Rule:
-    return lambda cursor: commands.Search(search_keys.parse(cursor), uid)
+    return lambda cursor: commands.Search(search_syntax.parse(cursor), uid)
 
 
 def sort(*, uid: bool) -> Rule:
     def rule(cursor: Cursor) -> Command:
         cursor.space()
-        results = search_keys.take_results(cursor)
-        if results is not None and search_keys.Result.SAVE in results:
+        results = search_syntax.take_results(cursor)
+        if results is not None and Result.SAVE in results:
             raise Unacceptable("SAVE is an option of SEARCH")  # RFC 5182 §2.1
         criteria = sorting.parse_criteria(cursor)
         cursor.space()
-        query = search_keys.Query(search_keys.parse_criteria(cursor), results)
+        query = Query(search_syntax.parse_criteria(cursor), results)
         return commands.Sort(criteria, query, uid)
 
     return rule
@@ -46,7 +46,7 @@ def thread(*, uid: bool) -> Rule:
         if algorithm is None:
             raise Unacceptable("Unknown threading algorithm")
         cursor.space()
-        return commands.Thread(algorithm, search_keys.Query(search_keys.parse_criteria(cursor)), uid)
+        return commands.Thread(algorithm, Query(search_syntax.parse_criteria(cursor)), uid)
 
     return rule
 

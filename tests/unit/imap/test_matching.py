@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import search
+from mssante.imap import search, search_syntax
 from mssante.imap.flags import RECENT, FlagNames
 from mssante.imap.folding import fold
 from mssante.imap.lexer import Cursor, Literal8
@@ -27,7 +27,7 @@ CONTEXT = Context(NAMES, last_sequence=6, last_uid=60, now=NOW)
 def query(text: str | bytes, *literals: bytes) -> Query:
     octets = text if isinstance(text, bytes) else text.encode()
     cursor = Cursor(b" " + octets, literals)
-    found = search.parse(cursor)
+    found = search_syntax.parse(cursor)
     cursor.end()
     return found
 

@@ -262,7 +262,7 @@ def test_append_with_a_date() -> None:
     "options",
     [
         b"x", b"(", b"(\\Recent)", b'"1-May-2024"', b'"31-Feb-2024 00:00:00 +0000"',
-        b'"01-May-2024 25:00:00 +0000"', b'"01-May-2024 00:00:00 +9999"', b" ", b"()()",
+        b'"01-May-2024 25:00:00 +0000"', b'"01-May-2024 00:00:00 +9999"', b"()()",
     ],
 )  # fmt: skip
 def test_append_with_malformed_options_is_bad_and_read_past(options: bytes) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mssante.imap import search
+from mssante.imap import search_syntax
 from mssante.imap.fetch import parse
 from mssante.imap.fetched import FetchFormat
 from mssante.imap.flags import FlagNames
@@ -77,7 +77,7 @@ def test_a_view_of_100_000_messages_is_cheap() -> None:
 
 def test_searching_flags_of_100_000_messages() -> None:
     candidates = [Candidate(at, at, at & 1) for at in range(1, 100_001)]
-    key = search.parse(Cursor(b" UNSEEN UID 1:50000")).key
+    key = search_syntax.parse(Cursor(b" UNSEEN UID 1:50000")).key
     test = compiled(key, Context(FlagNames(), 100_000, 100_000, datetime(2024, 1, 1, tzinfo=UTC)))
     assert fastest(lambda: [one.uid for one in candidates if test(one)], 3) < 0.300
 

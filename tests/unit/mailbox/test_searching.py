@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import search
+from mssante.imap import search_syntax
 from mssante.imap.folding import fold
 from mssante.imap.lexer import Cursor
 from mssante.imap.matching import Context
@@ -31,7 +31,7 @@ def searcher(owner: Owner, seconds: float = 0.0) -> Searcher:
 async def found(owner: Owner, key: Key | str, folder: str = "INBOX") -> list[int]:
     selected = await owner.selected(folder)
     if isinstance(key, str):
-        key = search.parse(Cursor(b" CHARSET UTF-8 " + key.encode())).key
+        key = search_syntax.parse(Cursor(b" CHARSET UTF-8 " + key.encode())).key
     context = Context(
         names=await owner.folders.flag_names(),
         last_sequence=len(selected.view),
