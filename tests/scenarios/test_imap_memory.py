@@ -7,6 +7,7 @@ import resource
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -88,6 +89,27 @@ async def test_what_an_idle_connection_costs(server: RunningImap) -> None:
 @pytest.mark.campaign
 async def test_what_a_thousand_idle_connections_cost(server: RunningImap) -> None:
     await measured(server, 1000)
+
+
+@pytest.mark.campaign
+async def test_ten_thousand_bodies_for_a_client_that_does_not_read(tmp_path: Path) -> None:
+    """I5: what it does not take is not made."""
+    with running(tmp_path, letters=10_000) as server:
+        warm = await ImapClient.open(server.port, client_tls())
+        await warm.login(MARIE, PASSWORD)
+        await warm.ok("SELECT INBOX")
+        await warm.ok("FETCH 1:2000 BODY.PEEK[]")
+        await warm.ok("FETCH 1:* ENVELOPE")
+        before = server.memory("VmRSS")
+        await warm.send(b"d FETCH 1:* BODY.PEEK[]\r\n")  # and nothing is read of it but what a socket holds
+        warm.writer.transport.pause_reading()  # type: ignore[attr-defined]  # TLS's transport has it
+        peak = before
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            peak = max(peak, server.memory("VmRSS"))
+        print(f"+{(peak - before) / MIB:.1f} MiB")
+        assert peak - before <= 4 * MIB
+        warm.close()
 
 
 async def test_a_thousand_half_open_connections_cost_little(server: RunningImap) -> None:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mssante.limits import IMAP_HEAVY_AT_ONCE
+from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE
 from mssante.net import imapd_persons
 from mssante.net.imapd_conversation import HANDLERS
 from mssante.net.imapd_talk import OK, Bounds
-from mssante.observe.events import SessionEnded
-from tests.support.imap_client import ImapClient
+from mssante.net.listener import Caps
+from mssante.observe.events import ConnectionRefused, SessionEnded
+from tests.support.imap_client import Closed, ImapClient
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, imap_house, letter
 
 
@@ -32,6 +33,20 @@ async def test_a_person_s_connections_count_over_both_ports(tmp_path: Path) -> N
         kept = [await house.login() for _ in range(2)]
         assert [await in_clear_first() for _ in range(3)] == ["OK", "OK", "LIMIT"]
         assert await in_clear_first("paul@operateur-a.test") == "OK"
+        for client in kept:
+            await client.ok("NOOP")
+
+
+async def test_an_address_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
+    """I8: `connections.per_address_max`, which a hospital behind one address raises."""
+    assert Caps().per_address == CONNECTIONS_PER_ADDRESS_MAX == 50
+    async with imap_house(tmp_path, caps=Caps(per_address=3)) as house:
+        kept = [await house.connect() for _ in range(3)]
+        with pytest.raises((Closed, OSError)):
+            await house.connect()
+        assert [event.cause for event in house.told(ConnectionRefused)] == [
+            "too many connections from this address"
+        ]
         for client in kept:
             await client.ok("NOOP")
 

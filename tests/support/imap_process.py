@@ -1,7 +1,7 @@
 """An IMAP house in a process of its own, so that its memory is measured and not its clients'.
 
-`python -m tests.support.imap_process PKI FOLDER` prints its ports (993, then 143) and serves on uvloop until
-its input closes; any number of connections from one address and one person."""
+`python -m tests.support.imap_process PKI FOLDER LETTERS` prints its ports (993, then 143) and serves on uvloop
+until its input closes; any number of connections from one address and one person."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class RunningImap(Running):
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[RunningImap]:
-    """With MARIE's mailbox, PASSWORD, and LETTERS letters in it."""
+def running(folder: Path, *, letters: int = LETTERS) -> Iterator[RunningImap]:
+    """With MARIE's mailbox, PASSWORD, and so many letters in it."""
     command = (sys.executable, "-m", "tests.support.imap_process")
     with subprocess.Popen(
-        (*command, str(smtpd_house.pki().directory), str(folder)),
+        (*command, str(smtpd_house.pki().directory), str(folder), str(letters)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -50,12 +50,14 @@ def running(folder: Path) -> Iterator[RunningImap]:
             process.wait(20)
 
 
-async def _serve(pki: Path, folder: Path) -> None:
+async def _serve(pki: Path, folder: Path, letters: int) -> None:
     smtpd_house.borrow_pki(pki)
     bounds = Bounds(connections_per_person=5000)
     async with imap_house(folder, caps=MANY, bounds=bounds, message_bytes_max=60 * 2**20) as house:
         mailbox = await house.mailbox()
-        await house.deliver(mailbox, *(letter(n) for n in range(LETTERS)))
+        for start in range(0, letters, 500):
+            some = range(start, min(start + 500, letters))
+            await house.deliver(mailbox, *(letter(n, body="Bonjour docteur\r\n" * 400) for n in some))
         print(house.implicit.port, house.server.port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
@@ -63,4 +65,4 @@ async def _serve(pki: Path, folder: Path) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(_serve(Path(sys.argv[1]), Path(sys.argv[2])))
+    uvloop.run(_serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
