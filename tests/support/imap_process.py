@@ -1,7 +1,7 @@
 """An IMAP house in a process of its own, so that its memory is measured and not its clients'.
 
-`python -m tests.support.imap_process PKI FOLDER LETTERS` prints its ports (993, then 143) and serves on uvloop
-until its input closes; any number of connections from one address and one person."""
+`python -m tests.support.imap_process PKI FOLDER LETTERS` prints its ports (993, then 143) and serves on
+uvloop until its input closes; any number of connections from one address and one person."""
 
 from __future__ import annotations
 
