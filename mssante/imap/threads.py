@@ -101,12 +101,16 @@ def identifiers_first(value: bytes) -> list[bytes]:
 def ordered_subject(subjects: Sequence[str], sent: Sequence[int]) -> Steps[Forest]:
     """ "Poor man's threading": one thread for each base subject (as its collation compares it), all later
     messages children of the earliest."""
-    threads: dict[str, list[int]] = {}
-    for place in (yield from sorted_in_steps(range(len(sent)), sent.__getitem__)):
-        threads.setdefault(subjects[place], []).append(place)  # so the threads are in order too
-    yield
-    children = {first: others for first, *others in threads.values() if others}
-    return Forest([places[0] for places in threads.values()], children)
+    heads: dict[str, int] = {}
+    children: dict[int, list[int]] = {}
+    in_order = yield from sorted_in_steps(range(len(sent)), sent.__getitem__)
+    for at, place in enumerate(in_order):
+        head = heads.setdefault(subjects[place], place)  # so the threads are in order too
+        if head != place:
+            children.setdefault(head, []).append(place)
+        if at % _AT_ONCE == 0:
+            yield
+    return Forest(list(heads.values()), children)
 
 
 # REFERENCES

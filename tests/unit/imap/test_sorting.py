@@ -119,7 +119,7 @@ def test_the_order_is_that_of_all_criteria_then_of_the_mailbox(
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 3999, 4000, 4001, 12_345, 33_000])
 def test_sorting_in_steps_is_sorting(count: int, reverse: bool) -> None:
-    values = [random.Random(7).randrange(count // 3 + 1) for _ in range(count)]
-    random.Random(count).shuffle(values)
+    chance = random.Random(count)
+    values = [chance.randrange(count // 3 + 1) for _ in range(count)]
     found = done(sorted_in_steps(range(count), values.__getitem__, reverse=reverse))
     assert found == sorted(range(count), key=values.__getitem__, reverse=reverse)

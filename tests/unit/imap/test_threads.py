@@ -189,8 +189,16 @@ def wide(count: int) -> list[Letter]:
     return [letter(n, f"m{n}", *(f"m{n}r{at}" for at in range(40))) for n in range(1, count // 40)]
 
 
+def sunken(count: int) -> list[Letter]:
+    """Many answers to the last of a long chain of messages that are not there."""
+    steps = range(0, count // 10, 90)
+    above = [letter(n, f"m{n}", *(f"r{at + step}" for at in range(91))) for n, step in enumerate(steps, 1)]
+    last = f"r{steps[-1] + 90}"
+    return above + [letter(n, f"m{n}", last) for n in range(len(above) + 1, count)]
+
+
 @pytest.mark.parametrize(
-    "make", [chain, lambda n: list(reversed(chain(n))), crosswise, broken, wide], ids=range(5)
+    "make", [chain, lambda n: list(reversed(chain(n))), crosswise, broken, wide, sunken], ids=range(6)
 )
 def test_hostile_references_take_linear_time(make: object) -> None:
     assert callable(make)
