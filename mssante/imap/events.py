@@ -23,12 +23,14 @@ class Signal(Enum):
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A command that was not understood, or is over a bound: answer it and go on. Without a tag the
-    answer is untagged. Inside an APPEND it ends the APPEND: nothing of it may be kept."""
+    answer is untagged. Inside an APPEND it ends the APPEND: nothing of it may be kept. `unsaves`: what an
+    earlier SEARCH saved is forgotten (RFC 5182 §2.1)."""
 
     tag: str | None
     status: Status
     text: str
     code: str | None = None
+    unsaves: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class Unacceptable(Exception):
         self.text = text
         self.status = status
         self.code = code
+        self.unsaves = False  # as in events.Rejected
 
 
 class Beyond(Unacceptable):

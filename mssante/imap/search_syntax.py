@@ -70,11 +70,15 @@ def parse(cursor: Cursor) -> Query:
     cursor.space()
     results = take_results(cursor)
     charset = None
-    if cursor.take(b"CHARSET "):
-        charset = _charset(cursor)
-        cursor.space()
-    reader = _Reader(cursor, charset)
-    return Query(reader.keys(depth=1), results)
+    try:
+        if cursor.take(b"CHARSET "):
+            charset = _charset(cursor)
+            cursor.space()
+        return Query(_Reader(cursor, charset).keys(depth=1), results)
+    except Unacceptable as refusal:
+        # RFC 5182 §2.1: a SEARCH that would have saved, and fails with NO, leaves nothing saved.
+        refusal.unsaves = refusal.status == "NO" and results is not None and Result.SAVE in results
+        raise
 
 
 def parse_criteria(cursor: Cursor) -> Key:

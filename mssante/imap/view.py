@@ -68,6 +68,15 @@ class FolderView:
         at = bisect_left(self._uids, uid)
         return at + 1 if at < len(self._uids) and self._uids[at] == uid else None
 
+    def numbers_of(self, uids: Sequence[int]) -> Sequence[int]:
+        """The numbers of messages given by ascending UIDs; 0 for one the client does not know."""
+        if not uids:
+            return ()
+        start = bisect_left(self._uids, uids[0])
+        if self._uids[start : start + len(uids)] == array(UID_ARRAY, uids):
+            return range(start + 1, start + 1 + len(uids))
+        return [self.sequence_of(uid) or 0 for uid in uids]
+
     def positions(self, messages: SequenceSet, *, uid: bool) -> list[range]:
         """Places in `uids` of the messages a command names, ascending, without those that are gone
         unless asked by `is_gone`. UIDs that do not exist are passed over (RFC 3501 §6.4.8); sequence
@@ -90,15 +99,17 @@ class FolderView:
     def places_of(self, uids: Sequence[int]) -> list[range]:
         """Where the messages with these UIDs (ascending) stand, as ranges of places; those that are gone, or
         that the client never heard of, are passed over."""
+        numbers = self.numbers_of(uids)
+        if isinstance(numbers, range) and not self._expunged:
+            return [range(numbers.start - 1, numbers.stop - 1)]
         found: list[range] = []
-        for uid in uids:
-            place = bisect_left(self._uids, uid)
-            if place == len(self._uids) or self._uids[place] != uid or uid in self._expunged:
+        for uid, number in zip(uids, numbers, strict=True):
+            if not number or uid in self._expunged:
                 continue
-            if found and found[-1].stop == place:
-                found[-1] = range(found[-1].start, place + 1)
+            if found and found[-1].stop == number - 1:
+                found[-1] = range(found[-1].start, number)
             else:
-                found.append(range(place, place + 1))
+                found.append(range(number - 1, number))
         return found
 
     # -- \Recent ----------------------------------------------------------------------------------
@@ -172,7 +183,7 @@ class FolderView:
         """(sequence number, UID) of the messages whose flags are to be told, ascending; they wait no more."""
         flagged = sorted(self._flagged - self._expunged)
         self._flagged.clear()
-        return [(number, uid) for uid in flagged if (number := self.sequence_of(uid)) is not None]
+        return [each for each in zip(self.numbers_of(flagged), flagged, strict=True) if each[0]]
 
     def share(self, uids: array[int]) -> None:
         """Keeps `uids`, which nobody changes in place, instead of an own copy of the same numbers."""

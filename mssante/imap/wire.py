@@ -177,7 +177,7 @@ class Wire:
         try:
             return parse(b"\n".join(texts), literals, utf8=self._utf8)
         except Unacceptable as error:
-            return Rejected(tag_of(texts[0]), Status(error.status), error.text, error.code)
+            return Rejected(tag_of(texts[0]), Status(error.status), error.text, error.code, error.unsaves)
 
     def _refused(self, announced: Announcement | None, line: bytes, error: Unacceptable) -> Event | None:
         """Answers a command that will not be done, once the literal that may come anyway is past."""

@@ -140,8 +140,12 @@ class Selected:
 
     def first_unseen(self) -> int | None:
         """The sequence number of the first message without \\Seen."""
-        everything = self.messages([range(len(self.view))])
-        return next((number for number, _, mask in everything if not mask & Flag.SEEN.value), None)
+        for piece in _pieces([range(len(self.view))]):
+            numbers, rows = self._rows(piece)
+            seen = list(map(Flag.SEEN.value.__and__, rows.flags))
+            if 0 in seen:
+                return numbers[seen.index(0)]
+        return None
 
     async def learn(self, rows: FlagsRows) -> bool:
         """Takes in what this session itself changed. Whether nobody else had changed anything since it last

@@ -6,6 +6,7 @@ its text goes nowhere; nothing said in clear crosses into TLS.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from mssante.imap.events import AppendStart, Rejected, Signal
 from mssante.imap.lexer import Unacceptable
 from mssante.imap.responses import Status
 from mssante.imap.session import CONDSTORE, State, enables_condstore, expunges_allowed
+from mssante.imap.view import UID_ARRAY
 from mssante.net import (
     imapd_acl,
     imapd_append,
@@ -261,6 +263,8 @@ class Conversation:
             return Answer(Status.NO, answer.text, answer.code or None)
 
     async def _reject(self, rejected: Rejected) -> None:
+        if rejected.unsaves and self._talk.picked is not None:
+            self._talk.picked.saved = array(UID_ARRAY)
         if rejected.tag is None:
             await self._talk.send(responses.untagged(rejected.status, rejected.text, rejected.code))
         else:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain, islice
 
-from mssante.imap import responses
 from mssante.imap.commands import Fetch
 from mssante.imap.fetch import Attribute, BodySection, FetchItems, Form
 from mssante.imap.fetched import CLOSING, FetchFormat
@@ -76,7 +75,7 @@ async def _tell_vanished(talk: Talk, command: Fetch) -> list[range]:
     assert command.changed_since is not None
     await talk.tell(expunges=True)
     gone = await talk.selected.expunged_since(command.changed_since, command.messages)
-    await talk.send(responses.vanished(gone, earlier=True))
+    await talk.tell_vanished_earlier(gone)
     return talk.places(command.messages, uid=True)
 
 

@@ -68,7 +68,7 @@ async def select(talk: Talk, command: Select) -> Answer:
     await talk.send(b"".join(told))
     talk.select(selected, names)
     if resync is not None:
-        await talk.send(responses.vanished(vanished, earlier=True))
+        await talk.tell_vanished_earlier(vanished)
         await _tell_changed(talk, names, resync)
     return Answer(Word.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
 

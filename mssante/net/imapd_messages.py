@@ -23,7 +23,7 @@ async def search(talk: Talk, command: Search) -> Answer:
     query, view = command.query, talk.selected.view
     found = await talk.searcher.search(talk.selected, query.key, await search_context(talk, query))
     modseq = search_done(talk, query, found)
-    numbers = found if command.uid else [n for uid in found if (n := view.sequence_of(uid)) is not None]
+    numbers = found if command.uid else list(filter(None, view.numbers_of(found)))
     results = query.results
     if results is None and talk.session.rev2:
         results = frozenset({Result.ALL})  # RFC 9051 §6.4.4

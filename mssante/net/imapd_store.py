@@ -56,11 +56,8 @@ async def _tell(talk: Talk, command: Store, rows: FlagsRows) -> None:
     if command.silent and not modseq:
         return
     for start in range(0, len(rows), _LINES_AT_ONCE):
-        some = [
-            (number, row)
-            for row in rows[start : start + _LINES_AT_ONCE]
-            if (number := view.sequence_of(row.uid)) is not None
-        ]
+        part = rows[start : start + _LINES_AT_ONCE]
+        some = [each for each in zip(view.numbers_of(part.uids), part, strict=True) if each[0]]
         if command.silent:
             told = modseq_lines((number, row.uid, row.modseq) for number, row in some)
         else:

@@ -48,6 +48,7 @@ from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
 
 ACCESS_CHECK_SECONDS = 2.0
+_VANISHED_AT_ONCE = 20_000  # UIDs in one response: some milliseconds
 
 
 class Hangup(Exception):
@@ -305,6 +306,12 @@ class Talk:
         if self.picked is not None and self.session.tells_modseq and not before:
             await self.tell_highest_modseq()
         return enabled
+
+    async def tell_vanished_earlier(self, uids: Sequence[int]) -> None:
+        """RFC 7162 §3.2.10.1; nothing was ever forgotten, so they may be many."""
+        for start in range(0, len(uids), _VANISHED_AT_ONCE):
+            await self.send(responses.vanished(uids[start : start + _VANISHED_AT_ONCE], earlier=True))
+            await breathe()
 
     async def tell_highest_modseq(self) -> None:
         """RFC 7162 §3.1.2.1, of the selected folder."""

@@ -203,6 +203,12 @@ def test_messages_given_by_uid_stand_in_ranges_of_places() -> None:
     view.note(Changes(expunged=[40], arrived=[60]))
     assert view.places_of([10, 20, 25, 40, 50, 60]) == [range(2), range(4, 5)]
     assert view.places_of([]) == []
+    assert view.places_of([10, 20]) == [range(2)]
+    assert FolderView([1, 2, 3]).places_of([2, 3]) == [range(1, 3)]
+    assert list(view.numbers_of([10, 25, 30, 60])) == [1, 0, 3, 0]
+    assert list(view.numbers_of([20, 30, 40])) == [2, 3, 4]
+    assert list(view.numbers_of([50, 60])) == [5, 0]
+    assert list(view.numbers_of([])) == []
 
 
 def test_views_share_what_is_equal_and_never_change_it() -> None:
