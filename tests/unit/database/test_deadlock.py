@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from mssante.observe.events import Event, StorageTrouble, add_sink
+from mssante.reasons import Passing, Reason
 from tests.support.postgres import Postgres
 from tests.unit.database.letters import add, opened
 
@@ -39,5 +42,28 @@ async def test_a_deadlock_is_settled_and_nobody_hears_of_it(postgres: Postgres) 
     assert len(contents) == 1, "one came after the other"
     assert not any(isinstance(event, StorageTrouble) for event in told)
     forget()
+    await here.close()
+    await there.close()
+
+
+async def test_what_is_written_at_leisure_waits_for_no_other_host(postgres: Postgres) -> None:
+    """And what is waited for, behind it, has all its patience still."""
+    url = postgres.url()
+    here, there = await opened(url), await opened(url)
+    await here.write(lambda connection: add(connection, ["a"]))
+
+    def holding(connection: Connection) -> None:
+        connection.execute(_MARK, {"by": b"there", "tag": "a"})
+        connection.execute(sa.text("SELECT pg_sleep(1.5)"))
+
+    held = asyncio.create_task(there.write(holding))
+    await asyncio.sleep(0.5)
+    started = time.monotonic()
+    with pytest.raises(Passing) as trouble:
+        await here.write_at_leisure(marking(b"leisure", "a"))
+    assert trouble.value.reason is Reason.STORAGE_UNAVAILABLE
+    assert time.monotonic() - started < 0.9
+    assert await here.write(marking(b"here", "a")) == b"here"
+    await held
     await here.close()
     await there.close()
