@@ -6,7 +6,9 @@ Each is what an administrator does: `mssante init`, an edited config.toml, `mssa
 from __future__ import annotations
 
 import asyncio
+import imaplib
 import json
+import re
 import shutil
 import smtplib
 from collections.abc import Iterator
@@ -218,19 +220,78 @@ def test_a_restarted_postgresql_is_found_again(
     assert ids.count("<relance@essai.test>") == 1
 
 
+def twin_of(world: World, operator: Operator, name: str) -> Operator:
+    """A second host of the same operator: the same databases and root key, nothing else in common."""
+    twin = world.operator("a", name=name, logins=operator.logins).set_up(world)
+    for file in (*twin.folder.glob("mail.db*"), *twin.folder.glob("keys.db*")):
+        file.unlink()
+    shutil.copy2(operator.folder / "root.key", twin.folder / "root.key")
+    lines = operator.config_file.read_text().splitlines()
+    url = next(line for line in lines if line.startswith("database = "))
+    return edited(twin, {"database = ": url, "keys = ": url.replace("database", "keys", 1)})
+
+
+def asked(client: imaplib.IMAP4, command: str) -> list[bytes]:
+    """A command as written, and what is answered, the tagged line last."""
+    client.send(f"z9 {command}\r\n".encode())
+    lines: list[bytes] = []
+    while not lines or not lines[-1].startswith(b"z9 "):
+        lines.append(client.readline())
+    assert lines[-1].startswith(b"z9 OK"), (command, lines)
+    return lines
+
+
+def code(lines: list[bytes], name: bytes) -> str:
+    """The argument of a response code."""
+    (found,) = re.findall(rb"\[%b (\d+)\]" % name, b"".join(lines))
+    return found.decode()
+
+
+def test_sessions_on_two_hosts_see_each_others_changes(on_postgres: tuple[World, Operator, Operator]) -> None:
+    """Flags with their mod-sequence, a new keyword, VANISHED; who was away catches up at either host."""
+    world, a, _ = on_postgres
+    twin = twin_of(world, a, "operator-a-second").boot()
+    with reading(world, a) as here, reading(world, twin) as there:
+        asked(here, "CREATE Partage")
+        for n in range(4):
+            assert here.append("Partage", "", "", b"Subject: %d\r\n\r\nx\r\n" % n)[0] == "OK"
+        asked(here, "ENABLE QRESYNC")
+        opened = asked(here, "SELECT Partage")
+        asked(there, "SELECT Partage (CONDSTORE)")
+        stored = asked(there, "UID STORE 2 +FLAGS (partage)")
+        told = b"".join(asked(here, "NOOP"))
+        modseq = re.findall(rb"MODSEQ \((\d+)\)", b"".join(stored))[0]
+        assert b"* FLAGS (" in told
+        assert re.search(rb"\* 2 FETCH \(UID 2 FLAGS \(.*partage\) MODSEQ \(%b\)\)" % modseq, told)
+        # A condition is judged in the database, whatever a host has heard.
+        asked(here, "UID STORE 3 +FLAGS.SILENT (\\Flagged)")
+        assert (
+            b"[MODIFIED 3]"
+            in asked(there, f"UID STORE 3:4 (UNCHANGEDSINCE {modseq.decode()}) +FLAGS (\\Seen)")[-1]
+        )
+        asked(there, "UID STORE 1 +FLAGS.SILENT (\\Deleted)")
+        asked(there, "EXPUNGE")
+        assert b"* VANISHED 1\r\n" in asked(here, "NOOP")
+        asked(here, "UNSELECT")
+        asked(there, "UID MOVE 4 Trash")
+        asked(there, "ENABLE QRESYNC")
+        known = f"{code(opened, b'UIDVALIDITY')} {code(opened, b'HIGHESTMODSEQ')}"
+        caught_up = [
+            b"".join(asked(client, f"SELECT Partage (QRESYNC ({known}))")) for client in (here, there)
+        ]
+        for answer in caught_up:
+            assert b"* VANISHED (EARLIER) 1,4\r\n" in answer
+            assert re.findall(rb"\* (\d) FETCH \(UID (\d)", answer) == [(b"1", b"2"), (b"2", b"3")]
+        assert code([caught_up[0]], b"HIGHESTMODSEQ") == code([caught_up[1]], b"HIGHESTMODSEQ")
+    assert twin.shut() == 0
+
+
 def test_two_hosts_of_one_operator_share_mailboxes_and_rights(
     on_postgres: tuple[World, Operator, Operator],
 ) -> None:
     """What one host takes in, the other tells at once; a right taken away at one ends at the other."""
     world, a, _ = on_postgres
-    twin = world.operator("a", name="operator-a-twin", logins=a.logins).set_up(world)
-    for name in ("mail.db", "keys.db"):
-        for file in twin.folder.glob(name + "*"):
-            file.unlink()
-    shutil.copy2(a.folder / "root.key", twin.folder / "root.key")
-    url = next(line for line in a.config_file.read_text().splitlines() if line.startswith("database = "))
-    edited(twin, {"database = ": url, "keys = ": url.replace("database", "keys", 1)})
-    twin.boot()
+    twin = twin_of(world, a, "operator-a-twin").boot()
     sender = f"medecin@{DOMAINS['b']}"
 
     async def deliver_to_first() -> str:
