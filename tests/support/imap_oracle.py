@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from random import Random
 
-from tests.support.imap_letters import ACCENTED, BODIES, RECIPIENTS, SENDERS, SUBJECTS, Letter
+from tests.support.imap_letters import ACCENTED, BODIES, RECIPIENTS, SENDERS, SUBJECTS, Letter, letter
 
 SYSTEM = (r"\Seen", r"\Answered", r"\Flagged", r"\Deleted", r"\Draft")
 KEYWORDS = ("$label1", "Dossier", "k3")
@@ -117,7 +117,7 @@ def _header(chance: Random, uids: Sequence[int]) -> Key:
 
 
 def _size(chance: Random, uids: Sequence[int]) -> Key:
-    octets = chance.choice([0, 250, 300, 1500, 70_000, 4_294_967_295])
+    octets = chance.choice([0, 70_000, 4_294_967_295, len(letter(chance.randint(1, 40)).content)])
     if chance.random() < 0.5:
         return Key(f"LARGER {octets}", lambda one: len(one.letter.content) > octets)
     return Key(f"SMALLER {octets}", lambda one: len(one.letter.content) < octets)
