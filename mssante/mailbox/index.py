@@ -182,16 +182,20 @@ class Index:
         """Segments of these messages, as they are made and put."""
         made: list[Words] = []
         opened: set[int] = set()
+        numbers: set[int] = set()  # a message copied within the folder is one message
         async for messages, _ in self._reader.messages(folder, uids):
             opened.update(message.uid for message in messages)
-            async for group in self._reader.small_contents(messages):
+            fresh = {message.number: message for message in messages if message.number not in numbers}
+            numbers.update(fresh)
+            async for group in self._reader.small_contents(list(fresh.values())):
                 made += await self._words_of(group, step)
                 while len(made) >= MESSAGES_MAX:
                     yield await self._put(made[:MESSAGES_MAX])
                     del made[:MESSAGES_MAX]
         damaged = [uid for uid in uids if uid not in opened]
         # Told already; not looked at again at every pass.
-        made += [Words(number, None, None) for number in await self.numbers(folder, damaged) if number]
+        closed = dict.fromkeys(await self.numbers(folder, damaged))
+        made += [Words(number, None, None) for number in closed if number and number not in numbers]
         for start in range(0, len(made), MESSAGES_MAX):
             yield await self._put(made[start : start + MESSAGES_MAX])
 

@@ -289,6 +289,19 @@ async def test_messages_copied_and_moved_are_found_where_they_are(seeker: Seeker
     assert await seeker.lacking() == 0
 
 
+async def test_a_message_copied_within_its_folder_before_it_is_indexed_is_indexed_once(
+    seeker: Seeker,
+) -> None:
+    owner = seeker.owner
+    await letters_of(owner, 4)
+    inbox = (await owner.selected()).id
+    await owner.writer.copy(inbox, [2, 4], inbox, move=False)
+    await owner.writer.copy(inbox, [4], inbox, move=False)
+    await seeker.fill()
+    assert (await seeker.segments(), await seeker.lacking()) == ([4], 0)
+    assert await seeker.opened_by("mot003") == ([4, 6, 7], 0)
+
+
 async def test_shredding_takes_the_words_away_and_the_others_are_indexed_again(seeker: Seeker) -> None:
     owner = seeker.owner
     await letters_of(owner, 6)
