@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from mssante.net.imapd_talk import Bounds
 from tests.support.imap_client import Answer, ImapClient
 from tests.support.imap_house import ImapHouse, letter
 
@@ -128,3 +129,36 @@ async def test_numbers_of_63_bits_are_understood(client: ImapClient) -> None:
     found = (await client.ok("FETCH 1 (BODY.PEEK[]<9000000000000000000.5>)")).fetched()[1]
     assert found == {"BODY[]<9000000000000000000>": b""}
     assert (await client.ok("SEARCH SMALLER 9000000000000000000")).one("ESEARCH").values[-1] == "1"
+
+
+async def test_the_keywords_of_the_rfc_are_kept_searched_and_copied(client: ImapClient) -> None:
+    keywords = ["$Forwarded", "$MDNSent", "$Junk", "$NotJunk", "$Phishing"]  # §2.3.2
+    await client.ok(f"APPEND INBOX ({' '.join(keywords)}) \n", letter(1))
+    await client.ok("SELECT INBOX")
+    for keyword in keywords:
+        assert (await client.ok(f"SEARCH KEYWORD {keyword}")).one("ESEARCH").values[-1] == "1"
+    await client.ok("COPY 1 Archive")
+    await client.ok("MOVE 1 Archive")
+    await client.ok("SELECT Archive")
+    for items in (await client.ok("FETCH 1:2 (FLAGS)")).fetched().values():
+        assert set(items["FLAGS"]) == set(keywords)
+
+
+def test_who_is_logged_in_may_be_silent_for_half_an_hour() -> None:
+    assert Bounds().idle_seconds >= 30 * 60  # §5.4
+
+
+async def test_options_of_list(client: ImapClient) -> None:
+    await client.ok("CREATE a/b")
+    await client.ok("SUBSCRIBE a/b")
+    await client.ok("SUBSCRIBE Archive")
+    await client.ok("UNSUBSCRIBE Sent")
+    subscribed = await client.ok('LIST (SUBSCRIBED SUBSCRIBED) "" "*"')
+    assert {"a/b", "Archive"} <= set(names(subscribed))
+    assert "Sent" not in names(subscribed)
+    assert all("\\Subscribed" in line.values[0] for line in subscribed.named("LIST"))
+    parents = await client.ok('LIST (SUBSCRIBED RECURSIVEMATCH) "" "a"')
+    assert parents.one("LIST").values[3] == [b"CHILDINFO", [b"SUBSCRIBED"]]
+    for bad in ("(RECURSIVEMATCH)", "(RECURSIVEMATCH REMOTE)", "(UNHEARDOF)"):
+        assert (await client.ask(f'LIST {bad} "" "*"')).status == "BAD"
+    assert (await client.ask('LIST "" "*" RETURN (UNHEARDOF)')).status == "BAD"
