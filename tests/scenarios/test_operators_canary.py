@@ -10,12 +10,14 @@ import imaplib
 import os
 import re
 import smtplib
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.folding import fold
 from mssante.model import Secret
 from tests.support.mail_clients import contents, deliver, note, reading, relay, submit, user_context
 from tests.support.operators import DOMAINS, HOST, MAILBOXES, Login, Operator, World, alone, await_true
@@ -41,6 +44,7 @@ CANARIES = {
     "keyword": "CANARI-ETIQUETTE-4f6d",
     "draft": "CANARI-BROUILLON-a2b8",
     "search": "CANARI-RECHERCHE-d730",
+    "indexed": "CANARI-FIÈVRE-81d3",
     "user agent": "CANARI-LOGICIEL-77f2",
     "password": "CANARI-MOTDEPASSE-b1f5",
     "new password": "CANARI-NOUVEAU-MOTDEPASSE-2e9c",
@@ -104,6 +108,15 @@ def disguises(word: str) -> Iterator[bytes]:
 FORBIDDEN = {name: [disguise.lower() for disguise in disguises(word)] for name, word in CANARIES.items()}
 
 
+# What a search index is made of: parts of words, folded. Six octets do not stand there by chance.
+PARTS = {
+    word[at : at + 6].encode()
+    for word in (fold(CANARIES[name]) for name in ("subject", "body", "attachment", "draft", "indexed"))
+    for at in range(len(word) - 5)
+}
+INDEXED = 70  # letters: more than a search opens rather than index them
+
+
 def hits(octets: bytes, where: str, extra: Iterable[str] = ()) -> list[str]:
     small = octets.lower()
     found = [
@@ -118,7 +131,10 @@ def scan(operator: Operator, *extra: str) -> tuple[list[str], list[str]]:
     for path in sorted(operator.folder.rglob("*")):
         if path.is_file():
             files.append(path.name)
-            found += hits(path.read_bytes(), f"{operator.folder.name}/{path.name}", extra)
+            octets, where = path.read_bytes(), f"{operator.folder.name}/{path.name}"
+            found += hits(octets, where, extra)
+            small = octets.lower()
+            found += [f"{part!r} in {where}" for part in PARTS if part in small]
     return found, files
 
 
@@ -173,6 +189,8 @@ def test_no_word_of_a_letter_or_a_secret_is_anywhere(
         # The scan sees what is there: own addresses may lie in clear.
         octets = (operator.folder / "mail.db").read_bytes()
         assert operator.login.address.encode() in octets
+    with closing(sqlite3.connect(b.folder / "mail.db")) as database:
+        assert database.execute("SELECT sum(messages) FROM index_segment").fetchone()[0] >= INDEXED
     crashes = a.events("crashed") + b.events("crashed")
     assert {"smtp RCPT", "smtp intake", "control"} <= {crash["boundary"] for crash in crashes}
     assert {crash["error"] for crash in crashes} >= {"RuntimeError", "StatementFailed"}
@@ -217,6 +235,12 @@ def read_and_file(world: World, b: Operator) -> None:
         assert client.subscribe(renamed)[0] == "OK"
         draft = note(b.login.address, ["x@x.test"], subject=CANARIES["draft"], unique=CANARIES["draft"])
         assert client.append("Drafts", r"(\Draft)", None, draft)[0] == "OK"
+        for n in range(INDEXED):
+            kept = note(b.login.address, ["x@x.test"], subject=CANARIES["indexed"], unique=f"{n}-indexed")
+            assert client.append("Archive", None, None, kept)[0] == "OK"
+        client.select("Archive")
+        for needle in ("canari-fievre", "fievre-81", "fi"):
+            assert len(client.search(None, "TEXT", f'"{needle}"')[1][0].split()) == INDEXED
         client.select(renamed)
         assert client.search(None, "KEYWORD", CANARIES["keyword"])[1] == [b"1"]
         client.store("1", "+FLAGS", r"(\Deleted)")
