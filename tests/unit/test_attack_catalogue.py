@@ -12,6 +12,7 @@ ROWS = {f"S{n}" for n in range(1, 16)} | {f"T{n}" for n in range(1, 8)}
 ROWS |= {"R1", "R2", "R4", "R5", "R7", "R8", "R9", "R13", "R14"}
 ROWS |= {f"I{n}" for n in range(1, 18) if n != 11}
 ROWS |= {"K1", "K2", "K3", "K5", "K9", "K10", "K13", "K14"}
+ROWS |= {"X1", "X2"}
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`( \(campaign\))?")
 
 

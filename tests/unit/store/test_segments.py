@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -105,6 +106,25 @@ async def test_an_index_costs_no_quota_and_moves_no_modseq(house: House) -> None
     before = await house.store.mailbox_by_id(mailbox), await house.store.folder(folder)
     assert await house.store.segments.put(mailbox, segment(1), await numbers(house, mailbox))
     assert (await house.store.mailbox_by_id(mailbox), await house.store.folder(folder)) == before
+
+
+async def test_of_what_was_forgotten_no_octet_stays_in_the_file(house: House, tmp_path: Path) -> None:
+    if house.database.dialect != "sqlite":
+        pytest.skip("PostgreSQL keeps them until VACUUM (threat model)")
+    mailbox = await house.mailbox()
+    folder = await house.fill(mailbox, 4)
+    of, kept, gone = await numbers(house, mailbox), segment(1), segment(2)
+    assert await house.store.segments.put(mailbox, kept, of[:2])
+    assert await house.store.segments.put(mailbox, gone, of[2:])
+    await house.store.expunge(folder, [3], deleted_only=False)
+    assert (await house.store.sweep()).log_emptied
+
+    def lies_there(sealed: SealedSegment) -> bool:
+        files = b"".join(file.read_bytes() for file in tmp_path.glob("mail.db*") if file.is_file())
+        return any(sealed.ct[at : at + 64] in files for at in range(0, 4900, 64))
+
+    assert lies_there(kept)
+    assert not lies_there(gone)
 
 
 async def test_an_unknown_mailbox_has_no_index(house: House) -> None:
