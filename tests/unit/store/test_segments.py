@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from mssante.database import Database
 from mssante.model import MailboxId, SpecialUse
-from mssante.reasons import Reason, Refused
+from mssante.reasons import Passing, Reason, Refused
 from mssante.store import MailStore
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.segments import SealedSegment
@@ -143,22 +144,22 @@ async def test_of_two_hosts_that_index_the_same_one_wins(house: House, postgres_
     database = await Database.open(postgres_mail_url, purpose="mail", migrations_package=MIGRATIONS)
     other = await MailStore.start(database, clock=house.clock)
 
-    async def fill(store: MailStore, own: int) -> int:
+    async def fill(store: MailStore, own: int) -> None:
         parts: Sequence[Sequence[int]] = [of[n : n + 4] for n in range(0, 40, 4)]
-        return sum(
-            [await store.segments.put(mailbox, segment(own + n), part) for n, part in enumerate(parts, 1)]
-        )
+        for n, part in enumerate(parts, 1):
+            with suppress(Passing):  # the other has the mailbox: a comfort does not wait
+                await store.segments.put(mailbox, segment(own + n), part)
 
     async def shred() -> int:
         return len(await house.store.expunge(folder, range(1, 41, 7), deleted_only=False))
 
     try:
-        one, two, gone = await asyncio.gather(fill(house.store, 0), fill(other, 100), shred())
+        _, _, gone = await asyncio.gather(fill(house.store, 0), fill(other, 100), shred())
     finally:
         await other.close()
         await database.close()
     kept = await ids(house, mailbox)
-    assert len(kept) <= one + two <= 10
+    assert 0 < len(kept) <= 10
     assert gone == 6
     left = set(await numbers(house, mailbox))
     lacking = await unindexed(house, mailbox)
