@@ -63,13 +63,15 @@ async def test_every_response_of_two_processes_is_what_the_model_says_long(
 
 
 async def test_however_their_commands_fall_all_come_to_the_same(house: ImapHouse) -> None:
-    await let_walk([await house.login() for _ in range(6)], seed=1, steps=40)
+    clients = [await house.login() for _ in range(6)]
+    await let_walk(clients, seed=1, steps=40, login=house.login)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", range(200, 210))
 async def test_however_their_commands_fall_all_come_to_the_same_long(house: ImapHouse, seed: int) -> None:
-    await let_walk([await house.login() for _ in range(15)], seed=seed, steps=300)
+    clients = [await house.login() for _ in range(15)]
+    await let_walk(clients, seed=seed, steps=300, login=house.login)
 
 
 async def test_in_two_processes_all_come_to_the_same(tmp_path: Path, postgres: Postgres) -> None:

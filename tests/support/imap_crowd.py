@@ -9,7 +9,7 @@ until somebody takes it away. In the end all of them see the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
@@ -23,6 +23,7 @@ from tests.support.imap_steps import expanded
 FOLDERS = ("INBOX", "A", "B")
 FLAGS = (r"\Seen", r"\Answered", r"\Flagged", r"\Draft", "$label1", "dossier")
 Place = tuple[str, int]  # folder, UID
+Login = Callable[[], Awaitable[ImapClient]]
 
 
 @dataclass
@@ -329,8 +330,25 @@ def _joined(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-async def let_walk(clients: list[ImapClient], *, seed: int, steps: int) -> None:
-    """All at once; then they agree, and nothing is lost."""
+_HALF = (
+    b"x APPEND INBOX {1000}\r\n", b"x APPEND INBOX {1000+}\r\nSubject: half\r\n", b"x IDLE\r\n",
+    b"x UID FETCH 1:* BODY.PEEK[]\r\n", b"x SEARCH SUBJECT {10}\r\n", b"x UID SEARCH BODY corps1q\r\ny NO",
+    b"x APPEND INBOX {5+}\r\nabcde",
+)  # fmt: skip
+
+
+async def _vanish(login: Login, chance: Random, steps: int) -> None:
+    """Connections that end in the middle of things: nothing of them stays, nobody else notices."""
+    for _ in range(steps):
+        client = await login()
+        await client.ok("EXAMINE INBOX")
+        await client.send(chance.choice(_HALF))
+        await asyncio.sleep(chance.random() / 50)
+        client.close()
+
+
+async def let_walk(clients: list[ImapClient], *, seed: int, steps: int, login: Login | None = None) -> None:
+    """All at once, and with `login` some more that come and vanish; then they agree, and nothing is lost."""
     crowd, chance = Crowd(), Random(seed)
     for name in FOLDERS[1:]:
         await clients[0].ok(f"CREATE {name}")
@@ -343,6 +361,8 @@ async def let_walk(clients: list[ImapClient], *, seed: int, steps: int) -> None:
     async with asyncio.TaskGroup() as group:
         for walker in walkers:
             group.create_task(walker.walk(steps))
+        if login is not None:
+            group.create_task(_vanish(login, Random(seed), steps // 4))
     for walker in walkers:
         await walker.ask("NOOP")
         await walker.ask("UID FETCH 1:* (UID FLAGS)")
