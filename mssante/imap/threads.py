@@ -41,6 +41,7 @@ class Forest:
     def render(self, numbers: Sequence[int]) -> Steps[bytes]:
         """RFC 5256 §4 thread-list: the message at `place` is called `numbers[place]`."""
         pieces: list[str] = []
+        pause = 0
         for root in self.roots:
             # What waits to be written, the last first: texts, and places whose branch is still to come.
             waiting: list[str | int] = [")"]
@@ -52,7 +53,8 @@ class Forest:
                     pieces.append(item)
                     continue
                 pieces.append(str(numbers[item]))
-                if item % _AT_ONCE == 0:
+                if len(pieces) >= pause:
+                    pause += 2 * _AT_ONCE
                     yield
                 answers = self.children.get(item)
                 if answers:

@@ -113,6 +113,21 @@ def test_sections(text: str, section: BodySection) -> None:
     assert items(text).sections == (section,)
 
 
+def test_a_preview_may_be_lazy() -> None:
+    # RFC 8970 §6; what follows in parentheses and is no LAZY belongs to the command (RFC 7162 §3.1.4.1).
+    for text in ("PREVIEW", "preview (lazy)", "(PREVIEW (LAZY))", "PREVIEW (LAZY LAZY)"):
+        assert items(text).items == (Attribute.PREVIEW,)
+        assert items(text).need is Need.SUMMARY
+    assert items("(PREVIEW (LAZY) UID PREVIEW)").items == (Attribute.PREVIEW, Attribute.UID)
+    for text in (b"preview (changedsince 5)", b"preview (lazy) (changedsince 5)"):
+        cursor = Cursor(text)
+        assert parse(cursor).items == (Attribute.PREVIEW,)
+        assert text[cursor.at :] == b" (changedsince 5)"
+    for text in ("(PREVIEW (KEEN))", "(PREVIEW ())", "(PREVIEW (LAZY)FLAGS)"):
+        with pytest.raises(Unacceptable):
+            items(text)
+
+
 def test_an_item_asked_twice_is_answered_once() -> None:
     assert items("(FLAGS UID FLAGS BODY[] BODY[])").items == (
         Attribute.FLAGS, Attribute.UID, BodySection(b"BODY[]"),

@@ -155,7 +155,7 @@ def test_the_fast_one_gives_what_the_slow_one_gives(letters: list[Letter]) -> No
 
 @pytest.mark.campaign
 @given(mailboxes())
-@settings(max_examples=100_000)
+@settings(max_examples=20_000)
 def test_the_fast_one_gives_what_the_slow_one_gives_long(letters: list[Letter]) -> None:
     assert fast(letters) == threads(letters)
 
