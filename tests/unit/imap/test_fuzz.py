@@ -25,6 +25,19 @@ SEEDS = [
     b"k STATUS INBOX (MESSAGES UIDNEXT)\r\n",
     b'l CREATE "Sent" (USE (\\Sent))\r\n',
     b"m UID COPY 2,4:9,* Dossier\r\n",
+    b"n ENABLE CONDSTORE QRESYNC IMAP4rev2\r\n",
+    b"o SELECT INBOX (QRESYNC (67890007 20 1:5 (1,3 2:4)))\r\n",
+    b"p FETCH 1:* (FLAGS MODSEQ) (CHANGEDSINCE 12 VANISHED)\r\n",
+    b"q UID STORE 1:3 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\\Seen $x)\r\n",
+    b"r SEARCH RETURN (SAVE COUNT) MODSEQ 3\r\n",
+    b"s UID FETCH $ (PREVIEW (LAZY) EMAILID SAVEDATE BINARY.PEEK[1]<0.9> BINARY.SIZE[1])\r\n",
+    b'u UID SORT RETURN (MIN ALL) (REVERSE DATE SUBJECT) UTF-8 FROM "x"\r\n',
+    b"v THREAD REFERENCES UTF-8 SINCE 1-Feb-2020\r\n",
+    b"w UID REPLACE 1 INBOX (\\Seen) {4+}\r\na\r\n\r\n",
+    b"x GETACL INBOX\r\ny MYRIGHTS INBOX\r\nz LISTRIGHTS INBOX x\r\n",
+    b"a1 APPEND INBOX ~{5+}\r\nh\0\0lo\r\n",
+    b"a2 UID EXPUNGE 1:4\r\nb2 UID MOVE 5 Trash\r\n",
+    b'a3 RENAME INBOX "a/b"\r\nb3 DELETE "a/b"\r\n',
 ]
 TOKENS = [bytes([octet]) for octet in b'()[]{}"\\*%\0\xff \r\n~<>&-+=,']
 TOKENS += [b"{3}", b"{2+}\r\n", b"\r\n", b"1:*", b"4294967295", b"NIL", b"NOT ", b"OR "]
