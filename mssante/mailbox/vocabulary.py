@@ -46,10 +46,16 @@ class Words:
     @classmethod
     def of(cls, number: int, header: str, body: str) -> Words:
         """`header` and `body`: folded texts (mailbox.texts)."""
-        split = [frozenset(_octets(text).replace(b"\0", b" ").split()) for text in (header, body)]
-        if sum(len(word) + 1 for words in split for word in words) > INDEX_WORDS_OCTETS_MAX:
+        octets = [_octets(text) for text in (header, body)]
+        split = [frozenset(each.replace(b"\0", b" ").split()) for each in octets]
+        # What is short has no room for too many words: a sum costs as much as the rest.
+        if sum(map(len, octets)) > INDEX_WORDS_OCTETS_MAX and _size(split) > INDEX_WORDS_OCTETS_MAX:
             return cls(number, None, None)
         return cls(number, *split)
+
+
+def _size(words: Sequence[frozenset[bytes]]) -> int:
+    return sum(len(word) + 1 for each in words for word in each)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ Step = Callable[[], None]
 END = "\0"
 PIECE = 64 * 1024
 _DECODED_AT_ONCE = MIB  # of base64; a multiple of 4
+_FOLDED = re.compile(rb"\r?\n(?=[ \t])")  # RFC 5322 §2.2.3: the CRLF goes, the blank after it stays
 _HIDDEN = re.compile(r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*+>|\Z)|<!\[CDATA\[|\]\]>")
 # Around part of a word they do not cut it: f<b>ièv</b>re.
 _INLINE = re.compile(
@@ -35,15 +36,14 @@ _DECLARED = re.compile(rb"""(?i)(?:encoding|charset)\s*+=\s*+["']?([a-z0-9_:.-]{
 
 
 def of_header(block: bytes) -> Iterator[str]:
-    """A header block's fields, decoded each by itself; and what stands there that is no field."""
-    at = 0
-    for field in header.fields(block):
-        if block[at : field.start].strip():
-            yield words.decode(header.unfold(block[at : field.start]))
-        yield f"{field.name.decode('ascii')}: {words.decode(field.value)}"
-        at = field.end
-    if block[at:].strip():
-        yield words.decode(header.unfold(block[at:]))
+    """A header block line by line, each unfolded and its value decoded by itself: every field, and what
+    stands there that is no field."""
+    for line in _FOLDED.sub(b"", block).split(b"\n"):
+        if b"=?" in line or not line.isascii():
+            name, colon, value = line.partition(b":")
+            yield words.decode(name) + colon.decode() + words.decode(value)
+        elif line != b"\r" and line:
+            yield line.decode("ascii")
 
 
 def of_body(content: bytes, root: Part, step: Step) -> Iterator[str]:

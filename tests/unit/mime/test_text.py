@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mssante.limits import KIB, MIB, SEARCH_TEXT_OCTETS_MAX
-from mssante.mime import sample, text
+from mssante.mime import header, sample, text, words
 from mssante.mime.structure import scan
 from mssante.mime.words import text as decoded
 from mssante.model import Address
@@ -32,9 +32,25 @@ def single(kind: str, octets: bytes, encoding: str = "8bit") -> bytes:
     return head.encode() + octets
 
 
-def test_a_header_is_read_field_by_field() -> None:
-    block = b"Subject: =?utf-8?B?w6l0w6k=?=\r\n fin\r\nnot a field\r\nFrom: a@b.test\r\n\r\n"
-    assert list(text.of_header(block)) == ["subject: été fin", "not a field", "from: a@b.test"]
+def test_a_header_is_read_line_by_line() -> None:
+    block = b"Subject: =?utf-8?B?w6l0w6k=?=\r\n fin\r\nnot a field\r\nFrom:a@b.test\r\n\r\n"
+    assert [line.strip() for line in text.of_header(block)] == [
+        "Subject: été fin",
+        "not a field",
+        "From:a@b.test",
+    ]
+
+
+LINES = [b"A: x", b" y", b"\tz", b"=?utf-8?q?=C3?=: =?utf-8?q?=A9?=", b"B:=?utf-8?q?=C3?=", b"", b"no"]
+LINES += [b"caf\xe9: caf\xe9", b"C: caf\xc3\xa9", b" =?utf-8?q?=A9?= =?x?q?y?=", b"D :  d ", b"\x00: e"]
+
+
+@given(st.lists(st.sampled_from(LINES)))
+def test_what_a_field_is_decoded_to_is_in_its_line(lines: list[bytes]) -> None:
+    block = b"\r\n".join(lines) + b"\r\n"
+    found = list(text.of_header(block))
+    for field in header.fields(block):
+        assert any(words.decode(field.value) in line for line in found), field
 
 
 @pytest.mark.parametrize(
@@ -102,7 +118,7 @@ def test_names_of_attachments_are_read_however_they_are_written() -> None:
 
 def test_a_message_inside_is_read_with_its_header() -> None:
     found = body(single("message/rfc822", b"Subject: =?utf-8?Q?=C3=A9t=C3=A9?=\r\n\r\ndedans"))
-    assert "subject: été" in found
+    assert "Subject: été" in found
     assert "dedans" in found
 
 
