@@ -43,13 +43,20 @@ class Anchor:
             *("--cert", str(certs / "ec-client.pem"), "--key", str(certs / "ec-client.key")),
             *("--rcpt", "u{1-10}@mdbox.test"),
         ]
+        arguments += self.counted
+        for queue in ("incoming", "active", "deferred"):
+            arguments += ["--drain-dir", str(self.folder / "spool-ec" / queue)]
+        return arguments
+
+    @property
+    def counted(self) -> list[str]:
+        """The load generators' arguments that say whose CPU and memory counts: both servers'."""
+        arguments = []
         for server in _SERVERS:
             pid = (self.folder / "pids" / server).read_text().strip()
             arguments += ["--server-pid", pid]
             if (_CGROUPS / server).exists():
                 arguments += ["--server-cgroup", str(_CGROUPS / server)]
-        for queue in ("incoming", "active", "deferred"):
-            arguments += ["--drain-dir", str(self.folder / "spool-ec" / queue)]
         return arguments
 
     def stop(self) -> None:

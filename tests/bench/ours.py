@@ -66,7 +66,9 @@ async def start(work: Path) -> Ours:
         logins=tuple(Login(f"u{n}@labo-c.mssante.test", "PER") for n in range(1, MAILBOXES + 1)),
     )
     white_list, ldif = work / "listeblanche.xml", work / "annuaire.ldif"
-    listed = (("chu-a.mssante.test", "operator-a"), (operator.domain, "operator-c"))
+    # The second domain is the one load_imap.py writes from.
+    theirs = ("chu-a.mssante.test", "client.perf.test")
+    listed = (*((domain, "operator-a") for domain in theirs), (operator.domain, "operator-c"))
     write_white_list(
         white_list, [(domain, pki.leaves[name].dn) for domain, name in listed], generated_at=datetime.now(UTC)
     )
@@ -75,6 +77,7 @@ async def start(work: Path) -> Ours:
     config = operator.folder / "config.toml"
     with config.open("a", encoding="utf-8") as file:
         file.write(f"\n[messages]\nbytes_max = {MESSAGE_BYTES_MAX}\n")
+        file.write("\n[connections]\nper_address_max = 2000\n")
     await operator.start()
     for login in operator.logins:
         await ask(operator.folder, "bal.create", {"address": login.address, "kind": login.kind})
