@@ -22,6 +22,13 @@ from tests.bench.cgroup import Cgroup
 MAILBOXES = 10
 MESSAGE_BYTES_MAX = 64 * MIB  # above the largest load
 PORT = 4525
+_DOMAIN_OF_THE_GENERATOR = """
+dn: mssNomDomaine=client.perf.test,ou=domaines,dc=annuaire,dc=test
+objectClass: mssDomaine
+mssNomDomaine: client.perf.test
+mssCodeOperateur: operateur-a
+mssDescription: load_imap.py
+"""
 
 
 @dataclass(slots=True)
@@ -73,6 +80,8 @@ async def start(work: Path) -> Ours:
         white_list, [(domain, pki.leaves[name].dn) for domain, name in listed], generated_at=datetime.now(UTC)
     )
     shutil.copy(annuaire.dev_ldif_path(), ldif)
+    with ldif.open("a", encoding="utf-8") as file:
+        file.write(_DOMAIN_OF_THE_GENERATOR)
     await operator.lay(work / "pki", white_list, ldif, ())
     config = operator.folder / "config.toml"
     with config.open("a", encoding="utf-8") as file:
