@@ -30,7 +30,7 @@ for number, command in enumerate([f'LOGIN "{user}" "{password}"', "SELECT INBOX"
     connection.sendall(tag + command.encode() + b"\\r\\n")
     tail = b""
     while b"\\r\\n" + tag not in b"\\r\\n" + tail or not tail.endswith(b"\\r\\n"):
-        tail = (tail + connection.recv(1 << 18))[-400:]
+        tail = (tail + connection.recv(1 << 18))[-4000:]
     assert b"\\r\\n" + tag + b"OK" in b"\\r\\n" + tail, tail
     print(f"{(time.perf_counter() - started) * 1000:.1f}", flush=True)
 """
