@@ -188,9 +188,11 @@ class Conversation:
             talk.by_uid = command.uid
         answer = await self._guarded(self._act(command))
         # Those that looked first, and changed nothing since but what they have told, need not look again.
-        looked = isinstance(command, commands.Select | _ASKS_MESSAGES)
-        # A mod-sequence told promises that what happened before it is told too (RFC 7162 §3.2).
-        looked = looked and not talk.session.tells_modseq
+        # A mod-sequence told promises that what happened before it is told too (RFC 7162 §3.2); SELECT says
+        # itself how far it went.
+        looked = isinstance(command, commands.Select) or (
+            isinstance(command, _ASKS_MESSAGES) and not talk.session.tells_modseq
+        )
         await self._finish(tag, answer, expunges=expunges_allowed(command), looked=looked)
         return None
 

@@ -87,13 +87,10 @@ class Keeper:
     async def _learn(self, count: int) -> None:
         if count > len(self.order):
             last = self.order[-1] if self.order else 0
-            fetched = (await self.client.ok(f"UID FETCH {last + 1}:* (FLAGS)")).lines
-            self.hear([line for line in fetched if line.name == "FETCH"], count=count)
-            assert 0 not in self.order
-            self.hear([line for line in fetched if line.name != "FETCH"])
+            self.order += [0] * (count - len(self.order))  # not known by UID yet
+            await self.ask(f"UID FETCH {last + 1}:* (FLAGS)")
 
-    def hear(self, lines: list[Line], *, count: int = 0) -> None:
-        self.order += [0] * (count - len(self.order))  # not known by UID yet
+    def hear(self, lines: list[Line]) -> None:
         for line in lines:
             if line.name == "VANISHED" and line.values[0] == ["EARLIER"]:
                 for uid in numbers(line.values[1]):
@@ -139,6 +136,7 @@ class Keeper:
     async def ask(self, command: str, *literals: bytes) -> Answer:
         self.did.append(command)
         answer = await self.client.ask(command, *literals)
+        assert answer.status != "BAD", (command, answer, self.order)
         self.hear(answer.lines)
         codes = answer.codes()
         self.highest = (
@@ -148,7 +146,10 @@ class Keeper:
         return answer
 
     async def break_in(self) -> None:
-        """The connection breaks somewhere in the answer."""
+        """The connection breaks: between two commands, or somewhere in an answer."""
+        if self.chance.random() < 0.5:
+            self.did.append("broken off")
+            return self.client.close()
         await self.ready()
         command = self.command()
         self.did.append(f"{command}, broken off")
@@ -159,6 +160,7 @@ class Keeper:
                 break
             self.hear([line])
         self.client.close()
+        return None
 
     # What it does
 
