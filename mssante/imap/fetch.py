@@ -13,7 +13,12 @@ from functools import lru_cache
 
 from mssante.imap.lexer import Beyond, Cursor, Unacceptable
 from mssante.imap.need import Need
-from mssante.limits import IMAP_FETCH_ITEMS_MAX, IMAP_HEADER_NAMES_MAX, IMAP_PART_DEPTH_MAX
+from mssante.limits import (
+    IMAP_DECODED_SECTIONS_MAX,
+    IMAP_FETCH_ITEMS_MAX,
+    IMAP_HEADER_NAMES_MAX,
+    IMAP_PART_DEPTH_MAX,
+)
 
 
 class Attribute(Enum):
@@ -195,6 +200,9 @@ def _read(cursor: Cursor) -> FetchItems:
             raise Beyond("Trop d'elements demandes / Too many items in one FETCH")
         items.append(_item(cursor, cursor.word()))
     cursor.expect(b")")
+    decoded = [item for item in items if isinstance(item, BodySection) and item.form is not Form.AS_IS]
+    if len(decoded) > IMAP_DECODED_SECTIONS_MAX:
+        raise Beyond("Trop de parties a decoder / Too many parts to decode in one FETCH")
     return FetchItems.of(*items)
 
 

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from mssante.limits import IMAP_DECODED_SECTIONS_MAX
 from tests.support.imap_client import ImapClient
 from tests.support.imap_house import ImapHouse
 
@@ -116,6 +117,13 @@ async def test_a_large_part_is_streamed_decoded(client: ImapClient) -> None:
 @pytest.mark.parametrize("items", ["BINARY", "BINARY.PEEK", "BINARY.SIZE[1]<0.5>", "BINARY[1.]", "BINARY[0]"])
 async def test_what_is_not_of_the_grammar_is_bad(client: ImapClient, items: str) -> None:
     assert (await client.ask(f"FETCH 1 {items}")).status == "BAD"
+
+
+async def test_so_many_parts_are_decoded_at_once_and_no_more(client: ImapClient) -> None:
+    asked = [f"BINARY.PEEK[2]<{start}.1>" for start in range(IMAP_DECODED_SECTIONS_MAX + 1)]
+    assert len(await fetched(client, " ".join(asked[1:]))) == IMAP_DECODED_SECTIONS_MAX
+    answer = await client.ask(f"FETCH 1 ({' '.join(asked)})")
+    assert (answer.status, answer.code) == ("NO", "LIMIT")
 
 
 @pytest.mark.parametrize("content", [b"Subject: x\r\n\r\nnul \0", b"Subject: x\r\n\r\nbare \n"])
