@@ -30,7 +30,7 @@ PIECES = st.one_of(
 )  # fmt: skip
 VALUES = st.lists(PIECES, max_size=8).map(
     # Ends of line only where the next line goes on: what a header can hold (RFC 5322 §2.2.3).
-    lambda pieces: re.sub(rb"\r(?!\n[ \t])|(?<!\r)\n|\0", b"", b"".join(pieces))
+    lambda pieces: re.sub(rb"(\r\n[ \t])|[\r\n\0]", lambda end: end[1] or b"", b"".join(pieces))
 )
 FIELDS = (b"Subject", b"Date", b"In-Reply-To", b"Message-ID", b"From", b"To", b"Content-Type", b"Content-ID")
 
