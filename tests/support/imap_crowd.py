@@ -213,7 +213,7 @@ class Walker:
         view, folder = list(self.uids), self.folder
         wanted = key(self.chance, [uid or 0 for uid in view] if None not in view else [])
         if wanted.depends or (wanted.numbers and None in view) or "UID " in wanted.text:
-            return
+            return None
         by_uid = self.chance.random() < 0.5
         answer = await self.client.ask(f"{'UID ' * by_uid}SEARCH {wanted.text}", *wanted.literals)
         if answer.code == "LIMIT":  # fifteen search at once on a busy machine: five seconds were not enough
