@@ -109,6 +109,7 @@ def test_all_are_listed(full: SimpleNamespace) -> None:
     used = round(full.program.cpu_seconds() - before, 1)
     tell(listed=listed[-1], thunderbird_cpu=used, on_the_way=on_the_way, server=server(full.pid))
     shown = full.program.call("show", full.address, "Lettre de liaison n° 09998")
+    full.program.call("counted", COUNT)
     full.program.photograph(SHOTS / "thunderbird-10000.png")
     assert shown["rows"] == COUNT
     assert "surveillance" in shown["text"]

@@ -380,6 +380,13 @@ const steps = {
     throw new Error(`${listed.at(-1)?.letters} letters after ${patience} s`);
   },
 
+  // Waits until the head of the list says so many letters: it lags behind the list itself.
+  async counted(count) {
+    const pane = await about3Pane();
+    const label = pane.document.getElementById("threadPaneFolderCount");
+    await until(`${count} letters`, () => label.textContent.replace(/\D/g, "") == String(count));
+  },
+
   // Edit, Find, Search Messages, "Run search on server", Body contains: the dialogue itself, left open.
   async searchDialogue(address, words, patience) {
     const main = Services.wm.getMostRecentWindow("mail:3pane");
