@@ -15,6 +15,8 @@ from mssante.mime.content import Content
 from mssante.mime.structure import Part
 
 _PLAIN_BYTES_READ_MAX = 8 * KIB  # two hundred characters, with room for quotations; markup is read further
+_MARKUP_AT_FIRST = 8 * KIB
+_BODY = re.compile(r"(?i)<body\b")
 _TITLE = re.compile(r"(?is)<title\b.*?(?:</title\s*+>|\Z)")
 _QUOTED_LINE = re.compile(r"(?m)^>.*+$")
 # Controls, soft and zero-width fillers, marks that turn the direction of what follows.
@@ -67,8 +69,19 @@ def _shown(head: bytes, part: Part) -> str:
         found = _CUT_CHARACTER.sub(b"", found)  # else the whole would be no UTF-8
     written = words.text(found, header.parameter(part.content.parameters, b"charset"))
     if not plain:
-        written = text.shown_by_html(_TITLE.sub(" ", written))
+        return _of_markup(written)
     return _one_line(_QUOTED_LINE.sub("", written)) or _one_line(written)
+
+
+def _of_markup(written: str) -> str:
+    """Its beginning first: two hundred characters seldom need more."""
+    body = _BODY.search(written)
+    start = body.start() if body else 0
+    beginning = written[start : start + _MARKUP_AT_FIRST]
+    line = _one_line(text.shown_by_html(_TITLE.sub(" ", beginning[: beginning.rfind("<")])))
+    if len(line) == PREVIEW_CHARACTERS_MAX:
+        return line
+    return _one_line(text.shown_by_html(_TITLE.sub(" ", written[start:])))
 
 
 def _one_line(written: str) -> str:

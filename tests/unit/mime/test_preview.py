@@ -75,6 +75,15 @@ def test_markup_is_not_shown() -> None:
     assert of(_HTML + b"\r\n<style>p { x }") == ""
 
 
+def test_long_markup_shows_the_same_as_its_beginning() -> None:
+    long = b"".join(b"<p class=x>mot%d</p>\r\n" % n for n in range(2000))
+    assert of(_HTML + b"\r\n<head><style>" + b"p {}" * 3000 + b"</style></head><body>" + long) == of(
+        _HTML + b"\r\n" + long[:4000]
+    )
+    sparse = _HTML + b"\r\n<body>un" + b"<br class=x>" * 1000 + b"deux" + b"<br>" * 1000 + b"trois"
+    assert of(sparse) == "un deux trois"
+
+
 def test_what_is_quoted_is_left_out_unless_it_is_all() -> None:
     assert of(_TEXT + b"\r\n> question\r\n> encore\r\nReponse\r\n") == "Reponse"
     assert of(_TEXT + b"\r\n> question\r\n") == "> question"
