@@ -92,6 +92,15 @@ class Selected:
         """A message's stored flags and modseq; None when it is gone, whether the client knows or not."""
         return self._live.row(uid)
 
+    def modseqs(self, uids: Sequence[int]) -> dict[int, int]:
+        """By UID, of those of `uids` (ascending) that are there, and perhaps of others."""
+        if not uids:
+            return {}
+        rows = self._live.between(uids[0], uids[-1])
+        if len(rows) <= 2 * len(uids):
+            return dict(zip(rows.uids, rows.modseqs, strict=True))
+        return {uid: row.modseq for uid in uids if (row := self.row(uid)) is not None}
+
     def messages(self, places: Iterable[range]) -> Iterator[tuple[int, int, int]]:
         """(sequence number, UID, flags with \\Recent) at these places of the view, without those gone."""
         mask, plain = self.view.mask, not self.view.recent_count
@@ -164,8 +173,7 @@ class Selected:
             return
         await self._live.take(changes)
         present = changes.present
-        last = self.view.last
-        known = next((at for at, uid in enumerate(present.uids) if uid > last), len(present))
+        known = bisect_right(present.uids, self.view.last)
         await self._arrive(present.uids[known:], changes.recent_uid)
         self.view.note(Changes(flagged=present.uids[:known], expunged=changes.expunged))
         self._modseq = changes.modseq

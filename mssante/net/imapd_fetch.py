@@ -147,8 +147,7 @@ class _Job:
         """Reads the modseqs, if the client asks for them; the batch without those that have just gone."""
         if not self._tells_modseq:
             return batch
-        rows = (self._selected.row(uid) for _, uid, _ in batch)
-        self._modseqs = {row.uid: row.modseq for row in rows if row is not None}
+        self._modseqs = self._selected.modseqs([uid for _, uid, _ in batch])
         return [place for place in batch if place[1] in self._modseqs]
 
     async def _answer(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> None:

@@ -279,3 +279,12 @@ async def test_many_changes_are_told_some_at_a_time(owner: Owner) -> None:
     pieces = list(session.news(names, manner=Manner(modseq=True), expunges=True))
     assert max(map(len, pieces)) < 200_000
     assert b"".join(pieces).count(b"MODSEQ (7)") == 100_000
+
+
+async def test_modseqs_are_told_of_many_and_of_few(owner: Owner) -> None:
+    live, another = large(owner.mailbox.store)
+    await live.take(Changes(rows((5, 0, 8)), [3], ModSeq(8)))
+    session = another()
+    assert session.modseqs([4, 5, 6]) == {4: 7, 5: 8, 6: 7}
+    assert session.modseqs([2, 3, 5, 90_000]) == {2: 7, 5: 8, 90_000: 7}
+    assert session.modseqs([]) == {}
