@@ -237,6 +237,13 @@ async def test_a_word_costs_no_opening_and_several_only_of_those_that_may_hold_t
     assert await seeker.opened_by(Field("subject", "12")) == ([13], 0)
 
 
+async def test_a_sender_is_found_as_shown_and_as_written(seeker: Seeker) -> None:
+    await seeker.owner.append(b'From: "Jean \\"Jo\\" Dupont" <a@b.test>\r\n\r\nx')
+    for needle in ('jo" dupont', 'jo"', "jo", "dupont", "a@b"):
+        assert await seeker.looked_up(Field("from", needle)) == [1], needle
+        assert await seeker.looked_up(Field("from", needle)) == await seeker.looked_through(needle), needle
+
+
 async def test_a_search_indexes_what_it_opens(seeker: Seeker) -> None:
     await letters_of(seeker.owner, 30)
     assert await seeker.opened_by("mot007") == ([8], 30)
