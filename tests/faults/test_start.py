@@ -75,7 +75,7 @@ def test_secrets_open_to_others_keep_the_server_from_starting(laid: Operator, tm
         (folder / "config.toml").write_text(configured.replace(key, "tls.key"), encoding="utf-8")
         started[damage(folder, name)] = damage, command(folder, "serve")
     for path, (damage, process) in started.items():
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=240)
         assert process.returncode == MISCONFIGURED, said
         assert said.startswith("cannot start: "), said
         assert "Traceback" not in said
