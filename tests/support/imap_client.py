@@ -15,7 +15,7 @@ from typing import Any
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\]]+')  # backslash may begin a flag
 _TAG = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\+]+')  # RFC 3501 §9: an atom that may hold "]"
-_LABEL = re.compile(rb"(?:BODY|BINARY|BINARY\.SIZE)\[[^\]]*\](<\d+>)?")
+_LABEL = re.compile(rb'(?:BODY|BINARY|BINARY\.SIZE)\[(?:[^\]"]|"(?:[^"\\]|\\.)*")*+\](<\d+>)?')
 _STATUSES = {"OK", "NO", "BAD", "BYE", "PREAUTH"}
 _WAIT_SECONDS = 20
 
