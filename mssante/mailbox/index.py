@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from mssante.crypto import NotAuthentic
 from mssante.crypto.keys import random_id
 from mssante.imap.indexed import Area, Bounds, Numbers
-from mssante.limits import IMAP_SEARCH_SECONDS_MAX
+from mssante.limits import IMAP_HEAVY_WAIT_SECONDS_MAX
 from mssante.mailbox import texts
 from mssante.mailbox.access import OpenMailbox
+from mssante.mailbox.budget import Budget
 from mssante.mailbox.reading import Message, Reader
 from mssante.mailbox.threads import SearchThreads
 from mssante.mailbox.vocabulary import MESSAGES_MAX, Needle, OtherVersion, Segment, Words, laid_out
@@ -32,6 +33,7 @@ from mssante.store.segments import FolderPlaces, SealedSegment, SegmentHead
 
 _SEGMENTS_AT_ONCE = 8  # read and asked: about a mebibyte
 _OPENED_INSTEAD_MAX = 64  # messages that a search opens rather than index them
+_UNHURRIED = Budget(lambda: 0.0)  # its time stands still
 _AREAS: dict[Area, tuple[bool, bool]] = {"text": (True, True), "body": (False, True), "field": (True, False)}
 
 Question = tuple[str, Area]
@@ -95,10 +97,11 @@ class Index:
         folder: FolderId,
         uids: Sequence[int],
         numbers: Sequence[int | None],
-        step: Step,
+        budget: Budget,
     ) -> Answers:
         """About the messages `numbers`, each with its UID in `folder`. Those not indexed yet are, when they
-        are many. `step` is called often, and may raise; what was indexed until then is kept."""
+        are many, within a budget of their own. Raises Refused(LIMIT_REACHED); what was indexed until then is
+        kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
         answers = Answers(sure={each: set() for each in needles}, maybe={each: set() for each in needles})
         seen: set[int] = set()
@@ -107,12 +110,16 @@ class Index:
             unknown = set(numbers) - answers.known - {None}
             return [uid for uid, n in zip(uids, numbers, strict=True) if n in unknown] if unknown else []
 
-        await self._ask_all(answers, needles, seen, step)
+        await self._ask_all(answers, needles, seen, budget.require)
         if len(lacking()) > _OPENED_INSTEAD_MAX:
-            async with self._filling():
-                await self._ask_all(answers, needles, seen, step)  # another may have filled it meanwhile
-                async for segment in self._filled(folder, lacking(), step):
-                    await self._threads.run(answers.add, segment, needles)
+            with budget.apart():
+                async with self._filling():
+                    indexing = budget.for_indexing()
+                    await self._ask_all(
+                        answers, needles, seen, indexing.require
+                    )  # another may have filled it
+                    async for segment in self._filled(folder, lacking(), indexing):
+                        await self._threads.run(answers.add, segment, needles)
         return answers
 
     async def _ask_all(
@@ -155,7 +162,7 @@ class Index:
                 await pause()
                 async with self._filling():
                     uids = await self._segments.unindexed(folder, after=after, most=MESSAGES_MAX)
-                    async for _ in self._filled(folder, uids, _go_on):
+                    async for _ in self._filled(folder, uids, _UNHURRIED):
                         pass
                 if not uids:
                     break
@@ -169,7 +176,7 @@ class Index:
         """One at a time for a mailbox. Raises Refused(LIMIT_REACHED) when others are at it for too long."""
         lock = self._threads.filling(self._mailbox.id)
         try:
-            async with asyncio.timeout(IMAP_SEARCH_SECONDS_MAX):
+            async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
                 await lock.acquire()
         except TimeoutError:
             raise Refused(Reason.LIMIT_REACHED, "the index is being filled") from None
@@ -178,7 +185,7 @@ class Index:
         finally:
             lock.release()
 
-    async def _filled(self, folder: FolderId, uids: Sequence[int], step: Step) -> AsyncIterator[Segment]:
+    async def _filled(self, folder: FolderId, uids: Sequence[int], budget: Budget) -> AsyncIterator[Segment]:
         """Segments of these messages, as they are made and put."""
         made: list[Words] = []
         opened: set[int] = set()
@@ -188,7 +195,7 @@ class Index:
             fresh = {message.number: message for message in messages if message.number not in numbers}
             numbers.update(fresh)
             async for group in self._reader.small_contents(list(fresh.values())):
-                made += await self._words_of(group, step)
+                made += await self._words_of(group, budget)
                 while len(made) >= MESSAGES_MAX:
                     yield await self._put(made[:MESSAGES_MAX])
                     del made[:MESSAGES_MAX]
@@ -199,18 +206,18 @@ class Index:
         for start in range(0, len(made), MESSAGES_MAX):
             yield await self._put(made[start : start + MESSAGES_MAX])
 
-    async def _words_of(self, group: Sequence[tuple[Message, bytes | None]], step: Step) -> list[Words]:
-        async with self._threads.turn:
+    async def _words_of(self, group: Sequence[tuple[Message, bytes | None]], budget: Budget) -> list[Words]:
+        async with self._threads.turn(budget):
             small = [(message, content) for message, content in group if content is not None]
-            made = await self._threads.run(_words, small, step)
+            made = await self._threads.run(_words, small, budget.require)
             for message in (message for message, content in group if content is None):
-                step()
+                budget.require()
                 try:
                     content = await self._reader.octets(message, 0, message.summary.size)
                 except Refused:
                     made.append(Words(message.number, None, None))
                 else:
-                    made += await self._threads.run(_words, [(message, content)], step)
+                    made += await self._threads.run(_words, [(message, content)], budget.require)
             return made
 
     async def _put(self, made: Sequence[Words], instead_of: Sequence[int] = ()) -> Segment:
@@ -277,10 +284,6 @@ class Index:
             of.uids.extend(new.uids)
             of.numbers.extend(new.numbers)
         return of
-
-
-def _go_on() -> None:
-    """No deadline."""
 
 
 def _words(contents: Sequence[tuple[Message, bytes]], step: Step) -> list[Words]:

@@ -17,8 +17,8 @@ from mssante.imap.indexed import asks_words_only, bounds, questions
 from mssante.imap.matching import Candidate, Context, Test, compiled, need_of
 from mssante.imap.need import Need
 from mssante.imap.search import And, Changed, Field, Identified, Key, Not, Or, Saved, leaves
-from mssante.limits import IMAP_SEARCH_SECONDS_MAX
 from mssante.mailbox import texts
+from mssante.mailbox.budget import Budget
 from mssante.mailbox.index import Index
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.selected import Selected
@@ -26,7 +26,7 @@ from mssante.mailbox.threads import SearchThreads
 from mssante.mime import header, words
 from mssante.mime.summary import SearchTexts, Summary
 from mssante.mime.text import Step
-from mssante.reasons import Reason, Refused
+from mssante.reasons import Refused
 
 _FLAGS_BATCH = 5000
 _ASKED_MIN = 20  # fewer messages are opened sooner than the index
@@ -57,7 +57,7 @@ class Searcher:
 
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
-        deadline = self._monotonic() + IMAP_SEARCH_SECONDS_MAX
+        budget = Budget(self._monotonic)
         test, need = compiled(key, context), _need(key)
         words_only = asks_words_only(key)  # all the same to its flags
         by_modseq = any(isinstance(leaf, Changed) for leaf in leaves(key))
@@ -78,23 +78,22 @@ class Searcher:
             undecided = await self._placed(selected, undecided)
             found += [candidate.uid for candidate in undecided if test(candidate)]
             undecided = [candidate for candidate in undecided if test(candidate) is None]
-        narrowed = await self._narrowed(selected, key, test, undecided, deadline)
+        narrowed = await self._narrowed(selected, key, test, undecided, budget)
         found += narrowed.found
-        async for uid in self._decided(selected, test, need, narrowed.undecided, deadline):
+        async for uid in self._decided(selected, test, need, narrowed.undecided, budget):
             found.append(uid)
         return sorted(found)
 
     async def _narrowed(
-        self, selected: Selected, key: Key, test: Test, candidates: list[Candidate], deadline: float
+        self, selected: Selected, key: Key, test: Test, candidates: list[Candidate], budget: Budget
     ) -> _Narrowed:
         """What the index decides, if it is worth asking."""
         asked = set(questions(key))
         if self._index is None or not asked or len(candidates) < _ASKED_MIN:
             return _Narrowed([], candidates)
-        step = partial(self._require_time, deadline)
         uids = [candidate.uid for candidate in candidates]
         numbers = await self._index.numbers(selected.id, uids)
-        answers = await self._index.ask(asked, selected.id, uids, numbers, step)
+        answers = await self._index.ask(asked, selected.id, uids, numbers, budget)
         everybody = frozenset(number for number in numbers if number is not None)
         sure, possible = await self._threads.run(bounds, key, everybody, partial(answers.bounds, everybody))
         found: list[int] = []
@@ -130,7 +129,7 @@ class Searcher:
         test: Test,
         need: Need,
         undecided: Sequence[Candidate],
-        deadline: float,
+        budget: Budget,
     ) -> AsyncIterator[int]:
         by_uid = {candidate.uid: candidate for candidate in undecided}
         header = need >= Need.HEADER
@@ -150,8 +149,8 @@ class Searcher:
                     deep.append((candidate, message))
                 elif verdict:
                     yield message.uid
-            self._require_time(deadline)
-            async for uid in self._looked_through(test, deep, deadline):
+            budget.require()
+            async for uid in self._looked_through(test, deep, budget):
                 yield uid
 
     async def _header_of(self, message: Message) -> bytes:
@@ -160,18 +159,18 @@ class Searcher:
         return await self._reader.octets(message, 0, message.summary.header_octets)
 
     async def _looked_through(
-        self, test: Test, deep: Sequence[tuple[Candidate, Message]], deadline: float
+        self, test: Test, deep: Sequence[tuple[Candidate, Message]], budget: Budget
     ) -> AsyncIterator[int]:
         """Those whose content makes them match. Small ones are opened and judged many at a time."""
         candidates = {candidate.uid: candidate for candidate, _ in deep}
         groups = self._reader.small_contents([message for _, message in deep])
         while True:
-            async with self._threads.turn:
-                self._require_time(deadline)  # it may have waited for its turn
+            async with self._threads.turn(budget):
+                budget.require()
                 group = await anext(groups, None)
                 if group is None:
                     return
-                found = await self._judged(test, candidates, group, deadline)
+                found = await self._judged(test, candidates, group, budget)
             for uid in found:
                 yield uid
 
@@ -180,23 +179,20 @@ class Searcher:
         test: Test,
         candidates: Mapping[int, Candidate],
         group: Sequence[tuple[Message, bytes | None]],
-        deadline: float,
+        budget: Budget,
     ) -> list[int]:
         small = [(candidates[message.uid], content) for message, content in group if content is not None]
-        step = partial(self._require_time, deadline)
-        found = await self._threads.run(_matching, test, small, step)
+        found = await self._threads.run(_matching, test, small, budget.require)
         for message in (message for message, content in group if content is None):
-            self._require_time(deadline)
+            budget.require()
             try:
                 content = await self._reader.octets(message, 0, message.summary.size)
             except Refused:
                 continue  # damaged: already told
-            found += await self._threads.run(_matching, test, [(candidates[message.uid], content)], step)
+            found += await self._threads.run(
+                _matching, test, [(candidates[message.uid], content)], budget.require
+            )
         return found
-
-    def _require_time(self, deadline: float) -> None:
-        if self._monotonic() > deadline:
-            raise Refused(Reason.LIMIT_REACHED, "search took too long")
 
 
 _KEPT = ("subject", "from", "to", "cc", "bcc")  # SearchTexts

@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from mssante.imap.matching import Context
 from mssante.imap.search import And, Field, Key, Not, Or, Text
-from mssante.mailbox import index, searching, texts
+from mssante.mailbox import budget, index, searching, texts
 from mssante.mailbox.index import Index
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
@@ -394,7 +394,7 @@ async def test_what_a_search_indexed_before_its_time_was_up_is_kept(
     monkeypatch.setattr("mssante.mailbox.reading._STEP", 5)
     await letters_of(seeker.owner, 20)
     steps = iter(range(10**6))
-    monkeypatch.setattr(searching, "IMAP_SEARCH_SECONDS_MAX", 30)  # looks at the clock
+    monkeypatch.setattr(budget, "IMAP_INDEXING_SECONDS_MAX", 30)  # looks at the clock
     selected = await seeker.owner.selected()
     context = Context(await seeker.owner.folders.flag_names(), 20, 20, datetime(2026, 1, 2, tzinfo=UTC))
     searcher = Searcher(seeker.reader, lambda: float(next(steps)), seeker.threads, seeker.index)

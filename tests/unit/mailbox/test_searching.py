@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import quopri
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +17,8 @@ from mssante.imap.folding import fold
 from mssante.imap.lexer import Cursor
 from mssante.imap.matching import Context
 from mssante.imap.search import And, Field, Key, Not, Or, Text
-from mssante.limits import MIB
+from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE, MIB
+from mssante.mailbox.budget import Budget
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.threads import SearchThreads
 from mssante.reasons import Reason, Refused
@@ -148,6 +151,22 @@ async def test_a_search_that_takes_too_long_is_ended(owner: Owner) -> None:
     with pytest.raises(Refused) as refusal:
         await slow.search(selected, Text("x", header=False), context)
     assert refusal.value.reason is Reason.LIMIT_REACHED
+
+
+async def test_waiting_for_others_is_not_the_searchers_time(owner: Owner) -> None:
+    await owner.append(b"Subject: s\r\n\r\nx")
+    selected, threads, now = await owner.selected(), SearchThreads(), 0.0
+    searcher = Searcher(owner.reader, lambda: now, threads)
+    context = Context(await owner.folders.flag_names(), 1, 1, datetime(2026, 1, 2, tzinfo=UTC))
+    async with AsyncExitStack() as others:
+        for _ in range(IMAP_CONTENTS_SEARCHED_AT_ONCE):
+            await others.enter_async_context(threads.turn(Budget(lambda: now)))
+        waiting = asyncio.create_task(searcher.search(selected, Text("x", header=False), context))
+        for _ in range(200):  # until it waits for its turn
+            await asyncio.sleep(0.001)
+        assert not waiting.done()
+        now = 1000.0
+    assert await waiting == [1]
 
 
 async def test_one_large_message_does_not_hide_the_time_it_takes(owner: Owner) -> None:
