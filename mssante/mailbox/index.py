@@ -98,10 +98,12 @@ class Index:
         uids: Sequence[int],
         numbers: Sequence[int | None],
         budget: Budget,
+        *,
+        fill: bool,
     ) -> Answers:
-        """About the messages `numbers`, each with its UID in `folder`. Those not indexed yet are, when they
-        are many, within a budget of their own. Raises Refused(LIMIT_REACHED); what was indexed until then is
-        kept."""
+        """About the messages `numbers`, each with its UID in `folder`. With `fill` those not indexed yet are,
+        when they are many, within a budget of their own. Raises Refused(LIMIT_REACHED); what was indexed
+        until then is kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
         answers = Answers(sure={each: set() for each in needles}, maybe={each: set() for each in needles})
         seen: set[int] = set()
@@ -111,7 +113,7 @@ class Index:
             return [uid for uid, n in zip(uids, numbers, strict=True) if n in unknown] if unknown else []
 
         await self._ask_all(answers, needles, seen, budget.require)
-        if len(lacking()) > _OPENED_INSTEAD_MAX:
+        if fill and len(lacking()) > _OPENED_INSTEAD_MAX:
             with budget.apart():
                 async with self._filling():
                     indexing = budget.for_indexing()

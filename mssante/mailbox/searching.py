@@ -78,22 +78,29 @@ class Searcher:
             undecided = await self._placed(selected, undecided)
             found += [candidate.uid for candidate in undecided if test(candidate)]
             undecided = [candidate for candidate in undecided if test(candidate) is None]
-        narrowed = await self._narrowed(selected, key, test, undecided, budget)
+        narrowed = await self._narrowed(selected, key, test, undecided, budget, fill=need is Need.BODY)
         found += narrowed.found
         async for uid in self._decided(selected, test, need, narrowed.undecided, budget):
             found.append(uid)
         return sorted(found)
 
     async def _narrowed(
-        self, selected: Selected, key: Key, test: Test, candidates: list[Candidate], budget: Budget
+        self,
+        selected: Selected,
+        key: Key,
+        test: Test,
+        candidates: list[Candidate],
+        budget: Budget,
+        *,
+        fill: bool,
     ) -> _Narrowed:
-        """What the index decides, if it is worth asking."""
+        """What the index decides, if it is worth asking; it is not filled for what needs no body."""
         asked = set(questions(key))
         if self._index is None or not asked or len(candidates) < _ASKED_MIN:
             return _Narrowed([], candidates)
         uids = [candidate.uid for candidate in candidates]
         numbers = await self._index.numbers(selected.id, uids)
-        answers = await self._index.ask(asked, selected.id, uids, numbers, budget)
+        answers = await self._index.ask(asked, selected.id, uids, numbers, budget, fill=fill)
         everybody = frozenset(number for number in numbers if number is not None)
         sure, possible = await self._threads.run(bounds, key, everybody, partial(answers.bounds, everybody))
         found: list[int] = []

@@ -374,6 +374,13 @@ async def test_an_old_epochs_segments_are_sealed_anew(
     assert await seeker.opened_by("mot003") == ([4], 0)
 
 
+async def test_a_search_of_fields_does_not_make_the_index(seeker: Seeker) -> None:
+    await letters_of(seeker.owner, 6)
+    assert await seeker.opened_by(Field("from", "nobody")) == ([], 0)
+    assert await seeker.opened_by(Field("x-ins", "nobody")) == ([], 0)
+    assert await seeker.segments() == []
+
+
 async def test_a_message_that_does_not_open_is_not_looked_at_at_every_pass(
     seeker: Seeker, desk: Desk
 ) -> None:
