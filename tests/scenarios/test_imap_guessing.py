@@ -141,7 +141,7 @@ async def test_a_thousand_guesses_by_a_hundred_connections_in_a_minute(tmp_path:
         looked_at = [event for event in house.told(LoginRefused) if event.reason == "authentication_failed"]
         print(f"{len(looked_at)} of 1000 guesses were looked at; the slowest login took {slowest:.2f} s")
         assert len(looked_at) <= 20
-        assert slowest <= 6  # 2 on a machine of its own; 3.5 were seen at a load of 20
+        assert slowest <= 2  # 0.3 seen; 3.5 at a load of 20: campaigns want a machine of their own
 
 
 async def test_guessing_raises_an_alarm_that_names_nobody(open_house: ImapHouse) -> None:
