@@ -9,20 +9,19 @@ mailbox; what two hosts did at once is kept once.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 
 from mssante.crypto import NotAuthentic
 from mssante.crypto.keys import random_id
 from mssante.imap.indexed import Area, Bounds, Numbers
-from mssante.limits import IMAP_HEAVY_WAIT_SECONDS_MAX
 from mssante.mailbox import texts
 from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.budget import Budget
 from mssante.mailbox.reading import Message, Reader
 from mssante.mailbox.threads import SearchThreads
+from mssante.mailbox.turns import turn
 from mssante.mailbox.vocabulary import MESSAGES_MAX, Needle, OtherVersion, Segment, Words, laid_out
 from mssante.mime.text import Step
 from mssante.model import FolderId
@@ -102,8 +101,8 @@ class Index:
         fill: bool,
     ) -> Answers:
         """About the messages `numbers`, each with its UID in `folder`. With `fill` those not indexed yet are,
-        when they are many, within a budget of their own. Raises Refused(LIMIT_REACHED); what was indexed
-        until then is kept."""
+        when they are many, within a budget of their own. Raises Refused(LIMIT_REACHED), and as `turn`; what
+        was indexed until then is kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
         answers = Answers(sure={each: set() for each in needles}, maybe={each: set() for each in needles})
         seen: set[int] = set()
@@ -173,19 +172,9 @@ class Index:
         async with self._filling():
             await self._tidy()
 
-    @asynccontextmanager
-    async def _filling(self) -> AsyncIterator[None]:
-        """One at a time for a mailbox. Raises Refused(LIMIT_REACHED) when others are at it for too long."""
-        lock = self._threads.filling(self._mailbox.id)
-        try:
-            async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
-                await lock.acquire()
-        except TimeoutError:
-            raise Refused(Reason.LIMIT_REACHED, "the index is being filled") from None
-        try:
-            yield
-        finally:
-            lock.release()
+    def _filling(self) -> AbstractAsyncContextManager[None]:
+        """One at a time for a mailbox. Raises as `turn` when others are at it for too long."""
+        return turn(self._threads.filling(self._mailbox.id), "the index is being filled")
 
     async def _filled(self, folder: FolderId, uids: Sequence[int], budget: Budget) -> AsyncIterator[Segment]:
         """Segments of these messages, as they are made and put."""

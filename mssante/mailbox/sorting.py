@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mssante.imap.base_subject import base_subject
@@ -19,33 +18,34 @@ from mssante.imap.search import Key
 from mssante.imap.sorting import Column, Criterion, SortKey, in_order
 from mssante.imap.steps import Steps
 from mssante.imap.threads import Algorithm, Forest, References, ancestry, identifiers_first, ordered_subject
-from mssante.limits import IMAP_HEAVY_WAIT_SECONDS_MAX
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.selected import Selected
+from mssante.mailbox.turns import turn
 from mssante.mime import header, words
 from mssante.mime.envelope import AddressField, first_address
 from mssante.model import FolderId
-from mssante.reasons import Passing, Reason, Refused
+from mssante.reasons import Refused
 
 _Value = TypeVar("_Value")
+_BUSY = "too much sorting at once"
 _LINKS = (b"message-id", b"references", b"in-reply-to")
 
 
 class Sorter:
-    """Runs one session's SORTs and THREADs. `turn` is shared: how many are at work at once."""
+    """Runs one session's SORTs and THREADs. `turns` is shared: how many are at work at once."""
 
-    def __init__(self, reader: Reader, searcher: Searcher, turn: asyncio.Semaphore) -> None:
+    def __init__(self, reader: Reader, searcher: Searcher, turns: asyncio.Semaphore) -> None:
         self._reader = reader
         self._searcher = searcher
-        self._turn = turn
+        self._turns = turns
 
     async def sort(
         self, selected: Selected, criteria: Sequence[Criterion], key: Key, context: Context
     ) -> list[int]:
         """The UIDs that match, in order. Raises as Searcher.search, and Passing(LIMIT_REACHED) when
         others sort all the while."""
-        async with self._turn_of_ours():
+        async with turn(self._turns, _BUSY):
             found = await self._searcher.search(selected, key, context)
             columns: list[list[int | str]] = [[] for _ in criteria]
             async for messages in self._summaries(selected.id, found):
@@ -59,26 +59,13 @@ class Sorter:
         self, selected: Selected, algorithm: Algorithm, key: Key, context: Context
     ) -> tuple[Forest, list[int]]:
         """The threads of those that match, by places in the second: their UIDs. Raises as `sort`."""
-        async with self._turn_of_ours():
+        async with turn(self._turns, _BUSY):
             found = await self._searcher.search(selected, key, context)
             match algorithm:
                 case Algorithm.ORDEREDSUBJECT:
                     return await self._by_subject(selected, found), found
                 case Algorithm.REFERENCES:
                     return await self._by_references(selected, found), found
-
-    @asynccontextmanager
-    async def _turn_of_ours(self) -> AsyncIterator[None]:
-        """Raises Passing(LIMIT_REACHED) when none comes."""
-        try:
-            async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise Passing(Reason.LIMIT_REACHED, "too much sorting at once") from None
-        try:
-            yield
-        finally:
-            self._turn.release()
 
     async def _by_subject(self, selected: Selected, found: Sequence[int]) -> Forest:
         subjects: list[str] = []

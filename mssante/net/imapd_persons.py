@@ -7,16 +7,15 @@ IMAP_HEAVY_WAIT_SECONDS_MAX; one person's turns hold up nobody else's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from mssante.imap import commands
 from mssante.imap.need import Need
 from mssante.imap.search import Text, leaves
-from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES, IMAP_HEAVY_WAIT_SECONDS_MAX
-from mssante.reasons import Passing, Reason
+from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
+from mssante.mailbox.turns import turn
 
 
 class Present(Protocol):
@@ -37,20 +36,11 @@ class Persons:
         """How many of them `person` has."""
         return sum(1 for each in self.conversations if each.person == person)
 
-    @asynccontextmanager
-    async def heavy(self, person: str) -> AsyncIterator[None]:
-        """Waits for one of the person's turns. Raises Passing(LIMIT_REACHED) when none comes."""
+    def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
+        """Waits for one of the person's turns. Raises as `turn`."""
         turns = self._turns.get(person) or asyncio.Semaphore(IMAP_HEAVY_AT_ONCE)
         self._turns[person] = turns
-        try:
-            async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
-                await turns.acquire()
-        except TimeoutError:
-            raise Passing(Reason.LIMIT_REACHED, "too many heavy commands at once") from None
-        try:
-            yield
-        finally:
-            turns.release()
+        return turn(turns, "too many heavy commands at once")
 
 
 def is_heavy(command: commands.Command, messages: int) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE
+from mssante.mailbox import turns
 from mssante.net import imapd_persons
 from mssante.net.imapd_conversation import HANDLERS
 from mssante.net.imapd_talk import OK, Bounds
@@ -97,7 +98,7 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
 
 async def test_a_turn_that_does_not_come_is_told(house: ImapHouse, monkeypatch: pytest.MonkeyPatch) -> None:
     await _full(house, imapd_persons.IMAP_HEAVY_BODIES + 1)
-    monkeypatch.setattr(imapd_persons, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.2)
+    monkeypatch.setattr(turns, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.2)
     client = await house.selected()
     persons = house.implicit.persons
     async with persons.heavy(MARIE), persons.heavy(MARIE):

@@ -12,7 +12,7 @@ from mssante.imap.matching import Context
 from mssante.imap.search import All, Field, Key
 from mssante.imap.sorting import Criterion, SortKey
 from mssante.imap.threads import Algorithm
-from mssante.mailbox import sorting as module
+from mssante.mailbox import turns
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.searching import Searcher
 from mssante.mailbox.sorting import Sorter, done
@@ -147,7 +147,7 @@ async def test_no_content_is_opened(owner: Owner, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_waiting_for_a_turn_has_an_end(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.01)
+    monkeypatch.setattr(turns, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.01)
     turn = asyncio.Semaphore(1)
     searcher = Searcher(owner.reader, owner.clock.monotonic, SearchThreads())
     waiting = Sorter(owner.reader, searcher, turn)
