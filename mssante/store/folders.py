@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, select, text
+from sqlalchemy import Connection, bindparam, text
 
 from mssante.limits import FOLDERS_MAX, KEYWORDS_MAX
 from mssante.model import FolderId, MailboxId, SpecialUse
 from mssante.reasons import Reason, Refused
 from mssante.store import reading, subscriptions, tables
 from mssante.store.accounts import UIDVALIDITY_FROM_ID
-from mssante.store.ledger import Ledger
+from mssante.store.ledger import Ledger, lock_owner
 from mssante.store.records import Folder, FolderName, JournalKind
 from mssante.store.shredding import expunge_slice
 
@@ -29,17 +29,7 @@ _NAME = text("UPDATE folder SET name_tag = :tag, name_ct = :ct, modseq = :modseq
 _SUBSCRIBE = text("UPDATE folder SET subscribed = :subscribed WHERE id = :folder")
 _FORGET_EXPUNGED = text("DELETE FROM expunged WHERE folder_id = :folder")
 _FORGET = text("DELETE FROM folder WHERE id = :folder")
-# The mailbox first, as every writer does: so two hosts never wait for each other.
-_LOCK_OWNER = (
-    select(tables.mailbox.c.id)
-    .where(
-        tables.mailbox.c.id
-        == select(tables.folder.c.mailbox_id)
-        .where(tables.folder.c.id == bindparam("folder"))
-        .scalar_subquery()
-    )
-    .with_for_update(key_share=True)
-)
+_LOCK_OWNER = lock_owner(tables.folder, tables.folder.c.id == bindparam("folder"))
 _RECENT = text("SELECT recent_uid FROM folder WHERE id = :folder")
 _CLAIM = text("UPDATE folder SET recent_uid = :up_to WHERE id = :the_folder")
 _KEYWORD = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox AND name_tag = :tag")

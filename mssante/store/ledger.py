@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, insert, select, text, update
 
 from mssante.model import FolderId, MailboxId, MailboxKind, MailboxStatus, MessageId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
@@ -55,6 +55,13 @@ _FOLDER = select(tables.folder.c.role, tables.folder.c.uidnext, tables.folder.c.
     tables.folder.c.id == bindparam("folder"), tables.folder.c.mailbox_id == bindparam("mailbox")
 )
 _TELL = text(f"SELECT pg_notify('{CHANNEL}', told) FROM unnest(CAST(:told AS text[])) AS told")
+
+
+def lock_owner(of: Table, this: ColumnElement[bool]) -> Select[MailboxId]:
+    """Locks the mailbox of a row `this` of the table `of`, for what is written without a Ledger: the mailbox
+    first, as every writer does, so two hosts never wait for each other."""
+    owner = select(of.c.mailbox_id).where(this).scalar_subquery()
+    return select(tables.mailbox.c.id).where(tables.mailbox.c.id == owner).with_for_update(key_share=True)
 
 
 @dataclass(slots=True)

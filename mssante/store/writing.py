@@ -10,13 +10,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, text, update
+from sqlalchemy import Connection, bindparam, func, literal_column, text, update
 
 from mssante.crypto import Closed
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.store import tables
-from mssante.store.ledger import Ledger, OpenFolder
+from mssante.store.ledger import Ledger, OpenFolder, lock_owner
 from mssante.store.packed import Runs, columns, unpacked
 from mssante.store.records import (
     SECONDS_PER_DAY,
@@ -60,16 +60,7 @@ _RELIST = Bulk(
     .values(summary_ct=bindparam("new_ct"), listing_epoch=bindparam("new_epoch")),
     *("new_ct", "new_epoch", "the_number"),
 )
-_LOCK_OWNER = (
-    select(tables.mailbox.c.id)
-    .where(
-        tables.mailbox.c.id
-        == select(tables.message.c.mailbox_id)
-        .where(tables.message.c.number == bindparam("number"))
-        .scalar_subquery()
-    )
-    .with_for_update(key_share=True)
-)
+_LOCK_OWNER = lock_owner(tables.message, tables.message.c.number == bindparam("number"))
 
 
 def store_flags(
@@ -209,7 +200,6 @@ def reseal(connection: Connection, messages: Sequence[tuple[MessageNumber, Close
     """Puts what opens faster in the place of a DEK and a summary, after first use or at a rotation. All of
     one mailbox. Never of an older epoch than stands there; messages gone meanwhile are passed over."""
     if messages:
-        # The mailbox first, as every writer does: so two hosts never wait for each other.
         connection.execute(_LOCK_OWNER, {"number": messages[0][0]})
         _REWRAP.run(
             connection,
