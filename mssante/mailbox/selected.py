@@ -116,7 +116,11 @@ class Selected:
         """The messages at these places, as `change_lines` tells them; `render` makes a mask's names."""
         for piece in _pieces(places):
             for number, row in zip(*self._rows(piece), strict=True):
-                yield Change(number, row.uid, render(self.view.mask(row.uid, row.flags)), row.modseq)
+                yield self.change(number, row, render)
+
+    def change(self, number: int, row: FlagsRow, render: Callable[[int], bytes]) -> Change:
+        """One message as `change_lines` tells it, its sequence number given."""
+        return Change(number, row.uid, render(self.view.mask(row.uid, row.flags)), row.modseq)
 
     def changed_since(self, places: Iterable[range], since: int) -> list[range]:
         """Of these places those whose message has a higher modseq (RFC 7162 §3.1.4.1)."""
@@ -189,8 +193,7 @@ class Selected:
             for number, uid in flagged[start : start + _ROWS_AT_ONCE]:
                 row = self.row(uid)
                 if row is not None:
-                    names = render(self.view.mask(uid, row.flags))
-                    changes.append(Change(number, uid, names, row.modseq))
+                    changes.append(self.change(number, row, render))
             yield change_lines(changes, uid=manner.uid, modseq=manner.modseq)
 
     def told(self) -> None:

@@ -10,12 +10,11 @@ from collections.abc import Sequence
 
 from mssante.imap import responses
 from mssante.imap.commands import Store, StoreMode
-from mssante.imap.fetched import Change, change_lines, modseq_lines
-from mssante.imap.responses import Code, Status
+from mssante.imap.fetched import change_lines, modseq_lines
+from mssante.imap.responses import Status
 from mssante.mailbox.reading import breathe
-from mssante.net.imap_answers import imap_answer
 from mssante.net.imapd_talk import OK, Answer, Talk
-from mssante.reasons import Reason
+from mssante.reasons import Reason, Refused
 from mssante.store.records import FlagsMode, FlagsRows
 
 _LINES_AT_ONCE = 2000
@@ -62,10 +61,7 @@ async def _tell(talk: Talk, command: Store, rows: FlagsRows) -> None:
             told = modseq_lines((number, row.uid, row.modseq) for number, row in some)
         else:
             render = (await talk.names()).render
-            changes = [
-                Change(number, row.uid, render(view.mask(row.uid, row.flags)), row.modseq)
-                for number, row in some
-            ]
+            changes = [talk.selected.change(number, row, render) for number, row in some]
             told = change_lines(changes, uid=command.uid or talk.session.rev2, modseq=modseq)
         await talk.send(told)
         await breathe()
@@ -78,18 +74,14 @@ async def _left(talk: Talk, command: Store, uids: Sequence[int]) -> Answer:
     by_number = not command.uid and not command.messages.saved
     status = Status.NO if by_number and len(there) < len(uids) else Status.OK
     if not there:
-        return (
-            OK
-            if status is Status.OK
-            else Answer(status, imap_answer(Reason.MESSAGE_GONE).text, Code.EXPUNGEISSUED)
-        )
+        if status is Status.OK:
+            return OK
+        raise Refused(Reason.MESSAGE_GONE)
     render = (await talk.names()).render
     modified = [(number, row) for row in there if (number := view.sequence_of(row.uid)) is not None]
     for start in range(0, len(modified), _LINES_AT_ONCE):
-        changes = (
-            Change(number, row.uid, render(view.mask(row.uid, row.flags)), row.modseq)
-            for number, row in modified[start : start + _LINES_AT_ONCE]
-        )
+        some = modified[start : start + _LINES_AT_ONCE]
+        changes = [selected.change(number, row, render) for number, row in some]
         await talk.send(change_lines(changes, modseq=True))
         await breathe()
     told = [row.uid if command.uid else number for number, row in modified]
