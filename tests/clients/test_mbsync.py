@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import mailbox
 from pathlib import Path
 
 from mssante.observe.events import Crashed
 from tests.clients.programs import done
-from tests.clients.two_sides import ACCENTS, flag, here, standing, there, validities, write
+from tests.clients.two_sides import ACCENTS, Maildirs, flag, standing, there, validities, write
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
 from tests.support.smtpd_house import pki
 
 
-class Mbsync:
+class Mbsync(Maildirs):
     """One configuration: everything, both ways, created, removed and expunged on both sides."""
 
     def __init__(self, folder: Path, house: ImapHouse) -> None:
-        self.mail = folder / "mail"
+        super().__init__(folder / "mail")
         self.mail.mkdir()
         self.file = folder / "mbsyncrc"
         self.file.write_text(
@@ -51,12 +50,6 @@ SyncState *
 
     async def sync(self) -> None:
         await done("mbsync", "-c", self.file, "-a")
-
-    def folder(self, name: str) -> mailbox.Maildir:
-        return mailbox.Maildir(self.mail / name, create=True)
-
-    def subjects(self, name: str) -> dict[str, str]:
-        return here(self.folder(name))
 
 
 async def test_two_sides_come_to_the_same(house: ImapHouse, tmp_path: Path) -> None:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import mailbox
 from pathlib import Path
 
 import pytest
 
 from tests.clients.programs import done
-from tests.clients.two_sides import ACCENTS, flag, here, standing, there, write
+from tests.clients.two_sides import ACCENTS, Maildirs, flag, standing, there, write
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
 from tests.support.smtpd_house import pki
 
 pytestmark = pytest.mark.client
 
 
-class Offlineimap:
+class Offlineimap(Maildirs):
     def __init__(self, folder: Path, house: ImapHouse) -> None:
-        self.mail = folder / "mail"
+        super().__init__(folder / "mail")
         self.file = folder / "offlineimaprc"
         self.file.write_text(
             f"""
@@ -49,12 +48,6 @@ sslcacertfile = {pki().anchors}
 
     async def sync(self) -> str:
         return (await done("offlineimap", "-o", "-c", self.file)).text
-
-    def folder(self, name: str) -> mailbox.Maildir:
-        return mailbox.Maildir(self.mail / name, create=True)
-
-    def subjects(self, name: str) -> dict[str, str]:
-        return here(self.folder(name))
 
 
 async def test_two_sides_come_to_the_same(house: ImapHouse, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mailbox
+from pathlib import Path
 
 from tests.support.imap_client import ImapClient
 from tests.support.imap_house import letter
@@ -31,6 +32,19 @@ async def validities(client: ImapClient) -> dict[bytes, str]:
     return {
         line.values[0]: str(line.items()["UIDVALIDITY"]) for line in (await client.ok(STATUS)).named("STATUS")
     }
+
+
+class Maildirs:
+    """The folders of one program, as Maildirs under `mail`."""
+
+    def __init__(self, mail: Path) -> None:
+        self.mail = mail
+
+    def folder(self, name: str) -> mailbox.Maildir:
+        return mailbox.Maildir(self.mail / name, create=True)
+
+    def subjects(self, name: str) -> dict[str, str]:
+        return here(self.folder(name))
 
 
 def here(maildir: mailbox.Maildir) -> dict[str, str]:

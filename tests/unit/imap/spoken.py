@@ -1,15 +1,18 @@
-"""Drives a Wire as a connection would, and gathers what it says."""
+"""Drives the core as its owner would: a Wire, as a connection does; work in steps, to its end."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from mssante.imap.commands import Authenticate, Idle, Request
 from mssante.imap.events import AppendStart, Bye, Event, LiteralChunk, Rejected, Signal
+from mssante.imap.steps import Steps
 from mssante.imap.wire import Wire
 
 MESSAGE_OCTETS_MAX = 100_000
+_Value = TypeVar("_Value")
 
 
 def logged_in() -> Wire:
@@ -56,3 +59,12 @@ def fastest(work: Callable[[], object], times: int = 5) -> float:
         work()
         found.append(time.process_time() - start)
     return min(found)
+
+
+def done(steps: Steps[_Value]) -> _Value:
+    """What `steps` come to."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # as StopIteration has it

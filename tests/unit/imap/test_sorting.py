@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import TypeVar
 
 import pytest
 from hypothesis import given
@@ -15,20 +14,10 @@ from mssante.imap.lexer import Unacceptable
 from mssante.imap.parse import parse
 from mssante.imap.search import All, Field, Query, Result
 from mssante.imap.sorting import Column, Criterion, SortKey, in_order
-from mssante.imap.steps import Steps, sorted_in_steps
+from mssante.imap.steps import sorted_in_steps
 from mssante.imap.threads import Algorithm
 from mssante.limits import IMAP_SORT_CRITERIA_MAX
-from tests.unit.imap.spoken import logged_in, only
-
-_Value = TypeVar("_Value")
-
-
-def done(steps: Steps[_Value]) -> _Value:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # as StopIteration has it
+from tests.unit.imap.spoken import done, logged_in, only
 
 
 def spoken(text: bytes) -> object:

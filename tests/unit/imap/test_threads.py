@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -12,20 +10,9 @@ from mssante import limits
 from mssante.imap import threads as module
 from mssante.imap.base_subject import base_subject
 from mssante.imap.casemap import casemap
-from mssante.imap.steps import Steps
 from mssante.imap.threads import Forest, References, ancestry, identifiers, ordered_subject
 from tests.unit.imap.slow_threads import Letter, threads
-from tests.unit.imap.spoken import fastest
-
-_Value = TypeVar("_Value")
-
-
-def done(steps: Steps[_Value]) -> _Value:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]  # as StopIteration has it
+from tests.unit.imap.spoken import done, fastest
 
 
 def forest(letters: list[Letter]) -> Forest:
