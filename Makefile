@@ -35,7 +35,7 @@ check: $(TEST_READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python tests/support/sizes.py
+	$(BIN)/python tools/sizes.py
 
 fix: $(TEST_READY)
 	$(BIN)/ruff format .

@@ -109,6 +109,10 @@ class Flag(Enum):
     DRAFT = 16
 
 
+DELIMITER = "/"  # between the levels of a folder's name
+INBOX = "INBOX"
+
+
 class SpecialUse(StrEnum):
     """RFC 6154 roles of the folders every mailbox has; INBOX has a role too, so delivery finds it sealed."""
 

@@ -1,5 +1,5 @@
-"""Why something was not done: whose fault, and does it pass. The wire text is made in net/answers (SMTP) and
-net/imap_answers alone.
+"""Why something was not done: whose fault, and does it pass. The wire text is made in words/smtp (SMTP) and
+words/imap alone.
 
 Invariants: every refusal in the system carries one Reason; Refused is for ever (5xx, NO), Passing
 may succeed later (4xx). Trouble we do not know counts as Passing: a fault of ours never loses a letter.

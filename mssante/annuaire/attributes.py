@@ -7,15 +7,12 @@ its value; no text with a control or direction-changing character comes out.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import TypeVar
 
+from mssante.ldap.grammar.values import RawEntry
 from mssante.limits import DIRECTORY_VALUE_OCTETS_MAX, DIRECTORY_VALUES_MAX
 from mssante.model import Malformed
-
-RawEntry = Mapping[str, Sequence[bytes]]
-"""Attribute name in lower case -> values as the directory gave them."""
 
 _Choice = TypeVar("_Choice", bound=Enum)
 

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from mssante.annuaire.entries import MailboxEntry, TrustAnswer
-from mssante.limits import DIRECTORY_FOUND_MAX, DIRECTORY_WORDS_MAX, LDAP_VALUE_OCTETS_MAX
+from mssante.ldap.grammar.values import refuse_unsafe
+from mssante.limits import DIRECTORY_FOUND_MAX, DIRECTORY_WORDS_MAX
 from mssante.model import Address, MailboxStatus, Malformed
 
 SEARCH_CHARACTERS_MIN = 3  # of the longest word: fewer would walk a whole national directory
@@ -46,14 +47,6 @@ class Directory(Protocol):
     async def aclose(self) -> None:
         """Lets go of threads and connections; afterwards every question is Passing."""
         ...
-
-
-def refuse_unsafe(text: str) -> None:
-    """Raises Malformed for what no directory should be asked: control characters, over 256 octets."""
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
-        raise Malformed("control character")
-    if len(text.encode()) > LDAP_VALUE_OCTETS_MAX:
-        raise Malformed(f"over {LDAP_VALUE_OCTETS_MAX} octets")
 
 
 def search_words(text: str) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from mssante.annuaire.attributes import RawEntry, choice, luhn_remainder, optional, required, several, truth
+from mssante.annuaire.attributes import choice, luhn_remainder, optional, required, several, truth
+from mssante.ldap.grammar.values import RawEntry
 from mssante.model import Address, Domain, MailboxKind, MailboxStatus, Malformed
 from mssante.trust.names import DistinguishedName
 from mssante.trust.space import Entry, TrustSpace
@@ -48,7 +49,7 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Structure:
+class HealthStructure:
     """The structure of a mailbox. `national_id` is the idNatStruct, "" when unknown; lines are L2 to L6."""
 
     id_type: str
@@ -75,7 +76,7 @@ class MailboxEntry:
     service: str
     paperless: bool
     holder: Holder | None
-    structure: Structure | None
+    structure: HealthStructure | None
 
     @property
     def searched(self) -> tuple[str, ...]:
@@ -242,7 +243,7 @@ def _holder(raw: RawEntry) -> Holder | None:
     )
 
 
-def _structure(raw: RawEntry) -> Structure | None:
+def _structure(raw: RawEntry) -> HealthStructure | None:
     national_id, name = optional(raw, "mssIdentificationStructure"), optional(raw, "mssRaisonSociale")
     if not national_id and not name:
         return None
@@ -253,7 +254,7 @@ def _structure(raw: RawEntry) -> Structure | None:
         or not _STRUCTURE_NUMBERS.get(id_type, _ANY_NUMBER).fullmatch(number)
     ):
         raise Malformed("mssIdentificationStructure: not of its type")
-    return Structure(
+    return HealthStructure(
         id_type=id_type,
         national_id=national_id,
         name=name,

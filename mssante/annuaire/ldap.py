@@ -2,7 +2,7 @@
 
 Invariants: every question ends at its deadline and frees its thread; questions waiting are bounded;
 answers are paged and bounded; whatever goes wrong, a bug of ldap3 met by a hostile answer included, is
-Passing(DIRECTORY_UNAVAILABLE). How the connection is trusted: mssante.annuaire.ldap_session.
+Passing(DIRECTORY_UNAVAILABLE). How the connection is trusted: mssante.ldap.client.session.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from mssante.annuaire.attributes import OF_DOMAIN, OF_MAILBOX, OF_OPERATOR, SEARCHED, RawEntry
+from mssante.annuaire.attributes import OF_DOMAIN, OF_MAILBOX, OF_OPERATOR, SEARCHED
 from mssante.annuaire.directory import best, search_words
 from mssante.annuaire.entries import MailboxEntry, TrustAnswer, mailbox_entry
-from mssante.annuaire.filters import build_filter
-from mssante.annuaire.ldap_session import LdapSession, LdapTarget
 from mssante.annuaire.trust_answer import trust_answer
+from mssante.ldap.client.session import LdapSession, LdapTarget
+from mssante.ldap.grammar.filters import build_filter
+from mssante.ldap.grammar.values import RawEntry
 from mssante.limits import (
     DIRECTORY_CANDIDATES_MAX,
     LDAP_QUESTION_SECONDS_MAX,

@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 
-from mssante.annuaire.attributes import RawEntry
 from mssante.annuaire.directory import best, search_words
 from mssante.annuaire.entries import (
     MailboxEntry,
@@ -22,6 +21,7 @@ from mssante.annuaire.entries import (
 )
 from mssante.annuaire.ldif_reader import LdifOdd, LdifRecord, read_ldif
 from mssante.annuaire.trust_answer import odd_entry, trust_answer
+from mssante.ldap.grammar.values import RawEntry
 from mssante.limits import LDIF_BYTES_MAX
 from mssante.model import Address, Malformed
 from mssante.reasons import Passing, Reason

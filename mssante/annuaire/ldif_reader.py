@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mssante.annuaire.attributes import RawEntry
+from mssante.ldap.grammar.values import RawEntry
 from mssante.limits import LDIF_BYTES_MAX, LDIF_ENTRIES_MAX, LDIF_LINE_OCTETS_MAX, LDIF_LINES_PER_ENTRY_MAX
 from mssante.model import Malformed
 

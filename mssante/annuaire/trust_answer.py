@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from mssante.annuaire.attributes import RawEntry
 from mssante.annuaire.entries import (
     OddEntry,
     OperatorEntry,
@@ -19,13 +18,11 @@ from mssante.annuaire.entries import (
     domain_entry,
     operator_entry,
 )
+from mssante.ldap.grammar.values import Found, RawEntry
 from mssante.limits import WHITE_LIST_ENTRIES_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName
-
-Found = tuple[str, RawEntry]
-"""Where an entry is, and what it holds."""
 
 _Entry = TypeVar("_Entry")
 _WHERE_CHARACTERS_MAX = 200

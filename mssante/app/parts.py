@@ -7,21 +7,22 @@ from collections.abc import AsyncIterator
 
 from mssante.annuaire.directory import Directory
 from mssante.annuaire.ldap import LdapDirectory
-from mssante.annuaire.ldap_session import LdapTarget
 from mssante.annuaire.ldif import LdifDirectory
+from mssante.app.trust import trust_state
 from mssante.clock import Clock, SystemClock
 from mssante.config import Config, TrustSource
 from mssante.control.operations import Parts
 from mssante.control.outbox import outbox
-from mssante.control.trust_state import TrustState
 from mssante.database import CannotOpen, Database, files
 from mssante.keys.broker import KeyBroker
 from mssante.keys.root_key import RootKey
+from mssante.ldap.client.session import LdapTarget
 from mssante.limits import PASSWORD_OCTETS_MAX
 from mssante.model import Malformed, Secret
 from mssante.reasons import Declined, Passing
 from mssante.store import MailStore
 from mssante.trust.space import TrustSpace
+from mssante.trust.state import TrustState
 
 
 class CannotStart(Exception):
@@ -75,7 +76,7 @@ async def open_parts(
         await outbox(store, broker, clock)
         directory, trouble = _directory(config)
         stack.push_async_callback(directory.aclose)
-        state = TrustState(config, directory, clock)
+        state = trust_state(config, directory, clock)
         unread = None if trouble else await _load(state)
         if unread is not None:
             trouble = f"trust: {_words(unread)}"
@@ -91,7 +92,7 @@ async def configured_space(config: Config) -> TrustSpace:
     try:
         if trouble and TrustSource.DIRECTORY in config.trust.sources:
             raise CannotStart(trouble)
-        return await TrustState(config, directory, SystemClock()).read_space()
+        return await trust_state(config, directory, SystemClock()).read_space()
     finally:
         await directory.aclose()
 

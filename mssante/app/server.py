@@ -25,15 +25,9 @@ from mssante.delivery.couriers import LocalCourier
 from mssante.delivery.reception import Reception
 from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
-from mssante.net.imapd import ImapServer
-from mssante.net.imapd_persons import Persons
+from mssante.imap.server.persons import Persons
+from mssante.imap.server.port import ImapServer
 from mssante.net.listener import Caps
-from mssante.net.resolver import Door, MxResolver, Resolver, StaticRoutes
-from mssante.net.smtp_courier import SmtpCourier
-from mssante.net.smtpd_data import Commits
-from mssante.net.smtpd_proof import Relay, Submission
-from mssante.net.smtpd_server import SmtpServer
-from mssante.net.smtpd_wire import SessionLimits
 from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
 from mssante.net.throttle import Throttle
@@ -41,6 +35,12 @@ from mssante.observe import log, report
 from mssante.observe.events import ServerStarted, ServerStopped, StorageTrouble, crashed
 from mssante.observe.metrics import Metrics
 from mssante.reasons import Declined
+from mssante.smtp.client.courier import SmtpCourier
+from mssante.smtp.client.resolver import Door, MxResolver, Resolver, StaticRoutes
+from mssante.smtp.server.content import Commits
+from mssante.smtp.server.port import SmtpServer
+from mssante.smtp.server.proof import Relay, Submission
+from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.policy import Direction, VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
 

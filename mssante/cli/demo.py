@@ -49,7 +49,7 @@ def demo(once: bool, as_json: bool, directory: Path | None) -> None:
 
 async def _tell(work: Path, report: dict[str, Any], *, once: bool, as_json: bool) -> None:
     """Fills `report` once the letter has been read back."""
-    from mssante.cli.demo_story import Story
+    from mssante.demo.story import Story
 
     started = time.monotonic()
 

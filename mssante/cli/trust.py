@@ -139,7 +139,7 @@ class _Sources:
 
 def _configured() -> _Sources:
     """What the configuration says: the hook for everything a command line leaves out."""
-    from mssante.control.trust_state import rules
+    from mssante.app.trust import rules
 
     found = configuration().trust
     return _Sources(

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from mssante.control import doctor, mailboxes, people, queue
+from mssante.control import bal, doctor, people, queue
 from mssante.control.operations import Arguments, Operation, Parts, Result
 from mssante.model import Malformed
 from mssante.reasons import Reason, Refused
 
 OPERATIONS: dict[str, Operation] = {
-    "bal.create": mailboxes.create,
-    "bal.list": mailboxes.listing,
-    "bal.show": mailboxes.show,
-    "bal.suspend": mailboxes.suspend,
-    "bal.resume": mailboxes.resume,
-    "bal.close": mailboxes.close,
+    "bal.create": bal.create,
+    "bal.list": bal.listing,
+    "bal.show": bal.show,
+    "bal.suspend": bal.suspend,
+    "bal.resume": bal.resume,
+    "bal.close": bal.close,
     "person.create": people.create,
     "person.password": people.password,
     "access.grant": people.grant,

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from mssante.config import Config
 from mssante.control.operations import Arguments, Parts, Result
-from mssante.control.trust_state import own_domains_unlisted
 from mssante.model import Malformed
 from mssante.reasons import Declined
 from mssante.trust.certificate import Certificate
 from mssante.trust.path import Anchors
 from mssante.trust.policy import Direction
 from mssante.trust.revocation import CrlState
+from mssante.trust.state import own_domains_unlisted
 
 RENEW_WITHIN = timedelta(days=30)
 LIST_AGE_MAX = timedelta(hours=48)  # security-reliability T17: warn
@@ -32,7 +32,7 @@ OK, WARNING, WRONG = "ok", "warn", "WRONG"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthFinding:
     """One thing looked at. `state` is ok, warn or WRONG."""
 
     state: str
@@ -47,109 +47,117 @@ async def doctor(parts: Parts, arguments: Arguments) -> Result:
     return {"well": well, "findings": [asdict(finding) for finding in findings]}
 
 
-async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[Finding]:
+async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFinding]:
     for finding in await asyncio.to_thread(lambda: [*_certificate(parts), *_trust(parts)]):
         yield finding
     for finding in await asyncio.to_thread(lambda: [*_disk(parts.config), *_permissions(parts.config)]):
         yield finding
     if parts.store.accepts_writes:
-        yield Finding(OK, "database", "takes writes")
+        yield HealthFinding(OK, "database", "takes writes")
     else:
-        yield Finding(WRONG, "database", "takes no writes since a sync failed: check the disk, then restart")
+        yield HealthFinding(
+            WRONG, "database", "takes no writes since a sync failed: check the disk, then restart"
+        )
     waiting = await parts.store.queued()
     oldest = min((message.created_at for message in waiting), default=None)
     if oldest is not None and parts.clock.now().timestamp() - oldest > 4 * 3600:
-        yield Finding(
+        yield HealthFinding(
             WARNING, "queue", f"{len(waiting)} message(s), the oldest over 4 hours: mssante queue list"
         )
     else:
-        yield Finding(OK, "queue", f"{len(waiting)} message(s) on their way")
+        yield HealthFinding(OK, "queue", f"{len(waiting)} message(s) on their way")
     if verify:
         found = await parts.store.verify()
         for each in found:
             place = f"mailbox {each.mailbox} message {each.message}".strip()
-            yield Finding(WRONG, f"invariant {each.invariant}", f"{each.problem} ({place})")
+            yield HealthFinding(WRONG, f"invariant {each.invariant}", f"{each.problem} ({place})")
         if not found:
-            yield Finding(OK, "data", "every invariant holds")
+            yield HealthFinding(OK, "data", "every invariant holds")
 
 
-def _certificate(parts: Parts) -> Iterator[Finding]:
+def _certificate(parts: Parts) -> Iterator[HealthFinding]:
     config, now = parts.config, parts.clock.now()
     try:
         ours = Anchors.load(config.tls.certificate).roots[0]
     except (OSError, Malformed, IndexError) as error:
-        yield Finding(WRONG, "certificate", f"{config.tls.certificate} cannot be read: {_why(error)}")
+        yield HealthFinding(WRONG, "certificate", f"{config.tls.certificate} cannot be read: {_why(error)}")
         return
     left = ours.not_after - now
     if left < timedelta(0):
-        yield Finding(
+        yield HealthFinding(
             WRONG, "certificate", f"expired on {ours.not_after:%Y-%m-%d}: renew it with IGC-Santé now"
         )
     elif left < RENEW_WITHIN:
-        yield Finding(
+        yield HealthFinding(
             WARNING, "certificate", f"expires on {ours.not_after:%Y-%m-%d}: renew it with IGC-Santé"
         )
     else:
-        yield Finding(OK, "certificate", f"{ours.name}, until {ours.not_after:%Y-%m-%d}")
+        yield HealthFinding(OK, "certificate", f"{ours.name}, until {ours.not_after:%Y-%m-%d}")
     if parts.trust.trouble:
         return
     for direction in Direction:
         try:
             parts.trust.verify([ours.der], direction)
         except Declined as declined:
-            yield Finding(WRONG, f"certificate ({direction})", f"others will refuse it: {declined}")
+            yield HealthFinding(WRONG, f"certificate ({direction})", f"others will refuse it: {declined}")
     missing = own_domains_unlisted(parts.trust.space, ours.name, config.operator.domains)
     for domain in missing:
-        yield Finding(
+        yield HealthFinding(
             WRONG, "our domain", f"{domain} is not listed with our name {ours.name}: ask the ANS to list it"
         )
 
 
-def _trust(parts: Parts) -> Iterator[Finding]:
+def _trust(parts: Parts) -> Iterator[HealthFinding]:
     if parts.trust.trouble:
-        yield Finding(WRONG, "trust", f"nobody can be trusted: {parts.trust.trouble}")
+        yield HealthFinding(WRONG, "trust", f"nobody can be trusted: {parts.trust.trouble}")
         return
     space, now = parts.trust.space, parts.clock.now()
-    yield Finding(
+    yield HealthFinding(
         OK, "trust", f"{len(space.names_by_domain)} domains, {len(space.names)} names ({space.source})"
     )
     age = space.age(now)
     if parts.trust.too_old:
         hours = parts.config.trust.space_hours_max
-        yield Finding(WRONG, "liste blanche", f"over {hours} hours old: nobody is trusted; fetch a new one")
+        yield HealthFinding(
+            WRONG, "liste blanche", f"over {hours} hours old: nobody is trusted; fetch a new one"
+        )
     elif age is not None and age > LIST_AGE_MAX:
-        yield Finding(WARNING, "liste blanche", f"{age.days} days old: fetch a new one")
+        yield HealthFinding(WARNING, "liste blanche", f"{age.days} days old: fetch a new one")
     if age is not None and age < -timedelta(minutes=5):
-        yield Finding(WRONG, "clock", "the list was made in the future: is the machine's clock right?")
+        yield HealthFinding(WRONG, "clock", "the list was made in the future: is the machine's clock right?")
     for issuer in parts.trust.anchors.issuers:
         yield _crl(parts, issuer)
 
 
-def _crl(parts: Parts, issuer: Certificate) -> Finding:
+def _crl(parts: Parts, issuer: Certificate) -> HealthFinding:
     state = parts.trust.crls.state(issuer, parts.clock.now())
     name = f"CRL of {issuer.name}"
     match state:
         case CrlState.FRESH:
-            return Finding(OK, "revocation", f"{name} is fresh")
+            return HealthFinding(OK, "revocation", f"{name} is fresh")
         case CrlState.GRACE:
-            return Finding(WARNING, "revocation", f"{name} is past its date, in its day of grace: fetch it")
+            return HealthFinding(
+                WARNING, "revocation", f"{name} is past its date, in its day of grace: fetch it"
+            )
         case _:
-            return Finding(WRONG, "revocation", f"{name} is {state.value}: put a fresh one into the folder")
+            return HealthFinding(
+                WRONG, "revocation", f"{name} is {state.value}: put a fresh one into the folder"
+            )
 
 
-def _disk(config: Config) -> Iterator[Finding]:
+def _disk(config: Config) -> Iterator[HealthFinding]:
     usage = shutil.disk_usage(config.folder)
     free = usage.free / usage.total
     enough = usage.free > max(DISK_FREE_MIN * usage.total, 2 * config.messages.bytes_max)
     text = f"{usage.free // 2**20} MiB free ({free:.0%})"
     yield (
-        Finding(OK, "disk", text)
+        HealthFinding(OK, "disk", text)
         if enough
-        else Finding(WRONG, "disk", f"{text}: make room before it is full")
+        else HealthFinding(WRONG, "disk", f"{text}: make room before it is full")
     )
 
 
-def _permissions(config: Config) -> Iterator[Finding]:
+def _permissions(config: Config) -> Iterator[HealthFinding]:
     secret = [config.tls.key]
     if config.storage.root_key is not None:
         secret.append(config.storage.root_key)
@@ -158,9 +166,9 @@ def _permissions(config: Config) -> Iterator[Finding]:
     ]
     wide = [path for path in secret if path.exists() and os.stat(path).st_mode & 0o077]
     for path in wide:
-        yield Finding(WRONG, "permissions", f"others can read {path}: chmod 600 {_shown(path)}")
+        yield HealthFinding(WRONG, "permissions", f"others can read {path}: chmod 600 {_shown(path)}")
     if not wide:
-        yield Finding(OK, "permissions", "keys and databases are ours alone")
+        yield HealthFinding(OK, "permissions", "keys and databases are ours alone")
 
 
 def _why(error: Exception) -> str:

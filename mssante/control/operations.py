@@ -14,11 +14,11 @@ from typing import Any
 from mssante.annuaire.directory import Directory
 from mssante.clock import Clock
 from mssante.config import Config
-from mssante.control.trust_state import TrustState
 from mssante.keys.broker import KeyBroker
 from mssante.model import Address, Malformed
 from mssante.reasons import Reason, Refused
 from mssante.store import MailboxRow, MailStore
+from mssante.trust.state import TrustState
 
 Arguments = Mapping[str, Any]
 Result = dict[str, Any]

@@ -1,7 +1,7 @@
 """The one door to `cryptography`, besides trust/: recipes in front, failure raises."""
 
 from mssante.crypto.dek import Dek, Purpose
-from mssante.crypto.envelope import Closed, Form, PublicKey, SealedKey, Suite, seal_dek
+from mssante.crypto.envelope import Closed, EnvelopeForm, PublicKey, SealedKey, Suite, seal_dek
 from mssante.crypto.keys import NotAuthentic
 from mssante.crypto.stream import ChunkOpener, ChunkSealer
 
@@ -10,7 +10,7 @@ __all__ = [
     "ChunkSealer",
     "Closed",
     "Dek",
-    "Form",
+    "EnvelopeForm",
     "NotAuthentic",
     "PublicKey",
     "Purpose",

@@ -34,7 +34,7 @@ class Suite(IntEnum):
     AES256_GCM = 256  # a symmetric wrap under the mailbox's own key
 
 
-class Form(StrEnum):
+class EnvelopeForm(StrEnum):
     """SEALED to a public key at delivery, WRAPPED by the mailbox's key at first use."""
 
     SEALED = "sealed"
@@ -43,7 +43,7 @@ class Form(StrEnum):
 
 # Enum calls cost a listing a microsecond each.
 _SUITES = {suite.value: suite for suite in Suite}
-_FORMS = {form.value: form for form in Form}
+_FORMS = {form.value: form for form in EnvelopeForm}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SealedKey:
 
     epoch: int
     suite: Suite
-    form: Form
+    form: EnvelopeForm
     ciphertext: bytes = field(repr=False)
 
     @classmethod
@@ -61,7 +61,7 @@ class SealedKey:
         message, not who reads it."""
         known_suite, known_form = _SUITES.get(suite), _FORMS.get(form)
         if known_suite is None or known_form is None:
-            return cls(-1, Suite.AES256_GCM, Form.WRAPPED, b"")
+            return cls(-1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, b"")
         return cls(epoch, known_suite, known_form, ciphertext)
 
 
@@ -125,7 +125,7 @@ def seal_dek(key: PublicKey, message: MessageId, blob: BlobId, dek: Dek) -> Seal
     """The DEK, closed so that only the mailbox's secret half opens it. 0.1 ms."""
     info = context("dek", suite=key.suite, mailbox=key.mailbox, epoch=key.epoch, message=message, blob=blob)
     ciphertext = _hpke(key.suite).encrypt(dek.key, _public(key.suite, key.public), info)
-    return SealedKey(key.epoch, key.suite, Form.SEALED, ciphertext)
+    return SealedKey(key.epoch, key.suite, EnvelopeForm.SEALED, ciphertext)
 
 
 class SecretKey:
@@ -145,7 +145,11 @@ class SecretKey:
 
     def open_dek(self, message: MessageId, blob: BlobId, sealed: SealedKey) -> Dek:
         """Raises NotAuthentic. 0.1 ms."""
-        if sealed.form is not Form.SEALED or sealed.suite is not self._suite or sealed.epoch != self._epoch:
+        if (
+            sealed.form is not EnvelopeForm.SEALED
+            or sealed.suite is not self._suite
+            or sealed.epoch != self._epoch
+        ):
             raise NotAuthentic
         info = context(
             "dek", suite=self._suite, mailbox=self._mailbox, epoch=self._epoch, message=message, blob=blob
@@ -171,11 +175,15 @@ class WrappingKey:
 
     def wrap_dek(self, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
         wrapped = self._cipher.wrap(dek.key, _place(self._context, message, blob))
-        return SealedKey(self._epoch, Suite.AES256_GCM, Form.WRAPPED, wrapped)
+        return SealedKey(self._epoch, Suite.AES256_GCM, EnvelopeForm.WRAPPED, wrapped)
 
     def unwrap_dek(self, message: MessageId, blob: BlobId, wrapped: SealedKey) -> Dek:
         """Raises NotAuthentic."""
-        if (wrapped.form, wrapped.suite, wrapped.epoch) != (Form.WRAPPED, Suite.AES256_GCM, self._epoch):
+        if (wrapped.form, wrapped.suite, wrapped.epoch) != (
+            EnvelopeForm.WRAPPED,
+            Suite.AES256_GCM,
+            self._epoch,
+        ):
             raise NotAuthentic
         return Dek(self._cipher.unwrap(wrapped.ciphertext, _place(self._context, message, blob)))
 

@@ -13,10 +13,10 @@ from mssante.delivery.null_senders import NullSenders
 from mssante.delivery.reception import Intake, Reception, Source, Trace
 from mssante.delivery.routing import Routing, require_author
 from mssante.keys.broker import KeyBroker
-from mssante.keys.ring import Login
+from mssante.keys.ring import SignIn
 from mssante.model import Address, Envelope, PersonId, Secret
 from mssante.reasons import Reason, Refused
-from mssante.smtp.addresses import MailCommand, RcptCommand
+from mssante.smtp.grammar.commands import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
 
 
@@ -36,7 +36,7 @@ class Session(Protocol):
     def peer(self) -> VerifiedPeer | None: ...
 
     @property
-    def login(self) -> Login | None: ...
+    def login(self) -> SignIn | None: ...
 
 
 class RelayBackend:
@@ -78,7 +78,7 @@ class RelayBackend:
             ),
         )
 
-    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> Login:
+    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> SignIn:
         """Nobody logs in here."""
         raise Refused(Reason.NOT_PERMITTED)
 
@@ -91,7 +91,7 @@ class SubmissionBackend:
         self._routing = routing
         self._broker = broker
 
-    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> Login:
+    async def authenticate(self, session: Session, person: PersonId, password: Secret) -> SignIn:
         """Refused(AUTHENTICATION_FAILED), Passing."""
         return await self._broker.authenticate(person, password)
 

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mssante.delivery.explanations import explanation
 from mssante.delivery.letters import Letter
 from mssante.delivery.reception import Reception, Source, Trace
 from mssante.delivery.retry import Outcome
@@ -19,6 +18,7 @@ from mssante.delivery.routing import Routing
 from mssante.mime import notice
 from mssante.model import Address
 from mssante.reasons import Reason, Refused
+from mssante.words.notice import explanation
 
 _POSTMASTER = "postmaster"  # RFC 5321 §4.5.1
 
@@ -54,7 +54,7 @@ class Notices:
         return await self._tell(letter, told, once=once, now=now)
 
     async def _tell(
-        self, letter: Letter, told: Sequence[notice.Outcome], *, once: str, now: datetime
+        self, letter: Letter, told: Sequence[notice.ReportedOutcome], *, once: str, now: datetime
     ) -> bool:
         sender = letter.route.sender
         if sender is None:
@@ -91,14 +91,14 @@ async def _header(letter: Letter) -> bytes:
         return b""
 
 
-def _failed(address: Address, failure: Failure, now: datetime) -> notice.Outcome:
+def _failed(address: Address, failure: Failure, now: datetime) -> notice.ReportedOutcome:
     """When time ran out, the last trouble tells more than "expired"; the status says both."""
     cause = failure.reason
     if cause is Reason.EXPIRED_IN_QUEUE and failure.last.reason is not None:
         cause = failure.last.reason
     said = explanation(cause)
     status = explanation(failure.reason).status if failure.reason is Reason.EXPIRED_IN_QUEUE else said.status
-    return notice.Outcome(
+    return notice.ReportedOutcome(
         recipient=address,
         action=notice.Action.FAILED,
         status=_remote_status(failure.last.reply) or status,
@@ -110,9 +110,9 @@ def _failed(address: Address, failure: Failure, now: datetime) -> notice.Outcome
     )
 
 
-def _delayed(address: Address, outcome: Outcome, until: datetime, now: datetime) -> notice.Outcome:
+def _delayed(address: Address, outcome: Outcome, until: datetime, now: datetime) -> notice.ReportedOutcome:
     said = explanation(outcome.reason or Reason.REMOTE_DEFERRED)
-    return notice.Outcome(
+    return notice.ReportedOutcome(
         recipient=address,
         action=notice.Action.DELAYED,
         status=f"4{said.status[1:]}",

@@ -119,7 +119,7 @@ def require_author(structure: Structure, *, mine: frozenset[str]) -> None:
                 raise Refused(Reason.SENDER_NOT_YOURS)
 
 
-def _address(entry: addresses.Entry) -> Address:
+def _address(entry: addresses.AddressEntry) -> Address:
     try:
         return Address.parse(((entry.mailbox or b"") + b"@" + (entry.host or b"")).decode("ascii"))
     except (Malformed, UnicodeDecodeError):  # a group's name is no author either

@@ -1,1 +1,1 @@
-"""The IMAP core: bytes in, commands out, responses to bytes. Pure: no socket, no clock, no store."""
+"""The IMAP wing: grammar (octets and values), rules (what a session demands), server (the ports)."""

@@ -5,7 +5,7 @@ backup cycle: `await Database.open(url, purpose=PURPOSE, migrations_package=MIGR
 """
 
 from mssante.keys.broker import KeyBroker
-from mssante.keys.ring import Grant, Login, Ring, Role
+from mssante.keys.ring import Grant, Ring, Role, SignIn
 from mssante.keys.root_key import RootKey, RootKeyMalformed
 from mssante.keys.rows import Person, PersonStatus
 from mssante.keys.store import MIGRATIONS, PURPOSE, WrongRootKey
@@ -15,12 +15,12 @@ __all__ = [
     "PURPOSE",
     "Grant",
     "KeyBroker",
-    "Login",
     "Person",
     "PersonStatus",
     "Ring",
     "Role",
     "RootKey",
     "RootKeyMalformed",
+    "SignIn",
     "WrongRootKey",
 ]

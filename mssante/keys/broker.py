@@ -21,7 +21,7 @@ from mssante.database import Conflict, Database
 from mssante.keys import rows, store
 from mssante.keys.epochs import ClosedEpoch, draw_epoch, open_epoch
 from mssante.keys.password_checks import PasswordChecks
-from mssante.keys.ring import Grant, Login, Ring, Role
+from mssante.keys.ring import Grant, Ring, Role, SignIn
 from mssante.keys.root_key import RootKey
 from mssante.keys.rows import Person, PersonStatus
 from mssante.model import MailboxId, PersonId, Secret
@@ -40,7 +40,7 @@ class KeyBroker:
         self._dedup_key = dedup_key
         self._checks = PasswordChecks(clock)
         self._endings = 0  # how many times something ended; read again when it moved during a read
-        self._logins: weakref.WeakSet[Login] = weakref.WeakSet()
+        self._logins: weakref.WeakSet[SignIn] = weakref.WeakSet()
         self._rings: weakref.WeakSet[Ring] = weakref.WeakSet()
 
     @classmethod
@@ -179,7 +179,7 @@ class KeyBroker:
 
     # Evidence, and what is given for it
 
-    async def authenticate(self, person: PersonId, password: Secret) -> Login:
+    async def authenticate(self, person: PersonId, password: Secret) -> SignIn:
         """Raises Refused(AUTHENTICATION_FAILED), one answer for every cause and in the same time; Passing
         when too many checks wait."""
         while True:
@@ -192,11 +192,11 @@ class KeyBroker:
             if found is None or found.status is not PersonStatus.ACTIVE:
                 raise Refused(Reason.AUTHENTICATION_FAILED)
             if seen == self._endings:
-                login = Login(person, evidence=found.password_hash)
+                login = SignIn(person, evidence=found.password_hash)
                 self._logins.add(login)
                 return login
 
-    async def open(self, login: Login, mailbox: MailboxId) -> Ring:
+    async def open(self, login: SignIn, mailbox: MailboxId) -> Ring:
         """Raises Refused(NOT_PERMITTED) without a grant in force, Passing(KEYS_UNAVAILABLE) if the key
         store's own secrets do not open."""
         while True:
@@ -245,7 +245,7 @@ class KeyBroker:
                 ring.close()
 
     def _ring(
-        self, mailbox: MailboxId, closed: list[ClosedEpoch], *, login: Login | None, grant: Grant | None
+        self, mailbox: MailboxId, closed: list[ClosedEpoch], *, login: SignIn | None, grant: Grant | None
     ) -> Ring:
         try:
             epochs = {each.public.epoch: open_epoch(self._root, each) for each in closed}

@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from mssante.clock import Clock
 from mssante.crypto.dek import Dek, Purpose
-from mssante.crypto.envelope import Closed, Form, SealedKey
+from mssante.crypto.envelope import Closed, EnvelopeForm, SealedKey
 from mssante.crypto.keys import NotAuthentic
 from mssante.keys.epochs import OpenEpoch, epoch_of_name
 from mssante.model import BlobId, MailboxId, MessageId, PersonId
@@ -31,7 +31,7 @@ class Role(StrEnum):
     READ = "read"
 
 
-class Login:
+class SignIn:
     """Proof that a person showed their password. Only the broker that made it accepts it."""
 
     __slots__ = ("__weakref__", "alive", "evidence", "person")
@@ -80,7 +80,7 @@ class Ring:
         epochs: Mapping[int, OpenEpoch],
         *,
         clock: Clock,
-        login: Login | None,
+        login: SignIn | None,
         grant: Grant | None,
     ) -> None:
         self.mailbox = mailbox
@@ -116,7 +116,7 @@ class Ring:
         """As `unwrap`, for a listing; None where a key does not open, so that one damaged message does
         not hide the others. Leaves the loop when there is much to do."""
         self._require_alive()
-        sealed = sum(1 for _, _, key in keys if key.form is Form.SEALED)
+        sealed = sum(1 for _, _, key in keys if key.form is EnvelopeForm.SEALED)
         if sealed <= _INLINE_SEALED_MAX and len(keys) <= _INLINE_WRAPPED_MAX:
             return self._opened_each(keys)
         return await asyncio.to_thread(self._opened_each, keys)
@@ -198,7 +198,7 @@ class Ring:
 
     def _opened(self, message: MessageId, blob: BlobId, key: SealedKey) -> Dek:
         epoch = self._epoch(key.epoch)
-        if key.form is Form.WRAPPED:
+        if key.form is EnvelopeForm.WRAPPED:
             return epoch.wrapping.unwrap_dek(message, blob, key)
         return epoch.secret.open_dek(message, blob, key)
 

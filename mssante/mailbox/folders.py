@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mssante.crypto import NotAuthentic
-from mssante.imap.flags import FlagNames
-from mssante.imap.names import DELIMITER, INBOX
+from mssante.flags import FlagNames
 from mssante.limits import FOLDER_NAME_OCTETS_MAX
-from mssante.mailbox.access import OpenMailbox
-from mssante.model import FolderId, SpecialUse
+from mssante.mailbox.opening import OpenMailbox
+from mssante.model import DELIMITER, INBOX, FolderId, SpecialUse
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
 from mssante.store.records import Folder, FolderName

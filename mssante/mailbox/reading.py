@@ -14,7 +14,7 @@ from typing import NamedTuple
 from mssante.crypto import ChunkOpener, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import CHUNK_BYTES, KIB, MIB
-from mssante.mailbox.access import OpenMailbox
+from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary
 from mssante.model import BlobId, FolderId, MessageId, Uid

@@ -11,23 +11,23 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from mssante import limits
-from mssante.imap.flags import FlagList, FlagNames
+from mssante.flags import FlagList, FlagNames
 from mssante.limits import KIB
-from mssante.mailbox.access import OpenMailbox
 from mssante.mailbox.folders import Folders, NamedFolder
+from mssante.mailbox.opening import OpenMailbox
+from mssante.mime.canonical import CanonicalText
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
-from mssante.smtp.data import CanonicalText
+from mssante.store.quota_promises import Promise
 from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Placed, Uids
-from mssante.store.rooms import Room
 
 
 class Draft:
     """One message being appended: `write` its octets, `finish`, then `Writer.keep` with its siblings."""
 
     def __init__(
-        self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int, room: Room
+        self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int, room: Promise
     ) -> None:
         self.folder = folder
         self._room = room

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from mssante import limits
-from mssante.mime import words
+from mssante.mime import encoded_words
 from mssante.mime.header import end_of_comment, unescaped
 
 _TOKEN = re.compile(
@@ -23,7 +23,7 @@ _PLAIN = re.compile(rb"(?:(%b(?: %b)*+) ?+)?+<(%b)@(%b)>" % (_WORD, _WORD, _WORD
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AddressEntry:
     """One address: display name, source route, local part, domain. A group opens with `host` None and its
     name in `mailbox`, and closes with all four None (RFC 3501 §7.4.2)."""
 
@@ -37,19 +37,19 @@ class Entry:
         """`local@domain` as text; None for a group's edge or an entry without a domain."""
         if not self.mailbox or not self.host:
             return None
-        return f"{words.decode(self.mailbox)}@{words.decode(self.host)}"
+        return f"{encoded_words.decode(self.mailbox)}@{encoded_words.decode(self.host)}"
 
 
-_GROUP_END = Entry(None, None, None, None)
+_GROUP_END = AddressEntry(None, None, None, None)
 
 
-class _Reader:
+class _AddressReader:
     """One pass over one field; `entries` grows as addresses end."""
 
     def __init__(self, value: bytes) -> None:
         self.value = value
         self.position = 0
-        self.entries: list[Entry] = []
+        self.entries: list[AddressEntry] = []
         self.in_group = False
         self._clear()
 
@@ -58,9 +58,9 @@ class _Reader:
         self.gap = False  # a blank or a comment stands before the next word
         self.at: int | None = None  # index in `pieces` where a bare address's domain begins
         self.comment: bytes | None = None
-        self.angle: Entry | None = None
+        self.angle: AddressEntry | None = None
 
-    def read(self) -> tuple[Entry, ...]:
+    def read(self) -> tuple[AddressEntry, ...]:
         while self.position < len(self.value) and len(self.entries) < limits.MIME_ADDRESSES_MAX:
             token = self._next()
             if token[3] is not None:
@@ -95,7 +95,7 @@ class _Reader:
             case b"@" if self.at is None:
                 self.at = len(self.pieces)
             case b":" if not self.in_group:
-                self.entries.append(Entry(None, None, b"".join(self.pieces), None))
+                self.entries.append(AddressEntry(None, None, b"".join(self.pieces), None))
                 self.in_group = True
                 self._clear()
             case b";":
@@ -107,11 +107,11 @@ class _Reader:
     def _finish(self) -> None:
         if self.angle is not None:
             name = b"".join(self.pieces) or self.comment
-            self.entries.append(Entry(name, self.angle.route, self.angle.mailbox, self.angle.host))
+            self.entries.append(AddressEntry(name, self.angle.route, self.angle.mailbox, self.angle.host))
         elif self.pieces:
             at = len(self.pieces) if self.at is None else self.at
             mailbox, host = b"".join(self.pieces[:at]), b"".join(self.pieces[at:])
-            self.entries.append(Entry(self.comment, None, mailbox, host))
+            self.entries.append(AddressEntry(self.comment, None, mailbox, host))
         self._clear()
 
     def _skip_comment(self) -> bytes:
@@ -121,7 +121,7 @@ class _Reader:
         text = self.value[start : self.position]
         return unescaped(text.removesuffix(b")")).strip()
 
-    def _read_angle(self) -> Entry:
+    def _read_angle(self) -> AddressEntry:
         """Past `<…>`: an optional route, a local part, a domain (RFC 5322 §3.4 and §4.4)."""
         route: bytes | None = None
         local: list[bytes] = []
@@ -147,7 +147,7 @@ class _Reader:
                 part = local
             elif special == b",":
                 host.append(b",@")
-        return Entry(None, route, b"".join(local), b"".join(host))
+        return AddressEntry(None, route, b"".join(local), b"".join(host))
 
 
 def _word(token: re.Match[bytes]) -> bytes | None:
@@ -158,21 +158,21 @@ def _word(token: re.Match[bytes]) -> bytes | None:
     return unescaped(token[4]) if token[4] is not None else None
 
 
-def parse(value: bytes) -> tuple[Entry, ...]:
+def parse(value: bytes) -> tuple[AddressEntry, ...]:
     """The entries of an unfolded From, Sender, Reply-To, To, Cc or Bcc value, in order."""
     if plain := _PLAIN.fullmatch(value):
-        return (Entry(plain[1], None, plain[2], plain[3]),)
-    return _Reader(value).read()
+        return (AddressEntry(plain[1], None, plain[2], plain[3]),)
+    return _AddressReader(value).read()
 
 
-def text(entries: tuple[Entry, ...]) -> str:
+def text(entries: tuple[AddressEntry, ...]) -> str:
     """The entries as people read them, for SEARCH: `Name <local@domain>, …`, decoded."""
     shown = []
     for entry in entries:
         if entry.mailbox is None:
             continue
-        address = words.decode(entry.mailbox)
+        address = encoded_words.decode(entry.mailbox)
         if entry.host:
-            address += "@" + words.decode(entry.host)
-        shown.append(f"{words.decode(entry.name)} <{address}>" if entry.name else address)
+            address += "@" + encoded_words.decode(entry.host)
+        shown.append(f"{encoded_words.decode(entry.name)} <{address}>" if entry.name else address)
     return ", ".join(shown)

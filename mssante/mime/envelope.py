@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from mssante.mime.addresses import Entry
+from mssante.mime.addresses import AddressEntry
 from mssante.mime.header import unescaped
 
 _STRING = rb'(?:NIL|"(?:[^"\\]|\\.)*+")'
@@ -32,7 +32,7 @@ _PLACES = {
 }
 
 
-def first_address(envelope: bytes, field: AddressField) -> Entry | None:
+def first_address(envelope: bytes, field: AddressField) -> AddressEntry | None:
     """The first entry of an address field, None when there is none. A group's name is an entry of its own,
     as for IMAP."""
     found = _PLACES[field].match(envelope)
@@ -40,7 +40,7 @@ def first_address(envelope: bytes, field: AddressField) -> Entry | None:
         found = _PLACES[field].match(_without_literals(envelope))
     if found is None or found[3] is None:
         return None
-    return Entry(*map(_text, found.groups()))
+    return AddressEntry(*map(_text, found.groups()))
 
 
 def _text(string: bytes) -> bytes | None:

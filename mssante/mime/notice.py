@@ -31,7 +31,7 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class ReportedOutcome:
     """What became of one recipient. `status` is an enhanced code (RFC 3463), `french` and `english` say why
     and who must act; `remote_server` and `remote_reply` what the other side said, if there was one;
     `original_recipient` is the sender's ORCPT as given (`rfc822;…`)."""
@@ -74,7 +74,7 @@ def notice(
     reporting_server: str,
     author: Address,
     to: Address,
-    outcomes: Sequence[Outcome],
+    outcomes: Sequence[ReportedOutcome],
     original_header: bytes,
     sent_at: datetime,
     unique: str,
@@ -106,7 +106,7 @@ def notice(
     return b"%b%b\r\n--%b--\r\n" % (b"".join(top), body, boundary)
 
 
-def _gravest(outcomes: Sequence[Outcome]) -> Action:
+def _gravest(outcomes: Sequence[ReportedOutcome]) -> Action:
     return next(action for action in Action if any(outcome.action is action for outcome in outcomes))
 
 
@@ -120,7 +120,7 @@ def _thread(original_header: bytes) -> tuple[bytes, ...]:
     return ()
 
 
-def _human(outcomes: Sequence[Outcome]) -> str:
+def _human(outcomes: Sequence[ReportedOutcome]) -> str:
     lines = ["Bonjour,", ""]
     lines += _told(outcomes, _FRENCH, "Réponse du serveur distant : ", french=True)
     lines += ["Ceci est un message automatique ; l’en-tête de votre message est joint.", ""]
@@ -131,7 +131,7 @@ def _human(outcomes: Sequence[Outcome]) -> str:
 
 
 def _told(
-    outcomes: Sequence[Outcome], openings: dict[Action, str], reply_label: str, *, french: bool
+    outcomes: Sequence[ReportedOutcome], openings: dict[Action, str], reply_label: str, *, french: bool
 ) -> list[str]:
     lines: list[str] = []
     for action in Action:
@@ -162,7 +162,7 @@ def _text_part(text: str) -> bytes:
 
 
 def _status_part(
-    server: str, envelope_id: str | None, arrived_at: datetime | None, outcomes: Sequence[Outcome]
+    server: str, envelope_id: str | None, arrived_at: datetime | None, outcomes: Sequence[ReportedOutcome]
 ) -> bytes:
     """RFC 3464 §2: the fields of the message, then those of each recipient, blank lines between."""
     about = [writing.field("Reporting-MTA", f"dns; {server}")]
@@ -174,7 +174,7 @@ def _status_part(
     return b"Content-Type: message/delivery-status\r\n\r\n" + b"\r\n".join(groups)
 
 
-def _status(outcome: Outcome) -> bytes:
+def _status(outcome: ReportedOutcome) -> bytes:
     lines = []
     if outcome.original_recipient:
         lines.append(writing.field("Original-Recipient", outcome.original_recipient))

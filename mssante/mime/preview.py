@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from mssante.limits import KIB, PREVIEW_CHARACTERS_MAX
-from mssante.mime import decoding, header, text, words
+from mssante.mime import decoding, encoded_words, header, text
 from mssante.mime.content import Content
 from mssante.mime.structure import Part
 
@@ -67,7 +67,7 @@ def _shown(head: bytes, part: Part) -> str:
         return ""
     if len(octets) < part.body_octets:
         found = _CUT_CHARACTER.sub(b"", found)  # else the whole would be no UTF-8
-    written = words.text(found, header.parameter(part.content.parameters, b"charset"))
+    written = encoded_words.text(found, header.parameter(part.content.parameters, b"charset"))
     if not plain:
         return _of_markup(written)
     return _one_line(_QUOTED_LINE.sub("", written)) or _one_line(written)

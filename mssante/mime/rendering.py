@@ -10,7 +10,7 @@ import re
 
 from mssante import limits
 from mssante.mime import addresses
-from mssante.mime.addresses import Entry
+from mssante.mime.addresses import AddressEntry
 from mssante.mime.content import Content, EnvelopeFields
 from mssante.mime.header import Parameters
 from mssante.mime.structure import Part
@@ -38,7 +38,7 @@ def nstring(octets: bytes | None) -> bytes:
     return b"NIL" if octets is None else string(octets)
 
 
-def envelope(fields: EnvelopeFields, lists: dict[str, tuple[Entry, ...]] | None = None) -> bytes:
+def envelope(fields: EnvelopeFields, lists: dict[str, tuple[AddressEntry, ...]] | None = None) -> bytes:
     """The ENVELOPE. `lists`: the address fields already read (see `address_lists`)."""
     lists = address_lists(fields) if lists is None else lists
     author = _addresses(lists["from"])
@@ -59,7 +59,7 @@ def envelope(fields: EnvelopeFields, lists: dict[str, tuple[Entry, ...]] | None 
     )
 
 
-def address_lists(fields: EnvelopeFields) -> dict[str, tuple[Entry, ...]]:
+def address_lists(fields: EnvelopeFields) -> dict[str, tuple[AddressEntry, ...]]:
     """The six address fields, read."""
     written = {
         "from": fields.from_,
@@ -72,7 +72,7 @@ def address_lists(fields: EnvelopeFields) -> dict[str, tuple[Entry, ...]]:
     return {name: addresses.parse(value) if value else () for name, value in written.items()}
 
 
-def _addresses(entries: tuple[Entry, ...]) -> bytes:
+def _addresses(entries: tuple[AddressEntry, ...]) -> bytes:
     if not entries:
         return b"NIL"
     return b"(%b)" % b"".join(
@@ -85,7 +85,7 @@ class TooLarge(Exception):
     """A structure whose rendering is the work of an attacker, stopped as soon as that shows."""
 
 
-class _Room:
+class _RenderingBudget:
     """What one rendering may still take, in octets."""
 
     def __init__(self) -> None:
@@ -99,15 +99,15 @@ class _Room:
 
 def body(part: Part) -> bytes:
     """The BODY of a part: its structure without extension data. Raises TooLarge."""
-    return _structure(part, _Room(), extended=False)
+    return _structure(part, _RenderingBudget(), extended=False)
 
 
 def bodystructure(part: Part) -> bytes:
     """The BODYSTRUCTURE of a part. Raises TooLarge."""
-    return _structure(part, _Room(), extended=True)
+    return _structure(part, _RenderingBudget(), extended=True)
 
 
-def _structure(part: Part, room: _Room, *, extended: bool) -> bytes:
+def _structure(part: Part, room: _RenderingBudget, *, extended: bool) -> bytes:
     # Recursion is bounded: the scanner opens no more than MIME_DEPTH_MAX parts inside one another.
     if part.content.is_multipart:
         return _multipart(part, room, extended=extended)
@@ -135,7 +135,7 @@ def _structure(part: Part, room: _Room, *, extended: bool) -> bytes:
     return b"(%b)" % b" ".join(pieces)
 
 
-def _multipart(part: Part, room: _Room, *, extended: bool) -> bytes:
+def _multipart(part: Part, room: _RenderingBudget, *, extended: bool) -> bytes:
     content = part.content
     parts = b"".join(_structure(child, room, extended=extended) for child in part.children)
     pieces = [parts or (_NO_PART_EXTENDED if extended else _NO_PART)]

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import msgpack
 
-from mssante.mime import addresses, dates, listed, preview, rendering, words
+from mssante.mime import addresses, dates, encoded_words, listed, preview, rendering
 from mssante.mime.content import Content, EnvelopeFields
 from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
@@ -165,7 +165,7 @@ def summarise(structure: Structure, *, internal_date: datetime, head: bytes = b"
         root = _as_text(root)
         bodystructure = rendering.bodystructure(root)
     texts = (
-        words.decode(fields.subject) if fields.subject else "",
+        encoded_words.decode(fields.subject) if fields.subject else "",
         addresses.text(lists["from"]),
         addresses.text(lists["to"]),
         addresses.text(lists["cc"]),

@@ -15,7 +15,7 @@ from binascii import Error, a2b_base64, a2b_qp
 from collections.abc import Callable, Iterator
 
 from mssante.limits import MIB, SEARCH_TEXT_OCTETS_MAX
-from mssante.mime import archive, header, words
+from mssante.mime import archive, encoded_words, header
 from mssante.mime.content import Content
 from mssante.mime.structure import Part
 
@@ -41,7 +41,7 @@ def of_header(block: bytes) -> Iterator[str]:
     for line in _FOLDED.sub(b"", block).split(b"\n"):
         if b"=?" in line or not line.isascii():
             name, colon, value = line.partition(b":")
-            yield words.decode(name) + colon.decode() + words.decode(value)
+            yield encoded_words.decode(name) + colon.decode() + encoded_words.decode(value)
         elif line != b"\r" and line:
             yield line.decode("ascii")
 
@@ -114,7 +114,7 @@ class _Body:
         edge = " " if shown is shown_as_it_is else "<"
         if edge == "<" and charset is None and (declared := _DECLARED.search(octets, 0, 1024)):
             charset = declared[1]
-        for piece in _cut(words.text(octets, charset), edge):
+        for piece in _cut(encoded_words.text(octets, charset), edge):
             self._step()
             yield shown(piece)
         yield END
@@ -162,8 +162,8 @@ def names(content: Content) -> Iterator[str]:
     for parameters, name in ((content.disposition_parameters, b"filename"), (content.parameters, b"name")):
         for found, value in parameters:
             if found == name:
-                yield words.decode(value)
+                yield encoded_words.decode(value)
                 yield END
             elif found == name + b"*":
-                yield words.extended(value)
+                yield encoded_words.extended(value)
                 yield END

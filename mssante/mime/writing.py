@@ -10,7 +10,7 @@ import re
 from binascii import b2a_base64, b2a_qp
 
 from mssante import limits
-from mssante.mime import words
+from mssante.mime import encoded_words
 
 UNIQUE = re.compile(r"[A-Za-z0-9]{1,40}")  # what a boundary and a Message-ID of ours are made of
 _UNPRINTABLE = re.compile(r"[^ -~]+")
@@ -41,7 +41,7 @@ def field(name: str, value: str) -> bytes:
 
 def text_field(name: str, text: str) -> bytes:
     """A field of free text: encoded words where it is not short ASCII (RFC 2047)."""
-    return b"%b: %b\r\n" % (name.encode("ascii"), words.encode(text, used=len(name) + 2))
+    return b"%b: %b\r\n" % (name.encode("ascii"), encoded_words.encode(text, used=len(name) + 2))
 
 
 def quoted_printable(text: str) -> bytes:

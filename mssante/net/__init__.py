@@ -1,1 +1,1 @@
-"""Every mail socket: the stream, the ports, SMTP both ways, IMAP, and the words of our answers."""
+"""Sockets and nothing else: the stream, the listener, the throttle, the status page."""

@@ -60,7 +60,7 @@ class Listener:
         self._pre_tls_by_address: Counter[str] = Counter()
         self._pre_tls = 0
         self._known: OrderedDict[str, None] = OrderedDict()
-        self._talks: set[asyncio.Task[None]] = set()
+        self._conversations: set[asyncio.Task[None]] = set()
         self.host = ""
         self.port = 0
 
@@ -77,13 +77,13 @@ class Listener:
             self._server.close()
         for stream in tuple(self._streams):
             stream.stop()
-        if self._talks:
-            await asyncio.wait(self._talks, timeout=seconds)
+        if self._conversations:
+            await asyncio.wait(self._conversations, timeout=seconds)
         for stream in tuple(self._streams):
             stream.abort()
-        for talk in tuple(self._talks):
-            talk.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
+        for conversation in tuple(self._conversations):
+            conversation.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
 
     @property
     def connections(self) -> int:
@@ -128,9 +128,9 @@ class Listener:
         self._pre_tls += 1
         self._pre_tls_by_address[stream.remote] += 1
         stream.secured = lambda: self._secure(stream)
-        talk = asyncio.get_running_loop().create_task(self._talk(stream))
-        self._talks.add(talk)
-        talk.add_done_callback(self._talks.discard)
+        conversation = asyncio.get_running_loop().create_task(self._converse(stream))
+        self._conversations.add(conversation)
+        conversation.add_done_callback(self._conversations.discard)
 
     def _full(self, remote: str) -> str:
         caps = self._caps
@@ -159,7 +159,7 @@ class Listener:
             del self._streams[stream]
             _less(self._by_address, stream.remote)
 
-    async def _talk(self, stream: Stream) -> None:
+    async def _converse(self, stream: Stream) -> None:
         try:
             if self._tls is not None:
                 await stream.handshake()

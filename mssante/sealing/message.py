@@ -97,11 +97,11 @@ class MessageSealer:
         self._day = int(internal_date.timestamp()) // _SECONDS_PER_DAY
         return self._kept(self._closer, self.message_id, self.blob_id, self.dek), last
 
-    def copy(self, closer: Closer) -> Copy:
+    def copy(self, closer: Closer) -> SealedCopy:
         """The finished message for another mailbox: other ids, another DEK."""
         message_id, blob_id, dek = MessageId(random_id()), BlobId(random_id()), Dek.draw()
         opener = ChunkOpener(self.dek, self.blob_id, content_bytes=self.structure.size)
-        return Copy(self._kept(closer, message_id, blob_id, dek), opener, ChunkSealer(dek, blob_id))
+        return SealedCopy(self._kept(closer, message_id, blob_id, dek), opener, ChunkSealer(dek, blob_id))
 
     def _kept(self, closer: Closer, message_id: MessageId, blob_id: BlobId, dek: Dek) -> Sealed:
         structure = self.structure
@@ -120,7 +120,7 @@ class MessageSealer:
         )
 
 
-class Copy:
+class SealedCopy:
     """The same content under another key: `feed` the original's sealed chunks in order, then `finish`."""
 
     def __init__(self, sealed: Sealed, opener: ChunkOpener, chunks: ChunkSealer) -> None:

@@ -1,1 +1,1 @@
-"""SMTP cores, pure: the end of data, addresses and parameters, replies, sending."""
+"""The SMTP wing: grammar (octets and values), server (reception and submission), client (the courier)."""

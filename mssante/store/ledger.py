@@ -65,7 +65,7 @@ def lock_owner(of: Table, this: ColumnElement[bool]) -> Select[MailboxId]:
 
 
 @dataclass(slots=True)
-class OpenMailbox:
+class MailboxInTransaction:
     """A mailbox row while its transaction runs."""
 
     now: int
@@ -130,7 +130,7 @@ class OpenFolder:
     """A folder of an open mailbox. `modseq`: as this transaction found it."""
 
     id: FolderId
-    mailbox: OpenMailbox
+    mailbox: MailboxInTransaction
     role: str | None
     uidnext: int
     modseq: int
@@ -145,17 +145,17 @@ class Ledger:
         self.connection = connection
         self.now = now
         self._origin = origin
-        self._opened: dict[MailboxId, OpenMailbox] = {}
+        self._opened: dict[MailboxId, MailboxInTransaction] = {}
 
-    def open(self, mailboxes: Iterable[MailboxId]) -> dict[MailboxId, OpenMailbox]:
+    def open(self, mailboxes: Iterable[MailboxId]) -> dict[MailboxId, MailboxInTransaction]:
         """Locks and reads those that exist. Give all a transaction needs at once: the order of locks
         keeps two hosts from waiting for each other."""
         ids = list(mailboxes)
         rows = _OPEN.run(self.connection, ids) if ids else ()
-        self._opened = {row[0]: OpenMailbox(self.now, *row) for row in rows}
+        self._opened = {row[0]: MailboxInTransaction(self.now, *row) for row in rows}
         return self._opened
 
-    def open_one(self, mailbox: MailboxId) -> OpenMailbox:
+    def open_one(self, mailbox: MailboxId) -> MailboxInTransaction:
         """Raises Refused(MAILBOX_UNKNOWN)."""
         opened = self.open([mailbox]).get(mailbox)
         if opened is None:
@@ -170,7 +170,7 @@ class Ledger:
         mailbox = self.open_one(owner)
         return self.folder_of(mailbox, folder)
 
-    def folder_of(self, mailbox: OpenMailbox, folder: FolderId) -> OpenFolder:
+    def folder_of(self, mailbox: MailboxInTransaction, folder: FolderId) -> OpenFolder:
         """A folder of an open mailbox. Raises Refused(FOLDER_UNKNOWN)."""
         row = self.connection.execute(_FOLDER, {"folder": folder, "mailbox": mailbox.id}).first()
         if row is None:
@@ -191,5 +191,5 @@ class Ledger:
             self.connection.execute(_TELL, {"told": [f"{self._origin}:{id.hex()}" for id in self.changed]})
 
 
-def _closing(box: OpenMailbox) -> tuple[object, ...]:
+def _closing(box: MailboxInTransaction) -> tuple[object, ...]:
     return box.id, box.used_kib, box.modseq, box.journal_n, box.journal_at, box.journal_head

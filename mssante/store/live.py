@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import ge, or_
 
-from mssante.imap.sets import without
-from mssante.imap.view import UID_ARRAY
 from mssante.model import ModSeq, Uid
 from mssante.store.reading import FolderNumbers
 from mssante.store.records import Changes, FlagMask, FlagsRow, FlagsRows
+from mssante.uid_arrays import UID_ARRAY, without
 
 _ROWS_AT_ONCE = 2000  # taken in before the loop is given to others
 

@@ -38,16 +38,17 @@ from mssante.store import (
     verify,
     writing,
 )
+from mssante.store.aged_cache import AgedCache
 from mssante.store.indexing import Segments
-from mssante.store.lately import Lately
 from mssante.store.live import LiveFolder
 from mssante.store.notifier import Subscription
+from mssante.store.quota_promises import QuotaPromises
 from mssante.store.records import (
     Acceptance,
     Accepted,
+    BrokenInvariant,
     Changes,
     DueRecipient,
-    Finding,
     FlagsMode,
     FlagsRows,
     Folder,
@@ -67,7 +68,6 @@ from mssante.store.records import (
     Swept,
     Uids,
 )
-from mssante.store.rooms import Rooms
 from mssante.store.transactions import Transactions
 
 MIGRATIONS = "mssante.store.migrations"
@@ -84,12 +84,12 @@ class MailStore:
         clock = transactions.clock
         self._transactions = transactions
         self._read, self._write = transactions.read, transactions.write
-        self._mailboxes = Lately[str, MailboxRow](clock, seconds=_MAILBOX_SECONDS, most=_REMEMBERED_MAX)
-        self._public_keys = Lately[MailboxId, PublicKey](
+        self._mailboxes = AgedCache[str, MailboxRow](clock, seconds=_MAILBOX_SECONDS, most=_REMEMBERED_MAX)
+        self._public_keys = AgedCache[MailboxId, PublicKey](
             clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
         )
         self.segments = Segments(transactions)
-        self.rooms = Rooms()
+        self.rooms = QuotaPromises()
         self._live = WeakValueDictionary[FolderId, LiveFolder]()  # of folders somebody looks at
         self._shredded = True  # what a process before us shredded may still lie in the log
 
@@ -368,7 +368,7 @@ class MailStore:
     async def journal_heads(self) -> dict[MailboxId, JournalMark]:
         return await self._read(journal.heads)
 
-    async def verify(self, marks: Mapping[MailboxId, JournalMark] | None = None) -> list[Finding]:
+    async def verify(self, marks: Mapping[MailboxId, JournalMark] | None = None) -> list[BrokenInvariant]:
         now = self._transactions.now
         return await self._read(lambda c: verify.verify(c, now=now, marks=marks))
 

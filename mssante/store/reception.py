@@ -17,7 +17,7 @@ from mssante.model import BlobId, FolderId, MailboxId, MailboxKind, MailboxStatu
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store import blobs, deposits, tables
 from mssante.store.deposits import Taken
-from mssante.store.ledger import Ledger, OpenMailbox
+from mssante.store.ledger import Ledger, MailboxInTransaction
 from mssante.store.records import Acceptance, Accepted, Deposit, JournalKind, Outbound, Placed
 from mssante.store.shredding import expunge_slice
 from mssante.store.statements import Among
@@ -54,21 +54,21 @@ class Settled(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Place:
+class _Arrival:
     """A folder of this batch, and the UID its next message gets."""
 
     id: FolderId
     uidnext: int
 
 
-Places = dict[tuple[MailboxId, SpecialUse | FolderId], _Place]
+Places = dict[tuple[MailboxId, SpecialUse | FolderId], _Arrival]
 
 
 @dataclass(slots=True)
 class _Batch:
     """What the transaction knows before it writes, and what it has taken."""
 
-    boxes: dict[MailboxId, OpenMailbox]
+    boxes: dict[MailboxId, MailboxInTransaction]
     places: Places
     known: set[bytes]
     incomplete: set[BlobId]
@@ -102,7 +102,7 @@ def replace(ledger: Ledger, folder: FolderId, uid: Uid, acceptance: Acceptance) 
 
 
 def _take_in(
-    ledger: Ledger, boxes: dict[MailboxId, OpenMailbox], acceptances: list[Acceptance]
+    ledger: Ledger, boxes: dict[MailboxId, MailboxInTransaction], acceptances: list[Acceptance]
 ) -> list[Accepted | Declined]:
     connection = ledger.connection
     every = [deposit for acceptance in acceptances for deposit in _deposits(acceptance)]
@@ -145,10 +145,10 @@ def _places(connection: Connection, every: list[Deposit]) -> Places:
     places: Places = {}
     for role, mailboxes in by_role.items():
         for folder, mailbox, uidnext in _FOLDERS_OF_ROLE.run(connection, list(mailboxes), role=role.value):
-            places[mailbox, role] = places[mailbox, folder] = _Place(folder, uidnext)
+            places[mailbox, role] = places[mailbox, folder] = _Arrival(folder, uidnext)
     if ids:
         for folder, mailbox, uidnext in _FOLDERS.run(connection, list(ids)):
-            places.setdefault((mailbox, folder), _Place(folder, uidnext))
+            places.setdefault((mailbox, folder), _Arrival(folder, uidnext))
     return places
 
 

@@ -355,7 +355,7 @@ class JournalMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class BrokenInvariant:
     """A broken invariant: its number in security-reliability §5.3, where, and in which words."""
 
     invariant: int

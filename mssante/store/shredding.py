@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from mssante.model import Flag, FolderId, MessageId, Uid
 from mssante.store import segments
-from mssante.store.ledger import Ledger, OpenFolder, OpenMailbox
+from mssante.store.ledger import Ledger, MailboxInTransaction, OpenFolder
 from mssante.store.packed import Runs
 from mssante.store.records import JournalKind, Uids
 
@@ -89,7 +89,7 @@ def _settle(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) 
     shred(connection, orphans)
 
 
-def shred_outbound(connection: Connection, mailbox: OpenMailbox, number: int) -> None:
+def shred_outbound(connection: Connection, mailbox: MailboxInTransaction, number: int) -> None:
     """Forgets a message of the queue whose recipients are all final."""
     message_id, size_kib = connection.execute(
         text("SELECT id, size_kib FROM message WHERE number = :number"), {"number": number}

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, RowMapping, text
 
 from mssante.model import MailboxId
 from mssante.store.journal import START, ChainBroken, all_entries, check_link
-from mssante.store.records import Finding, JournalEntry, JournalKind, JournalMark, RecipientState
+from mssante.store.records import BrokenInvariant, JournalEntry, JournalKind, JournalMark, RecipientState
 from mssante.store.sweeping import ORPHAN_SECONDS
 
 # Each row a query answers is a finding: columns mailbox, message, folder as far as they are known.
@@ -150,7 +150,7 @@ _TRACE_OF_A_PEER = ("list", "crl")
 
 def verify(
     connection: Connection, *, now: int, marks: Mapping[MailboxId, JournalMark] | None = None
-) -> list[Finding]:
+) -> list[BrokenInvariant]:
     """Every broken invariant, none if all hold. `marks` are journal heads kept elsewhere (K4)."""
     findings = [
         _finding(invariant, problem, row)
@@ -163,13 +163,13 @@ def verify(
     for row in heads:
         findings.extend(_journal(connection, row, (marks or {}).get(row.id)))
     for mailbox in (marks or {}).keys() - {row.id for row in heads}:
-        findings.append(Finding(invariant=5, problem="a mailbox is gone", mailbox=mailbox.hex()))
+        findings.append(BrokenInvariant(invariant=5, problem="a mailbox is gone", mailbox=mailbox.hex()))
     return findings
 
 
-def _finding(invariant: int, problem: str, row: RowMapping) -> Finding:
+def _finding(invariant: int, problem: str, row: RowMapping) -> BrokenInvariant:
     mailbox, message = row.get("mailbox"), row.get("message")
-    return Finding(
+    return BrokenInvariant(
         invariant=invariant,
         problem=problem,
         mailbox=mailbox.hex() if mailbox is not None else "",
@@ -180,7 +180,7 @@ def _finding(invariant: int, problem: str, row: RowMapping) -> Finding:
 
 def _journal(
     connection: Connection, box: Row[*tuple[Any, ...]], mark: JournalMark | None
-) -> Iterator[Finding]:
+) -> Iterator[BrokenInvariant]:
     """The chain of one mailbox, and whether its messages are those it tells of."""
     where = box.id.hex()
     before, last, last_at = START, 0, 0
@@ -190,36 +190,46 @@ def _journal(
         try:
             check_link(before, entry)
         except ChainBroken:
-            yield Finding(invariant=5, problem=f"journal line {entry.n} is not as written", mailbox=where)
+            yield BrokenInvariant(
+                invariant=5, problem=f"journal line {entry.n} is not as written", mailbox=where
+            )
         if entry.n != last + 1:
-            yield Finding(invariant=5, problem=f"no journal line before {entry.n}", mailbox=where)
+            yield BrokenInvariant(invariant=5, problem=f"no journal line before {entry.n}", mailbox=where)
         if entry.at < last_at:
-            yield Finding(invariant=10, problem=f"time went back at journal line {entry.n}", mailbox=where)
+            yield BrokenInvariant(
+                invariant=10, problem=f"time went back at journal line {entry.n}", mailbox=where
+            )
         before, last, last_at = entry.hash, entry.n, entry.at
         marked = marked or (mark is not None and (mark.n, mark.hash) == (entry.n, entry.hash))
         yield from _told(entry, living)
     if (last, before) != (box.journal_n, box.journal_head) or last_at > box.journal_at:
-        yield Finding(invariant=5, problem="the journal does not end at its head", mailbox=where)
+        yield BrokenInvariant(invariant=5, problem="the journal does not end at its head", mailbox=where)
     if not marked:
-        yield Finding(invariant=5, problem="the journal is not the one that was marked", mailbox=where)
+        yield BrokenInvariant(
+            invariant=5, problem="the journal is not the one that was marked", mailbox=where
+        )
     present = set(
         connection.execute(text("SELECT id FROM message WHERE mailbox_id = :mailbox"), {"mailbox": box.id})
         .scalars()
         .all()
     )
     for lost in sorted(living - present):
-        yield Finding(invariant=1, problem="an accepted message is gone", mailbox=where, message=lost.hex())
+        yield BrokenInvariant(
+            invariant=1, problem="an accepted message is gone", mailbox=where, message=lost.hex()
+        )
     for strange in sorted(present - living):
-        yield Finding(invariant=5, problem="a message nobody accepted", mailbox=where, message=strange.hex())
+        yield BrokenInvariant(
+            invariant=5, problem="a message nobody accepted", mailbox=where, message=strange.hex()
+        )
 
 
-def _told(entry: JournalEntry, living: set[bytes]) -> Iterator[Finding]:
+def _told(entry: JournalEntry, living: set[bytes]) -> Iterator[BrokenInvariant]:
     if entry.message_id is None:
         return
     if entry.kind in (JournalKind.ACCEPTED, JournalKind.QUEUED):
         living.add(entry.message_id)
         if not _traced(entry.detail):
-            yield Finding(
+            yield BrokenInvariant(
                 invariant=7,
                 problem="an accepted message without a trace of who brought it",
                 mailbox=entry.mailbox.hex(),

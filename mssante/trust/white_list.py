@@ -69,13 +69,13 @@ def read(content: bytes) -> WhiteList:
     if len(content) > WHITE_LIST_BYTES_MAX:
         raise Malformed("a white list too large")
     generated_at: datetime | None = None
-    rows: list[_Row] = []
+    rows: list[_ListedDomain] = []
     try:
         for path, element in _elements(content):
             if path == [_ROOT, _ENTRIES, _ENTRY]:
                 if len(rows) == WHITE_LIST_ENTRIES_MAX:
                     raise Malformed("a white list of too many entries")
-                rows.append(_Row(_child_text(element, _DOMAIN), _child_text(element, _NAME)))
+                rows.append(_ListedDomain(_child_text(element, _DOMAIN), _child_text(element, _NAME)))
                 element.clear()
             elif path == [_ROOT, _DATE]:
                 if generated_at is not None:
@@ -139,7 +139,7 @@ def _date(text: str) -> datetime:
     return moment
 
 
-def _judged(rows: list[_Row], generated_at: datetime) -> WhiteList:
+def _judged(rows: list[_ListedDomain], generated_at: datetime) -> WhiteList:
     entries: list[Entry] = []
     odd: list[Odd] = []
     first_rank: dict[Entry, int] = {}
@@ -163,7 +163,7 @@ def _judged(rows: list[_Row], generated_at: datetime) -> WhiteList:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _ListedDomain:
     """An entry as written; None where the field is missing, double or not plain text."""
 
     domain: str | None

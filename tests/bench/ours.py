@@ -14,8 +14,8 @@ from pathlib import Path
 import annuaire
 from certs.make import build
 from certs.white_list import write as write_white_list
-from mssante.cli.demo_operator import HOST, DemoOperator, Login, ports
 from mssante.control.socket import ask
+from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.limits import MIB
 from tests.bench.cgroup import Cgroup
 
@@ -70,7 +70,7 @@ async def start(work: Path) -> Ours:
         domain="labo-c.mssante.test",
         folder=work / "operator-c",
         ports=ports(PORT),
-        logins=tuple(Login(f"u{n}@labo-c.mssante.test", "PER") for n in range(1, MAILBOXES + 1)),
+        logins=tuple(DemoLogin(f"u{n}@labo-c.mssante.test", "PER") for n in range(1, MAILBOXES + 1)),
     )
     white_list, ldif = work / "listeblanche.xml", work / "annuaire.ldif"
     # The second domain is the one load_imap.py writes from.

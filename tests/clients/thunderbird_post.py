@@ -20,8 +20,8 @@ from typing import Any
 
 from imapclient import IMAPClient
 
-from mssante.cli.demo_operator import HOST, DemoOperator, Login, ports
-from mssante.cli.demo_story import Story
+from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
+from mssante.demo.story import Story
 
 WAIT_SECONDS_MAX = 40
 
@@ -41,18 +41,18 @@ class Post:
         return cls(story, work / "pki" / "anchors.pem")
 
     @property
-    def camille(self) -> Login:
+    def camille(self) -> DemoLogin:
         return self.story.a.logins[0]
 
     @property
-    def etienne(self) -> Login:
+    def etienne(self) -> DemoLogin:
         return self.story.b.logins[0]
 
     @property
-    def centre(self) -> Login:
+    def centre(self) -> DemoLogin:
         return self.story.b.logins[1]
 
-    def settings(self, login: Login, name: str, *, person: Login | None = None) -> dict[str, Any]:
+    def settings(self, login: DemoLogin, name: str, *, person: DemoLogin | None = None) -> dict[str, Any]:
         """What step `configure` takes for a mailbox of operator B; `person` opens it in place of its own."""
         who = person or login
         return {
@@ -65,7 +65,7 @@ class Post:
             "smtp": self.story.b.ports[1],
         }
 
-    def write(self, subject: str, text: str, *recipients: Login) -> None:
+    def write(self, subject: str, text: str, *recipients: DemoLogin) -> None:
         """A letter of Camille's, through operator A."""
         message = EmailMessage()
         message["From"] = f"Dr Camille Moreau <{self.camille.address}>"
@@ -79,44 +79,44 @@ class Post:
             client.login(self.camille.address, self.camille.password.value)
             client.send_message(message)
 
-    def keep(self, login: Login, letters: Iterable[bytes], at_once: int = 200) -> None:
+    def keep(self, login: DemoLogin, letters: Iterable[bytes], at_once: int = 200) -> None:
         """Appends letters to the INBOX, many in a command (RFC 3502)."""
         with self._mailbox(login) as client:
             for some in batched(letters, at_once):
                 client.multiappend("INBOX", [{"msg": letter} for letter in some])
 
-    def subjects(self, login: Login, folder: str = "INBOX") -> list[str]:
+    def subjects(self, login: DemoLogin, folder: str = "INBOX") -> list[str]:
         """What lies in a folder, sorted."""
         with self._mailbox(login) as client:
             return sorted(_subjects(client, folder).values())
 
-    def flags(self, login: Login, subject: str) -> set[str]:
+    def flags(self, login: DemoLogin, subject: str) -> set[str]:
         """Flags and keywords of a letter in the INBOX, without \\Recent."""
         with self._mailbox(login) as client:
             (number,) = [n for n, found in _subjects(client, "INBOX").items() if found == subject]
             found = client.fetch([number], ["FLAGS"])[number][b"FLAGS"]
         return {flag.decode("ascii") for flag in found} - {"\\Recent"}
 
-    def folders(self, login: Login) -> list[str]:
+    def folders(self, login: DemoLogin) -> list[str]:
         with self._mailbox(login) as client:
             return sorted(name for _, _, name in client.list_folders())
 
-    def text(self, login: Login, subject: str, folder: str = "INBOX") -> str:
+    def text(self, login: DemoLogin, subject: str, folder: str = "INBOX") -> str:
         """A letter as it lies there, its quoted-printable left alone."""
         with self._mailbox(login) as client:
             (number,) = [n for n, found in _subjects(client, folder).items() if found == subject]
             octets: bytes = client.fetch([number], ["BODY.PEEK[]"])[number][b"BODY[]"]
         return octets.decode("utf-8", "replace")
 
-    def arrived(self, login: Login, subject: str) -> None:
+    def arrived(self, login: DemoLogin, subject: str) -> None:
         """Waits for a letter in the INBOX."""
         wait_until(f"{subject} for {login.address}", lambda: subject in self.subjects(login))
 
-    def _operator(self, login: Login) -> DemoOperator:
+    def _operator(self, login: DemoLogin) -> DemoOperator:
         return self.story.a if login in self.story.a.logins else self.story.b
 
     @contextmanager
-    def _mailbox(self, login: Login) -> Iterator[IMAPClient]:
+    def _mailbox(self, login: DemoLogin) -> Iterator[IMAPClient]:
         port = self._operator(login).ports[3]
         with IMAPClient(HOST, port=port, ssl=False, timeout=30) as client:
             client.starttls(ssl_context=self._tls())

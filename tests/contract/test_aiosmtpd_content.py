@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mssante.net.smtpd_wire import SessionLimits
+from mssante.smtp.server.wire import SessionLimits
 from tests.support.plain_aiosmtpd import plain
 from tests.support.smtpd_house import Talk, relay
 

@@ -10,7 +10,7 @@ import socket
 
 import pytest
 
-from mssante.net.smtpd_wire import SessionLimits
+from mssante.smtp.server.wire import SessionLimits
 from tests.support.plain_aiosmtpd import plain
 from tests.support.smtpd_house import LETTER, MAILBOX, SENDER, Talk, relay, submission, until
 

@@ -32,7 +32,8 @@ from tests.support.mail_clients import (
     submission,
     user_context,
 )
-from tests.support.operators import DOMAINS, HOST, MAILBOXES, Login, Operator, World, alone, await_true
+from tests.support.operators import DOMAINS, HOST, MAILBOXES, DemoLogin, Operator, World, alone, await_true
+from tests.support.smtpd_house import Talk
 
 SENDER = f"medecin@{DOMAINS['a']}"
 SECOND_MAILBOX = "centre.de.sante@cabinet-b.mssante.test"
@@ -67,7 +68,7 @@ class Figures:
             self.ready_at = None
 
 
-Session = Callable[[], Awaitable[mail_clients.Talk]]
+Session = Callable[[], Awaitable[Talk]]
 
 
 class Sender:
@@ -94,7 +95,7 @@ class Sender:
             await asyncio.sleep(self._chance.uniform(0.05, 0.15))
         self._figures.acknowledge(f"<{unique}@essai.test>", wanted)
 
-    _talk: mail_clients.Talk | None = None
+    _talk: Talk | None = None
 
     async def _sent(self, message: bytes, recipients: tuple[str, ...]) -> bool:
         """Whether it was acknowledged. A connection lost, or silence, is no acknowledgement."""
@@ -202,7 +203,7 @@ def receiving(world: World, plan: Plan, name: str) -> tuple[Figures, str]:
     context = peer_context(world, "operator-a")
     with alone(world, receiver(world, name)) as b:
 
-        async def opened() -> mail_clients.Talk:
+        async def opened() -> Talk:
             return await relay(world, b, "operator-a", context=context)
 
         grant(b)
@@ -219,7 +220,7 @@ def sending(world: World, plan: Plan, name: str) -> tuple[Figures, str]:
     context = user_context(world)
     with alone(world, b), alone(world, a, [(b.domain, f"{HOST}:{b.relay_port}")]):
 
-        async def opened() -> mail_clients.Talk:
+        async def opened() -> Talk:
             return await submission(a, context)
 
         grant(b)
@@ -231,7 +232,7 @@ def sending(world: World, plan: Plan, name: str) -> tuple[Figures, str]:
 
 
 def receiver(world: World, name: str) -> Operator:
-    logins = (Login(MAILBOXES["b"], "PER"), Login(SECOND_MAILBOX, "ORG"))
+    logins = (DemoLogin(MAILBOXES["b"], "PER"), DemoLogin(SECOND_MAILBOX, "ORG"))
     return world.operator("b", name=name, logins=logins)
 
 

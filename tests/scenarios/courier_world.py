@@ -11,10 +11,10 @@ from pathlib import Path
 from certs.make import UNLISTED, build
 from mssante.delivery.couriers import Consignment
 from mssante.model import Address, Domain
-from mssante.net.courier_wire import Patience
-from mssante.net.resolver import Door, StaticRoutes
-from mssante.net.smtp_courier import SmtpCourier
 from mssante.observe.events import Event
+from mssante.smtp.client.courier import SmtpCourier
+from mssante.smtp.client.resolver import Door, StaticRoutes
+from mssante.smtp.client.wire import Patience
 from mssante.trust.policy import Direction, VerifiedPeer
 from mssante.trust.tls import Credentials, peer_client_context
 from tests.support.trust_world import TrustWorld

@@ -15,9 +15,9 @@ from mssante import limits
 from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address, Domain
-from mssante.net.courier_wire import Patience
 from mssante.observe import events
 from mssante.reasons import Passing, Reason, Refused
+from mssante.smtp.client.wire import Patience
 from mssante.trust.space import TrustSpace
 from tests.scenarios.courier_remotes import LENIENT_END, Remote, Script, remote
 from tests.scenarios.courier_world import LETTER, UNLISTED, World, consignment, made

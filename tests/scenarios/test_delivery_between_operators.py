@@ -22,12 +22,12 @@ from mssante.delivery.couriers import Courier
 from mssante.delivery.reception import Intake, Receipt, Reception, Source, Trace
 from mssante.delivery.routing import Routing
 from mssante.model import Address, Envelope, MailboxStatus, PersonId
-from mssante.net.courier_wire import Patience
-from mssante.net.smtpd_proof import Relay
-from mssante.net.smtpd_server import SmtpServer
-from mssante.net.smtpd_wire import SessionLimits
 from mssante.observe import events
 from mssante.reasons import Passing, Reason
+from mssante.smtp.client.wire import Patience
+from mssante.smtp.server.port import SmtpServer
+from mssante.smtp.server.proof import Relay
+from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.policy import Direction, VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts
 from tests.scenarios.courier_world import World, made

@@ -12,8 +12,8 @@ from annuaire import BASE_DN, dev_ldif_path
 from annuaire.slapd import Running
 from mssante.annuaire.directory import Directory
 from mssante.annuaire.ldap import LdapDirectory
-from mssante.annuaire.ldap_session import LdapTarget
 from mssante.annuaire.ldif import LdifDirectory
+from mssante.ldap.client.session import LdapTarget
 from mssante.limits import DIRECTORY_FOUND_MAX
 from mssante.model import Address, Domain, MailboxKind, MailboxStatus, Malformed
 from mssante.reasons import Passing, Reason

@@ -15,7 +15,7 @@ import pytest
 from annuaire import BASE_DN
 from annuaire.slapd import ADMIN_DN, TlsFiles
 from mssante.annuaire.ldap import LdapDirectory
-from mssante.annuaire.ldap_session import LdapTarget
+from mssante.ldap.client.session import LdapTarget
 from mssante.limits import LDAP_MESSAGE_BYTES_MAX, LDAP_QUESTIONS_AT_ONCE, LDAP_QUESTIONS_MAX
 from mssante.model import Address, Secret
 from mssante.reasons import Passing, Reason

@@ -8,7 +8,7 @@ import pytest
 
 from annuaire import BASE_DN
 from mssante.annuaire.ldap import LdapDirectory
-from mssante.annuaire.ldap_session import LdapTarget
+from mssante.ldap.client.session import LdapTarget
 from mssante.model import Address, Malformed
 from tests.support.fake_ldap import SEARCH, Conversation, done, fake_ldap
 

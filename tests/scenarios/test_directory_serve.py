@@ -19,7 +19,7 @@ import annuaire.slapd
 from annuaire import dev_ldif_path
 from annuaire.slapd import SlapdFailed, serve
 from mssante.annuaire.ldap import LdapDirectory
-from mssante.annuaire.ldap_session import LdapTarget
+from mssante.ldap.client.session import LdapTarget
 from mssante.model import Address
 
 SERVE = dev_ldif_path().parent / "serve"

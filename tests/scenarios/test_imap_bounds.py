@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.server import conversation
+from mssante.imap.server.searching import Searcher
+from mssante.imap.server.session import SessionBounds
 from mssante.mailbox.reading import Reader
-from mssante.mailbox.searching import Searcher
-from mssante.net import imapd_conversation
-from mssante.net.imapd_talk import Bounds
 from mssante.net.listener import Caps
 from mssante.observe.events import Crashed, SessionEnded
 from mssante.reasons import Passing, Reason
@@ -151,7 +151,7 @@ async def test_nonsense_in_a_row_ends_the_conversation_and_now_and_then_does_not
 
 
 async def test_who_says_nothing_is_sent_away(tmp_path: Path) -> None:
-    bounds = Bounds(login_seconds=0.6, command_seconds=0.3, idle_seconds=0.8)
+    bounds = SessionBounds(login_seconds=0.6, command_seconds=0.3, idle_seconds=0.8)
     async with imap_house(tmp_path, bounds=bounds) as house:
         await house.mailbox()
 
@@ -178,7 +178,7 @@ async def test_who_says_nothing_is_sent_away(tmp_path: Path) -> None:
 
 
 async def test_dripping_octets_does_not_keep_a_stranger(tmp_path: Path) -> None:
-    async with imap_house(tmp_path, bounds=Bounds(login_seconds=0.6, command_seconds=0.3)) as house:
+    async with imap_house(tmp_path, bounds=SessionBounds(login_seconds=0.6, command_seconds=0.3)) as house:
         client = await house.clear()
         started = time.monotonic()
 
@@ -355,8 +355,8 @@ async def test_stopping_says_bye_to_everybody(tmp_path: Path) -> None:
 
 
 async def test_every_command_of_the_core_has_a_handler() -> None:
-    from mssante.imap import commands
-    from mssante.imap.commands import Command
+    from mssante.imap.grammar import commands
+    from mssante.imap.grammar.commands import Command
 
-    handled = set(imapd_conversation.HANDLERS) | {commands.StartTls}
+    handled = set(conversation.HANDLERS) | {commands.StartTls}
     assert handled == set(Command.__args__)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.server.session import SessionBounds
 from mssante.keys.ring import Role
 from mssante.model import MailboxStatus, PersonId
-from mssante.net.imapd_talk import Bounds
 from mssante.reasons import Passing, Reason
 from mssante.store import MailStore
 from tests.support.imap_client import Answer, ImapClient
@@ -182,7 +182,7 @@ async def test_an_access_that_ran_out_is_told_to_who_knows_the_password(house: I
 
 
 async def test_too_many_connections_of_one_person(tmp_path: Path) -> None:
-    async with imap_house(tmp_path, bounds=Bounds(connections_per_person=1)) as house:
+    async with imap_house(tmp_path, bounds=SessionBounds(connections_per_person=1)) as house:
         await house.mailbox()
         first = await house.login()
         client = await house.connect()

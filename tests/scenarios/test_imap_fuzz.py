@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from mssante.net.imapd_talk import Bounds
+from mssante.imap.server.session import SessionBounds
 from mssante.observe.events import Crashed
 from tests.support.imap_client import Closed, ImapClient
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, imap_house, letter
 from tests.unit.imap.test_fuzz import broken
 
-PATIENT = Bounds(bad_commands=10**9, connections_per_person=1000, append_credit_seconds=5)
+PATIENT = SessionBounds(bad_commands=10**9, connections_per_person=1000, append_credit_seconds=5)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mssante.imap.header_fields import chosen_fields
+from mssante.imap.rules.header_fields import chosen_fields
 from mssante.observe.events import CorruptionFound
 from tests.support.imap_house import MARIE, ImapHouse
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.server.session import SessionBounds
 from mssante.keys.ring import Role
 from mssante.model import MailboxKind, PersonId, Secret
-from mssante.net.imapd_talk import Bounds
 from mssante.observe.events import Crashed, LoginAccepted, LoginRefused, SessionEnded
 from tests.support.imap_client import Closed, ImapClient
 from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, imap_house, letter
@@ -240,7 +240,7 @@ async def test_a_reader_reads_everything_and_changes_nothing(house: ImapHouse) -
 @pytest.mark.parametrize("ending", ["revoked", "password", "suspended"])
 async def test_who_loses_access_hears_bye_within_five_seconds(tmp_path: Path, ending: str) -> None:
     """I14: a FETCH loop ends; nothing is read after."""
-    async with imap_house(tmp_path, bounds=Bounds(access_seconds=0.2)) as house:
+    async with imap_house(tmp_path, bounds=SessionBounds(access_seconds=0.2)) as house:
         mailbox = await house.mailbox()
         await house.deliver(mailbox, *(letter(n) for n in range(20)))
         busy, idle = await house.selected(), await house.selected()
@@ -277,7 +277,7 @@ async def test_who_loses_access_hears_bye_within_five_seconds(tmp_path: Path, en
 
 
 async def test_a_person_has_so_many_connections_and_no_more(tmp_path: Path) -> None:
-    async with imap_house(tmp_path, bounds=Bounds(connections_per_person=3)) as house:
+    async with imap_house(tmp_path, bounds=SessionBounds(connections_per_person=3)) as house:
         await house.mailbox()
         clients = [await house.login() for _ in range(3)]
         refused = await (await house.connect()).ask(f'LOGIN {MARIE} "{PASSWORD}"')

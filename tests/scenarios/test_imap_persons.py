@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.server import persons
+from mssante.imap.server.conversation import HANDLERS
+from mssante.imap.server.session import OK, SessionBounds
 from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE
 from mssante.mailbox import turns
-from mssante.net import imapd_persons
-from mssante.net.imapd_conversation import HANDLERS
-from mssante.net.imapd_talk import OK, Bounds
 from mssante.net.listener import Caps
 from mssante.observe.events import ConnectionRefused, SessionEnded
 from tests.support.imap_client import Closed, ImapClient
@@ -21,7 +21,7 @@ from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, imap_house, let
 
 async def test_a_person_s_connections_count_over_both_ports(tmp_path: Path) -> None:
     """I8."""
-    async with imap_house(tmp_path, bounds=Bounds(connections_per_person=4)) as house:
+    async with imap_house(tmp_path, bounds=SessionBounds(connections_per_person=4)) as house:
         await house.mailbox()
         await house.mailbox("paul@operateur-a.test")
 
@@ -62,7 +62,7 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
     house: ImapHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I5: the others wait for their turn; what is light, and what is somebody else's, does not."""
-    await _full(house, imapd_persons.IMAP_HEAVY_BODIES + 1)
+    await _full(house, persons.IMAP_HEAVY_BODIES + 1)
     under_way, most, go_on = 0, 0, asyncio.Event()
 
     async def slow(*_: object) -> object:
@@ -73,7 +73,7 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
         under_way -= 1
         return OK
 
-    for kind in (imapd_persons.commands.Fetch, imapd_persons.commands.Search):
+    for kind in (persons.commands.Fetch, persons.commands.Search):
         monkeypatch.setitem(HANDLERS, kind, slow)
     sessions = [await house.selected() for _ in range(6)]
     heavy = ["FETCH 1:* BODY.PEEK[]", "SEARCH TEXT x", "UID FETCH 1:* (UID BODY[1])"] * 2
@@ -97,11 +97,11 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
 
 
 async def test_a_turn_that_does_not_come_is_told(house: ImapHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    await _full(house, imapd_persons.IMAP_HEAVY_BODIES + 1)
+    await _full(house, persons.IMAP_HEAVY_BODIES + 1)
     monkeypatch.setattr(turns, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.2)
     client = await house.selected()
-    persons = house.implicit.persons
-    async with persons.heavy(MARIE), persons.heavy(MARIE):
+    shared = house.implicit.persons
+    async with shared.heavy(MARIE), shared.heavy(MARIE):
         answer = await client.ask("SEARCH TEXT x")
         assert (answer.status, answer.code) == ("NO", "LIMIT")
         other = await house.mailbox("paul@operateur-a.test")
@@ -156,7 +156,7 @@ async def test_several_messages_of_one_command_are_promised_together(tmp_path: P
 
 
 async def test_a_message_that_drips_in_is_cut(tmp_path: Path) -> None:
-    bounds = Bounds(append_credit_seconds=0.5, command_seconds=5)
+    bounds = SessionBounds(append_credit_seconds=0.5, command_seconds=5)
     async with imap_house(tmp_path, bounds=bounds) as house:
         await house.mailbox()
         client = await house.login()

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from mssante.net.imapd_talk import Bounds
+from mssante.imap.server.session import SessionBounds
 from tests.support.imap_client import Answer, ImapClient
 from tests.support.imap_house import ImapHouse, letter
 
@@ -145,7 +145,7 @@ async def test_the_keywords_of_the_rfc_are_kept_searched_and_copied(client: Imap
 
 
 def test_who_is_logged_in_may_be_silent_for_half_an_hour() -> None:
-    assert Bounds().idle_seconds >= 30 * 60  # §5.4
+    assert SessionBounds().idle_seconds >= 30 * 60  # §5.4
 
 
 async def test_options_of_list(client: ImapClient) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.server.session import SessionBounds
 from mssante.keys.ring import Role
-from mssante.mailbox import index, tending
+from mssante.mailbox.index import filling, search_index
 from mssante.model import MailboxId
-from mssante.net.imapd_talk import Bounds
 from mssante.observe.events import Crashed
 from tests.support.imap_client import ImapClient
 from tests.support.imap_house import ImapHouse, imap_house, letter
@@ -21,9 +21,9 @@ MANY = 150
 
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ImapHouse]:
-    monkeypatch.setattr(tending, "_SETTLE_SECONDS", 0.01)
-    monkeypatch.setattr(index, "MESSAGES_MAX", 40)
-    async with imap_house(tmp_path, bounds=Bounds(rest_seconds=0.05)) as made:
+    monkeypatch.setattr(filling, "_SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(search_index, "MESSAGES_MAX", 40)
+    async with imap_house(tmp_path, bounds=SessionBounds(rest_seconds=0.05)) as made:
         yield made
         assert made.told(Crashed) == []
 

@@ -25,10 +25,10 @@ from pathlib import Path
 
 import pytest
 
-from mssante.imap.folding import fold
+from mssante.mime.folding import fold
 from mssante.model import Secret
 from tests.support.mail_clients import contents, deliver, note, reading, relay, submit, user_context
-from tests.support.operators import DOMAINS, HOST, MAILBOXES, Login, Operator, World, alone, await_true
+from tests.support.operators import DOMAINS, HOST, MAILBOXES, DemoLogin, Operator, World, alone, await_true
 
 FAULTY = ("-m", "tests.support.faulty_serve")
 CANARIES = {
@@ -153,7 +153,7 @@ def canary_letter(sender: str, recipient: str) -> bytes:
 @pytest.fixture(scope="module")
 def pair(shared_world: World) -> Iterator[tuple[Operator, Operator]]:
     """A and B, with bugs that put all they know in their exceptions; A's person has a canary for password."""
-    login = Login(MAILBOXES["a"], "PER", Secret(PASSWORD))
+    login = DemoLogin(MAILBOXES["a"], "PER", Secret(PASSWORD))
     a = shared_world.operator("a", name="canary-a", command=FAULTY, logins=(login,))
     b = shared_world.operator("b", name="canary-b", command=FAULTY)
     with alone(shared_world, b), alone(shared_world, a, ((b.domain, f"{HOST}:{b.relay_port}"),)):

@@ -18,7 +18,7 @@ from mssante.reasons import Reason
 from tests.scenarios.courier_remotes import Script, remote
 from tests.scenarios.test_ans_cases import server_context
 from tests.support.mail_clients import deliver, field, inbox, note, relay, submit
-from tests.support.operators import DOMAINS, HOST, SHARED_DOMAIN, UNLISTED, Login, Operator, Trio, World
+from tests.support.operators import DOMAINS, HOST, SHARED_DOMAIN, UNLISTED, DemoLogin, Operator, Trio, World
 
 VALIDE = "valide.conformite.test"
 SPEAKS_FOR = {"a": {DOMAINS["a"], SHARED_DOMAIN}, "b": {DOMAINS["b"], SHARED_DOMAIN}, "c": {DOMAINS["c"]}}
@@ -77,7 +77,7 @@ async def test_a_peer_writes_to_our_mailboxes_only(trio: Trio) -> None:
 
 def test_a_person_writes_from_its_own_mailbox_alone(trio: Trio) -> None:
     a, to = trio.a, [trio.b.login.address]
-    other = Login(trio.b.login.address, "PER", a.login.password)
+    other = DemoLogin(trio.b.login.address, "PER", a.login.password)
     honest = note(a.login.address, to)
     with pytest.raises(smtplib.SMTPAuthenticationError):
         submit(trio.world, a, to, honest, other)

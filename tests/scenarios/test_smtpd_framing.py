@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from mssante.net.smtpd_wire import SessionLimits
 from mssante.observe.events import Crashed, MessageNoted
+from mssante.smtp.server.wire import SessionLimits
 from tests.support.smtpd_house import LETTER, MAILBOX, SENDER, House, relay
 from tests.support.smuggling import FAKE_TERMINATORS
 

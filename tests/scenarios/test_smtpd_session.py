@@ -10,8 +10,6 @@ import time
 import pytest
 
 from mssante.net.listener import Caps
-from mssante.net.smtpd_data import Commits
-from mssante.net.smtpd_wire import SessionLimits
 from mssante.observe.events import (
     ConnectionRefused,
     Crashed,
@@ -20,6 +18,8 @@ from mssante.observe.events import (
     SessionEnded,
 )
 from mssante.reasons import Passing, Reason
+from mssante.smtp.server.content import Commits
+from mssante.smtp.server.wire import SessionLimits
 from tests.support.smtpd_house import (
     LETTER,
     MAILBOX,

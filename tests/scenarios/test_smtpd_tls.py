@@ -7,9 +7,9 @@ import ssl
 
 import pytest
 
-from mssante.net.smtpd_wire import SessionLimits
 from mssante.observe.events import ConnectionRefused, HandshakeRefused, PeerAccepted, PeerRefused
 from mssante.reasons import Passing, Reason
+from mssante.smtp.server.wire import SessionLimits
 from tests.support.smtpd_house import (
     LETTER,
     MAILBOX,

@@ -16,12 +16,12 @@ import pytest
 from mssante.clock import Clock, SystemClock
 from mssante.crypto import passwords
 from mssante.database import Database
+from mssante.imap.server.persons import Persons
+from mssante.imap.server.port import ImapServer
+from mssante.imap.server.session import SessionBounds
 from mssante.keys import MIGRATIONS, PURPOSE, KeyBroker, RootKey
 from mssante.keys.ring import Role
 from mssante.model import Address, FolderId, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
-from mssante.net.imapd import ImapServer
-from mssante.net.imapd_persons import Persons
-from mssante.net.imapd_talk import Bounds
 from mssante.net.listener import Caps
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Crashed, Event, add_sink
@@ -172,7 +172,7 @@ async def imap_house(
     mail_url: str | None = None,
     keys_url: str | None = None,
     clock: Clock | None = None,
-    bounds: Bounds | None = None,
+    bounds: SessionBounds | None = None,
     caps: Caps | None = None,
     message_bytes_max: int | None = None,
     real_passwords: bool = False,

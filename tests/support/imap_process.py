@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mssante.net.imapd_talk import Bounds
+from mssante.imap.server.session import SessionBounds
 from mssante.net.listener import Caps
 from tests.support import smtpd_house
 from tests.support.imap_house import imap_house, letter
@@ -52,7 +52,7 @@ def running(folder: Path, *, letters: int = LETTERS) -> Iterator[RunningImap]:
 
 async def _serve(pki: Path, folder: Path, letters: int) -> None:
     smtpd_house.borrow_pki(pki)
-    bounds = Bounds(connections_per_person=5000)
+    bounds = SessionBounds(connections_per_person=5000)
     async with imap_house(folder, caps=MANY, bounds=bounds, message_bytes_max=60 * 2**20) as house:
         mailbox = await house.mailbox()
         for start in range(0, letters, 500):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from mssante.cli.demo_operator import HOST, Login
+from mssante.demo.operator import HOST, DemoLogin
 from tests.support.operators import Operator, World
 from tests.support.smtpd_house import Talk
 
@@ -105,7 +105,11 @@ def note(
 
 
 def submit(
-    world: World, operator: Operator, recipients: Sequence[str], message: bytes, login: Login | None = None
+    world: World,
+    operator: Operator,
+    recipients: Sequence[str],
+    message: bytes,
+    login: DemoLogin | None = None,
 ) -> dict[str, tuple[int, bytes]]:
     """As a person of `operator`, on port 587: which recipients were refused. Raises SMTPException."""
     login = login or operator.login

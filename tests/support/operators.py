@@ -27,8 +27,8 @@ import pytest
 import annuaire
 from certs.make import UNLISTED, Leaf, Pki, build, operator_subject
 from certs.white_list import write as write_white_list
-from mssante.cli.demo_operator import HOST, DemoOperator, Login
 from mssante.control.socket import ask
+from mssante.demo.operator import HOST, DemoLogin, DemoOperator
 
 START_SECONDS_MAX = 60
 TITLES = {"a": "CHU A", "b": "Opérateur B", "c": "Laboratoire C"}
@@ -71,7 +71,7 @@ class Operator(DemoOperator):
     extra: str = ""  # configuration beside Starter's
 
     @property
-    def login(self) -> Login:
+    def login(self) -> DemoLogin:
         return self.logins[0]
 
     @property
@@ -236,7 +236,7 @@ class World:
             domain=DOMAINS[letter],
             folder=self.directory / (name or f"operator-{letter}"),
             ports=tuple(free_ports(6)),  # type: ignore[arg-type] # six of them
-            logins=fields.pop("logins", (Login(MAILBOXES[letter], "PER"),)),
+            logins=fields.pop("logins", (DemoLogin(MAILBOXES[letter], "PER"),)),
             extra=extra,
             **fields,
         )
@@ -379,7 +379,7 @@ __all__ = [
     "MAILBOXES",
     "SHARED_DOMAIN",
     "UNLISTED",
-    "Login",
+    "DemoLogin",
     "Operator",
     "Trio",
     "World",

@@ -16,18 +16,18 @@ from pathlib import Path
 
 from certs.make import build
 from mssante.clock import SystemClock
-from mssante.keys.ring import Login
+from mssante.keys.ring import SignIn
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
-from mssante.net.smtpd_backend import SessionInfo
-from mssante.net.smtpd_data import Commits
-from mssante.net.smtpd_proof import Relay, Submission
-from mssante.net.smtpd_server import SmtpServer
-from mssante.net.smtpd_wire import SessionLimits
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Event, add_sink
 from mssante.reasons import Declined, Reason, Refused
-from mssante.smtp.addresses import MailCommand, RcptCommand
+from mssante.smtp.grammar.commands import MailCommand, RcptCommand
+from mssante.smtp.server.backend import SessionInfo
+from mssante.smtp.server.content import Commits
+from mssante.smtp.server.port import SmtpServer
+from mssante.smtp.server.proof import Relay, Submission
+from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
 from mssante.trust.policy import Direction, VerifiedPeer, verify_peer
@@ -209,10 +209,10 @@ class MemoryBackend:
         self.intakes.append(intake)
         return intake
 
-    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> Login:
+    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> SignIn:
         if (person, password.value) != (PERSON, PASSWORD):
             raise Refused(Reason.AUTHENTICATION_FAILED)
-        return Login(person, evidence="")
+        return SignIn(person, evidence="")
 
 
 @dataclass

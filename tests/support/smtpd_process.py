@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mssante.net.listener import Caps
-from mssante.net.smtpd_wire import SessionLimits
+from mssante.smtp.server.wire import SessionLimits
 from tests.support import smtpd_house
 from tests.support.smtpd_house import MAILBOX, SENDER
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mssante.app.trust import rules
 from mssante.config import Config, ConfigError, Endpoint, load
-from mssante.control.trust_state import rules
 from mssante.model import Domain
 from mssante.trust.policy import Rules
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mssante import limits
-from mssante.imap.session import Session, State
+from mssante.imap.rules.state import ProtocolState, State
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/imap.md").read_text(encoding="utf-8")
@@ -34,7 +34,7 @@ def _rows(title: str) -> dict[str, str]:
 
 
 def _advertised() -> set[str]:
-    session = Session(tls=False, append_octets_max=1)
+    session = ProtocolState(tls=False, append_octets_max=1)
     found = set(session.capabilities())
     session.tls_started()
     found.update(session.capabilities())

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from ldap3.operation.search import compile_filter, parse_filter
 
-from mssante.annuaire.filters import build_filter
+from mssante.ldap.grammar.filters import build_filter
 from mssante.model import Malformed
 
 SAFE_TEXT = st.text(st.characters(blacklist_categories=("Cc", "Cs")), min_size=1, max_size=60)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.annuaire.framing import AnswerRefused, FramedSocket
+from mssante.ldap.client.framing import AnswerRefused, FramedSocket
 from mssante.limits import LDAP_ANSWER_BYTES_MAX, LDAP_MESSAGE_BYTES_MAX, LDAP_SECONDS_MAX
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mssante.annuaire.ldap_session import LdapTarget, Transport
+from mssante.ldap.client.session import LdapTarget, Transport
 from mssante.model import Malformed, Secret
 
 CA = Path("ca.pem")

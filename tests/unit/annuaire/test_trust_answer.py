@@ -9,7 +9,8 @@ import pytest
 from annuaire import dev_ldif_path
 from certs.make import operator_subject
 from mssante.annuaire.ldif import LdifDirectory
-from mssante.annuaire.trust_answer import Found, trust_answer
+from mssante.annuaire.trust_answer import trust_answer
+from mssante.ldap.grammar.values import Found
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.crypto import Dek, Form, NotAuthentic, PublicKey, Purpose, SealedKey, Suite, seal_dek
+from mssante.crypto import Dek, EnvelopeForm, NotAuthentic, PublicKey, Purpose, SealedKey, Suite, seal_dek
 from mssante.crypto.envelope import ListingKey, SecretKey, WrappingKey, draw_key_pair
 from mssante.crypto.keys import random_id, random_key
 from mssante.model import BlobId, MailboxId, MessageId
@@ -24,7 +24,7 @@ def test_a_sealed_dek_opens_with_the_secret_half(suite: Suite) -> None:
     secret, public = draw_key_pair(suite)
     dek = Dek.draw()
     sealed = seal_dek(PublicKey(MAILBOX, 1, suite, public), MESSAGE, BLOB, dek)
-    assert (sealed.epoch, sealed.suite, sealed.form) == (1, suite, Form.SEALED)
+    assert (sealed.epoch, sealed.suite, sealed.form) == (1, suite, EnvelopeForm.SEALED)
     assert len(sealed.ciphertext) == {Suite.X25519: 80, Suite.MLKEM768_X25519: 1168}[suite]
     key = SecretKey(mailbox=MAILBOX, epoch=1, suite=suite, secret=secret)
     assert key.open_dek(MESSAGE, BLOB, sealed).key == dek.key
@@ -38,7 +38,7 @@ def test_a_sealed_dek_moved_elsewhere_does_not_open(suite: Suite, moved: str) ->
     if moved == "key":
         secret, _ = draw_key_pair(suite)
     if moved == "form":
-        sealed = dataclasses.replace(sealed, form=Form.WRAPPED)
+        sealed = dataclasses.replace(sealed, form=EnvelopeForm.WRAPPED)
     epoch = 2 if moved == "epoch" else 1
     if moved == "epoch":
         sealed = dataclasses.replace(sealed, epoch=2)
@@ -73,7 +73,7 @@ def test_a_wrapped_dek_moved_elsewhere_does_not_open(moved: str) -> None:
     key = random_key()
     wrapped = WrappingKey(key, mailbox=MAILBOX, epoch=1).wrap_dek(MESSAGE, BLOB, Dek.draw())
     if moved == "form":
-        wrapped = dataclasses.replace(wrapped, form=Form.SEALED)
+        wrapped = dataclasses.replace(wrapped, form=EnvelopeForm.SEALED)
     if moved == "epoch":
         wrapped = dataclasses.replace(wrapped, epoch=2)
     opener = WrappingKey(
@@ -106,7 +106,7 @@ def test_a_listed_summary_moved_elsewhere_does_not_open(moved: str) -> None:
 def test_a_listed_summary_is_not_taken_for_a_key() -> None:
     key, dek = random_key(), Dek.draw()
     sealed = ListingKey(key, mailbox=MAILBOX, epoch=1).seal(MESSAGE, BLOB, dek.key)
-    wrapped = SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, sealed)
+    wrapped = SealedKey(1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, sealed)
     with pytest.raises(NotAuthentic):
         WrappingKey(key, mailbox=MAILBOX, epoch=1).unwrap_dek(MESSAGE, BLOB, wrapped)
 
@@ -142,7 +142,9 @@ def test_any_change_to_a_wrap_is_found(data: st.DataObject) -> None:
         (dek.seal(Purpose.META, MESSAGE, b"x" * 40), lambda b: _opened_metadata(dek, b)),
         (
             wrapping.wrap_dek(MESSAGE, BLOB, dek).ciphertext,
-            lambda b: wrapping.unwrap_dek(MESSAGE, BLOB, SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, b)),
+            lambda b: wrapping.unwrap_dek(
+                MESSAGE, BLOB, SealedKey(1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, b)
+            ),
         ),
     ]
     listing = ListingKey(key, mailbox=MAILBOX, epoch=1)

@@ -10,7 +10,7 @@ import pytest
 
 import mssante
 from mssante.crypto import ChunkSealer, Dek, SealedKey, Suite, keys
-from mssante.crypto.envelope import Form, PublicKey, SecretKey, WrappingKey, draw_key_pair
+from mssante.crypto.envelope import EnvelopeForm, PublicKey, SecretKey, WrappingKey, draw_key_pair
 from mssante.crypto.keys import Cipher, NonceReused, NotAuthentic, derive, random_id, random_key
 from mssante.model import BlobId, MailboxId
 
@@ -95,7 +95,7 @@ def test_secrets_do_not_show() -> None:
         Cipher(canary),
         WrappingKey(canary, mailbox=mailbox, epoch=1),
         SecretKey(mailbox=mailbox, epoch=1, suite=Suite.MLKEM768_X25519, secret=secret),
-        SealedKey(1, Suite.X25519, Form.SEALED, canary),
+        SealedKey(1, Suite.X25519, EnvelopeForm.SEALED, canary),
         PublicKey(mailbox, 1, Suite.MLKEM768_X25519, canary),
         ChunkSealer(Dek(canary), BlobId(random_id())),
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mssante.crypto import ChunkOpener, Dek, Form, PublicKey, Purpose, SealedKey, Suite
+from mssante.crypto import ChunkOpener, Dek, EnvelopeForm, PublicKey, Purpose, SealedKey, Suite
 from mssante.crypto.envelope import SecretKey, WrappingKey, context
 from mssante.crypto.keys import Cipher, derive, mac
 from mssante.keys.epochs import ClosedEpoch, open_epoch
@@ -27,7 +27,9 @@ DEK = bytes.fromhex(V["dek"])
 
 
 def key_of(row: dict[str, Any]) -> SealedKey:
-    return SealedKey(row["epoch"], Suite(row["suite"]), Form(row["form"]), bytes.fromhex(row["ciphertext"]))
+    return SealedKey(
+        row["epoch"], Suite(row["suite"]), EnvelopeForm(row["form"]), bytes.fromhex(row["ciphertext"])
+    )
 
 
 @pytest.mark.parametrize("pair", V["sealed"], ids=lambda pair: f"suite {pair['sealed']['suite']}")

@@ -9,13 +9,13 @@ from typing import cast
 import pytest
 
 from mssante.delivery.backends import RelayBackend, SubmissionBackend
-from mssante.keys.ring import Login
+from mssante.keys.ring import SignIn
 from mssante.limits import NULL_SENDERS_AT_ONCE, NULL_SENDERS_PER_MINUTE
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
-from mssante.net.answers import smtp_answer
 from mssante.reasons import Declined, Passing, Reason, Refused
-from mssante.smtp.addresses import MailCommand, RcptCommand
+from mssante.smtp.grammar.commands import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
+from mssante.words.smtp import smtp_answer
 from tests.support.delivery_house import LETTER, House
 
 A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@cabinet-b.test")
@@ -47,11 +47,11 @@ class FakeSession:
     helo: str = "far"
     tls_version: str | None = "TLSv1.3"
     peer: VerifiedPeer | None = None
-    login: Login | None = None
+    login: SignIn | None = None
 
 
 PEER = FakeSession(peer=cast(VerifiedPeer, FakePeer()))
-ME = FakeSession(login=Login(PersonId("dr.a@chu-a.test"), evidence=""))
+ME = FakeSession(login=SignIn(PersonId("dr.a@chu-a.test"), evidence=""))
 
 
 @pytest.fixture

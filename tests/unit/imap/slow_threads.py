@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from mssante.imap.base_subject import base_subject
+from mssante.imap.rules.base_subject import base_subject
 
 
 @dataclass(frozen=True)

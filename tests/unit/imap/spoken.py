@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from mssante.imap.commands import Authenticate, Idle, Request
-from mssante.imap.events import AppendStart, Bye, Event, LiteralChunk, Rejected, Signal
-from mssante.imap.steps import Steps
-from mssante.imap.wire import Wire
+from mssante.imap.grammar.commands import Authenticate, Idle, Request
+from mssante.imap.grammar.events import AppendStart, Bye, Event, LiteralChunk, Rejected, Signal
+from mssante.imap.grammar.wire import Wire
+from mssante.imap.rules.steps import Steps
 
 MESSAGE_OCTETS_MAX = 100_000
 _Value = TypeVar("_Value")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.base_subject import base_subject
+from mssante.imap.rules.base_subject import base_subject
 from tests.unit.imap.spoken import fastest
 
 _CASES = [

@@ -7,8 +7,8 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.imap import casemap as module
-from mssante.imap.casemap import casemap
+from mssante.imap.grammar import casemap as module
+from mssante.imap.grammar.casemap import casemap
 
 
 def test_the_example_of_the_rfc() -> None:

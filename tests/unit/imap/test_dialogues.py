@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mssante.imap.events import Bye
-from mssante.imap.wire import Wire
+from mssante.imap.grammar.events import Bye
+from mssante.imap.grammar.wire import Wire
 from tests.unit.imap.spoken import events, logged_in
 
 DIALOGUES = sorted((Path(__file__).parents[2] / "dialogues").glob("*.imap"))

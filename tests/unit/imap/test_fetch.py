@@ -11,12 +11,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from imapclient.response_parser import parse_fetch_response
 
-from mssante.imap import encode
-from mssante.imap.fetch import Attribute, BodySection, FetchItems, Partial, Slice, parse
-from mssante.imap.fetched import CLOSING, Change, FetchFormat, change_lines, modseq_lines
-from mssante.imap.header_fields import chosen_fields
-from mssante.imap.lexer import Cursor, Unacceptable
-from mssante.imap.need import Need
+from mssante.imap.grammar import encode
+from mssante.imap.grammar.fetch import Attribute, BodySection, FetchItems, Partial, Slice, parse
+from mssante.imap.grammar.lexer import Cursor, Unacceptable
+from mssante.imap.grammar.need import Need
+from mssante.imap.rules.fetched import CLOSING, Change, FetchFormat, change_lines, modseq_lines
+from mssante.imap.rules.header_fields import chosen_fields
 
 
 def items(text: str) -> FetchItems:

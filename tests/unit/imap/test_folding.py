@@ -1,4 +1,4 @@
-"""mssante.imap.folding: what a search disregards."""
+"""mssante.mime.folding: what a search disregards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mssante.imap.folding import _any_letters, _letters, fold
+from mssante.mime.folding import _any_letters, _letters, fold
 
 FRENCH = st.text(
     st.sampled_from("aàâéèêëEÉçÇœŒæÆßïôùûüÿ µμ’‘'“«»–—…\u202f\u00a0\r\n\t°²½¨\u0301\u0308x-9"), max_size=20

@@ -1,17 +1,17 @@
-"""mssante.imap.indexed: what an index bounds, whatever it knows, holds the truth between."""
+"""mssante.imap.rules.indexed: what an index bounds, whatever it knows, holds the truth between."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.imap.indexed import Area, Bounds, asks_words_only, bounds, questions
-from mssante.imap.search import All, And, Field, Flagged, Key, Not, Or, Text
+from mssante.imap.grammar.search import All, And, Flagged, HasField, Key, Not, Or, Text
+from mssante.imap.rules.indexed import Area, Bounds, asks_words_only, bounds, questions
 
 EVERYBODY = frozenset(range(8))
 leaf = st.one_of(
     st.builds(Text, st.sampled_from(["a", "b", "Été", ""]), st.booleans()),
-    st.builds(Field, st.just("from"), st.sampled_from(["a", ""])),
+    st.builds(HasField, st.just("from"), st.sampled_from(["a", ""])),
     st.sampled_from([All(), Flagged(1, True)]),
 )
 keys = st.recursive(
@@ -45,7 +45,7 @@ def test_the_truth_lies_between_the_bounds(key: Key, data: st.DataObject) -> Non
                 return EVERYBODY
             case Text(needle, header):
                 return truth["ete" if needle == "Été" else needle, "text" if header else "body"]
-            case Field(_, "a"):
+            case HasField(_, "a"):
                 return truth["a", "field"]
             case Not(inner):
                 return EVERYBODY - true_of(inner)
@@ -60,8 +60,8 @@ def test_the_truth_lies_between_the_bounds(key: Key, data: st.DataObject) -> Non
 
 
 def test_an_index_is_asked_what_it_may_know() -> None:
-    key = And((Text("Été", header=True), Not(Field("from", "É")), Text("", header=False), All()))
+    key = And((Text("Été", header=True), Not(HasField("from", "É")), Text("", header=False), All()))
     assert list(questions(key)) == [("ete", "text"), ("e", "field")]
     assert not asks_words_only(key)
-    assert asks_words_only(Or(Text("a", header=False), Not(Field("to", "b"))))
+    assert asks_words_only(Or(Text("a", header=False), Not(HasField("to", "b"))))
     assert not asks_words_only(Text("", header=True))

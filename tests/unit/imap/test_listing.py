@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.imap import responses
-from mssante.imap.listing import (
-    Folder,
-    ListExtended,
-    Pattern,
-    Return,
-    Row,
-    Selection,
-    lsub_rows,
-    rows,
-)
+from mssante.imap.grammar import responses
+from mssante.imap.grammar.listing import ListedFolder, ListExtended, ListReturn, ListRow, Selection
+from mssante.imap.rules.listing import Pattern, lsub_rows, rows
 from mssante.model import SpecialUse
 from tests.unit.imap.spoken import fastest
 
@@ -42,18 +34,18 @@ def test_a_hostile_pattern_costs_little_over_a_thousand_folders() -> None:
 
 
 FOLDERS = [
-    Folder("INBOX", subscribed=True, use=SpecialUse.INBOX),
-    Folder("Sent", subscribed=True, use=SpecialUse.SENT),
-    Folder("Work", subscribed=False),
-    Folder("Work/2024", subscribed=True),
-    Folder("Work/2025", subscribed=False),
-    Folder("Lost/child", subscribed=False),
-    Folder("Gone", subscribed=True, exists=False),
+    ListedFolder("INBOX", subscribed=True, use=SpecialUse.INBOX),
+    ListedFolder("Sent", subscribed=True, use=SpecialUse.SENT),
+    ListedFolder("Work", subscribed=False),
+    ListedFolder("Work/2024", subscribed=True),
+    ListedFolder("Work/2025", subscribed=False),
+    ListedFolder("Lost/child", subscribed=False),
+    ListedFolder("Gone", subscribed=True, exists=False),
 ]
 
 
 def listed(
-    *patterns: str, select: tuple[Selection, ...] = (), tell: tuple[Return, ...] = ()
+    *patterns: str, select: tuple[Selection, ...] = (), tell: tuple[ListReturn, ...] = ()
 ) -> dict[str, str]:
     command = ListExtended("", patterns, frozenset(select), frozenset(tell))
     return {row.name: " ".join(row.attributes) + "+" * row.child_subscribed for row in rows(command, FOLDERS)}
@@ -70,7 +62,7 @@ def test_plain_list_says_children_and_uses() -> None:
         "Work/2025": r"\HasNoChildren",
     }
     assert listed("Lost") == {"Lost": r"\Noselect \HasChildren"}
-    assert listed("*", tell=(Return.CHILDREN,)).get("Lost") is None  # RFC 5258 §3
+    assert listed("*", tell=(ListReturn.CHILDREN,)).get("Lost") is None  # RFC 5258 §3
 
 
 def test_a_level_of_hierarchy_shows_folder_or_not() -> None:  # RFC 3501 §6.3.8
@@ -84,8 +76,8 @@ def test_a_level_of_hierarchy_shows_folder_or_not() -> None:  # RFC 3501 §6.3.8
 
 
 def test_the_empty_pattern_asks_for_the_delimiter() -> None:
-    assert rows(ListExtended("", ("",)), FOLDERS) == [Row("", (r"\Noselect",), selectable=False)]
-    assert rows(ListExtended("x", ("",)), FOLDERS) == [Row("", (r"\Noselect",), selectable=False)]
+    assert rows(ListExtended("", ("",)), FOLDERS) == [ListRow("", (r"\Noselect",), selectable=False)]
+    assert rows(ListExtended("x", ("",)), FOLDERS) == [ListRow("", (r"\Noselect",), selectable=False)]
 
 
 def test_the_reference_stands_before_the_pattern() -> None:
@@ -93,7 +85,7 @@ def test_the_reference_stands_before_the_pattern() -> None:
 
 
 def test_as_thunderbird_asks() -> None:
-    found = listed("*", select=(Selection.SUBSCRIBED,), tell=(Return.SPECIAL_USE,))
+    found = listed("*", select=(Selection.SUBSCRIBED,), tell=(ListReturn.SPECIAL_USE,))
     assert found == {
         "INBOX": r"\Subscribed",
         "Gone": r"\NonExistent \Subscribed",
@@ -114,7 +106,8 @@ def test_special_use_selection_and_several_patterns() -> None:
     assert listed("*", select=(Selection.SPECIAL_USE,)) == {"Sent": r"\Sent"}
     assert listed("S*", "W%") == {"Sent": "", "Work": ""}
     assert (
-        listed("*", tell=(Return.CHILDREN, Return.SUBSCRIBED))["Work/2024"] == r"\Subscribed \HasNoChildren"
+        listed("*", tell=(ListReturn.CHILDREN, ListReturn.SUBSCRIBED))["Work/2024"]
+        == r"\Subscribed \HasNoChildren"
     )
 
 
@@ -129,7 +122,10 @@ def test_lsub_shows_unsubscribed_parents_only_with_percent() -> None:  # RFC 350
 @pytest.mark.parametrize("verb", [b"LIST", b"LSUB"])
 def test_rows_on_the_wire(verb: bytes) -> None:
     told = responses.listed(
-        [Row("Projet é&", (r"\Sent", r"\HasChildren"), True), Row('a"b\\', (), True, child_subscribed=True)],
+        [
+            ListRow("Projet é&", (r"\Sent", r"\HasChildren"), True),
+            ListRow('a"b\\', (), True, child_subscribed=True),
+        ],
         verb=verb,
     )
     assert told == (

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import search, search_syntax
-from mssante.imap.flags import RECENT, FlagNames
-from mssante.imap.folding import fold
-from mssante.imap.lexer import Cursor, Literal8
-from mssante.imap.matching import Candidate, Context, compiled, need_of
-from mssante.imap.need import Need
-from mssante.imap.search import Key, Query, Result
+from mssante.flags import RECENT, FlagNames
+from mssante.imap.grammar import search, search_syntax
+from mssante.imap.grammar.lexer import Cursor, Literal8
+from mssante.imap.grammar.need import Need
+from mssante.imap.grammar.search import Key, Query, Result
+from mssante.imap.rules.matching import Candidate, Context, compiled, need_of
+from mssante.mime.folding import fold
 from mssante.model import Flag
 
 NOW = datetime(2024, 5, 10, 12, tzinfo=UTC)
@@ -205,12 +205,12 @@ def test_within_takes_in_its_edge() -> None:  # RFC 5032 §3
 def test_texts_are_read_in_their_charset(charset: str, octets: bytes) -> None:
     # UTF-16 holds NUL: such a text comes as a literal8 (RFC 3516), others in any literal.
     found = query(f"CHARSET {charset} SUBJECT \n", Literal8(octets))
-    assert found.key == search.Field("subject", "été")
+    assert found.key == search.HasField("subject", "été")
 
 
 def test_without_a_charset_utf8_is_tried_first() -> None:
-    assert query("SUBJECT \n", "été".encode()).key == search.Field("subject", "été")
-    assert query("SUBJECT \n", "été".encode("latin-1")).key == search.Field("subject", "été")
+    assert query("SUBJECT \n", "été".encode()).key == search.HasField("subject", "été")
+    assert query("SUBJECT \n", "été".encode("latin-1")).key == search.HasField("subject", "été")
 
 
 def test_result_options() -> None:
@@ -285,7 +285,7 @@ def _plainly(key: Key, mail: Mail, flags: int) -> bool:
             return True
         case search.Flagged(bit, present):
             return bool(flags & bit) is present
-        case search.Keyword(_, present):
+        case search.HasKeyword(_, present):
             return bool(flags & 256) is present
         case search.Numbers(_, _):
             return True  # sequence 1 and UID 10 are in every set of LEAVES
@@ -293,7 +293,7 @@ def _plainly(key: Key, mail: Mail, flags: int) -> bool:
             return mail.sent == day if sent else mail.received.date() >= day
         case search.Sized(octets, _):
             return mail.size > octets
-        case search.Field(name, needle):
+        case search.HasField(name, needle):
             return any(needle in value for value in mail.fields.get(name, []))
         case search.Text(needle, header):
             everything = "".join(

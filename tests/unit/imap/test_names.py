@@ -6,9 +6,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mssante.imap import commands, names
-from mssante.imap.commands import Request
-from mssante.imap.events import Rejected
+from mssante.imap.grammar import commands, folder_names
+from mssante.imap.grammar.commands import Request
+from mssante.imap.grammar.events import Rejected
 from mssante.model import Malformed
 from tests.unit.imap.spoken import logged_in, only
 
@@ -26,27 +26,27 @@ from tests.unit.imap.spoken import logged_in, only
     ],
 )
 def test_a_name_and_its_octets(name: str, octets: bytes) -> None:
-    assert names.encode(name) == octets
-    assert names.decode(octets) == name
+    assert folder_names.encode(name) == octets
+    assert folder_names.decode(octets) == name
 
 
 @given(st.text())
 @example("é&é")
 @example("\x7f")
 def test_every_name_comes_back(name: str) -> None:
-    octets = names.encode(name)
+    octets = folder_names.encode(name)
     assert all(0x20 <= octet <= 0x7E for octet in octets)
-    assert names.decode(octets) == name
+    assert folder_names.decode(octets) == name
 
 
 @given(st.binary(max_size=40) | st.from_regex(rb"(a|&|-|[A-Za-z0-9+,]){0,20}", fullmatch=True))
 def test_what_decodes_has_one_spelling(octets: bytes) -> None:
-    names.decode_leniently(octets)
+    folder_names.decode_leniently(octets)
     try:
-        name = names.decode(octets)
+        name = folder_names.decode(octets)
     except Malformed:
         return
-    assert names.encode(name) == octets
+    assert folder_names.encode(name) == octets
 
 
 @pytest.mark.parametrize(
@@ -58,21 +58,21 @@ def test_what_decodes_has_one_spelling(octets: bytes) -> None:
 )  # fmt: skip
 def test_malformed_modified_utf7_is_refused(octets: bytes) -> None:
     with pytest.raises(Malformed):
-        names.decode(octets)
+        folder_names.decode(octets)
 
 
 def test_a_lenient_reading_keeps_what_it_cannot_read() -> None:
-    assert names.decode_leniently(b"R&D") == "R&D"
-    assert names.decode_leniently(b"&AOk-t&AOk") == "ét&AOk"
-    assert names.decode_leniently("été".encode()) == "été"
-    assert names.decode_leniently(b"&2D0-x") == "&2D0-x"
+    assert folder_names.decode_leniently(b"R&D") == "R&D"
+    assert folder_names.decode_leniently(b"&AOk-t&AOk") == "ét&AOk"
+    assert folder_names.decode_leniently("été".encode()) == "été"
+    assert folder_names.decode_leniently(b"&2D0-x") == "&2D0-x"
 
 
 def test_inbox_is_one_folder() -> None:
-    assert {names.canonical(name) for name in ("inbox", "INBOX", "iNbOx")} == {"INBOX"}
-    assert names.canonical("inbox/Sub") == "INBOX/Sub"
-    assert names.canonical("Inboxes") == "Inboxes"
-    assert names.canonical("a/inbox") == "a/inbox"
+    assert {folder_names.canonical(name) for name in ("inbox", "INBOX", "iNbOx")} == {"INBOX"}
+    assert folder_names.canonical("inbox/Sub") == "INBOX/Sub"
+    assert folder_names.canonical("Inboxes") == "Inboxes"
+    assert folder_names.canonical("a/inbox") == "a/inbox"
 
 
 TRICKS = [
@@ -85,7 +85,7 @@ TRICKS = [
 
 @pytest.mark.parametrize("name", TRICKS)
 def test_a_tricky_name_is_data_or_cannot_be_given(name: str) -> None:
-    octets = names.encode(name)
+    octets = folder_names.encode(name)
     event = only(logged_in(), b"a CREATE {%d+}\r\n%b\r\n" % (len(octets), octets))
     if isinstance(event, Rejected):
         assert event.code == "CANNOT"

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mssante.imap import commands
-from mssante.imap.commands import Command, Request, StoreMode
-from mssante.imap.events import AppendStart, Rejected
-from mssante.imap.fetch import Attribute, FetchItems
-from mssante.imap.flags import FlagList
-from mssante.imap.listing import ListExtended, Return, Selection, StatusItem
-from mssante.imap.responses import Status
-from mssante.imap.sets import SequenceSet
+from mssante.flags import FlagList
+from mssante.imap.grammar import commands
+from mssante.imap.grammar.commands import Command, Request, StoreMode
+from mssante.imap.grammar.events import AppendStart, Rejected
+from mssante.imap.grammar.fetch import Attribute, FetchItems
+from mssante.imap.grammar.listing import ListExtended, ListReturn, Selection, StatusItem
+from mssante.imap.grammar.responses import ResponseStatus
+from mssante.imap.grammar.sets import SequenceSet
 from mssante.model import Flag, Secret, SpecialUse
 from tests.unit.imap.spoken import events, logged_in, only, refused
 
@@ -163,7 +163,7 @@ MALFORMED = [
 
 @pytest.mark.parametrize("line", MALFORMED)
 def test_what_the_grammar_does_not_know_is_bad(line: str) -> None:
-    assert no(line).status is Status.BAD
+    assert no(line).status is ResponseStatus.BAD
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_what_the_grammar_does_not_know_is_bad(line: str) -> None:
 )
 def test_what_is_understood_and_not_done_is_no_with_its_code(line: str, code: str) -> None:
     answer = no(line)
-    assert answer.status is Status.NO
+    assert answer.status is ResponseStatus.NO
     assert answer.code is not None
     assert answer.code.startswith(code)
 
@@ -198,7 +198,7 @@ def test_what_is_understood_and_not_done_is_no_with_its_code(line: str, code: st
 def test_without_a_tag_the_answer_is_untagged(octets: bytes) -> None:
     answer = refused(only(logged_in(), octets))
     assert isinstance(answer, Rejected)
-    assert (answer.tag, answer.status) == (None, Status.BAD)
+    assert (answer.tag, answer.status) == (None, ResponseStatus.BAD)
 
 
 def test_secrets_are_not_shown() -> None:
@@ -210,7 +210,9 @@ def test_secrets_are_not_shown() -> None:
 
 
 def test_list_as_thunderbird_writes_it() -> None:
-    expected = ListExtended("", ("*",), frozenset({Selection.SUBSCRIBED}), frozenset({Return.SPECIAL_USE}))
+    expected = ListExtended(
+        "", ("*",), frozenset({Selection.SUBSCRIBED}), frozenset({ListReturn.SPECIAL_USE})
+    )
     assert command('list (subscribed) "" "*" return (special-use)') == commands.List(expected)
 
 
@@ -220,7 +222,7 @@ def test_list_with_all_its_options() -> None:
         "a/",
         ("%", "b*", "c"),
         frozenset({Selection.SUBSCRIBED, Selection.RECURSIVEMATCH}),
-        frozenset({Return.CHILDREN}),
+        frozenset({ListReturn.CHILDREN}),
         (StatusItem.UNSEEN, StatusItem.SIZE),
     )
     assert command(line) == commands.List(expected)
@@ -268,5 +270,5 @@ def test_append_with_a_date() -> None:
 def test_append_with_malformed_options_is_bad_and_read_past(options: bytes) -> None:
     told = events(logged_in(), [b"a APPEND Sent %b {5+}\r\n12345\r\nb NOOP\r\n" % options])
     assert isinstance(told[0], Rejected)
-    assert (told[0].tag, told[0].status) == ("a", Status.BAD)
+    assert (told[0].tag, told[0].status) == ("a", ResponseStatus.BAD)
     assert told[1:] == [Request("b", commands.Noop())]

@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mssante.imap import commands, responses, sets
-from mssante.imap.commands import Command, Request, Resync, StoreMode
-from mssante.imap.events import Rejected
-from mssante.imap.fetch import Attribute, FetchItems
-from mssante.imap.flags import FlagList, FlagNames
-from mssante.imap.lexer import Cursor, Unacceptable
-from mssante.imap.listing import ListExtended, StatusItem
-from mssante.imap.matching import Candidate, Context, compiled, need_of
-from mssante.imap.need import Need
-from mssante.imap.responses import Status
-from mssante.imap.search import All, And, Changed, Flagged, Not, Numbers, Or, Query, Result
-from mssante.imap.session import EXTENSIONS, Session, State, enables_condstore, expunges_allowed
-from mssante.imap.sets import SequenceSet
+from mssante.flags import FlagList, FlagNames
+from mssante.imap.grammar import commands, responses, sets
+from mssante.imap.grammar.commands import Command, Request, Resync, StoreMode
+from mssante.imap.grammar.events import Rejected
+from mssante.imap.grammar.fetch import Attribute, FetchItems
+from mssante.imap.grammar.lexer import Cursor, Unacceptable
+from mssante.imap.grammar.listing import ListExtended, StatusItem
+from mssante.imap.grammar.need import Need
+from mssante.imap.grammar.responses import ResponseStatus
+from mssante.imap.grammar.search import All, And, Changed, Flagged, Not, Numbers, Or, Query, Result
+from mssante.imap.grammar.sets import SequenceSet
+from mssante.imap.rules.matching import Candidate, Context, compiled, need_of
+from mssante.imap.rules.state import EXTENSIONS, ProtocolState, State, enables_condstore, expunges_allowed
 from tests.unit.imap.spoken import logged_in, only, refused
 
 ONE = SequenceSet(((1, 1),))
@@ -107,7 +107,7 @@ def test_a_command_is_read_as_its_value(line: str) -> None:
 def test_what_the_grammar_does_not_know_is_bad(line: str) -> None:
     refusal = refused(only(logged_in(), b"t " + line.encode() + b"\r\n"))
     assert isinstance(refusal, Rejected)
-    assert refusal.status is Status.BAD
+    assert refusal.status is ResponseStatus.BAD
 
 
 def test_only_numbers_are_known() -> None:
@@ -119,8 +119,8 @@ def test_only_numbers_are_known() -> None:
 # The state
 
 
-def session(*extensions: str) -> Session:
-    return Session(
+def session(*extensions: str) -> ProtocolState:
+    return ProtocolState(
         tls=True, state=State.SELECTED, extensions=extensions or (*EXTENSIONS, "CONDSTORE", "QRESYNC")
     )
 
@@ -143,7 +143,7 @@ def test_vanished_is_asked_for_after_enable_only(asked: Command) -> None:
     talk = session()
     refusal = talk.refusal("a", asked)
     assert refusal is not None
-    assert refusal.status is Status.BAD
+    assert refusal.status is ResponseStatus.BAD
     talk.enable(["QRESYNC"])
     assert talk.refusal("a", asked) is None
 
@@ -165,7 +165,7 @@ def test_what_names_a_mod_sequence_enables_them(asked: Command) -> None:
     assert session().refusal("a", asked) is None
     refusal = session("IDLE").refusal("a", asked)
     assert refusal is not None
-    assert refusal.status is Status.BAD
+    assert refusal.status is ResponseStatus.BAD
 
 
 def test_what_names_none_does_not() -> None:

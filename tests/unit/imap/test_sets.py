@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.imap import sets
-from mssante.imap.lexer import NUMBER_MAX, Cursor
-from mssante.imap.sets import SequenceSet
+from mssante.imap.grammar import sets
+from mssante.imap.grammar.lexer import NUMBER_MAX, Cursor
+from mssante.imap.grammar.sets import SequenceSet
 from tests.unit.imap.spoken import fastest
 
 ends = st.integers(1, 30) | st.just("*")

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.imap.commands import Request, Sort, Thread
-from mssante.imap.events import Rejected
-from mssante.imap.lexer import Unacceptable
-from mssante.imap.parse import parse
-from mssante.imap.search import All, Field, Query, Result
-from mssante.imap.sorting import Column, Criterion, SortKey, in_order
-from mssante.imap.steps import sorted_in_steps
-from mssante.imap.threads import Algorithm
+from mssante.imap.grammar.commands import Request, Sort, Thread
+from mssante.imap.grammar.events import Rejected
+from mssante.imap.grammar.lexer import Unacceptable
+from mssante.imap.grammar.parse import parse
+from mssante.imap.grammar.search import All, HasField, Query, Result
+from mssante.imap.grammar.sorting import Algorithm, Criterion, SortKey
+from mssante.imap.rules.sorting import Column, in_order
+from mssante.imap.rules.steps import sorted_in_steps
 from mssante.limits import IMAP_SORT_CRITERIA_MAX
 from tests.unit.imap.spoken import done, logged_in, only
 
@@ -30,7 +30,7 @@ def test_a_sort_is_read() -> None:
     found = spoken(b"a sort (subject reverse DATE) utf-8 subject cafe")
     assert isinstance(found, Sort)
     assert found.criteria == (Criterion(SortKey.SUBJECT), Criterion(SortKey.DATE, reverse=True))
-    assert found.query.key == Field("subject", "cafe")
+    assert found.query.key == HasField("subject", "cafe")
     assert found.query.results is None
     assert not found.uid
 

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mssante.imap import search_syntax
-from mssante.imap.fetch import parse
-from mssante.imap.fetched import FetchFormat
-from mssante.imap.flags import FlagNames
-from mssante.imap.header_fields import chosen_fields
-from mssante.imap.lexer import Cursor
-from mssante.imap.matching import Candidate, Context, compiled
-from mssante.imap.sets import render
-from mssante.imap.view import FolderView
+from mssante.flags import FlagNames
+from mssante.imap.grammar import search_syntax
+from mssante.imap.grammar.fetch import parse
+from mssante.imap.grammar.lexer import Cursor
+from mssante.imap.grammar.sets import render
+from mssante.imap.rules.fetched import FetchFormat
+from mssante.imap.rules.header_fields import chosen_fields
+from mssante.imap.rules.matching import Candidate, Context, compiled
+from mssante.imap.rules.view import FolderView
 from tests.unit.imap.spoken import fastest, logged_in
 
 

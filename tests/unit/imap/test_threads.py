@@ -7,10 +7,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mssante import limits
-from mssante.imap import threads as module
-from mssante.imap.base_subject import base_subject
-from mssante.imap.casemap import casemap
-from mssante.imap.threads import Forest, References, ancestry, identifiers, ordered_subject
+from mssante.imap.grammar.casemap import casemap
+from mssante.imap.rules import threads as module
+from mssante.imap.rules.base_subject import base_subject
+from mssante.imap.rules.threads import Forest, References, ancestry, identifiers, ordered_subject
 from tests.unit.imap.slow_threads import Letter, threads
 from tests.unit.imap.spoken import done, fastest
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import sets
-from mssante.imap.fetched import Change, change_lines
-from mssante.imap.flags import RECENT
-from mssante.imap.lexer import Cursor, Unacceptable
-from mssante.imap.sets import SequenceSet
-from mssante.imap.view import Changes, FolderView
+from mssante.flags import RECENT
+from mssante.imap.grammar import sets
+from mssante.imap.grammar.lexer import Cursor, Unacceptable
+from mssante.imap.grammar.sets import SequenceSet
+from mssante.imap.rules.fetched import Change, change_lines
+from mssante.imap.rules.view import FolderNews, FolderView
 
 
 class Client:
@@ -77,11 +77,11 @@ def test_the_client_and_the_view_always_agree(
             arrived = list(range(top + 1, top + 2 + number % 3))
             top = arrived[-1]
             folder += arrived
-            view.note(Changes(arrived=arrived))
+            view.note(FolderNews(arrived=arrived))
         elif step == "expunge" and folder:
-            view.note(Changes(expunged=[folder.pop(number % len(folder))]))
+            view.note(FolderNews(expunged=[folder.pop(number % len(folder))]))
         elif step == "flag" and folder:
-            view.note(Changes(flagged=[folder[number % len(folder)]]))
+            view.note(FolderNews(flagged=[folder[number % len(folder)]]))
         elif step.startswith("tell"):
             expunges = step == "tell"
             news = view.has_news(expunges=expunges)
@@ -106,7 +106,7 @@ def test_the_client_and_the_view_always_agree(
 
 def test_expunge_waits_while_numbers_must_not_move() -> None:
     view = FolderView([10, 20, 30])
-    view.note(Changes(expunged=[10, 20], arrived=[40]))
+    view.note(FolderNews(expunged=[10, 20], arrived=[40]))
     assert release(view, expunges=False) == b"* 4 EXISTS\r\n* 0 RECENT\r\n"
     assert view.gone == {10, 20}
     assert view.is_gone(10)
@@ -119,14 +119,14 @@ def test_expunge_waits_while_numbers_must_not_move() -> None:
 
 def test_what_came_and_went_unseen_is_not_told() -> None:
     view = FolderView([1])
-    view.note(Changes(arrived=[2, 3]))
-    view.note(Changes(expunged=[2, 3], flagged=[3]))
+    view.note(FolderNews(arrived=[2, 3]))
+    view.note(FolderNews(expunged=[2, 3], flagged=[3]))
     assert release(view, expunges=True) == b""
 
 
 def test_an_arrival_has_no_number_before_it_is_told() -> None:
     view = FolderView([1])
-    view.note(Changes(arrived=[5]))
+    view.note(FolderNews(arrived=[5]))
     assert view.sequence_of(5) is None
     assert view.positions(SequenceSet((), 1), uid=True) == [range(1)]
     release(view, expunges=False)
@@ -136,24 +136,24 @@ def test_an_arrival_has_no_number_before_it_is_told() -> None:
 def test_news_heard_twice_is_told_once() -> None:
     view = FolderView([1, 2])
     for _ in range(2):
-        view.note(Changes(arrived=[3], expunged=[1], flagged=[2]))
+        view.note(FolderNews(arrived=[3], expunged=[1], flagged=[2]))
     assert release(view, expunges=True) == (
         b"* 1 EXPUNGE\r\n* 2 EXISTS\r\n* 0 RECENT\r\n* 1 FETCH (UID 2 FLAGS ($f2))\r\n"
     )
-    view.note(Changes(arrived=[3], expunged=[1]))
+    view.note(FolderNews(arrived=[3], expunged=[1]))
     assert not view.has_news(expunges=True)
 
 
 def test_flags_of_a_message_that_is_gone_are_not_told() -> None:
     view = FolderView([1, 2])
-    view.note(Changes(flagged=[1, 2, 99]))
-    view.note(Changes(expunged=[1]))
+    view.note(FolderNews(flagged=[1, 2, 99]))
+    view.note(FolderNews(expunged=[1]))
     assert release(view, expunges=True) == b"* 1 EXPUNGE\r\n* 1 FETCH (UID 2 FLAGS ($f2))\r\n"
 
 
 def test_flags_of_a_message_whose_expunge_waits_are_not_told() -> None:
     view = FolderView([1, 2])
-    view.note(Changes(flagged=[1], expunged=[1]))
+    view.note(FolderNews(flagged=[1], expunged=[1]))
     assert release(view, expunges=False) == b""
 
 
@@ -173,8 +173,8 @@ def test_recent_messages_are_those_this_session_is_first_to_see() -> None:
     assert [view.is_recent(uid) for uid in (10, 20, 30)] == [False, True, True]
     assert view.mask(30, 1) == 1 | RECENT
     assert view.mask(10, 1) == 1
-    view.note(Changes(arrived=[40]))  # another session was first
-    view.note(Changes(arrived=[50], recent=True))
+    view.note(FolderNews(arrived=[40]))  # another session was first
+    view.note(FolderNews(arrived=[50], recent=True))
     assert release(view, expunges=False) == b"* 5 EXISTS\r\n* 3 RECENT\r\n"
     assert [view.is_recent(uid) for uid in (40, 50)] == [False, True]
     assert FolderView([10], recent_from=11).recent_count == 0
@@ -182,7 +182,7 @@ def test_recent_messages_are_those_this_session_is_first_to_see() -> None:
 
 def test_a_hundred_thousand_expunges_are_told_in_one_pass() -> None:
     view = FolderView(range(1, 200_001))
-    view.note(Changes(expunged=range(1, 200_001, 2)))
+    view.note(FolderNews(expunged=range(1, 200_001, 2)))
     told = release(view, expunges=True)
     assert told.startswith(b"* 1 EXPUNGE\r\n* 2 EXPUNGE\r\n* 3 EXPUNGE\r\n")
     assert told.count(b"EXPUNGE") == len(view) == 100_000
@@ -191,7 +191,7 @@ def test_a_hundred_thousand_expunges_are_told_in_one_pass() -> None:
 def test_what_vanished_is_told_by_uid_and_in_one_line() -> None:
     """RFC 7162 §3.2.10."""
     view = FolderView(range(1, 101))
-    view.note(Changes(expunged=[3, 4, 7], flagged=[5], arrived=[101]))
+    view.note(FolderNews(expunged=[3, 4, 7], flagged=[5], arrived=[101]))
     assert release(view, expunges=False, vanished=True).startswith(b"* 101 EXISTS")
     assert view.holds_back
     assert release(view, expunges=True, vanished=True) == b"* VANISHED 3:4,7\r\n"
@@ -200,7 +200,7 @@ def test_what_vanished_is_told_by_uid_and_in_one_line() -> None:
 
 def test_messages_given_by_uid_stand_in_ranges_of_places() -> None:
     view = FolderView([10, 20, 30, 40, 50])
-    view.note(Changes(expunged=[40], arrived=[60]))
+    view.note(FolderNews(expunged=[40], arrived=[60]))
     assert view.places_of([10, 20, 25, 40, 50, 60]) == [range(2), range(4, 5)]
     assert view.places_of([]) == []
     assert view.places_of([10, 20]) == [range(2)]
@@ -214,7 +214,7 @@ def test_messages_given_by_uid_stand_in_ranges_of_places() -> None:
 def test_views_share_what_is_equal_and_never_change_it() -> None:
     uids = array("I", [1, 2, 3])
     one, other = FolderView(uids), FolderView(uids)
-    one.note(Changes(expunged=[2], arrived=[4]))
+    one.note(FolderNews(expunged=[2], arrived=[4]))
     release(one, expunges=True)
     assert (list(uids), list(other.uids), list(one.uids)) == ([1, 2, 3], [1, 2, 3], [1, 3, 4])
     shared = array("I", [1, 3, 4])

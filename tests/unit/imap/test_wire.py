@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import commands
-from mssante.imap import wire as wire_module
-from mssante.imap.commands import Request
-from mssante.imap.events import (
+from mssante.imap.grammar import commands
+from mssante.imap.grammar import wire as wire_module
+from mssante.imap.grammar.commands import Request
+from mssante.imap.grammar.events import (
     AppendEnd,
     AppendRefused,
     AppendStart,
@@ -18,8 +18,8 @@ from mssante.imap.events import (
     Rejected,
     Signal,
 )
-from mssante.imap.responses import Status
-from mssante.imap.wire import Wire
+from mssante.imap.grammar.responses import ResponseStatus
+from mssante.imap.grammar.wire import Wire
 from mssante.model import Secret
 from tests.unit.imap.spoken import MESSAGE_OCTETS_MAX, events, logged_in, only
 
@@ -164,12 +164,12 @@ def test_an_append_can_be_refused_in_its_middle() -> None:
 
 def test_text_after_the_message_spoils_the_append() -> None:
     told = events(logged_in(), [b"a APPEND Sent {1+}\r\nx rubbish\r\n"])
-    assert told[-1] == Rejected("a", Status.BAD, "Unexpected text after the message")
+    assert told[-1] == Rejected("a", ResponseStatus.BAD, "Unexpected text after the message")
 
 
 def test_a_message_above_the_limit_is_refused_not_hung_up_on() -> None:
     size = MESSAGE_OCTETS_MAX + 1
-    expected = Rejected("a", Status.NO, wire_module._TOO_BIG, "TOOBIG")
+    expected = Rejected("a", ResponseStatus.NO, wire_module._TOO_BIG, "TOOBIG")
     assert events(logged_in(), [b"a APPEND Sent {%d}\r\n" % size]) == [expected]
     assert events(logged_in(), [b"a APPEND Sent {%d+}\r\n" % size, b"x" * size, b"\r\n"]) == [expected]
 

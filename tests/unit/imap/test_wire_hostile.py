@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import wire as wire_module
-from mssante.imap.commands import Request
-from mssante.imap.events import Bye, LiteralChunk, Rejected, Signal
-from mssante.imap.responses import Status
-from mssante.imap.sets import render
-from mssante.imap.wire import Wire
+from mssante.imap.grammar import wire as wire_module
+from mssante.imap.grammar.commands import Request
+from mssante.imap.grammar.events import Bye, LiteralChunk, Rejected, Signal
+from mssante.imap.grammar.responses import ResponseStatus
+from mssante.imap.grammar.sets import render
+from mssante.imap.grammar.wire import Wire
 from tests.unit.imap.spoken import events, fastest, logged_in, only, refused
 
 MIB = 1024 * 1024
@@ -55,7 +55,7 @@ def test_before_login_a_literal_bomb_takes_no_memory(name: str) -> None:
     assert growth < MIB
     last = told[-1]
     if name == "announced":
-        assert last == Rejected("a", Status.NO, wire_module._TOO_LARGE, "LIMIT")
+        assert last == Rejected("a", ResponseStatus.NO, wire_module._TOO_LARGE, "LIMIT")
     else:
         assert isinstance(last, Bye)
 
@@ -129,7 +129,7 @@ def test_depth_without_end_is_bad_at_once(name: str, length: int) -> None:
     wire = logged_in()
     event = only(wire, line)
     assert isinstance(event, Rejected)
-    assert event.status is Status.BAD
+    assert event.status is ResponseStatus.BAD
     assert fastest(lambda: only(wire, line)) < 0.010
     assert isinstance(only(wire, b"b NOOP\r\n"), Request)
 
@@ -209,7 +209,7 @@ def test_search_keys_are_bounded() -> None:
 def test_a_malformed_initial_response_is_bad(initial: bytes) -> None:
     event = only(Wire(), b"a AUTHENTICATE PLAIN %b\r\n" % initial)
     assert isinstance(event, Rejected)
-    assert (event.tag, event.status) == ("a", Status.BAD)
+    assert (event.tag, event.status) == ("a", ResponseStatus.BAD)
 
 
 def test_an_authentication_line_without_end_ends_the_conversation() -> None:

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from mssante.clock import ManualClock
-from mssante.crypto import Dek, Form, NotAuthentic, SealedKey, seal_dek
+from mssante.crypto import Dek, EnvelopeForm, NotAuthentic, SealedKey, seal_dek
 from mssante.crypto.keys import random_id
 from mssante.database import Conflict, Database
-from mssante.keys import KeyBroker, Login, Ring, Role, RootKey, WrongRootKey
+from mssante.keys import KeyBroker, Ring, Role, RootKey, SignIn, WrongRootKey
 from mssante.keys.tables import access
 from mssante.model import BlobId, MailboxId, MessageId, PersonId, Secret
 from mssante.reasons import Reason, Refused
@@ -28,7 +28,7 @@ MESSAGE = MessageId(b"m" * 16)
 BLOB = BlobId(b"b" * 16)
 
 
-async def opened(broker: KeyBroker, role: Role = Role.FULL) -> tuple[Login, Ring]:
+async def opened(broker: KeyBroker, role: Role = Role.FULL) -> tuple[SignIn, Ring]:
     await broker.create_mailbox(MAILBOX)
     await broker.create_person(ALICE, PASSWORD)
     await broker.grant(ALICE, MAILBOX, role)
@@ -42,7 +42,7 @@ async def test_a_letter_sealed_by_delivery_opens_for_its_owner(broker: KeyBroker
     sealed = seal_dek(await broker.public_key(MAILBOX), MESSAGE, BLOB, dek)
     assert ring.unwrap(MESSAGE, BLOB, sealed).key == dek.key
     wrapped = ring.closed(MESSAGE, BLOB, dek, b"").key
-    assert (sealed.form, wrapped.form) == (Form.SEALED, Form.WRAPPED)
+    assert (sealed.form, wrapped.form) == (EnvelopeForm.SEALED, EnvelopeForm.WRAPPED)
     assert ring.unwrap(MESSAGE, BLOB, wrapped).key == dek.key
 
 
@@ -99,7 +99,7 @@ async def test_without_a_grant_nothing_opens(broker: KeyBroker) -> None:
 async def test_a_login_made_by_hand_opens_nothing(broker: KeyBroker) -> None:
     real, _ = await opened(broker)
     with pytest.raises(Refused) as refusal:
-        await broker.open(Login(ALICE, evidence=real.evidence), MAILBOX)
+        await broker.open(SignIn(ALICE, evidence=real.evidence), MAILBOX)
     assert refusal.value.reason is Reason.NOT_PERMITTED
 
 
@@ -217,7 +217,7 @@ async def test_one_damaged_key_does_not_hide_the_others(broker: KeyBroker) -> No
     deks = [Dek.draw() for _ in range(20)]
     ids = [(MessageId(random_id()), BlobId(random_id())) for _ in deks]
     keys = [(m, b, seal_dek(key, m, b, dek)) for (m, b), dek in zip(ids, deks, strict=True)]
-    keys[7] = (*ids[7], SealedKey(1, key.suite, Form.SEALED, b"damaged"))
+    keys[7] = (*ids[7], SealedKey(1, key.suite, EnvelopeForm.SEALED, b"damaged"))
     found = await ring.unwrap_many(keys)
     assert [each.key if each else None for each in found] == [
         None if i == 7 else dek.key for i, dek in enumerate(deks)

@@ -12,13 +12,13 @@ import pytest
 from mssante.clock import ManualClock
 from mssante.crypto import passwords
 from mssante.database import Database
-from mssante.imap.flags import FlagList
+from mssante.flags import FlagList
+from mssante.imap.server.selected import Selected
 from mssante.keys import MIGRATIONS, PURPOSE, KeyBroker, RootKey
 from mssante.keys.ring import Role
 from mssante.mailbox import OpenMailbox, sign_in
 from mssante.mailbox.folders import Folders
 from mssante.mailbox.reading import Reader
-from mssante.mailbox.selected import Selected
 from mssante.mailbox.writing import Writer
 from mssante.model import Address, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
 from mssante.sealing import Blobs, MessageSealer, deposit

@@ -1,4 +1,4 @@
-"""mssante.mailbox.access: a login opens the mailbox it means, by a grant in force and by nothing else."""
+"""mssante.mailbox.opening: a login opens the mailbox it means, by a grant in force and by nothing else."""
 
 from __future__ import annotations
 

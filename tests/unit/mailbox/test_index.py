@@ -1,4 +1,4 @@
-"""mssante.mailbox.index: what is found with it is what is found without, whatever happened to it."""
+"""The search index: what is found with it is what is found without, whatever happened to it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from mssante.imap.matching import Context
-from mssante.imap.search import And, Field, Key, Not, Or, Text
-from mssante.mailbox import budget, index, searching, texts
-from mssante.mailbox.index import Index
+from mssante.imap.grammar.search import And, HasField, Key, Not, Or, Text
+from mssante.imap.rules.matching import Context
+from mssante.imap.server import searching
+from mssante.imap.server.searching import Searcher
+from mssante.mailbox.index import budget, search_index, texts
+from mssante.mailbox.index.search_index import Index
+from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Reader
-from mssante.mailbox.searching import Searcher
-from mssante.mailbox.threads import SearchThreads
 from mssante.reasons import Passing, Reason, Refused
 from tests.unit.mailbox.conftest import Desk, Owner
 
@@ -56,7 +57,7 @@ NEEDLES += [
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is indexed, and the index asked, however little there is."""
-    monkeypatch.setattr(index, "_OPENED_INSTEAD_MAX", 0)
+    monkeypatch.setattr(search_index, "_OPENED_INSTEAD_MAX", 0)
     monkeypatch.setattr(searching, "_ASKED_MIN", 1)
 
 
@@ -177,7 +178,7 @@ needles = st.sampled_from(NEEDLES) | st.text(st.sampled_from("aeéfirto n0'"), m
 keys = st.recursive(
     st.one_of(
         st.builds(Text, needles, st.booleans()),
-        st.builds(Field, st.sampled_from(["from", "subject", "to", "x-none", "content-type"]), needles),
+        st.builds(HasField, st.sampled_from(["from", "subject", "to", "x-none", "content-type"]), needles),
     ),
     lambda inner: st.one_of(
         st.builds(Not, inner),
@@ -234,14 +235,14 @@ async def test_a_word_costs_no_opening_and_several_only_of_those_that_may_hold_t
         [13],
         1,
     )
-    assert await seeker.opened_by(Field("subject", "12")) == ([13], 0)
+    assert await seeker.opened_by(HasField("subject", "12")) == ([13], 0)
 
 
 async def test_a_sender_is_found_as_shown_and_as_written(seeker: Seeker) -> None:
     await seeker.owner.append(b'From: "Jean \\"Jo\\" Dupont" <a@b.test>\r\n\r\nx')
     for needle in ('jo" dupont', 'jo"', "jo", "dupont", "a@b"):
-        assert await seeker.looked_up(Field("from", needle)) == [1], needle
-        assert await seeker.looked_up(Field("from", needle)) == await seeker.looked_through(needle), needle
+        assert await seeker.looked_up(HasField("from", needle)) == [1], needle
+        assert await seeker.looked_up(HasField("from", needle)) == await seeker.looked_through(needle), needle
 
 
 async def test_a_search_indexes_what_it_opens(seeker: Seeker) -> None:
@@ -255,7 +256,7 @@ async def test_few_new_messages_are_opened_and_not_indexed_yet(
 ) -> None:
     await letters_of(seeker.owner, 30)
     await seeker.fill()
-    monkeypatch.setattr(index, "_OPENED_INSTEAD_MAX", 4)
+    monkeypatch.setattr(search_index, "_OPENED_INSTEAD_MAX", 4)
     for _ in range(4):
         await seeker.owner.append(b"Subject: neuf\r\n\r\nmot007")
     assert await seeker.opened_by("mot007") == ([8, 31, 32, 33, 34], 4)
@@ -267,7 +268,7 @@ async def test_few_new_messages_are_opened_and_not_indexed_yet(
 
 
 async def test_small_segments_go_together(seeker: Seeker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(index, "MESSAGES_MAX", 10)
+    monkeypatch.setattr(search_index, "MESSAGES_MAX", 10)
     for _ in range(3):
         await letters_of(seeker.owner, 4)
         await seeker.looked_up("bonjour")
@@ -376,8 +377,8 @@ async def test_an_old_epochs_segments_are_sealed_anew(
 
 async def test_a_search_of_fields_does_not_make_the_index(seeker: Seeker) -> None:
     await letters_of(seeker.owner, 6)
-    assert await seeker.opened_by(Field("from", "nobody")) == ([], 0)
-    assert await seeker.opened_by(Field("x-ins", "nobody")) == ([], 0)
+    assert await seeker.opened_by(HasField("from", "nobody")) == ([], 0)
+    assert await seeker.opened_by(HasField("x-ins", "nobody")) == ([], 0)
     assert await seeker.segments() == []
 
 
@@ -397,7 +398,7 @@ async def test_a_message_that_does_not_open_is_not_looked_at_at_every_pass(
 async def test_what_a_search_indexed_before_its_time_was_up_is_kept(
     seeker: Seeker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "MESSAGES_MAX", 5)
+    monkeypatch.setattr(search_index, "MESSAGES_MAX", 5)
     monkeypatch.setattr("mssante.mailbox.reading._STEP", 5)
     await letters_of(seeker.owner, 20)
     steps = iter(range(10**6))

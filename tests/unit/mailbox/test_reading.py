@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mssante.crypto import Form
+from mssante.crypto import EnvelopeForm
 from mssante.mailbox import reading
 from mssante.mailbox.reading import Message
 from mssante.model import Flag
@@ -46,9 +46,9 @@ async def kept(desk: Desk) -> set[tuple[str, int | None]]:
 async def test_a_delivered_message_opens_faster_after_first_use(owner: Owner, desk: Desk) -> None:
     for _ in range(3):
         await owner.deliver(b"Subject: s\r\n\r\nx")
-    assert await kept(desk) == {(Form.SEALED, None)}
+    assert await kept(desk) == {(EnvelopeForm.SEALED, None)}
     before = await read(owner, range(1, 4))
-    assert await kept(desk) == {(Form.WRAPPED, 1)}
+    assert await kept(desk) == {(EnvelopeForm.WRAPPED, 1)}
     after = await read(owner, range(1, 4))
     assert [await owner.reader.octets(m, 0, 99) for m in after[0]] == [b"Subject: s\r\n\r\nx"] * 3
     assert [m.summary for group in after for m in group] == [m.summary for group in before for m in group]
@@ -58,7 +58,7 @@ async def test_an_appended_message_is_at_once_as_after_first_use(
     owner: Owner, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await owner.append(b"Subject: s\r\n\r\nx")
-    assert await kept(desk) == {(Form.WRAPPED, 1)}
+    assert await kept(desk) == {(EnvelopeForm.WRAPPED, 1)}
     monkeypatch.setattr(owner.mailbox.store, "deks", None)  # a listing opens no key
     ((message,),) = await read(owner, range(1, 2))
     assert message.summary.size == 15

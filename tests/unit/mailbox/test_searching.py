@@ -1,4 +1,4 @@
-"""mssante.mailbox.searching: what is found is what a scan of everything would find."""
+"""mssante.imap.server.searching: what is found is what a scan of everything would find."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mssante.imap import search_syntax
-from mssante.imap.folding import fold
-from mssante.imap.lexer import Cursor
-from mssante.imap.matching import Context
-from mssante.imap.search import And, Field, Key, Not, Or, Text
+from mssante.imap.grammar import search_syntax
+from mssante.imap.grammar.lexer import Cursor
+from mssante.imap.grammar.search import And, HasField, Key, Not, Or, Text
+from mssante.imap.rules.matching import Context
+from mssante.imap.server.searching import Searcher
 from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE, MIB
-from mssante.mailbox.budget import Budget
-from mssante.mailbox.searching import Searcher
-from mssante.mailbox.threads import SearchThreads
+from mssante.mailbox.index.budget import Budget
+from mssante.mailbox.index.workers import SearchThreads
+from mssante.mime.folding import fold
 from mssante.reasons import Reason, Refused
 from tests.unit.mailbox.conftest import Owner
 
@@ -69,7 +69,7 @@ letters = st.fixed_dictionaries(
 needles = st.sampled_from([*WORDS, "FIÈVRE", "dup", "é", "caf", "sult", ""])
 keys = st.recursive(
     st.one_of(
-        st.builds(Field, st.sampled_from(["from", "subject", "to", "x-none"]), needles),
+        st.builds(HasField, st.sampled_from(["from", "subject", "to", "x-none"]), needles),
         st.builds(Text, needles, st.booleans()),
     ),
     lambda inner: st.one_of(
@@ -85,7 +85,7 @@ def matches(letter: dict[str, str], key: Key) -> bool:
     """The oracle: it has the texts, and knows nothing of summaries."""
     fields = {"from": f"{letter['from_']} <a@b.test>", "subject": letter["subject"]}
     match key:
-        case Field(name, needle):
+        case HasField(name, needle):
             return name in fields and fold(needle) in fold(fields[name])
         case Text(needle, header):
             rest = f"From: {fields['from']} Subject: {fields['subject']} Content-Type: text/plain; charset="

@@ -1,4 +1,4 @@
-"""mssante.mailbox.selected: flags stand beside the numbers the client counts, whatever others do."""
+"""mssante.imap.server.selected: flags stand beside the numbers the client counts, whatever others do."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.flags import RECENT
-from mssante.imap.sets import SequenceSet
-from mssante.imap.view import Changes as Heard
+from mssante.flags import RECENT
+from mssante.imap.grammar.sets import SequenceSet
+from mssante.imap.rules.view import FolderNews as Heard
+from mssante.imap.server.selected import Manner, Selected
 from mssante.mailbox.folders import NamedFolder
-from mssante.mailbox.selected import Manner, Selected
 from mssante.model import Flag, FolderId, MailboxId, ModSeq, Uid
 from mssante.store import MailStore
 from mssante.store.live import LiveFolder

@@ -7,16 +7,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mssante.imap.flags import FlagNames
-from mssante.imap.matching import Context
-from mssante.imap.search import All, Field, Key
-from mssante.imap.sorting import Criterion, SortKey
-from mssante.imap.threads import Algorithm
+from mssante.flags import FlagNames
+from mssante.imap.grammar.search import All, HasField, Key
+from mssante.imap.grammar.sorting import Algorithm, Criterion, SortKey
+from mssante.imap.rules.matching import Context
+from mssante.imap.server.searching import Searcher
+from mssante.imap.server.sorting import Sorter, done
 from mssante.mailbox import turns
+from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Reader
-from mssante.mailbox.searching import Searcher
-from mssante.mailbox.sorting import Sorter, done
-from mssante.mailbox.threads import SearchThreads
 from mssante.mime import listed
 from mssante.mime.summary import Summary
 from mssante.reasons import Passing, Reason, Refused
@@ -92,8 +91,8 @@ async def test_dates_are_compared_in_utc_and_a_missing_one_is_the_internal_date(
 
 async def test_only_what_is_found_is_sorted(owner: Owner) -> None:
     await received(owner)
-    assert await in_order(owner, "-SIZE", key=Field("subject", "dossier")) == [1, 2]
-    assert await in_order(owner, "SIZE", key=Field("subject", "nowhere")) == []
+    assert await in_order(owner, "-SIZE", key=HasField("subject", "dossier")) == [1, 2]
+    assert await in_order(owner, "SIZE", key=HasField("subject", "nowhere")) == []
 
 
 async def test_threads(owner: Owner) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from mssante.imap.flags import FlagNames
-from mssante.imap.lexer import Cursor
-from mssante.imap.matching import Context
-from mssante.imap.search import All
-from mssante.imap.sorting import parse_criteria
-from mssante.imap.threads import Algorithm
-from mssante.mailbox.sorting import Sorter, done
+from mssante.flags import FlagNames
+from mssante.imap.grammar.lexer import Cursor
+from mssante.imap.grammar.search import All
+from mssante.imap.grammar.sorting import Algorithm, parse_criteria
+from mssante.imap.rules.matching import Context
+from mssante.imap.server.sorting import Sorter, done
 from tests.unit.mailbox.conftest import Owner
 from tests.unit.mailbox.test_sorting import sorter
 

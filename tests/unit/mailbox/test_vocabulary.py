@@ -1,4 +1,4 @@
-"""mssante.mailbox.vocabulary: what a segment holds of a needle is what the texts hold."""
+"""mssante.mailbox.index.vocabulary: what a segment holds of a needle is what the texts hold."""
 
 from __future__ import annotations
 
@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.folding import fold
 from mssante.limits import INDEX_WORDS_OCTETS_MAX
-from mssante.mailbox import vocabulary
-from mssante.mailbox.vocabulary import MESSAGES_MAX, Needle, OtherVersion, Segment, Words, laid_out
+from mssante.mailbox.index import vocabulary
+from mssante.mailbox.index.vocabulary import (
+    MESSAGES_MAX,
+    Needle,
+    OtherVersion,
+    Segment,
+    Words,
+    laid_out,
+)
+from mssante.mime.folding import fold
 
 words = st.text(st.sampled_from("abcé'-œ9"), min_size=1, max_size=4)
 texts = st.lists(words | st.just("\0"), max_size=8).map(" ".join)

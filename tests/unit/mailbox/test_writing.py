@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.flags import FlagList
+from mssante.flags import FlagList
 from mssante.keys.ring import Role
 from mssante.mailbox.folders import Folders
 from mssante.mailbox.writing import Writer

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from mssante import limits
 from mssante.mime import addresses
-from mssante.mime.addresses import Entry
+from mssante.mime.addresses import AddressEntry
 
-END = Entry(None, None, None, None)
+END = AddressEntry(None, None, None, None)
 
 
-def plain(mailbox: bytes, host: bytes, name: bytes | None = None) -> Entry:
-    return Entry(name, None, mailbox, host)
+def plain(mailbox: bytes, host: bytes, name: bytes | None = None) -> AddressEntry:
+    return AddressEntry(name, None, mailbox, host)
 
 
 @pytest.mark.parametrize(
@@ -35,11 +35,11 @@ def plain(mailbox: bytes, host: bytes, name: bytes | None = None) -> Entry:
         (b'"john".doe@b.fr', (plain(b"john.doe", b"b.fr"),)),
         (b"a @ b . fr", (plain(b"a", b"b.fr"),)),
         (b"a@[192.0.2.1]", (plain(b"a", b"[192.0.2.1]"),)),
-        (b"<@x,@y:a@b.fr>", (Entry(None, b"@x,@y", b"a", b"b.fr"),)),
+        (b"<@x,@y:a@b.fr>", (AddressEntry(None, b"@x,@y", b"a", b"b.fr"),)),
         (b"team: a@b.fr, C <c@d.fr>;", (
-            Entry(None, None, b"team", None), plain(b"a", b"b.fr"), plain(b"c", b"d.fr", b"C"), END)),
-        (b"Undisclosed recipients:;", (Entry(None, None, b"Undisclosed recipients", None), END)),
-        (b"team: a@b.fr", (Entry(None, None, b"team", None), plain(b"a", b"b.fr"), END)),
+            AddressEntry(None, None, b"team", None), plain(b"a", b"b.fr"), plain(b"c", b"d.fr", b"C"), END)),
+        (b"Undisclosed recipients:;", (AddressEntry(None, None, b"Undisclosed recipients", None), END)),
+        (b"team: a@b.fr", (AddressEntry(None, None, b"team", None), plain(b"a", b"b.fr"), END)),
         (b"nobody", (plain(b"nobody", b""),)),
         (b"<>", (plain(b"", b""),)),
         (b", ,a@b.fr,,", (plain(b"a", b"b.fr"),)),
@@ -48,7 +48,7 @@ def plain(mailbox: bytes, host: bytes, name: bytes | None = None) -> Entry:
         (b"a@b.fr (unclosed", (plain(b"a", b"b.fr", b"unclosed"),)),
     ],
 )  # fmt: skip
-def test_an_address_list_is_read(value: bytes, entries: tuple[Entry, ...]) -> None:
+def test_an_address_list_is_read(value: bytes, entries: tuple[AddressEntry, ...]) -> None:
     assert addresses.parse(value) == entries
 
 
@@ -126,4 +126,4 @@ def test_ordinary_lists_are_read_as_the_standard_library_reads_them(people: list
 def test_what_is_plain_is_read_as_the_reader_reads_it(pieces: list[str]) -> None:
     for value in ("".join(pieces), f"{''.join(pieces)}<a@b.fr>", f"Dr A <{''.join(pieces)}@b.fr>"):
         octets = value.encode("utf-8").strip(b" \t\r\n")
-        assert addresses.parse(octets) == addresses._Reader(octets).read()
+        assert addresses.parse(octets) == addresses._AddressReader(octets).read()

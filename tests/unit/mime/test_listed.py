@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.header_fields import chosen_fields
+from mssante.imap.rules.header_fields import chosen_fields
 from mssante.limits import LISTED_BYTES_MAX
 from mssante.mime.listed import NAMES, Chooser, pack
 from mssante.mime.structure import scan

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante import limits
-from mssante.mime.notice import Action, Outcome, notice
+from mssante.mime.notice import Action, ReportedOutcome, notice
 from mssante.mime.structure import scan
 from mssante.model import Address
 
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 HEADER = b"From: <a@b.fr>\r\nSubject: canari\r\nMessage-ID: <original@b.fr>\r\n\r\n"
-FAILED = Outcome(
+FAILED = ReportedOutcome(
     recipient=Address.parse("c@d.fr"),
     action=Action.FAILED,
     status="5.1.1",
@@ -27,7 +27,7 @@ FAILED = Outcome(
     remote_server="mx.d.fr",
     remote_reply="550 5.1.1 inconnu\r\nX-Evil: é",
 )
-DELAYED = Outcome(
+DELAYED = ReportedOutcome(
     recipient=Address.parse("e@f.fr"),
     action=Action.DELAYED,
     status="4.4.1",
@@ -39,7 +39,7 @@ DELAYED = Outcome(
 )
 
 
-def written(*outcomes: Outcome, original_header: bytes = HEADER) -> bytes:
+def written(*outcomes: ReportedOutcome, original_header: bytes = HEADER) -> bytes:
     return notice(
         reporting_server="mx.b.fr",
         author=Address.parse("postmaster@b.fr"),
@@ -127,7 +127,7 @@ def test_a_notice_is_a_function_of_its_arguments() -> None:
 @given(reply=st.text(max_size=1200), header=st.binary(max_size=300))
 @settings(deadline=None)
 def test_nothing_remote_breaks_a_notice(reply: str, header: bytes) -> None:
-    outcome = Outcome(
+    outcome = ReportedOutcome(
         recipient=FAILED.recipient,
         action=Action.FAILED,
         status="5.0.0",

@@ -12,8 +12,8 @@ from email.message import EmailMessage
 
 from lxml import etree
 
-from mssante.mime import words
-from mssante.mime.sample import Patient, letter
+from mssante.demo.sample import Patient, letter
+from mssante.mime import encoded_words
 from mssante.mime.structure import scan
 from mssante.model import Address
 
@@ -142,4 +142,4 @@ def test_our_own_scanner_reads_the_letter() -> None:
     assert structure.notes == ()
     assert [child.content.subtype for child in structure.root.children] == [b"plain", b"zip", b"pdf"]
     assert structure.root.envelope is not None
-    assert words.decode(structure.root.envelope.subject or b"").startswith("XDM/1.0/DDM+")
+    assert encoded_words.decode(structure.root.envelope.subject or b"").startswith("XDM/1.0/DDM+")

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mssante.demo import sample
 from mssante.limits import KIB, MIB, SEARCH_TEXT_OCTETS_MAX
-from mssante.mime import header, sample, text, words
+from mssante.mime import encoded_words, header, text
+from mssante.mime.encoded_words import text as decoded
 from mssante.mime.structure import scan
-from mssante.mime.words import text as decoded
 from mssante.model import Address
 
 
@@ -50,7 +51,7 @@ def test_what_a_field_is_decoded_to_is_in_its_line(lines: list[bytes]) -> None:
     block = b"\r\n".join(lines) + b"\r\n"
     found = list(text.of_header(block))
     for field in header.fields(block):
-        assert any(words.decode(field.value) in line for line in found), field
+        assert any(encoded_words.decode(field.value) in line for line in found), field
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_the_documents_in_an_xdm_archive_are_read() -> None:
     found = body(letter)
     assert "confraternellement" in found
     cda, index, metadata = "CENTRE HOSPITALIER FICTIF", "Patient fictif : DUPONT-FICTIF", "urn:oasis"
-    assert all(words in found for words in (cda, index, metadata, "279035121518989"))
+    assert all(encoded_words in found for encoded_words in (cda, index, metadata, "279035121518989"))
 
 
 def test_what_goes_beyond_the_bound_is_not_read() -> None:

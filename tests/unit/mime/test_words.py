@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.mime import words
+from mssante.mime import encoded_words
 
 
 @pytest.mark.parametrize(
@@ -39,35 +39,39 @@ from mssante.mime import words
     ],
 )
 def test_decoding(value: bytes, text: str) -> None:
-    assert words.decode(value) == text
+    assert encoded_words.decode(value) == text
 
 
 def test_words_beyond_the_limit_stay_as_written() -> None:
-    text = words.decode(b"=?utf-8?q?a?= " * 1001)
+    text = encoded_words.decode(b"=?utf-8?q?a?= " * 1001)
     assert text == "a" * 1000 + " =?utf-8?q?a?= "
 
 
 def test_an_extended_parameter_is_decoded() -> None:
-    assert words.extended(b"utf-8'fr'%C3%A9t%C3%A9.pdf") == "été.pdf"
-    assert words.extended(b"iso-8859-1''%E9") == "é"
-    assert words.extended(b"no quotes") == "no quotes"
+    assert encoded_words.extended(b"utf-8'fr'%C3%A9t%C3%A9.pdf") == "été.pdf"
+    assert encoded_words.extended(b"iso-8859-1''%E9") == "é"
+    assert encoded_words.extended(b"no quotes") == "no quotes"
 
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
 def test_nothing_written_in_a_text_raises(value: bytes) -> None:
-    for text in (words.decode(value), words.decode(b"=?utf-8?b?" + value + b"?="), words.extended(value)):
+    for text in (
+        encoded_words.decode(value),
+        encoded_words.decode(b"=?utf-8?b?" + value + b"?="),
+        encoded_words.extended(value),
+    ):
         assert not set(text) & set("\r\n\0")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=200), st.integers(0, 40))
 @settings(deadline=None)
 def test_what_is_encoded_is_decoded_by_us_and_by_the_standard_library(text: str, used: int) -> None:
-    value = words.encode(text, used=used)
+    value = encoded_words.encode(text, used=used)
     assert value.isascii()
     first, *rest = value.split(b"\r\n")
     assert used + len(first) <= 76
     assert all(line.startswith(b" ") and len(line) <= 76 for line in rest)
-    assert words.decode(value.replace(b"\r\n", b"")) == text
+    assert encoded_words.decode(value.replace(b"\r\n", b"")) == text
     if b"=?" in value:
         assert str(make_header(decode_header(value.decode()))) == text

@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from mssante.net import answers
-from mssante.net.answers import smtp_answer
-from mssante.net.imap_answers import imap_answer
 from mssante.reasons import Passing, Reason, Refused
-from mssante.smtp.replies import every_reply
+from mssante.smtp.grammar.replies import every_reply
+from mssante.words import smtp
+from mssante.words.imap import imap_answer
+from mssante.words.smtp import smtp_answer
 
 OURS = {
     Reason.TRUST_SPACE_STALE,
@@ -58,7 +58,7 @@ def test_every_reason_has_an_imap_answer(reason: Reason) -> None:
 
 
 def test_the_tables_name_reasons_only_once_and_all() -> None:
-    assert set(answers._SMTP) == set(Reason)
+    assert set(smtp._SMTP) == set(Reason)
 
 
 def test_the_codes_practice_software_knows() -> None:

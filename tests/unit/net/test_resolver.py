@@ -12,8 +12,8 @@ import dns.resolver
 import pytest
 
 from mssante.model import Domain
-from mssante.net.resolver import Door, MxResolver, StaticRoutes
 from mssante.reasons import Passing, Reason
+from mssante.smtp.client.resolver import Door, MxResolver, StaticRoutes
 
 B = Domain.parse("cabinet-b.test")
 

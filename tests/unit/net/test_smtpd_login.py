@@ -3,7 +3,7 @@
 import pytest
 
 from mssante.model import Secret
-from mssante.net.smtpd_login import credentials, from_plain
+from mssante.smtp.server.login import credentials, from_plain
 
 
 def test_plain_is_login_and_password() -> None:

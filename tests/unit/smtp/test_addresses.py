@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.smtp import replies
-from mssante.smtp.addresses import (
-    Body,
+from mssante.smtp.grammar import replies
+from mssante.smtp.grammar.commands import (
+    BodyType,
+    DsnReturn,
     MailCommand,
     Notify,
     RcptCommand,
-    Return,
     parse_mail,
     parse_rcpt,
 )
-from mssante.smtp.replies import Reply
+from mssante.words.reply import Reply
 
 # The grammar once more, as one expression: what is accepted must be exactly this.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -125,8 +125,8 @@ def test_mail_parameters_are_read() -> None:
     assert isinstance(said, MailCommand)
     assert (said.size, said.body, said.quote, said.envelope_id) == (
         1000,
-        Body.EIGHT_BIT_MIME,
-        Return.HEADERS,
+        BodyType.EIGHT_BIT_MIME,
+        DsnReturn.HEADERS,
         "QQ+2B314",
     )
 

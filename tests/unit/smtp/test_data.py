@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mssante.mime.canonical import CanonicalText
 from mssante.reasons import Reason
-from mssante.smtp.data import CanonicalText, DataParser
+from mssante.smtp.grammar.data import DataParser
 from tests.support.smuggling import FAKE_TERMINATORS
 
 OCTETS_MAX = 60

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from mssante.model import Domain, Malformed
-from mssante.smtp.addresses import RcptCommand, parse_rcpt
-from mssante.smtp.data import DataParser
-from mssante.smtp.sending import DotStuffer
+from mssante.smtp.grammar.commands import RcptCommand, parse_rcpt
+from mssante.smtp.grammar.data import DataParser
+from mssante.smtp.grammar.sending import DotStuffer
 from tests.support.smuggling import FAKE_TERMINATORS
 
 from .test_addresses import ORACLE

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.reasons import Reason, Refused
-from mssante.smtp.data import DataParser
-from mssante.smtp.sending import DotStuffer
+from mssante.smtp.grammar.data import DataParser
+from mssante.smtp.grammar.sending import DotStuffer
 from tests.support.smuggling import FORBIDDEN
 
 CANONICAL = st.lists(

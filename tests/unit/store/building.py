@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 
 from mssante.clock import ManualClock
-from mssante.crypto import Form, PublicKey, SealedKey, Suite
+from mssante.crypto import EnvelopeForm, PublicKey, SealedKey, Suite
 from mssante.database import Database
 from mssante.model import (
     Address,
@@ -44,7 +44,7 @@ def deposit(
         folder=folder,
         message_id=MessageId(os.urandom(16)),
         blob_id=blob or BlobId(os.urandom(16)),
-        sealed_key=SealedKey(1, Suite.MLKEM768_X25519, Form.SEALED, os.urandom(1200)),
+        sealed_key=SealedKey(1, Suite.MLKEM768_X25519, EnvelopeForm.SEALED, os.urandom(1200)),
         chunk_count=chunks,
         pending_chunks=tuple((n, content or os.urandom(200)) for n in range(early, chunks)),
         summary_ct=os.urandom(300),

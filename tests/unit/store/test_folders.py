@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mssante.crypto import Closed, Form, SealedKey, Suite
+from mssante.crypto import Closed, EnvelopeForm, SealedKey, Suite
 from mssante.database import Conflict
 from mssante.limits import KEYWORDS_MAX
 from mssante.model import (
@@ -205,8 +205,8 @@ async def test_a_message_is_resealed_but_never_taken_back_to_an_older_epoch(hous
     one, two = before = await house.store.sealed_summaries(folder, range(1, 3))
     assert [message.listing_epoch for message in before] == [None, None]
     _, delivered = await house.store.deks([one.number, two.number])
-    closed = Closed(SealedKey(2, Suite.AES256_GCM, Form.WRAPPED, b"wrapped"), b"summary", 2)
-    late = Closed(SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, b"late"), b"late summary", 1)
+    closed = Closed(SealedKey(2, Suite.AES256_GCM, EnvelopeForm.WRAPPED, b"wrapped"), b"summary", 2)
+    late = Closed(SealedKey(1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, b"late"), b"late summary", 1)
     await house.store.reseal([(one.number, closed), (MessageNumber(999_999), closed)])
     await house.store.reseal([(one.number, late)])
     found = await house.store.sealed_summaries(folder, range(1, 3))

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.view import Changes as Heard
-from mssante.imap.view import FolderView
+from mssante.imap.rules.view import FolderNews as Heard
+from mssante.imap.rules.view import FolderView
 from mssante.model import ModSeq
 from mssante.store import live
 from mssante.store.live import LiveFolder

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mssante.crypto import Closed, Form, SealedKey, Suite
+from mssante.crypto import Closed, EnvelopeForm, SealedKey, Suite
 from mssante.model import FolderId, SpecialUse
 from mssante.store import FlagsMode
 from tests.unit.store.building import House, acceptance, deposit
@@ -50,7 +50,7 @@ async def test_a_hundred_thousand_messages_are_an_ordinary_folder(house: House) 
         await asyncio.gather(*(house.store.accept(acceptance(deposit(mailbox))) for _ in range(500)))
     odd = range(1, MANY, 2)
     first = await house.store.sealed_summaries(folder, range(1, 10_001))
-    wrapped = SealedKey(1, Suite.AES256_GCM, Form.WRAPPED, bytes(60))  # as after their first use
+    wrapped = SealedKey(1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, bytes(60))  # as after their first use
     await house.store.reseal([(each.number, Closed(wrapped, each.summary_ct, 1)) for each in first])
     store, to = house.store, (await house.folder(mailbox, SpecialUse.ARCHIVE)).id
     figures: dict[str, tuple[int, Callable[[], Awaitable[object]]]] = {

@@ -14,7 +14,7 @@ from mssante.database import Database
 from mssante.model import BlobId, MailboxId, SpecialUse
 from mssante.store import MailStore, RecipientState
 from mssante.store.mail_store import MIGRATIONS
-from mssante.store.records import Finding, JournalMark
+from mssante.store.records import BrokenInvariant, JournalMark
 from mssante.store.segments import SealedSegment
 from mssante.store.sweeping import ORPHAN_SECONDS
 from mssante.store.verify import verify
@@ -51,7 +51,7 @@ class _RolledBack(Exception):
     """Carries what was found out of a transaction that is not to be kept."""
 
 
-async def damaged(house: House, statement: str) -> list[Finding]:
+async def damaged(house: House, statement: str) -> list[BrokenInvariant]:
     """What `verify` finds after `statement`, which no foreign key stops; then it is undone."""
 
     def damage(connection: Connection) -> None:
@@ -64,7 +64,7 @@ async def damaged(house: House, statement: str) -> list[Finding]:
 
     with pytest.raises(_RolledBack) as rolled_back:
         await house.database.write(damage)
-    findings: list[Finding] = rolled_back.value.args[0]
+    findings: list[BrokenInvariant] = rolled_back.value.args[0]
     return findings
 
 

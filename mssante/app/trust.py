@@ -1,0 +1,50 @@
+"""The trust space as an operator has configured it: which sources, whose authorities, which rules."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from mssante.annuaire.directory import Directory
+from mssante.annuaire.trust_source import source_of
+from mssante.clock import Clock
+from mssante.config import Config, Environment, Trust, TrustSource
+from mssante.model import Malformed
+from mssante.trust.path import Anchors
+from mssante.trust.policy import Rules
+from mssante.trust.state import ListFile, Source, TrustState
+
+
+def trust_state(config: Config, directory: Directory, clock: Clock) -> TrustState:
+    """Not loaded yet."""
+    trust = config.trust
+    sources: list[Source] = []
+    if TrustSource.LIST in trust.sources:
+        assert trust.white_list is not None  # config refuses the contrary
+        sources.append(ListFile(trust.white_list))
+    if TrustSource.DIRECTORY in trust.sources:
+        sources.append(source_of(directory))
+    return TrustState(
+        sources=sources,
+        anchors=lambda: _anchors(config),
+        crls=trust.crls,
+        rules=rules(trust),
+        clock=clock,
+    )
+
+
+def rules(trust: Trust) -> Rules:
+    """What an operator has set."""
+    return Rules(
+        extended_key_usage_required=trust.extended_key_usage_required,
+        host_names_agree=trust.host_names_agree,
+        space_age_max=timedelta(hours=trust.space_hours_max),
+    )
+
+
+def _anchors(config: Config) -> Anchors:
+    """Raises OSError, and Malformed also for test anchors in production (facts §2)."""
+    trust = config.trust
+    anchors = Anchors.load(trust.anchors, trust.intermediates)
+    if anchors.are_test and config.operator.environment is Environment.PRODUCTION:
+        raise Malformed(f"{trust.anchors}: a TEST authority, in production")
+    return anchors

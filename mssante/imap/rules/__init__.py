@@ -1,0 +1,1 @@
+"""What IMAP demands of a session: which command when, what a client has been told, what matches; pure."""

@@ -1,0 +1,333 @@
+"""Threads of messages: the algorithms ORDEREDSUBJECT and REFERENCES of THREAD (RFC 5256 §3).
+
+Invariants: nothing recurses, however deep a chain of references; the work is linear apart from sorting,
+whatever the references say; messages come in the order of the mailbox, which decides between equal dates;
+the work that comes at the end is done in steps of some milliseconds, so that others may go on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mssante.imap.rules.steps import Steps, sorted_in_steps
+from mssante.limits import (
+    IMAP_THREAD_IDENTIFIERS_MAX,
+    IMAP_THREAD_REFERENCES_MAX,
+    IMAP_THREAD_STEPS_MAX,
+)
+
+_AT_ONCE = 2000  # messages gone through in one step
+_NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Forest:
+    """Threads by places in the mailbox. `children[place]` are its answers, in order; a root is a place or,
+    where the message they all answer is not there, its children (two or more)."""
+
+    roots: Sequence[int | tuple[int, ...]]
+    children: dict[int, list[int]]
+
+    def render(self, numbers: Sequence[int]) -> Steps[bytes]:
+        """RFC 5256 §4 thread-list: the message at `place` is called `numbers[place]`."""
+        pieces: list[str] = []
+        pause = 0
+        for root in self.roots:
+            # What waits to be written, the last first: texts, and places whose branch is still to come.
+            waiting: list[str | int] = [")"]
+            waiting += _nested(root) if isinstance(root, tuple) else (root,)
+            pieces.append("(")
+            while waiting:
+                item = waiting.pop()
+                if isinstance(item, str):
+                    pieces.append(item)
+                    continue
+                pieces.append(str(numbers[item]))
+                if len(pieces) >= pause:
+                    pause += 2 * _AT_ONCE
+                    yield
+                answers = self.children.get(item)
+                if answers:
+                    pieces.append(" ")
+                    waiting += answers if len(answers) == 1 else _nested(answers)
+        return "".join(pieces).encode("ascii")
+
+
+def _nested(places: Sequence[int]) -> list[str | int]:
+    """Each branch in parentheses, to be taken from the end."""
+    return [item for place in reversed(places) for item in (")", place, "(")]
+
+
+# Message identifiers
+
+# Words and quoted strings, one "@" outside them. No backslash stands outside: of two places where one might
+# begin, only one can then be read far, so that reading stays linear.
+_IDENTIFIER = re.compile(rb'<((?:[^<>@"\\\s]++|"(?:[^"\\]|\\.)*+")++@[^<>"\s]++)>', re.DOTALL)
+_QUOTING = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def identifiers(value: bytes) -> list[bytes]:
+    """The valid Message IDs in an unfolded field, normalised: what quoting adds is taken away (RFC 5256 §3).
+    The last IMAP_THREAD_REFERENCES_MAX of them: the nearest ancestors stand last."""
+    found = _IDENTIFIER.findall(value)[-IMAP_THREAD_REFERENCES_MAX:]
+    if b'"' in value:
+        return [_QUOTED_PAIR.sub(rb"\1", _QUOTING.sub(rb"\1", each)) for each in found]
+    return found
+
+
+def ancestry(references: bytes, in_reply_to: bytes) -> list[bytes]:
+    """The Message IDs a message follows, the nearest last: those of References or, when it has none that is
+    valid, the first of In-Reply-To."""
+    return identifiers(references) or identifiers_first(in_reply_to)
+
+
+def identifiers_first(value: bytes) -> list[bytes]:
+    """The first valid Message ID, if there is one."""
+    return identifiers(found.group()) if (found := _IDENTIFIER.search(value)) else []
+
+
+# ORDEREDSUBJECT
+
+
+def ordered_subject(subjects: Sequence[str], sent: Sequence[int]) -> Steps[Forest]:
+    """ "Poor man's threading": one thread for each base subject (as its collation compares it), all later
+    messages children of the earliest."""
+    heads: dict[str, int] = {}
+    children: dict[int, list[int]] = {}
+    in_order = yield from sorted_in_steps(range(len(sent)), sent.__getitem__)
+    for at, place in enumerate(in_order):
+        head = heads.setdefault(subjects[place], place)  # so the threads are in order too
+        if head != place:
+            children.setdefault(head, []).append(place)
+        if at % _AT_ONCE == 0:
+            yield
+    return Forest(list(heads.values()), children)
+
+
+# REFERENCES
+
+
+class References:
+    """Threads by what each message answers: `add` them in the mailbox's order, then `threads` once.
+
+    A container holds a message or, named by references only, nobody. Whether a link would close a loop is
+    asked of sets of containers that were ever linked: in one whose links were never broken, who has no
+    parent is above everybody else. Elsewhere the way up is walked, IMAP_THREAD_STEPS_MAX steps in all;
+    beyond, and beyond IMAP_THREAD_IDENTIFIERS_MAX names of nobody, a reference is passed over."""
+
+    def __init__(self) -> None:
+        self._sent: list[int] = []
+        self._subjects: list[str] = []
+        self._answers = bytearray()
+        self._containers: dict[bytes, int] = {}
+        self._place: list[int] = []  # of the message in each container
+        self._parent: list[int] = []
+        self._set: list[int] = []  # towards the container that stands for the set
+        self._size: list[int] = []
+        self._broken: set[int] = set()
+        self._steps = 0
+        self._named_only = 0
+
+    def add(
+        self, *, sent: int, subject: str, answers: bool, identifier: bytes, references: Sequence[bytes]
+    ) -> None:
+        """`subject`: the base subject as its collation compares it; `answers`: it says reply or forward;
+        `identifier`: the normalised Message ID, empty without a valid one; `references`: `ancestry`."""
+        place = len(self._sent)
+        self._sent.append(sent)
+        self._subjects.append(subject)
+        self._answers.append(answers)
+        container = self._container_of(identifier, place)
+        last = _NOBODY
+        for reference in references:  # RFC 5256 §3 (1)(A)
+            referenced = self._referenced(reference)
+            if referenced == _NOBODY:
+                continue
+            if last != _NOBODY and self._parent[referenced] == _NOBODY:
+                self._link(last, referenced)
+            last = referenced
+        if self._parent[container] != last:  # (1)(B)
+            self._cut(container)
+            if last != _NOBODY:
+                self._link(last, container)
+
+    def _container_of(self, identifier: bytes, place: int) -> int:
+        """That of its Message ID; one of its own without one, or when an earlier message has it."""
+        container = self._containers.get(identifier, _NOBODY) if identifier else _NOBODY
+        if container != _NOBODY and self._place[container] == _NOBODY:
+            self._place[container] = place
+            self._named_only -= 1
+            return container
+        new = self._new(place)
+        if identifier:
+            self._containers.setdefault(identifier, new)
+        return new
+
+    def _referenced(self, identifier: bytes) -> int:
+        container = self._containers.get(identifier, _NOBODY)
+        if container == _NOBODY and self._named_only < IMAP_THREAD_IDENTIFIERS_MAX:
+            self._named_only += 1
+            container = self._containers[identifier] = self._new(_NOBODY)
+        return container
+
+    def _new(self, place: int) -> int:
+        container = len(self._place)
+        self._place.append(place)
+        self._parent.append(_NOBODY)
+        self._set.append(container)
+        self._size.append(1)
+        return container
+
+    def _link(self, parent: int, child: int) -> None:
+        """Unless it would close a loop; `child` has no parent."""
+        one, other = self._set_of(parent), self._set_of(child)
+        if one == other:
+            if one in self._broken and self._is_free_of(parent, child):
+                self._parent[child] = parent
+            return
+        if self._size[one] < self._size[other]:
+            one, other = other, one
+        self._set[other] = one
+        self._size[one] += self._size[other]
+        if other in self._broken:
+            self._broken.add(one)
+        self._parent[child] = parent
+
+    def _set_of(self, container: int) -> int:
+        towards = self._set
+        while (above := towards[container]) != container:
+            towards[container] = container = towards[above]
+        return container
+
+    def _is_free_of(self, container: int, ancestor: int) -> bool:
+        """Whether `ancestor` is neither `container` nor above it, as far as may be walked."""
+        while container not in (ancestor, _NOBODY):
+            container = self._parent[container]
+            self._steps += 1
+            if self._steps > IMAP_THREAD_STEPS_MAX:
+                return False
+        return container == _NOBODY
+
+    def _cut(self, child: int) -> None:
+        if self._parent[child] != _NOBODY:
+            self._parent[child] = _NOBODY
+            self._broken.add(self._set_of(child))
+
+    # The end
+
+    def threads(self) -> Steps[Forest]:
+        """RFC 5256 §3 (2) to (6)."""
+        in_order = yield from sorted_in_steps(range(len(self._sent)), self._sent.__getitem__)
+        rank = [0] * len(in_order)
+        for at, place in enumerate(in_order):
+            rank[place] = at
+        yield
+        grove = _Grove(rank, self._subjects, self._answers)
+        for container, place in enumerate(self._place):  # (2), (3)
+            if place != _NOBODY:
+                above = self._kept_above(container)
+                grove.put(place, above, self._place[above] if above != _NOBODY else _NOBODY)
+            if container % _AT_ONCE == 0:
+                yield
+        return (yield from grove.gathered())
+
+    def _kept_above(self, container: int) -> int:
+        """The nearest container above that holds a message; else the highest, which may hold nobody."""
+        parent, place = self._parent, self._place
+        above = parent[container]
+        passed = []
+        while above != _NOBODY and place[above] == _NOBODY and parent[above] != _NOBODY:
+            passed.append(above)
+            above = parent[above]
+        for each in passed:  # the way is shorter for the next
+            parent[each] = above
+        return above
+
+
+class _Grove:
+    """The threads while they are gathered: steps (3) to (6). A root is a place or, below zero, somebody who
+    is not there: `_missing[root]` are its children."""
+
+    def __init__(self, rank: Sequence[int], subjects: Sequence[str], answers: Sequence[int]) -> None:
+        self._rank = rank
+        self._subjects = subjects
+        self._answers = answers
+        self._children: dict[int, list[int]] = {}
+        self._roots: list[int] = []
+        self._missing: dict[int, list[int]] = {}
+        self._lowest = _NOBODY
+
+    def put(self, place: int, above: int, above_place: int) -> None:
+        """A message, and the container above it, if any: that holds the message at `above_place`, if any."""
+        if above == _NOBODY:
+            self._roots.append(place)
+        elif above_place != _NOBODY:
+            self._children.setdefault(above_place, []).append(place)
+        else:
+            self._missing.setdefault(-2 - above, []).append(place)
+            self._lowest = min(self._lowest, -2 - above)
+
+    def gathered(self) -> Steps[Forest]:
+        alone = [root for root, places in self._missing.items() if len(places) == 1]
+        self._roots += [self._missing.pop(root)[0] for root in alone]
+        self._roots += self._missing
+        yield
+        for at, places in enumerate(self._missing.values()):
+            places.sort(key=self._rank.__getitem__)
+            if at % _AT_ONCE == 0:
+                yield
+        roots = yield from sorted_in_steps(self._roots, self._rank_of)  # (4)
+        roots = yield from self._merged(roots)  # (5)
+        for at, places in enumerate((*self._children.values(), *self._missing.values())):  # (6)
+            if len(places) > 1:
+                places.sort(key=self._rank.__getitem__)
+            if at % _AT_ONCE == 0:
+                yield
+        roots = yield from sorted_in_steps(roots, self._rank_of)
+        return Forest([root if root >= 0 else tuple(self._missing[root]) for root in roots], self._children)
+
+    def _first(self, root: int) -> int:
+        return root if root >= 0 else self._missing[root][0]
+
+    def _rank_of(self, root: int) -> int:
+        return self._rank[self._first(root)]
+
+    def _merged(self, roots: Sequence[int]) -> Steps[list[int]]:
+        """(5) Threads of one subject become one."""
+        heads: dict[str, int] = {}
+        for at, root in enumerate(roots):  # (B)
+            subject = self._subjects[self._first(root)]
+            if subject:
+                head = heads.setdefault(subject, root)
+                if head >= 0 and (root < 0 or (self._answers[head] and not self._answers[root])):
+                    heads[subject] = root
+            if at % _AT_ONCE == 0:
+                yield
+        kept: dict[int, None] = {}
+        for at, root in enumerate(roots):  # (C)
+            subject = self._subjects[self._first(root)]
+            if not subject or heads[subject] == root:
+                kept[root] = None
+            else:
+                self._merge(root, subject, heads, kept)
+            if at % _AT_ONCE == 0:
+                yield
+        return list(kept)
+
+    def _merge(self, root: int, subject: str, heads: dict[str, int], kept: dict[int, None]) -> None:
+        head = heads[subject]
+        if head < 0:
+            self._missing[head] += self._missing.pop(root) if root < 0 else [root]
+        elif self._answers[root] and not self._answers[head]:
+            self._children.setdefault(head, []).append(root)
+        else:
+            # Neither is above the other: both answer somebody who is not there. The head was met before:
+            # (B) takes a later one only if it is no answer and all before it were.
+            del kept[head]
+            self._lowest -= 1
+            self._missing[self._lowest] = [head, root]
+            heads[subject] = self._lowest
+            kept[self._lowest] = None

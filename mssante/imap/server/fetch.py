@@ -1,0 +1,292 @@
+"""FETCH: batches of lines from flags and summaries; bodies streamed piece by piece.
+
+Invariants: no transaction is open while the client is written to; the loop is given to others between
+batches; what waits to be sent is bounded whatever is asked; a damaged message costs itself only: nothing
+of it is promised before it has been opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain, islice
+
+from mssante.imap.grammar.commands import Fetch
+from mssante.imap.grammar.fetch import Attribute, BodySection, FetchItems, SectionForm
+from mssante.imap.grammar.flags import FlagWords
+from mssante.imap.grammar.need import Need
+from mssante.imap.grammar.responses import Code, ResponseStatus
+from mssante.imap.rules.fetched import CLOSING, FetchFormat
+from mssante.imap.server.rows import FlagsLine, MessageLine, PlaceLine
+from mssante.imap.server.sections import ListedSections, SectionExtent, at_hand, extent
+from mssante.imap.server.selected import Selected
+from mssante.imap.server.session import OK_FETCH, Answer, Session
+from mssante.limits import CHUNK_BYTES, KIB
+from mssante.mailbox.reading import Message, Reader, breathe
+from mssante.model import Flag
+from mssante.reasons import Passing, Reason, Refused
+from mssante.store.records import FlagsMode
+from mssante.words.imap import imap_answer
+
+_MESSAGES_AT_ONCE = 1000
+_LINES_AT_ONCE = 2000  # of flags
+_SEND_BYTES = 64 * KIB  # lines are gathered up to this
+_WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger ones are read twice
+
+Place = tuple[int, int, int]  # sequence number, UID, flags
+
+
+async def fetch(session: Session, command: Fetch) -> Answer:
+    """RFC 3501 §6.4.5."""
+    places = session.places(command.messages, uid=command.uid)
+    if command.changed_since is not None:
+        if command.vanished:
+            places = await _tell_vanished(session, command)
+        places = session.selected.changed_since(places, command.changed_since)
+    job = _FetchJob(session, command.items, await session.flag_words())
+    wanted = chain.from_iterable(map(session.selected.messages, ([place] for place in places)))
+    if command.items.need is Need.FLAGS:
+        while batch := list(islice(wanted, _LINES_AT_ONCE)):
+            await job.flags_only(batch)
+    elif command.items.need is Need.PLACE:
+        while batch := list(islice(wanted, _LINES_AT_ONCE)):
+            await job.places_only(batch)
+    else:
+        while batch := list(islice(wanted, _MESSAGES_AT_ONCE)):
+            await job.messages(batch)
+    await job.flush()
+    if job.damaged:
+        text = (
+            f"{job.damaged} message(s) endommage(s), prevenez votre operateur / damaged, tell your operator"
+        )
+        return Answer(ResponseStatus.NO, text, Code.CORRUPTION)
+    if job.undecodable:
+        answer = imap_answer(Reason.ENCODING_UNKNOWN)
+        return Answer(ResponseStatus.NO, answer.text, answer.code)
+    # RFC 3501 §6.4.8: a UID that does not exist is passed over; a number that the client counts is told.
+    by_number = not command.uid and not command.messages.saved
+    if by_number and job.answered < sum(map(len, places)):
+        raise Refused(Reason.MESSAGE_GONE)
+    return OK_FETCH
+
+
+async def _tell_vanished(session: Session, command: Fetch) -> list[range]:
+    """RFC 7162 §3.2.6: what is gone of the UIDs named, before any FETCH response. First the expunges of this
+    session, which are told as such (§3.2.10). Answers the places of those that are there."""
+    assert command.changed_since is not None
+    await session.tell(expunges=True)
+    gone = await session.selected.expunged_since(command.changed_since, command.messages)
+    await session.tell_vanished_earlier(gone)
+    return session.places(command.messages, uid=True)
+
+
+class _FetchJob:
+    """One FETCH command under way."""
+
+    def __init__(self, session: Session, items: FetchItems, words: FlagWords) -> None:
+        self._session = session
+        self._selected: Selected = session.selected
+        self._words = words
+        self._reader: Reader = session.reader
+        self._format = FetchFormat(items)
+        # RFC 3501 §6.4.5: a message that becomes \Seen tells its flags in the same response.
+        # It is a change: a client that knows of mod-sequences is told its own (RFC 7162 §3.2.4).
+        changed = (Attribute.UID, Attribute.MODSEQ) if session.protocol.tells_modseq else ()
+        self._format_seen = FetchFormat(FetchItems.of(*items.items, Attribute.FLAGS, *changed))
+        self._tells_modseq = items.tells_modseq
+        self._modseqs: dict[int, int] = {}
+        self._marks = items.sets_seen and not self._selected.read_only
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._bodies = items.need is Need.BODY
+        self._listed = ListedSections.of(items.sections)
+        self._headers = self._listed is None and any(
+            isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
+        )
+        self._asks_places = any(item.need is Need.PLACE for item in items.attributes)
+        self._place_rows: dict[int, PlaceLine] = {}
+        self.damaged = 0
+        self.undecodable = 0  # RFC 3516 §4.3: its encoding is not known
+        self.answered = 0
+
+    async def flags_only(self, batch: Sequence[Place]) -> None:
+        render = self._words.render
+        batch = self._with_modseqs(batch)
+        modseqs = self._modseqs
+        rows = [FlagsLine(sequence, uid, render(mask), modseqs.get(uid, 0)) for sequence, uid, mask in batch]
+        self.answered += len(rows)
+        await self._send(self._format.lines(rows))  # type: ignore[arg-type]  # UID and FLAGS, nothing else
+        await breathe()
+
+    async def places_only(self, batch: Sequence[Place]) -> None:
+        rows = await self._places(self._with_modseqs(batch))
+        self.answered += len(rows)
+        await self._send(self._format.lines(rows.values()))  # type: ignore[arg-type]  # nothing of a summary
+        await breathe()
+
+    async def _places(self, batch: Sequence[Place]) -> dict[int, PlaceLine]:
+        """By UID, in their order; without those that are gone."""
+        render = self._words.render
+        by_uid = {place[1]: place for place in batch}
+        found = await self._reader.places(self._selected.id, list(by_uid))
+        return {
+            uid: PlaceLine(by_uid[uid][0], uid, render(by_uid[uid][2]), place, self._modseqs.get(uid, 0))
+            for uid, place in found.items()
+        }
+
+    async def messages(self, batch: Sequence[Place]) -> None:
+        batch = self._with_modseqs(batch)
+        self._place_rows = await self._places(batch) if self._asks_places else {}
+        by_uid = {place[1]: place for place in batch}
+        uids = list(by_uid)
+        async for opened, damaged in self._reader.messages(self._selected.id, uids, header=self._headers):
+            self.damaged += len(damaged)
+            self.answered += len(opened) + len(damaged)
+            await self._answer(opened, by_uid)
+
+    def _with_modseqs(self, batch: Sequence[Place]) -> Sequence[Place]:
+        """Reads the modseqs, if the client asks for them; the batch without those that have just gone."""
+        if not self._tells_modseq:
+            return batch
+        self._modseqs = self._selected.modseqs([uid for _, uid, _ in batch])
+        return [place for place in batch if place[1] in self._modseqs]
+
+    async def _answer(self, opened: Sequence[Message], by_uid: Mapping[int, Place]) -> None:
+        newly_seen = await self._mark_seen(opened, by_uid) if self._marks else {}
+        if self._asks_places:
+            opened = [message for message in opened if message.uid in self._place_rows]
+        rows = []
+        render, place_rows, modseqs = self._words.render, self._place_rows, self._modseqs
+        for message in opened:
+            sequence, uid, mask = by_uid[message.uid]
+            mask, modseq = newly_seen.get(uid) or (mask, modseqs.get(uid, 0))
+            rows.append(
+                MessageLine(sequence, uid, render(mask), message.summary, modseq, place_rows.get(uid))
+            )
+        if not self._format.sections:
+            await self._send(self._format.lines(rows))
+        elif self._listed is not None:
+            await self._answer_listed(self._listed, rows, opened, newly_seen)
+        else:
+            await self._answer_sections(rows, opened, newly_seen)
+
+    async def _answer_sections(
+        self, rows: Sequence[MessageLine], opened: Sequence[Message], newly_seen: Collection[int]
+    ) -> None:
+        if not self._bodies:
+            for row, message in zip(rows, opened, strict=True):
+                await self._sections(self._form(row, newly_seen), row, message, None)
+            return
+        by_uid = {row.uid: row for row in rows}
+        async for group in self._reader.small_contents(opened):
+            for message, content in group:
+                row = by_uid[message.uid]
+                await self._sections(self._form(row, newly_seen), row, message, content)
+
+    async def _answer_listed(
+        self,
+        listed: ListedSections,
+        rows: Sequence[MessageLine],
+        opened: Sequence[Message],
+        newly_seen: Collection[int],
+    ) -> None:
+        """Header fields that summaries keep; of the few messages that do not, the header is read."""
+        lines: list[bytes] = []
+        others: dict[int, MessageLine] = {}
+        for row, message in zip(rows, opened, strict=True):
+            contents = listed.octets(message.summary)
+            if contents is None:
+                others[row.uid] = row
+            else:
+                lines.append(self._form(row, newly_seen).listed(row, contents))
+        await self._send(b"".join(lines))
+        async for again, damaged in self._reader.messages(self._selected.id, list(others), header=True):
+            self.damaged += len(damaged)
+            for message in again:
+                row = others[message.uid]
+                await self._sections(self._form(row, newly_seen), row, message, None)
+
+    def _form(self, row: MessageLine, newly_seen: Collection[int]) -> FetchFormat:
+        return self._format_seen if row.uid in newly_seen else self._format
+
+    async def _mark_seen(
+        self, opened: Sequence[Message], by_uid: Mapping[int, Place]
+    ) -> dict[int, tuple[int, int]]:
+        """Marks what a BODY[] is about to read. The new flags and modseq of those that were not \\Seen."""
+        unseen = [message.uid for message in opened if not by_uid[message.uid][2] & Flag.SEEN.value]
+        if not unseen:
+            return {}
+        try:
+            rows = await self._session.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
+        except Passing:
+            return {}  # C3: a database that takes no writes is still read
+        await self._selected.learn(rows)
+        mask = self._selected.view.mask
+        newly_seen: dict[int, tuple[int, int]] = {
+            row.uid: (mask(row.uid, row.flags), row.modseq) for row in rows
+        }
+        if self._selected.flags_seen & ~self._words.names.known:
+            self._words = await self._session.flag_words()
+        return newly_seen
+
+    async def _sections(
+        self, form: FetchFormat, row: MessageLine, message: Message, content: bytes | None
+    ) -> None:
+        """One message's line; `content` if it is there already. Small sections are opened first; large ones
+        are proved, then streamed."""
+        try:
+            contents = at_hand(form.sections, message, content)
+            if contents is None:
+                extents = [await extent(self._reader, message, section) for section in form.sections]
+                small = sum(each.size for each in extents if each is not None) <= _WHOLE_BYTES_MAX
+                contents = [
+                    None if each is None else await each.octets(self._reader, keep=small) for each in extents
+                ]
+                if not small:
+                    return await self._send_streamed(form, row, extents)
+        except Refused as refused:
+            match refused.reason:
+                case Reason.ENCODING_UNKNOWN:
+                    self.undecodable += 1
+                case Reason.MESSAGE_GONE:
+                    self.answered -= 1  # expunged and shredded since this command looked
+                case _:
+                    self.damaged += 1
+            return None
+        await self._send(form.line(row, contents))
+        return None
+
+    async def _send_streamed(
+        self, form: FetchFormat, row: MessageLine, extents: Sequence[SectionExtent | None]
+    ) -> None:
+        await self._send(form.opening(row))
+        for at, each in enumerate(extents):
+            if each is None:
+                await self._send(form.announcement(at, None))
+                continue
+            await self._send(form.announcement(at, each.size, nul=each.nul))
+            if form.sections[at].form is not SectionForm.DECODED_SIZE:
+                await self._stream(each)
+        await self._send(CLOSING)
+
+    async def _stream(self, extent: SectionExtent) -> None:
+        await self.flush()
+        try:
+            async for piece in extent.pieces(self._reader):
+                await self._session.send(piece)
+        except Refused:
+            # Shredded since it was proved: octets are promised that nobody has. Only an end is honest.
+            self._session.abort()
+            raise ConnectionResetError from None
+
+    async def _send(self, octets: bytes) -> None:
+        self._gathered.append(octets)
+        self._gathered_bytes += len(octets)
+        if self._gathered_bytes >= _SEND_BYTES:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Sends what was gathered."""
+        octets = b"".join(self._gathered)
+        self._gathered.clear()
+        self._gathered_bytes = 0
+        await self._session.send(octets)

@@ -1,0 +1,56 @@
+"""What one person may hold of an operator's IMAP ports together: connections, and heavy commands at once.
+
+Invariants: counted over all ports that share it; a command that waits for its turn ends within
+IMAP_HEAVY_WAIT_SECONDS_MAX; one person's turns hold up nobody else's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+from mssante.imap.grammar import commands
+from mssante.imap.grammar.need import Need
+from mssante.imap.grammar.search import Text, leaves
+from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
+from mssante.mailbox.turns import turn
+
+
+class Present(Protocol):
+    """Somebody's conversation."""
+
+    @property
+    def person(self) -> str | None: ...
+
+
+class Persons:
+    """`conversations` are those under way, whoever holds them."""
+
+    def __init__(self) -> None:
+        self.conversations: set[Present] = set()
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    def connections(self, person: str) -> int:
+        """How many of them `person` has."""
+        return sum(1 for each in self.conversations if each.person == person)
+
+    def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
+        """Waits for one of the person's turns. Raises as `turn`."""
+        turns = self._turns.get(person) or asyncio.Semaphore(IMAP_HEAVY_AT_ONCE)
+        self._turns[person] = turns
+        return turn(turns, "too many heavy commands at once")
+
+
+def is_heavy(command: commands.Command, messages: int) -> bool:
+    """Whether it opens contents by the hundred, or orders messages; `messages`: how many it names at most."""
+    match command:
+        case commands.Fetch(items=items):
+            return items.need is Need.BODY and messages > IMAP_HEAVY_BODIES
+        case commands.Sort() | commands.Thread():
+            return messages > IMAP_HEAVY_BODIES
+        case commands.Search(query=query):
+            return messages > IMAP_HEAVY_BODIES and any(isinstance(leaf, Text) for leaf in leaves(query.key))
+        case _:
+            return False

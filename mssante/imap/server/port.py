@@ -1,0 +1,106 @@
+"""IMAP over sealed mailboxes: the ports, who is on them, and who may stay.
+
+Invariants: no credential is taken before TLS; a person has so many connections and no more; a person whose
+access ended hears BYE within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from mssante.clock import Clock
+from mssante.imap.grammar import responses
+from mssante.imap.grammar.responses import Code
+from mssante.imap.server.conversation import Conversation
+from mssante.imap.server.persons import Persons
+from mssante.imap.server.session import ImapService, Session, SessionBounds
+from mssante.keys.broker import KeyBroker
+from mssante.limits import MESSAGE_BYTES_MAX
+from mssante.net.listener import Caps, Listener
+from mssante.net.stream import ContextFactory, Stream
+from mssante.net.throttle import Throttle
+from mssante.store import MailStore
+
+
+class ImapServer:
+    """One IMAP port. `implicit_tls` is 993; otherwise STARTTLS on 143."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        hostname: str,
+        store: MailStore,
+        broker: KeyBroker,
+        clock: Clock,
+        tls: ContextFactory,
+        implicit_tls: bool = False,
+        message_bytes_max: int = MESSAGE_BYTES_MAX,
+        caps: Caps | None = None,
+        throttle: Throttle | None = None,
+        bounds: SessionBounds | None = None,
+        persons: Persons | None = None,
+    ) -> None:
+        self._service = ImapService(
+            name=name,
+            hostname=hostname,
+            store=store,
+            broker=broker,
+            clock=clock,
+            tls=tls,
+            throttle=throttle or Throttle(clock),
+            message_bytes_max=message_bytes_max,
+            bounds=bounds or SessionBounds(),
+            persons=persons or Persons(),
+        )
+        self._sessions: set[Session] = set()
+        self._watch: asyncio.Task[None] | None = None
+        self.listener = Listener(
+            name=name,
+            handler=self._converse,
+            tls=tls if implicit_tls else None,
+            caps=caps or Caps(),
+            busy=responses.bye("Trop de connexions / Too many connections", Code.LIMIT),
+        )
+
+    async def open(self, host: str, port: int) -> None:
+        """Listens; `port` 0 takes a free one, told by `self.port`. OSError when it cannot be had."""
+        await self.listener.open(host, port)
+        self._watch = asyncio.create_task(self._watch_access(), name=f"{self._service.name} access")
+
+    @property
+    def persons(self) -> Persons:
+        return self._service.persons
+
+    @property
+    def port(self) -> int:
+        return self.listener.port
+
+    async def close(self, seconds: float = 30) -> None:
+        """Says BYE to everybody, cuts after `seconds`."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.listener.close(seconds)
+        self._service.threads.close()
+
+    async def _converse(self, stream: Stream) -> None:
+        session = Session(self._service, stream)
+        self._sessions.add(session)
+        self._service.persons.conversations.add(session)
+        try:
+            await Conversation(session, self._connections_of).run()
+        finally:
+            self._sessions.discard(session)
+            self._service.persons.conversations.discard(session)
+            session.end()
+
+    def _connections_of(self, person: str) -> bool:
+        """Whether the person has room for one more connection."""
+        return self._service.persons.connections(person) < self._service.bounds.connections_per_person
+
+    async def _watch_access(self) -> None:
+        while True:
+            await asyncio.sleep(self._service.bounds.access_seconds)
+            for session in tuple(self._sessions):
+                if session.access_ended:
+                    session.stream.stop()

@@ -1,0 +1,90 @@
+"""One message's values as FetchFormat reads them; those that cost are made when they are asked for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from mssante.imap.grammar import encode
+from mssante.mailbox.places import KnownPlace
+from mssante.mime.summary import Summary
+
+
+class PlaceLine(NamedTuple):
+    """What FETCH needs of a message that is not opened."""
+
+    sequence: int
+    uid: int
+    flags: bytes
+    place: KnownPlace
+    modseq: int = 0
+
+    @property
+    def save_date(self) -> bytes:
+        return encode.date_time(self.place.saved_at)
+
+    @property
+    def email_id(self) -> bytes:
+        return encode.object_id(self.place.email_id)
+
+    @property
+    def thread_id(self) -> bytes:
+        return encode.NIL  # RFC 8474 §5.2: allowed; related messages are told by THREAD
+
+
+class MessageLine(NamedTuple):
+    """One message's values, as FetchFormat reads them; `place` where they ask for it."""
+
+    sequence: int
+    uid: int
+    flags: bytes
+    summary: Summary
+    modseq: int = 0
+    place: PlaceLine | None = None
+
+    @property
+    def save_date(self) -> bytes:
+        assert self.place is not None
+        return self.place.save_date
+
+    @property
+    def email_id(self) -> bytes:
+        assert self.place is not None
+        return self.place.email_id
+
+    @property
+    def thread_id(self) -> bytes:
+        return encode.NIL
+
+    @property
+    def internal_date(self) -> bytes:
+        return encode.instant(self.summary.internal_date, self.summary.internal_offset)
+
+    @property
+    def size(self) -> int:
+        return self.summary.size
+
+    @property
+    def envelope(self) -> bytes:
+        return self.summary.envelope
+
+    @property
+    def body(self) -> bytes:
+        return self.summary.body
+
+    @property
+    def structure(self) -> bytes:
+        return self.summary.bodystructure
+
+    @property
+    def preview(self) -> bytes:
+        # RFC 8970 §3.2: NIL is for previews that have to be waited for; ours never are.
+        return encode.string(self.summary.preview)
+
+
+class FlagsLine(NamedTuple):
+    """What FETCH (UID FLAGS) needs; nothing else is asked of it."""
+
+    sequence: int
+    uid: int
+    flags: bytes
+    modseq: int = 0

@@ -1,0 +1,238 @@
+"""The octets of a message that a FETCH section names: out of what is at hand, or read piece by piece.
+
+Invariants: a section's size is known before its first octet is promised; of a decoded section no more is held
+than a piece; a part that the message has not is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from mssante.imap.grammar.fetch import BodySection, SectionForm, Slice
+from mssante.imap.rules.header_fields import chosen_fields
+from mssante.limits import MIME_HEADER_BYTES_MAX
+from mssante.mailbox.reading import Message, Reader
+from mssante.mime import content as mime_content
+from mssante.mime.decoding import decoded, decoder
+from mssante.mime.listed import Chooser
+from mssante.mime.summary import SectionText, Summary
+from mssante.reasons import Reason, Refused
+
+_CHOOSES = (Slice.FIELDS, Slice.FIELDS_NOT)
+_IN_HEADER = (Slice.HEADER, *_CHOOSES)
+_TEXTS: dict[Slice, SectionText] = {
+    Slice.WHOLE: "",
+    Slice.HEADER: "HEADER",
+    Slice.FIELDS: "HEADER",
+    Slice.FIELDS_NOT: "HEADER",
+    Slice.TEXT: "TEXT",
+    Slice.MIME: "MIME",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SectionExtent:
+    """Octets of a message: `held` ones, or those at `offset` of its content, `size` of them. With `encoding`
+    they are those of `cut` in what `encoded` octets at `offset` decode to; `nul`: there is a NUL in them."""
+
+    message: Message
+    offset: int
+    size: int
+    held: bytes | None = None
+    encoding: bytes = b""
+    encoded: int = 0
+    cut: range = range(0)
+    nul: bool = False
+
+    async def octets(self, reader: Reader, *, keep: bool) -> bytes:
+        """All of them or, without `keep`, only the proof that they open. Raises Refused(CORRUPTION)."""
+        if keep:
+            return b"".join([piece async for piece in self.pieces(reader)])
+        if not self.encoding:  # a decoded one was proved when it was measured
+            async for _ in self.pieces(reader):
+                pass
+        return b""
+
+    async def pieces(self, reader: Reader) -> AsyncIterator[bytes]:
+        """Raises Refused(CORRUPTION) where the content is damaged."""
+        if self.held is not None:
+            yield self.held
+        elif self.encoding:
+            async for piece in _decoded(reader, self.message, self.offset, self.encoded, self):
+                yield piece
+        elif self.size:
+            async for piece in reader.content(self.message, self.offset, self.size):
+                yield piece
+
+
+def at_hand(
+    sections: Sequence[BodySection], message: Message, content: bytes | None
+) -> list[bytes | None] | None:
+    """The sections' octets out of the whole content, or of the header that is kept apart; None when something
+    must be read for one of them. Raises Refused(ENCODING_UNKNOWN)."""
+    found: list[bytes | None] = []
+    for section in sections:
+        place = _located(message.summary, section)
+        if place is None:
+            found.append(None)
+        elif content is not None:
+            found.append(_chosen(section, _content(message.summary, section, content, place)))
+        elif message.header is not None and not section.path and section.slice in _IN_HEADER:
+            found.append(_chosen(section, message.header))
+        else:
+            return None
+    return found
+
+
+class ListedSections:
+    """Sections that are header fields which summaries keep (mime.listed): nothing is read for them."""
+
+    def __init__(self, sections: Sequence[BodySection], choosers: Sequence[Chooser]) -> None:
+        self._sections = sections
+        self._choosers = choosers
+
+    @classmethod
+    def of(cls, sections: Sequence[BodySection]) -> ListedSections | None:
+        """None unless all of them are."""
+        choosers = [_chooser(section) for section in sections]
+        found = [chooser for chooser in choosers if chooser is not None]
+        return cls(sections, found) if found and len(found) == len(choosers) else None
+
+    def octets(self, summary: Summary) -> list[bytes] | None:
+        """Theirs, in order; None when this summary does not keep them, and the header must be read."""
+        found = []
+        for section, chooser in zip(self._sections, self._choosers, strict=True):
+            block = chooser.fields(summary.packed_listed)
+            if block is None:
+                return None
+            found.append(block if section.partial is None else _cut(section, block))
+        return found
+
+
+async def extent(reader: Reader, message: Message, section: BodySection) -> SectionExtent | None:
+    """Where a section lies. Raises Refused(CORRUPTION, ENCODING_UNKNOWN)."""
+    place = _located(message.summary, section)
+    if place is None:
+        return None
+    offset, size = place
+    if section.slice in _CHOOSES:
+        block = _chosen(section, await reader.octets(message, offset, size))
+        return SectionExtent(message, 0, len(block), block)
+    if _is_decoded(section):
+        start, octets = _heading(message.summary, section)
+        encoding = _encoding(await reader.octets(message, start, octets))
+        if encoding:
+            return await _measured(reader, message, section, place, encoding)
+    kept = range(size) if section.partial is None else section.partial.cut(size)
+    return SectionExtent(message, offset + kept.start, len(kept))
+
+
+# Inside
+
+
+def _located(summary: Summary, section: BodySection) -> tuple[int, int] | None:
+    """Offset and length of a section's octets; None for a part that the message has not."""
+    if section.path:
+        return summary.parts.locate(_path(section), _TEXTS[section.slice])
+    # Of the whole message no table is needed.
+    if section.slice is Slice.WHOLE:
+        return 0, summary.size
+    if section.slice is Slice.TEXT:
+        return summary.header_octets, summary.size - summary.header_octets
+    return 0, summary.header_octets
+
+
+def _path(section: BodySection) -> str:
+    return ".".join(map(str, section.path))
+
+
+def _chosen(section: BodySection, block: bytes) -> bytes:
+    if section.slice in _CHOOSES:
+        block = chosen_fields(block, section.names, others=section.slice is Slice.FIELDS_NOT)
+    return _cut(section, block)
+
+
+def _cut(section: BodySection, block: bytes) -> bytes:
+    if section.partial is None:
+        return block
+    kept = section.partial.cut(len(block))
+    return block[kept.start : kept.stop]
+
+
+def _chooser(section: BodySection) -> Chooser | None:
+    return None if section.path or section.slice is not Slice.FIELDS else Chooser.of(section.names)
+
+
+# RFC 3516: encodings undone. The message as such is encoded by nothing: BINARY[] is BODY[].
+
+
+def _is_decoded(section: BodySection) -> bool:
+    return section.form is not SectionForm.AS_IS and bool(section.path) and section.slice is Slice.WHOLE
+
+
+def _heading(summary: Summary, section: BodySection) -> tuple[int, int]:
+    """Where the header of the section's part lies: as much of it as was read when the message came."""
+    found = summary.parts.locate(_path(section), "MIME")
+    assert found is not None, "a part has a header"
+    return found[0], min(found[1], MIME_HEADER_BYTES_MAX)
+
+
+def _encoding(header: bytes) -> bytes:
+    """What is to be undone, empty for nothing. Raises Refused(ENCODING_UNKNOWN)."""
+    content = mime_content.read(header, of_message=False).content
+    if content.is_multipart or not content.is_encoded:  # RFC 2045 §6.4: a multipart is not encoded
+        return b""
+    if decoder(content.encoding) is None:
+        raise Refused(Reason.ENCODING_UNKNOWN)
+    return content.encoding
+
+
+def _content(summary: Summary, section: BodySection, content: bytes, place: tuple[int, int]) -> bytes:
+    """A section's octets out of a whole content."""
+    block = content[place[0] : place[0] + place[1]]
+    if not _is_decoded(section):
+        return block
+    start, octets = _heading(summary, section)
+    encoding = _encoding(content[start : start + octets])
+    plain = decoded(encoding, block)
+    assert plain is not None, "an unknown encoding was refused"
+    return plain
+
+
+async def _measured(
+    reader: Reader, message: Message, section: BodySection, place: tuple[int, int], encoding: bytes
+) -> SectionExtent:
+    """A decoded section, gone through once: how large it is only its octets tell."""
+    offset, octets = place
+    most = 1 << 62 if section.partial is None else section.partial.start + section.partial.count
+    first = 0 if section.partial is None else section.partial.start
+    made = SectionExtent(message, offset, 0, encoding=encoding, encoded=octets, cut=range(first, most))
+    size, nul = 0, False
+    async for piece in made.pieces(reader):
+        size += len(piece)
+        nul = nul or b"\0" in piece
+    return SectionExtent(
+        message, offset, size, encoding=encoding, encoded=octets, cut=range(first, first + size), nul=nul
+    )
+
+
+async def _decoded(
+    reader: Reader, message: Message, offset: int, octets: int, extent: SectionExtent
+) -> AsyncIterator[bytes]:
+    """What `octets` at `offset` decode to, as far as `extent.cut` goes."""
+    undo = decoder(extent.encoding)
+    assert undo is not None, "an unknown encoding was refused"
+    wanted, at = extent.cut, 0
+    async for piece in reader.content(message, offset, octets):
+        plain = undo.feed(piece)
+        kept = plain[max(0, wanted.start - at) : max(0, wanted.stop - at)]
+        at += len(plain)
+        if kept:
+            yield kept
+        if at >= wanted.stop:
+            return
+    plain = undo.finish()
+    kept = plain[max(0, wanted.start - at) : max(0, wanted.stop - at)]
+    if kept:
+        yield kept

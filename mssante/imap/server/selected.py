@@ -1,0 +1,251 @@
+"""A selected folder as one session sees it: its view, its flags, and what has changed since.
+
+Invariants: flags and modseqs are those of the live folder that all sessions share, so as new as anybody here
+knows them; what a session is told is its own affair: a change is told once, and not told at all to the
+session that made it (it has its own answer). A session costs some KiB beside it while it has heard
+what others have.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import compress
+
+from mssante.imap.grammar.lexer import NUMBER_MAX
+from mssante.imap.grammar.sets import SequenceSet, merged
+from mssante.imap.rules.fetched import Change, change_lines
+from mssante.imap.rules.view import FolderNews, FolderView
+from mssante.mailbox.folders import NamedFolder
+from mssante.model import Flag, FolderId, ModSeq, Uid
+from mssante.reasons import Passing
+from mssante.store import MailStore
+from mssante.store.live import LiveFolder
+from mssante.store.records import FlagsRow, FlagsRows
+from mssante.uid_arrays import UID_ARRAY
+
+_ROWS_AT_ONCE = 2000  # looked at, or told, before the loop is given to others
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How changes are told to a client: flags with the `uid` and the `modseq` of their message, what is
+    expunged as VANISHED."""
+
+    uid: bool = True
+    modseq: bool = False
+    vanished: bool = False
+
+
+class Selected:
+    """Made by `open`; `refresh` looks at the store, `news` says what it found.
+
+    `saved`: the UIDs of the last SEARCH that saved its result, ascending (RFC 5182); those that are gone
+    meanwhile are no longer meant. `behind`: the client was last told to trust `complete`, not the highest
+    mod-sequence it heard."""
+
+    def __init__(self, store: MailStore, folder: NamedFolder, live: LiveFolder, *, read_only: bool) -> None:
+        self.folder = folder
+        self.read_only = read_only
+        self.view = FolderView(live.uids)
+        self.saved = array(UID_ARRAY)
+        self.behind = False
+        self.tells_recent = True
+        self._store = store
+        self._live = live
+        self._modseq = live.modseq  # up to which this session has heard
+        self._complete = live.modseq  # up to which its client has been told everything
+
+    @classmethod
+    async def open(
+        cls, store: MailStore, folder: NamedFolder, *, read_only: bool, recent: bool = True
+    ) -> Selected:
+        """Without `recent` nothing is told of it, and nothing taken from those who ask (RFC 9051 §2.3.2).
+        Raises Refused(FOLDER_UNKNOWN)."""
+        selected = cls(store, folder, await store.live(folder.id), read_only=read_only)
+        uids = selected.view.uids
+        if not recent:
+            selected.tells_recent = False
+            selected.view = FolderView(uids, tells_recent=False)
+            return selected
+        before = await selected._heard_before(uids[-1] if uids else 0, folder.folder.recent_uid)
+        selected.view = FolderView(uids, recent_from=before + 1)
+        return selected
+
+    @property
+    def id(self) -> FolderId:
+        return self.folder.id
+
+    @property
+    def flags_seen(self) -> int:
+        """Every bit that any message has had."""
+        return self._live.flags_seen
+
+    @property
+    def complete(self) -> ModSeq:
+        """The HIGHESTMODSEQ that loses no change if the connection breaks now: below that of an expunge which
+        waits to be told (RFC 7162 §3.2)."""
+        return self._complete
+
+    def row(self, uid: int) -> FlagsRow | None:
+        """A message's stored flags and modseq; None when it is gone, whether the client knows or not."""
+        return self._live.row(uid)
+
+    def modseqs(self, uids: Sequence[int]) -> dict[int, int]:
+        """By UID, of those of `uids` (ascending) that are there, and perhaps of others."""
+        if not uids:
+            return {}
+        rows = self._live.between(uids[0], uids[-1])
+        if len(rows) <= 2 * len(uids):
+            return dict(zip(rows.uids, rows.modseqs, strict=True))
+        return {uid: row.modseq for uid in uids if (row := self.row(uid)) is not None}
+
+    def messages(self, places: Iterable[range]) -> Iterator[tuple[int, int, int]]:
+        """(sequence number, UID, flags with \\Recent) at these places of the view, without those gone."""
+        mask, plain = self.view.mask, not self.view.recent_count
+        for piece in _pieces(places):
+            numbers, rows = self._rows(piece)
+            if plain:
+                yield from zip(numbers, rows.uids, rows.flags, strict=True)
+            else:
+                found = zip(numbers, rows.uids, rows.flags, strict=True)
+                yield from ((n, uid, mask(uid, kept)) for n, uid, kept in found)
+
+    def changes(self, places: Iterable[range], render: Callable[[int], bytes]) -> Iterator[Change]:
+        """The messages at these places, as `change_lines` tells them; `render` makes a mask's names."""
+        for piece in _pieces(places):
+            for number, row in zip(*self._rows(piece), strict=True):
+                yield self.change(number, row, render)
+
+    def change(self, number: int, row: FlagsRow, render: Callable[[int], bytes]) -> Change:
+        """One message as `change_lines` tells it, its sequence number given."""
+        return Change(number, row.uid, render(self.view.mask(row.uid, row.flags)), row.modseq)
+
+    def changed_since(self, places: Iterable[range], since: int) -> list[range]:
+        """Of these places those whose message has a higher modseq (RFC 7162 §3.1.4.1)."""
+        found: list[range] = []
+        for piece in _pieces(places):
+            numbers, rows = self._rows(piece)
+            for number in compress(numbers, map(since.__lt__, rows.modseqs)):
+                if found and found[-1].stop == number - 1:
+                    found[-1] = range(found[-1].start, number)
+                else:
+                    found.append(range(number - 1, number))
+        return found
+
+    async def expunged_since(self, since: int, known: SequenceSet | None) -> Sequence[int]:
+        """The UIDs gone after `since`, of `known` or of all, as far as this session has heard (RFC 7162
+        §3.2.6). `*` means the last message there is and whatever came after it."""
+        gone = array(UID_ARRAY, await self._store.expunged(self.id, ModSeq(since), self._modseq))
+        if known is None:
+            return gone
+        if known.saved:
+            return sorted(set(gone).intersection(self.saved))
+        if known.to_last is not None:
+            low = min(known.to_last, self.view.last)
+            known = SequenceSet((*known.intervals, (low, NUMBER_MAX)))
+        return [uid for low, high in merged(known.intervals) for uid in _between(gone, low, high)]
+
+    def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
+        """As `FolderView.positions`, and `$`: what of it is gone is passed over (RFC 5182 §2.1)."""
+        return self.view.places_of(self.saved) if messages.saved else self.view.positions(messages, uid=uid)
+
+    def first_unseen(self) -> int | None:
+        """The sequence number of the first message without \\Seen."""
+        for piece in _pieces([range(len(self.view))]):
+            numbers, rows = self._rows(piece)
+            seen = list(map(Flag.SEEN.value.__and__, rows.flags))
+            if 0 in seen:
+                return numbers[seen.index(0)]
+        return None
+
+    async def learn(self, rows: FlagsRows) -> bool:
+        """Takes in what this session itself changed. Whether nobody else had changed anything since it last
+        looked: then `refresh` need not tell it what it did, nor anything else."""
+        await self._live.learn(rows)
+        if rows.before > self._modseq:
+            return False
+        if rows.own:
+            self._modseq = ModSeq(rows.own)
+        return True
+
+    async def refresh(self) -> None:
+        """Takes in what others did since. Raises Refused(FOLDER_UNKNOWN) when the folder is gone."""
+        changes = await self._store.changes(self.id, self._modseq)
+        if changes.modseq == self._modseq:
+            return
+        await self._live.take(changes)
+        present = changes.present
+        known = bisect_right(present.uids, self.view.last)
+        await self._arrive(present.uids[known:], changes.recent_uid)
+        self.view.note(FolderNews(flagged=present.uids[:known], expunged=changes.expunged))
+        self._modseq = changes.modseq
+
+    def news(self, render: Callable[[int], bytes], *, manner: Manner, expunges: bool) -> Iterator[bytes]:
+        """The untagged responses for what waits, some at a time; `render` makes a mask's names. To be gone
+        through to the end, before anything else is noted; between two pieces others may work."""
+        yield self.view.tell_numbers(expunges=expunges, vanished=manner.vanished)
+        self.view.share(self._live.uids)
+        flagged = self.view.take_flagged()
+        for start in range(0, len(flagged), _ROWS_AT_ONCE):
+            changes = []
+            for number, uid in flagged[start : start + _ROWS_AT_ONCE]:
+                row = self.row(uid)
+                if row is not None:
+                    changes.append(self.change(number, row, render))
+            yield change_lines(changes, uid=manner.uid, modseq=manner.modseq)
+
+    def told(self) -> None:
+        """Everything this session has heard of is told, but for expunges that wait."""
+        if not self.view.holds_back:
+            self._complete = self._modseq
+
+    # Inside
+
+    async def _arrive(self, uids: Sequence[int], recent_uid: int) -> None:
+        if uids and not self.tells_recent:
+            self.view.note(FolderNews(arrived=uids))
+        elif uids:
+            before = await self._heard_before(uids[-1], recent_uid)
+            self.view.note(FolderNews(arrived=[uid for uid in uids if uid <= before]))
+            self.view.note(FolderNews(arrived=[uid for uid in uids if uid > before], recent=True))
+
+    async def _heard_before(self, last: int, known: int) -> int:
+        """Up to which UID some session has heard of the messages before us. A session that may write is
+        the one that hears of those up to `last` (RFC 3501 §2.3.2); EXAMINE takes nothing from others."""
+        if last <= known or self.read_only:
+            return known
+        try:
+            return await self._store.recent_claim(self.id, Uid(last))
+        except Passing:
+            return known  # C3: a database that takes no writes is still read
+
+    def _rows(self, place: range) -> tuple[Sequence[int], FlagsRows]:
+        """The sequence numbers and rows of the messages at a place, without those gone."""
+        uids = self.view.uids[place.start : place.stop]
+        rows = self._live.between(uids[0], uids[-1])
+        if rows.uids == uids:
+            return range(place.start + 1, place.stop + 1), rows
+        # Something has gone, or come, that the client was not told of: place by place.
+        numbers, there = [], FlagsRows()
+        number_of = {uid: number for number, uid in enumerate(uids, place.start + 1)}
+        for row in rows:
+            number = number_of.get(row.uid)
+            if number is not None:
+                numbers.append(number)
+                there.uids.append(row.uid)
+                there.flags.append(row.flags)
+                there.modseqs.append(row.modseq)
+        return numbers, there
+
+
+def _between(numbers: array[int], low: int, high: int) -> Sequence[int]:
+    return numbers[bisect_left(numbers, low) : bisect_right(numbers, high)]
+
+
+def _pieces(places: Iterable[range]) -> Iterator[range]:
+    for place in places:
+        for start in range(place.start, place.stop, _ROWS_AT_ONCE):
+            yield range(start, min(start + _ROWS_AT_ONCE, place.stop))

@@ -1,0 +1,326 @@
+"""What the handlers of one IMAP conversation share: the stream, the core's state, the open mailbox.
+
+Invariants: every wait has an end; what a client does not take is not made; Hangup is BYE and the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+from mssante.clock import Clock
+from mssante.flags import FlagNames
+from mssante.imap.grammar import responses
+from mssante.imap.grammar.commands import Command, Fetch
+from mssante.imap.grammar.events import Bye, Event, Signal
+from mssante.imap.grammar.flags import FlagWords
+from mssante.imap.grammar.responses import Code, ResponseStatus
+from mssante.imap.grammar.sets import SequenceSet
+from mssante.imap.grammar.wire import Wire
+from mssante.imap.rules.state import ProtocolState
+from mssante.imap.server.persons import Persons
+from mssante.imap.server.searching import Searcher
+from mssante.imap.server.selected import Manner, Selected
+from mssante.imap.server.sorting import Sorter
+from mssante.keys.broker import KeyBroker
+from mssante.limits import (
+    COMMAND_SECONDS_MAX,
+    DATA_CREDIT_SECONDS,
+    IMAP_BAD_COMMANDS_MAX,
+    IMAP_CONNECTIONS_PER_USER_MAX,
+    IMAP_IDLE_SECONDS_MAX,
+    IMAP_LOGIN_SECONDS_MAX,
+    IMAP_REST_SECONDS,
+    IMAP_SORTS_AT_ONCE,
+    KEYWORDS_MAX,
+)
+from mssante.mailbox.folders import Folders
+from mssante.mailbox.index.filling import Rest, tend
+from mssante.mailbox.index.search_index import Index
+from mssante.mailbox.index.workers import SearchThreads
+from mssante.mailbox.opening import OpenMailbox
+from mssante.mailbox.reading import Reader, breathe
+from mssante.mailbox.writing import Writer
+from mssante.net.stream import ContextFactory, Stream
+from mssante.net.throttle import Throttle
+from mssante.reasons import Reason, Refused
+from mssante.store import MailStore
+
+ACCESS_CHECK_SECONDS = 2.0
+_VANISHED_AT_ONCE = 20_000  # UIDs in one response: some milliseconds
+
+
+class Goodbye(Exception):
+    """The conversation cannot go on: BYE with this text and code, then the end."""
+
+    def __init__(self, text: str, code: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+
+
+class Left(ConnectionError):
+    """The client has gone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionBounds:
+    """What one conversation may cost. Seconds: `login` from the greeting to a login, `command` for the next
+    octets of a command begun, `idle` between commands and in IDLE (RFC 3501 §5.4: at least 30 minutes),
+    `append_credit` beyond the least pace of a message coming in, `access` between two looks at whether the
+    person still has access, `rest` without a command before the index is filled. `bad_commands`: in a row."""
+
+    login_seconds: float = IMAP_LOGIN_SECONDS_MAX
+    command_seconds: float = COMMAND_SECONDS_MAX
+    idle_seconds: float = IMAP_IDLE_SECONDS_MAX
+    append_credit_seconds: float = DATA_CREDIT_SECONDS
+    access_seconds: float = ACCESS_CHECK_SECONDS
+    rest_seconds: float = IMAP_REST_SECONDS
+    bad_commands: int = IMAP_BAD_COMMANDS_MAX
+    connections_per_person: int = IMAP_CONNECTIONS_PER_USER_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ends: the tagged response."""
+
+    status: ResponseStatus
+    text: str
+    code: str | None = None
+    expunged: bool = False  # messages are gone by it: how far the client is now is told (RFC 7162 §3.2.7)
+
+
+OK = Answer(ResponseStatus.OK, "Done")
+EXPUNGED = Answer(ResponseStatus.OK, "Done", expunged=True)
+OK_FETCH = Answer(ResponseStatus.OK, "FETCH done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImapService:
+    """What the conversations of one port share."""
+
+    name: str
+    hostname: str
+    store: MailStore
+    broker: KeyBroker
+    clock: Clock
+    tls: ContextFactory
+    throttle: Throttle
+    message_bytes_max: int
+    bounds: SessionBounds
+    persons: Persons
+    threads: SearchThreads = field(default_factory=SearchThreads)
+    sorts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMAP_SORTS_AT_ONCE))
+
+
+class Session:
+    """One conversation. `mailbox` and what reads it exist once the person has signed in."""
+
+    def __init__(self, service: ImapService, stream: Stream) -> None:
+        self.service = service
+        self.stream = stream
+        self.wire = Wire()
+        self.protocol = ProtocolState(
+            tls=stream.tls_version is not None, append_octets_max=service.message_bytes_max
+        )
+        self.tag = ""  # of the command being answered
+        self.by_uid = False  # whether that command names messages by UID
+        self.told_words: FlagWords | None = None  # those the client has heard of
+        self.picked: Selected | None = None
+        self.has_room: Callable[[str], bool] = lambda person: True
+        self._mailbox: OpenMailbox | None = None
+        self._tending: asyncio.Task[None] | None = None
+        self._rest = Rest(service.bounds.rest_seconds)
+        self._login_until = asyncio.get_running_loop().time() + service.bounds.login_seconds
+
+    # The person's side
+
+    def signed_in(self, mailbox: OpenMailbox) -> None:
+        """From here on the mailbox is open, and the wider bounds hold."""
+        self._mailbox = mailbox
+        self.folders = Folders(mailbox)
+        self.reader = Reader(mailbox)
+        self.writer = Writer(mailbox, self.folders)
+        service = self.service
+        self.index = Index(mailbox, self.reader, service.threads)
+        self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads, self.index)
+        self.sorter = Sorter(self.reader, self.searcher, service.sorts)
+        self.protocol.authenticated()
+        self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
+
+    @property
+    def mailbox(self) -> OpenMailbox:
+        assert self._mailbox is not None, "the session's table lets nothing here before login"
+        return self._mailbox
+
+    @property
+    def person(self) -> str | None:
+        """Who has signed in, if somebody has."""
+        return None if self._mailbox is None else self._mailbox.person
+
+    @property
+    def access_ended(self) -> bool:
+        """The grant was revoked or has expired, or the password changed."""
+        return self._mailbox is not None and not self._mailbox.ring.alive
+
+    @property
+    def access_expired(self) -> bool:
+        """The grant had an end, which has come."""
+        grant = None if self._mailbox is None else self._mailbox.ring.grant
+        return grant is not None and not grant.in_force(self.service.clock.now())
+
+    @property
+    def selected(self) -> Selected:
+        assert self.picked is not None, "the session's table lets nothing here before SELECT"
+        return self.picked
+
+    def select(self, selected: Selected, words: FlagWords) -> None:
+        """The client has been told everything of `selected`, its keywords included."""
+        self.picked, self.told_words = selected, words
+        if self._tending is None:
+            self._tending = asyncio.create_task(
+                tend(self.mailbox, self.index, self._rest.lasted), name="search index"
+            )
+        self.protocol.selected(read_only=selected.read_only)
+
+    def unselect(self) -> None:
+        self.picked = None
+        self.protocol.unselected()
+
+    def end(self) -> None:
+        """Forgets the keys."""
+        if self._tending is not None:
+            self._tending.cancel()
+        if self._mailbox is not None:
+            self._mailbox.close()
+
+    # The wire's side
+
+    def tls_started(self) -> None:
+        """RFC 3501 §6.2.1: what was said in clear is forgotten."""
+        self.wire = Wire()
+        self.protocol.tls_started()
+
+    async def next_event(self, *, patient: bool = False) -> Event:
+        """What the client does next; `patient` when it need not do anything soon. Raises Left, Hangup for
+        what the wire cannot go on from, TimeoutError, Stopping, ConnectionError."""
+        waits = patient and self._mailbox is not None
+        while (event := self.wire.next_event()) is Signal.NEED_DATA:
+            bounds = self.service.bounds
+            with self._rest.begun() if waits else nullcontext():
+                octets = await self.stream.read(bounds.idle_seconds if waits else self._patience())
+            if not octets:
+                raise Left
+            waits = False
+            self.wire.receive_data(octets)
+        if isinstance(event, Bye):
+            raise Goodbye(event.text, event.code)
+        return event
+
+    def _patience(self) -> float:
+        seconds = self.service.bounds.command_seconds
+        if self._mailbox is None:
+            left = self._login_until - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise TimeoutError
+            return min(seconds, left)
+        return seconds
+
+    async def send(self, octets: bytes) -> None:
+        """Sends, and waits until the client keeps up: a client that does not read holds no memory of ours."""
+        if octets:
+            self.stream.write(octets)
+            await self.stream.drain()
+
+    def abort(self) -> None:
+        self.stream.abort()
+
+    def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
+        """The places in the view of what a command names. Raises imap.lexer.Unacceptable for a number
+        nobody has."""
+        return self.selected.places(messages, uid=uid)
+
+    def named_at_most(self, command: Command) -> int:
+        """How many messages a command can be about. Raises as `places`."""
+        if self.picked is None:
+            return 0
+        if isinstance(command, Fetch):
+            return sum(map(len, self.places(command.messages, uid=command.uid)))
+        return len(self.picked.view)
+
+    def uids_of(self, messages: SequenceSet, *, uid: bool) -> Sequence[int]:
+        """The UIDs a command names, ascending. Raises as `places`."""
+        return self.uids_at(self.places(messages, uid=uid))
+
+    def uids_at(self, places: Sequence[range]) -> Sequence[int]:
+        uids = self.selected.view.uids
+        if len(places) == 1:
+            return uids[places[0].start : places[0].stop]
+        return [each for place in places for each in uids[place.start : place.stop]]
+
+    async def flag_words(self) -> FlagWords:
+        """The words of every flag in the selected folder, told to the client before they are used."""
+        return await self.tell_flags(await self.folders.flag_names(covering=self.selected.flags_seen))
+
+    async def tell_flags(self, names: FlagNames) -> FlagWords:
+        """RFC 3501 §7.2.6: the client hears of keywords it may not know."""
+        if self.told_words is None or names is not self.told_words.names:
+            self.told_words = FlagWords(names)
+            await self.send(flags_told(self.told_words, read_only=self.selected.read_only))
+        return self.told_words
+
+    async def look(self) -> None:
+        """Sees what others did in the selected folder, without a word to the client."""
+        if self.picked is None:
+            return
+        try:
+            await self.picked.refresh()
+        except Refused as refused:
+            if refused.reason is not Reason.FOLDER_UNKNOWN:
+                raise
+            # RFC 2180 §3.3: another session deleted the folder; nothing of it can be told any more.
+            raise Goodbye("Dossier supprime / The folder was deleted", Code.NONEXISTENT) from None
+
+    async def tell(self, *, expunges: bool) -> None:
+        """What `look` saw since the client last heard, if it may be told now."""
+        if self.picked is None:
+            return
+        if self.picked.view.has_news(expunges=expunges):
+            words = await self.flag_words()
+            by_uid = self.by_uid or self.protocol.rev2  # RFC 9051 §7.5.2: what is not asked for has its UID
+            manner = Manner(by_uid, self.protocol.tells_modseq, self.protocol.tells_vanished)
+            for piece in self.picked.news(words.render, manner=manner, expunges=expunges):
+                await self.send(piece)
+                await breathe()
+        self.picked.told()
+
+    async def enable(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Enables what there is of `names`; answers what was new. From here on mod-sequences may be told: the
+        client hears how far it is (RFC 7162 §3.1)."""
+        before = self.protocol.tells_modseq
+        enabled = self.protocol.enable(names)
+        if self.protocol.rev2:
+            self.wire.speaks_utf8()
+        if self.picked is not None and self.protocol.tells_modseq and not before:
+            await self.tell_highest_modseq()
+        return enabled
+
+    async def tell_vanished_earlier(self, uids: Sequence[int]) -> None:
+        """RFC 7162 §3.2.10.1; nothing was ever forgotten, so they may be many."""
+        for start in range(0, len(uids), _VANISHED_AT_ONCE):
+            await self.send(responses.vanished(uids[start : start + _VANISHED_AT_ONCE], earlier=True))
+            await breathe()
+
+    async def tell_highest_modseq(self) -> None:
+        """RFC 7162 §3.1.2.1, of the selected folder."""
+        code = responses.code_highest_modseq(self.selected.complete)
+        await self.send(responses.untagged(ResponseStatus.OK, "Everything up to here is told", code))
+
+
+def flags_told(words: FlagWords, *, read_only: bool) -> bytes:
+    """FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6 and §7.1)."""
+    may_add = len(words.names.keywords) < KEYWORDS_MAX
+    code = responses.code_permanent_flags(words, read_only=read_only, may_add=may_add)
+    return responses.flags(words) + responses.untagged(ResponseStatus.OK, "Flags that are kept", code)

@@ -1,0 +1,195 @@
+"""SORT and THREAD over sealed mail: what was found is put in order by what its summaries say.
+
+Invariants: no content is opened, and a header only where a summary does not hold the references; a message
+that does not open has no fields; the loop is given to others between batches and between steps; so many
+are at work at once and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
+
+from mssante.imap.grammar.casemap import casemap
+from mssante.imap.grammar.search import Key
+from mssante.imap.grammar.sorting import Algorithm, Criterion, SortKey
+from mssante.imap.rules.base_subject import base_subject
+from mssante.imap.rules.matching import Context
+from mssante.imap.rules.sorting import Column, in_order
+from mssante.imap.rules.steps import Steps
+from mssante.imap.rules.threads import Forest, References, ancestry, identifiers_first, ordered_subject
+from mssante.imap.server.searching import Searcher
+from mssante.imap.server.selected import Selected
+from mssante.mailbox.reading import Message, Reader, breathe
+from mssante.mailbox.turns import turn
+from mssante.mime import encoded_words, header
+from mssante.mime.envelope import AddressField, first_address
+from mssante.model import FolderId
+from mssante.reasons import Refused
+
+_Value = TypeVar("_Value")
+_BUSY = "too much sorting at once"
+_LINKS = (b"message-id", b"references", b"in-reply-to")
+
+
+class Sorter:
+    """Runs one session's SORTs and THREADs. `turns` is shared: how many are at work at once."""
+
+    def __init__(self, reader: Reader, searcher: Searcher, turns: asyncio.Semaphore) -> None:
+        self._reader = reader
+        self._searcher = searcher
+        self._turns = turns
+
+    async def sort(
+        self, selected: Selected, criteria: Sequence[Criterion], key: Key, context: Context
+    ) -> list[int]:
+        """The UIDs that match, in order. Raises as Searcher.search, and Passing(LIMIT_REACHED) when
+        others sort all the while."""
+        async with turn(self._turns, _BUSY):
+            found = await self._searcher.search(selected, key, context)
+            columns: list[list[int | str]] = [[] for _ in criteria]
+            async for messages in self._summaries(selected.id, found):
+                for values, criterion in zip(columns, criteria, strict=True):
+                    values.extend(map(_VALUES[criterion.key], messages))
+            turned = (criterion.reverse for criterion in criteria)
+            steps = in_order([Column(*pair) for pair in zip(columns, turned, strict=True)], len(found))
+            return [found[place] for place in await done(steps)]
+
+    async def threads(
+        self, selected: Selected, algorithm: Algorithm, key: Key, context: Context
+    ) -> tuple[Forest, list[int]]:
+        """The threads of those that match, by places in the second: their UIDs. Raises as `sort`."""
+        async with turn(self._turns, _BUSY):
+            found = await self._searcher.search(selected, key, context)
+            match algorithm:
+                case Algorithm.ORDEREDSUBJECT:
+                    return await self._by_subject(selected, found), found
+                case Algorithm.REFERENCES:
+                    return await self._by_references(selected, found), found
+
+    async def _by_subject(self, selected: Selected, found: Sequence[int]) -> Forest:
+        subjects: list[str] = []
+        sent: list[int] = []
+        async for messages in self._summaries(selected.id, found):
+            subjects += [_subject(message) for message in messages]
+            sent += [_sent(message) for message in messages]
+        return await done(ordered_subject(subjects, sent))
+
+    async def _by_references(self, selected: Selected, found: Sequence[int]) -> Forest:
+        references = References()
+        async for messages in self._summaries(selected.id, found):
+            for message in messages:
+                base, answers = base_subject(message.summary.texts.subject) if message else ("", False)
+                identifier, chain, parent = await self._links_of(message)
+                references.add(
+                    sent=_sent(message),
+                    subject=casemap(base),
+                    answers=answers,
+                    identifier=next(iter(identifiers_first(identifier)), b""),
+                    references=ancestry(chain, parent),
+                )
+        return await done(references.threads())
+
+    async def _links_of(self, message: Message | None) -> Sequence[bytes]:
+        """The Message-ID, References and In-Reply-To fields; of those repeated the first."""
+        if message is None:
+            return b"", b"", b""
+        try:
+            kept = message.summary.first_listed(_LINKS)
+            if kept is not None:
+                return kept
+            block = await self._reader.octets(message, 0, message.summary.header_octets)
+        except Refused:
+            return b"", b"", b""  # damaged: already told
+        return [next(iter(header.values(block, name)), b"") for name in _LINKS]
+
+    async def _summaries(self, folder: FolderId, uids: Sequence[int]) -> AsyncIterator[list[Message | None]]:
+        """The messages of `uids` in order, some at a time; None for one that does not open or has gone."""
+        at = 0
+        async for messages, _ in self._reader.messages(folder, uids):
+            batch: list[Message | None] = []
+            for message in messages:
+                while uids[at] != message.uid:
+                    batch.append(None)
+                    at += 1
+                batch.append(message)
+                at += 1
+            yield batch
+        yield [None] * (len(uids) - at)
+
+
+async def done(steps: Steps[_Value]) -> _Value:
+    """What `steps` come to, the loop given to others between two."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            value: _Value = end.value
+            return value
+        await breathe()
+
+
+# What each criterion compares. A field that is not there is an empty text (RFC 5256 §3).
+
+
+def _arrival(message: Message | None) -> int:
+    return message.summary.internal_date if message else 0
+
+
+def _sent(message: Message | None) -> int:
+    """RFC 5256 §2.2: in UTC; when there is no date that can be read, the internal date."""
+    if message is None:
+        return 0
+    sent = message.summary.sent_at
+    return message.summary.internal_date if sent is None else sent
+
+
+def _size(message: Message | None) -> int:
+    return message.summary.size if message else 0
+
+
+def _subject(message: Message | None) -> str:
+    return casemap(base_subject(message.summary.texts.subject)[0]) if message else ""
+
+
+def _mailbox_of(field: AddressField) -> Callable[[Message | None], str]:
+    """RFC 5256 §3: the addr-mailbox of the first address."""
+
+    def value(message: Message | None) -> str:
+        entry = first_address(message.summary.envelope, field) if message else None
+        return casemap(_text(entry.mailbox)) if entry else ""
+
+    return value
+
+
+def _display_of(field: AddressField) -> Callable[[Message | None], str]:
+    """RFC 5957 §3: the first address's name; without one its address, as far as there is one."""
+
+    def value(message: Message | None) -> str:
+        entry = first_address(message.summary.envelope, field) if message else None
+        if entry is None:
+            return ""
+        shown = encoded_words.decode(entry.name or b"")
+        if not shown:
+            shown = _text(entry.mailbox) + (f"@{_text(entry.host)}" if entry.host and entry.mailbox else "")
+        return casemap(shown)
+
+    return value
+
+
+def _text(octets: bytes | None) -> str:
+    return (octets or b"").decode("utf-8", "replace")
+
+
+_VALUES: dict[SortKey, Callable[[Message | None], int | str]] = {
+    SortKey.ARRIVAL: _arrival,
+    SortKey.CC: _mailbox_of(AddressField.CC),
+    SortKey.DATE: _sent,
+    SortKey.FROM: _mailbox_of(AddressField.FROM),
+    SortKey.SIZE: _size,
+    SortKey.SUBJECT: _subject,
+    SortKey.TO: _mailbox_of(AddressField.TO),
+    SortKey.DISPLAYFROM: _display_of(AddressField.FROM),
+    SortKey.DISPLAYTO: _display_of(AddressField.TO),
+}

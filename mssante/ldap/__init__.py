@@ -1,0 +1,1 @@
+"""LDAP: the directories that are read."""

@@ -1,0 +1,1 @@
+"""Reading a directory over LDAP: ldap3 behind one door, bounded."""

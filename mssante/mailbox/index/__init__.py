@@ -1,0 +1,1 @@
+"""The sealed index of words that makes searches of texts fast."""

@@ -1,0 +1,298 @@
+"""The search index of an open mailbox: asked by a search, filled by whoever reads.
+
+Invariants: delivery never fills it (it cannot read); what it answers is what a look through the messages
+would. A message it does not know (it has just come; the machine fell before it was indexed; its segment was
+damaged, or went with a shredded neighbour) is indexed now or opened. A segment names its messages inside what
+is sealed, and they never change: no row moved or put back makes it answer wrongly. One pass at a time fills a
+mailbox; what two hosts did at once is kept once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+
+from mssante.crypto import NotAuthentic
+from mssante.crypto.keys import random_id
+from mssante.mailbox.index import texts
+from mssante.mailbox.index.budget import Budget
+from mssante.mailbox.index.holders import Area, Holders, Numbers
+from mssante.mailbox.index.vocabulary import (
+    MESSAGES_MAX,
+    Needle,
+    OtherVersion,
+    Segment,
+    Words,
+    laid_out,
+)
+from mssante.mailbox.index.workers import SearchThreads
+from mssante.mailbox.opening import OpenMailbox
+from mssante.mailbox.reading import Message, Reader
+from mssante.mailbox.turns import turn
+from mssante.mime.text import Step
+from mssante.model import FolderId
+from mssante.observe import report
+from mssante.observe.events import IndexSegmentDropped
+from mssante.reasons import Passing, Reason, Refused
+from mssante.store.segments import FolderPlaces, SealedSegment, SegmentHead
+
+_SEGMENTS_AT_ONCE = 8  # read and asked: about a mebibyte
+_OPENED_INSTEAD_MAX = 64  # messages that a search opens rather than index them
+_UNHURRIED = Budget(lambda: 0.0)  # its time stands still
+_AREAS: dict[Area, tuple[bool, bool]] = {"text": (True, True), "body": (False, True), "field": (True, False)}
+
+Question = tuple[str, Area]
+Pause = Callable[[], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the index says to some questions: the messages it knows and, for each question, those that hold
+    the needle and those that may."""
+
+    known: set[int] = field(default_factory=set)
+    sure: dict[Question, set[int]] = field(default_factory=dict)
+    maybe: dict[Question, set[int]] = field(default_factory=dict)
+
+    def holds(self, number: int, needle: str, area: Area) -> bool | None:
+        """As imap.indexed.Indexed."""
+        question = needle, area
+        if number in self.sure[question]:
+            return None if area == "field" else True
+        return None if number not in self.known or number in self.maybe[question] else False
+
+    def bounds(self, everybody: Numbers, needle: str, area: Area) -> Holders:
+        """The same of many, as imap.indexed.bounds asks it."""
+        question = needle, area
+        found = self.sure[question] & everybody
+        possible = found | (self.maybe[question] & everybody) | (everybody - self.known)
+        return Holders(frozenset() if area == "field" else found, possible)
+
+    def add(self, segment: Segment, needles: Mapping[Question, Needle]) -> None:
+        """Asks one more segment. A message is in one segment only."""
+        self.known.update(segment.numbers)
+        for question, needle in needles.items():
+            header, body = _AREAS[question[1]]
+            sure, maybe = segment.find(needle, header=header, body=body)
+            self.sure[question].update(segment.numbers_at(sure))
+            self.maybe[question].update(segment.numbers_at(maybe))
+
+
+class Index:
+    """One session's hold on the index of its mailbox."""
+
+    def __init__(self, mailbox: OpenMailbox, reader: Reader, threads: SearchThreads) -> None:
+        self._mailbox = mailbox
+        self._reader = reader
+        self._threads = threads
+        self._segments = mailbox.store.segments
+        self._places: tuple[FolderId, FolderPlaces] | None = None
+
+    # Asking
+
+    async def numbers(self, folder: FolderId, uids: Sequence[int]) -> list[int | None]:
+        """By what number the index knows each of `uids` (ascending); None: it has gone."""
+        of = await self._places_of(folder, uids[-1] if uids else 0)
+        number_of = dict(zip(of.uids, of.numbers, strict=True))
+        return [number_of.get(uid) for uid in uids]
+
+    async def ask(
+        self,
+        questions: Iterable[Question],
+        folder: FolderId,
+        uids: Sequence[int],
+        numbers: Sequence[int | None],
+        budget: Budget,
+        *,
+        fill: bool,
+    ) -> Answers:
+        """About the messages `numbers`, each with its UID in `folder`. With `fill` those not indexed yet are,
+        when they are many, within a budget of their own. Raises Refused(LIMIT_REACHED), and as `turn`; what
+        was indexed until then is kept."""
+        needles = {question: Needle.of(question[0]) for question in questions}
+        answers = Answers(sure={each: set() for each in needles}, maybe={each: set() for each in needles})
+        seen: set[int] = set()
+
+        def lacking() -> list[int]:
+            unknown = set(numbers) - answers.known - {None}
+            return [uid for uid, n in zip(uids, numbers, strict=True) if n in unknown] if unknown else []
+
+        await self._ask_all(answers, needles, seen, budget.require)
+        if fill and len(lacking()) > _OPENED_INSTEAD_MAX:
+            with budget.apart():
+                async with self._filling():
+                    indexing = budget.for_indexing()
+                    await self._ask_all(
+                        answers, needles, seen, indexing.require
+                    )  # another may have filled it
+                    async for segment in self._filled(folder, lacking(), indexing):
+                        await self._threads.run(answers.add, segment, needles)
+        return answers
+
+    async def _ask_all(
+        self, answers: Answers, needles: Mapping[Question, Needle], seen: set[int], step: Step
+    ) -> None:
+        heads = await self._segments.heads(self._mailbox.id)
+        wanted = [head.id for head in heads if head.id not in seen]
+        seen.update(wanted)
+        for start in range(0, len(wanted), _SEGMENTS_AT_ONCE):
+            step()
+            sealed = await self._segments.sealed(wanted[start : start + _SEGMENTS_AT_ONCE])
+            broken = await self._threads.run(self._ask_some, answers, needles, sealed)
+            for each in broken:
+                await self._drop(each)
+
+    def _ask_some(
+        self, answers: Answers, needles: Mapping[Question, Needle], sealed: Sequence[SealedSegment]
+    ) -> list[SealedSegment]:
+        """Those that do not open are left."""
+        broken = []
+        for each in sealed:
+            segment = self._opened(each)
+            if segment is None:
+                broken.append(each)
+            else:
+                answers.add(segment, needles)
+        return broken
+
+    # Filling
+
+    async def lacks(self) -> bool:
+        """Whether so much is not indexed that it is worth a segment."""
+        return await self._segments.lacking(self._mailbox.id) > _OPENED_INSTEAD_MAX
+
+    async def fill(self, folders: Sequence[FolderId], pause: Pause) -> None:
+        """Indexes what is not; `pause` is awaited before every MESSAGES_MAX messages."""
+        for folder in folders:
+            after = 0
+            while True:
+                await pause()
+                async with self._filling():
+                    uids = await self._segments.unindexed(folder, after=after, most=MESSAGES_MAX)
+                    async for _ in self._filled(folder, uids, _UNHURRIED):
+                        pass
+                if not uids:
+                    break
+                after = uids[-1]
+        await pause()
+        async with self._filling():
+            await self._tidy()
+
+    def _filling(self) -> AbstractAsyncContextManager[None]:
+        """One at a time for a mailbox. Raises as `turn` when others are at it for too long."""
+        return turn(self._threads.filling(self._mailbox.id), "the index is being filled")
+
+    async def _filled(self, folder: FolderId, uids: Sequence[int], budget: Budget) -> AsyncIterator[Segment]:
+        """Segments of these messages, as they are made and put."""
+        made: list[Words] = []
+        opened: set[int] = set()
+        numbers: set[int] = set()  # a message copied within the folder is one message
+        async for messages, _ in self._reader.messages(folder, uids):
+            opened.update(message.uid for message in messages)
+            fresh = {message.number: message for message in messages if message.number not in numbers}
+            numbers.update(fresh)
+            async for group in self._reader.small_contents(list(fresh.values())):
+                made += await self._words_of(group, budget)
+                while len(made) >= MESSAGES_MAX:
+                    yield await self._put(made[:MESSAGES_MAX])
+                    del made[:MESSAGES_MAX]
+        damaged = [uid for uid in uids if uid not in opened]
+        # Told already; not looked at again at every pass.
+        closed = dict.fromkeys(await self.numbers(folder, damaged))
+        made += [Words(number, None, None) for number in closed if number and number not in numbers]
+        for start in range(0, len(made), MESSAGES_MAX):
+            yield await self._put(made[start : start + MESSAGES_MAX])
+
+    async def _words_of(self, group: Sequence[tuple[Message, bytes | None]], budget: Budget) -> list[Words]:
+        async with self._threads.turn(budget):
+            small = [(message, content) for message, content in group if content is not None]
+            made = await self._threads.run(_words, small, budget.require)
+            for message in (message for message, content in group if content is None):
+                budget.require()
+                try:
+                    content = await self._reader.octets(message, 0, message.summary.size)
+                except Refused:
+                    made.append(Words(message.number, None, None))
+                else:
+                    made += await self._threads.run(_words, [(message, content)], budget.require)
+            return made
+
+    async def _put(self, made: Sequence[Words], instead_of: Sequence[int] = ()) -> Segment:
+        octets = await self._threads.run(laid_out, made, texts.WORDS_VERSION)
+        ring = self._mailbox.ring
+        id_ = int.from_bytes(random_id()[:8], "big") >> 1
+        sealed = SealedSegment(id_, ring.newest_epoch, ring.seal_segment(id_, octets))
+        numbers = [each.number for each in made]
+        try:
+            await self._segments.put(self._mailbox.id, sealed, numbers, instead_of=instead_of)
+        except Passing:
+            pass  # a comfort: made again another time
+        return Segment(octets, texts.WORDS_VERSION)
+
+    async def _tidy(self) -> None:
+        """Few segments, all of the newest epoch: the smallest go together, those of an older epoch are
+        sealed anew."""
+        heads = sorted(await self._segments.heads(self._mailbox.id), key=lambda head: head.messages)
+        newest = self._mailbox.ring.newest_epoch
+        old = [head for head in heads if head.epoch != newest]
+        together: list[SegmentHead] = []
+        for head in heads:
+            if sum(each.messages for each in together) + head.messages <= MESSAGES_MAX:
+                together.append(head)
+        if len(together) > 1:
+            await self._join([head.id for head in together])
+        for head in old:
+            if head not in together or len(together) < 2:
+                await self._join([head.id])
+
+    async def _join(self, ids: Sequence[int]) -> None:
+        words: list[Words] = []
+        for sealed in await self._segments.sealed(ids):
+            segment = self._opened(sealed)
+            if segment is None:
+                return await self._drop(sealed)
+            words += await self._threads.run(segment.words)
+        if words:
+            await self._put(words, instead_of=ids)
+        return None
+
+    def _opened(self, sealed: SealedSegment) -> Segment | None:
+        try:
+            octets = self._mailbox.ring.open_segment(sealed.id, sealed.epoch, sealed.ct)
+            return Segment(octets, texts.WORDS_VERSION)
+        except (NotAuthentic, OtherVersion):
+            return None
+
+    async def _drop(self, sealed: SealedSegment) -> None:
+        """Its messages are indexed again."""
+        report(IndexSegmentDropped(mailbox=self._mailbox.id.hex(), segment=sealed.id))
+        try:
+            await self._segments.put(self._mailbox.id, None, instead_of=[sealed.id])
+        except Passing:
+            pass  # dropped another time
+
+    async def _places_of(self, folder: FolderId, last: int) -> FolderPlaces:
+        """The folder's numbers, known as far as `last`. A message never changes its number."""
+        if self._places is None or self._places[0] != folder:
+            self._places = folder, await self._segments.places(folder)
+        of = self._places[1]
+        if of.uids and of.uids[-1] < last:
+            new = await self._segments.places(folder, after=of.uids[-1])
+            of.uids.extend(new.uids)
+            of.numbers.extend(new.numbers)
+        return of
+
+
+def _words(contents: Sequence[tuple[Message, bytes]], step: Step) -> list[Words]:
+    found = []
+    for message, content in contents:
+        try:
+            text = texts.of_message(content, message.summary, step)
+        except Refused as refused:
+            if refused.reason is not Reason.CORRUPTION:
+                raise
+            found.append(Words(message.number, None, None))
+        else:
+            found.append(Words.of(message.number, text.header, text.body))
+    return found

@@ -1,0 +1,77 @@
+"""A message as SEARCH sees it: two folded texts, its header's and its body's.
+
+Invariants: what FROM, SUBJECT, HEADER… find in a message is in its header's text, so TEXT finds it too; the
+index is made of these texts and of nothing else. A change of what they hold makes a new WORDS_VERSION.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from mssante.mime import text
+from mssante.mime.folding import fold
+from mssante.mime.structure import scan
+from mssante.mime.summary import Summary
+from mssante.mime.text import END, Step
+
+WORDS_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class MessageText:
+    """Folded; END stands between two texts that do not follow each other."""
+
+    header: str = field(repr=False)
+    body: str = field(repr=False)
+
+    def header_contains(self, needle: str) -> bool:
+        """`needle` is folded."""
+        return needle in self.header
+
+    def body_contains(self, needle: str) -> bool:
+        """`needle` is folded."""
+        return needle in self.body
+
+
+def of_message(content: bytes, summary: Summary, step: Step) -> MessageText:
+    """Opens what `content` holds; `step` is called often, and may raise."""
+    root = scan(content).root
+    block = content[root.header_offset : root.header_offset + root.header_octets]
+    return MessageText(
+        header=_folded(_of_header(block, summary), step),
+        body=_folded(text.of_body(content, root, step), step),
+    )
+
+
+def _of_header(block: bytes, summary: Summary) -> Iterator[str]:
+    for piece in text.of_header(block):
+        yield piece
+        yield END
+    for piece in summary.texts:
+        yield piece
+        yield END
+
+
+def _folded(pieces: Iterable[str], step: Step) -> str:
+    """As `fold` of them all together."""
+    folded: list[str] = []
+    waiting: list[str] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= text.PIECE:
+            _add(folded, waiting)
+            step()
+            waiting, size = [], 0
+    _add(folded, waiting)
+    return "".join(folded)
+
+
+def _add(folded: list[str], pieces: list[str]) -> None:
+    added = fold("".join(pieces))
+    if folded and folded[-1].endswith(" "):
+        added = added.removeprefix(" ")
+    if added:
+        folded.append(added)

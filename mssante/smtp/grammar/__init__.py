@@ -1,0 +1,1 @@
+"""SMTP as octets and values (RFC 5321): pure."""

@@ -1,0 +1,1 @@
+"""The SMTP ports: aiosmtpd behind its guard, one file for each part of a conversation."""

@@ -1,0 +1,174 @@
+"""MAIL, RCPT, DATA: one envelope and its content, from the first claim to the commit.
+
+Invariants: MAIL needs a proof (a verified certificate, or a login), DATA a sender and a recipient; a mailbox
+named twice gets the message once; whatever happens, the envelope is forgotten after DATA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from mssante.model import Address, Envelope
+from mssante.net.stream import ContextFactory, Stream
+from mssante.observe.events import MessageDeclined, MessageNoted, RecipientsGuessed, report
+from mssante.reasons import Declined, Reason, Refused
+from mssante.smtp.grammar import replies
+from mssante.smtp.grammar.commands import MailCommand, parse_mail, parse_rcpt
+from mssante.smtp.grammar.data import DataParser
+from mssante.smtp.server.backend import Backend, SessionInfo
+from mssante.smtp.server.content import Commits, take_content
+from mssante.smtp.server.proof import PeerProof, Relay, Submission, refusal_of
+from mssante.smtp.server.wire import TOO_MANY_RECIPIENTS, Hangup, ServerWire, SessionLimits
+from mssante.words.reply import Reply
+from mssante.words.smtp import smtp_answer
+
+_UNKNOWN = (Reason.MAILBOX_UNKNOWN, Reason.RECIPIENT_UNKNOWN_IN_DIRECTORY, Reason.RELAY_DENIED)
+_FOREIGN = (Reason.DOMAIN_OF_ANOTHER_OPERATOR, Reason.DOMAIN_NOT_LISTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What the sessions of one port share. `know` remembers a host that has proved itself."""
+
+    name: str
+    hostname: str
+    role: Relay | Submission
+    backend: Backend
+    tls: ContextFactory
+    commits: Commits
+    limits: SessionLimits
+    know: Callable[[Stream], None]
+
+
+class MailTransactions:
+    """The transactions of one session, one after the other. `info` is who speaks, as known so far."""
+
+    def __init__(self, service: Service, stream: Stream, wire: ServerWire) -> None:
+        self.messages = 0
+        self._service = service
+        self._stream = stream
+        self._wire = wire
+        self._proof = PeerProof(service.role, stream) if isinstance(service.role, Relay) else None
+        self._mail: MailCommand | None = None
+        self._recipients: dict[str, Address] = {}
+        self._recipients_asked = 0
+        self.forget_session()
+
+    @property
+    def open(self) -> bool:
+        """Whether MAIL has been accepted."""
+        return self._mail is not None
+
+    def forget_session(self) -> None:
+        """A session begins, or begins again inside TLS (RFC 3207 §4.2)."""
+        self.reset()
+        self.info = SessionInfo(
+            listener=self._service.name, remote=self._stream.remote, tls_version=self._stream.tls_version
+        )
+
+    def reset(self) -> None:
+        """No transaction."""
+        self._mail = None
+        self._recipients = {}
+        self._recipients_asked = 0
+
+    async def mail(self, argument: str) -> Reply:
+        """Raises Refused or Passing for want of proof or of leave."""
+        if self._mail is not None:
+            return replies.BAD_SEQUENCE
+        await self._require_proof()
+        command = parse_mail(argument)
+        if isinstance(command, Reply):
+            return command
+        if command.size is not None and command.size > self._service.limits.message_octets_max:
+            raise Refused(Reason.MESSAGE_TOO_LARGE)
+        try:
+            await self._service.backend.mail(self.info, command.sender, command)
+        except Refused as refused:
+            if self._proof is not None and command.sender is not None and refused.reason in _FOREIGN:
+                domain = str(command.sender.domain)
+                report(refusal_of(self._proof.identity(), refused, remote=self._stream.remote, domain=domain))
+            raise
+        self._mail = command
+        return replies.SENDER_OK
+
+    async def recipient(self, argument: str) -> Reply:
+        """Raises Refused or Passing for a recipient that is not taken."""
+        if self._mail is None:
+            return replies.MAIL_FIRST
+        command = parse_rcpt(argument)
+        if isinstance(command, Reply):
+            return command
+        if self._recipients_asked >= self._service.limits.recipients_max:
+            return TOO_MANY_RECIPIENTS
+        address = command.recipient
+        if address.key not in self._recipients:
+            try:
+                await self._service.backend.recipient(self.info, address, command)
+            except Refused as refused:
+                if refused.reason in _UNKNOWN:
+                    await self._count_unknown()
+                raise
+            self._recipients[address.key] = address
+        self._recipients_asked += 1
+        return replies.RECIPIENT_OK
+
+    def ready(self) -> Reply | None:
+        """What is missing before DATA."""
+        if self._mail is None:
+            return replies.MAIL_FIRST
+        return None if self._recipients else replies.NO_RECIPIENT
+
+    async def data(self) -> Reply:
+        """From 354 to the commit. Raises Refused or Passing: nothing is kept."""
+        assert self._mail is not None
+        mail, recipients = self._mail, tuple(self._recipients.values())
+        self._service.commits.enter()
+        try:
+            intake = await self._service.backend.begin(
+                self.info, Envelope(sender=mail.sender, recipients=recipients), mail.size
+            )
+            parser = DataParser(octets_max=self._service.limits.message_octets_max)
+            self._wire.write(replies.GO_AHEAD)
+            await take_content(self._wire, intake, parser, self._service.limits)
+            receipt = await self._service.commits.commit(intake)
+        finally:
+            self._service.commits.leave()
+            self.reset()
+        self.messages += 1
+        self._wire.delivered()
+        if parser.long_line:
+            report(MessageNoted(message=receipt.id, note="long_line"))
+        return Reply(250, "2.0.0", f"Message conserve / Message kept {receipt.id}")
+
+    def declined(self, stage: str, declined: Declined) -> Reply:
+        """Reports it; the reply that tells it."""
+        report(MessageDeclined(stage=stage, reason=declined.reason.value, dn=self._dn))
+        return smtp_answer(declined)
+
+    async def _count_unknown(self) -> None:
+        """R5. Raises Hangup when it is one too many."""
+        try:
+            await self._wire.count_unknown_recipient()
+        except Hangup:
+            report(RecipientsGuessed(listener=self.info.listener, remote=self.info.remote, dn=self._dn))
+            raise
+
+    @property
+    def _dn(self) -> str:
+        return self._proof.identity().dn if self._proof is not None else ""
+
+    async def _require_proof(self) -> None:
+        if self.info.tls_version is None:
+            raise Refused(Reason.TLS_REQUIRED)
+        if self._proof is None:
+            if self.info.login is None:
+                raise Refused(Reason.AUTHENTICATION_REQUIRED)
+            return
+        verdict = await self._proof.judge()
+        if isinstance(verdict, Declined):
+            raise type(verdict)(verdict.reason, verdict.detail)
+        if verdict is not self.info.peer:
+            self._service.know(self._stream)
+            self.info = replace(self.info, peer=verdict)

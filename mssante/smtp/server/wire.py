@@ -1,0 +1,179 @@
+"""The two ends aiosmtpd reads from and writes to, over a Stream: bounded, timed, and counted.
+
+Invariants: a command line is CRLF-ended printable ASCII of bounded length or it is not handed on; every
+wait ends; replies to pipelined commands leave together; a session that only errs or idles is ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+from mssante import limits
+from mssante.net.stream import Stopping, Stream
+from mssante.reasons import Passing, Reason, Refused
+from mssante.smtp.grammar import replies
+from mssante.words.reply import Reply
+from mssante.words.smtp import smtp_answer
+
+_CLEAN = re.compile(rb"[ -~]*\r\n")
+
+
+class Hangup(ConnectionResetError):
+    """The session is over; what had to be said has been said. `args[0]` is the cause, for the event.
+
+    A ConnectionResetError, because that is what makes aiosmtpd's loop end without another word."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionLimits:
+    """What one session may cost (attack catalogue R1, R5, R7, R9)."""
+
+    command_octets_max: int = limits.COMMAND_LINE_OCTETS_MAX
+    recipients_max: int = limits.RECIPIENTS_MAX
+    unknown_recipients_max: int = limits.UNKNOWN_RECIPIENTS_MAX
+    errors_max: int = limits.SESSION_ERRORS_MAX
+    junk_max: int = limits.SESSION_JUNK_MAX
+    commands_without_mail_max: int = limits.SESSION_COMMANDS_WITHOUT_MAIL_MAX
+    greeting_seconds: float = limits.GREETING_SECONDS_MAX
+    command_seconds: float = limits.COMMAND_SECONDS_MAX
+    session_seconds: float = limits.SESSION_SECONDS_MAX
+    data_octets_per_second_min: float = limits.DATA_BYTES_PER_SECOND_MIN
+    data_credit_seconds: float = limits.DATA_CREDIT_SECONDS
+    message_octets_max: int = limits.MESSAGE_BYTES_MAX
+
+
+class ServerWire:
+    """Stands for aiosmtpd's StreamReader (`readuntil`, `readline`) and StreamWriter (`write`, `drain`,
+    `close`) at once, with the methods the guard adds. One session, TLS or not."""
+
+    def __init__(self, stream: Stream, session: SessionLimits) -> None:
+        self.stream = stream
+        self.greeted = False
+        self.commands = 0
+        self._limits = session
+        self._clock = asyncio.get_running_loop().time
+        self._begun = self._clock()
+        self._buffer = b""
+        self._at = 0
+        self._out: list[bytes] = []
+        self._errors = 0
+        self._junk = 0
+        self._commands = 0  # since the last message
+        self._unknown_recipients = 0
+
+    # What aiosmtpd reads
+
+    async def readuntil(self, separator: bytes = b"\n") -> bytes:
+        """The next clean command line. A malformed one is answered here and counted."""
+        deadline = self._clock() + self._limits.command_seconds
+        if not self.greeted:
+            deadline = min(deadline, self._begun + self._limits.greeting_seconds)
+        deadline = min(deadline, self._begun + self._limits.session_seconds)
+        while True:
+            end = self._buffer.find(separator, self._at)
+            if end < 0:
+                if len(self._buffer) - self._at > self._limits.command_octets_max:
+                    await self.end(replies.LINE_TOO_LONG, "line too long")  # R1: its end is not waited for
+                await self._more(deadline)
+                continue
+            line = self._buffer[self._at : end + 1]
+            self._at = end + 1
+            if len(line) > self._limits.command_octets_max:
+                await self.say(replies.LINE_TOO_LONG)
+            elif _CLEAN.fullmatch(line) is None:
+                await self.say(replies.LINE_MALFORMED)
+            else:
+                return line
+
+    readline = readuntil
+
+    # What aiosmtpd writes
+
+    def write(self, octets: bytes) -> None:
+        self._out.append(octets)
+
+    async def drain(self) -> None:
+        """Nothing: replies leave when the far side has nothing more for us to do (RFC 2920 §3.2)."""
+
+    def close(self) -> None:
+        self.stream.close()
+
+    # What the guard adds
+
+    @property
+    def pending(self) -> bool:
+        """Whether the far side has sent more than what has been taken."""
+        return self._at < len(self._buffer) or self.stream.pending
+
+    async def say(self, reply: Reply) -> None:
+        """Answers, counting what refuses. Raises Hangup when the budget of errors is spent."""
+        self.write(f"{reply}\r\n".encode("ascii"))
+        if reply.refuses and reply.code != 421 and reply != TOO_MANY_RECIPIENTS:
+            self._errors += 1
+            if self._errors >= self._limits.errors_max:
+                await self.end(_TOO_MANY_ERRORS, "too many errors")
+
+    async def count(self, verb: str) -> None:
+        """One more command. Raises Hangup when it is one too many without a message."""
+        self.commands += 1
+        self._commands += 1
+        self._junk += verb in ("NOOP", "RSET", "EHLO", "HELO")
+        if self._junk > self._limits.junk_max or self._commands > self._limits.commands_without_mail_max:
+            await self.end(_TOO_MANY_ERRORS, "too many commands without mail")
+
+    async def count_unknown_recipient(self) -> None:
+        """Raises Hangup when it looks like harvesting (R5). Not forgiven by a delivered message."""
+        self._unknown_recipients += 1
+        if self._unknown_recipients > self._limits.unknown_recipients_max:
+            await self.end(_TOO_MANY_ERRORS, "too many unknown recipients")
+
+    def delivered(self) -> None:
+        """A message was taken: what came before it is forgiven."""
+        self._errors = self._junk = self._commands = 0
+
+    async def end(self, reply: Reply, cause: str) -> NoReturn:
+        """Last words."""
+        self.write(f"{reply}\r\n".encode("ascii"))
+        await self.flush()
+        raise Hangup(cause)
+
+    async def flush(self) -> None:
+        """Sends what is to be said. Raises ConnectionResetError when the far side is gone."""
+        if self._out:
+            self.stream.write(b"".join(self._out))
+            self._out.clear()
+        await self.stream.drain()
+
+    async def take(self, seconds: float) -> bytes:
+        """The next octets of content. Raises Hangup at the end of the connection or after `seconds`."""
+        if self._at >= len(self._buffer):
+            await self._more(min(self._clock() + seconds, self._begun + self._limits.session_seconds))
+        taken = self._buffer[self._at :]
+        self._buffer, self._at = b"", 0
+        return taken
+
+    def give_back(self, octets: bytes) -> None:
+        """What came behind the content."""
+        self._buffer, self._at = octets, 0
+
+    async def _more(self, deadline: float) -> None:
+        await self.flush()
+        try:
+            block = await self.stream.read(max(deadline - self._clock(), 0))
+        except TimeoutError:
+            await self.end(_TOO_SLOW, "too slow")
+        except Stopping:
+            await self.end(_SHUTTING_DOWN, "shutting down")
+        if not block:
+            raise Hangup("the far side left")
+        self._buffer = self._buffer[self._at :] + block
+        self._at = 0
+
+
+_TOO_MANY_ERRORS = smtp_answer(Refused(Reason.TOO_MANY_ERRORS))
+_TOO_SLOW = smtp_answer(Refused(Reason.TOO_SLOW))
+_SHUTTING_DOWN = smtp_answer(Passing(Reason.SHUTTING_DOWN))
+TOO_MANY_RECIPIENTS = smtp_answer(Passing(Reason.TOO_MANY_RECIPIENTS))

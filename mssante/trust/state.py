@@ -1,0 +1,168 @@
+"""The trust space in force: read at start, read again as its sources change.
+
+Invariants: what is in force is one immutable snapshot, swapped whole; a source that cannot be read leaves
+the last good snapshot in force and raises an alarm; at start there is no last good one, so it fails. Where
+the sources, the anchors and the rules come from is the caller's business: they are handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mssante.clock import Clock
+from mssante.model import Domain, Malformed
+from mssante.observe import report
+from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale, crashed
+from mssante.reasons import Passing
+from mssante.trust import white_list
+from mssante.trust.names import DistinguishedName
+from mssante.trust.path import Anchors
+from mssante.trust.policy import Direction, Rules, VerifiedPeer, verify_peer
+from mssante.trust.revocation import Revocations
+from mssante.trust.space import TrustSpace, both
+
+REFRESH_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What one source says of the trust space now: so many entries, `odd` of them set aside."""
+
+    space: TrustSpace
+    entries: int
+    odd: int
+
+
+Source = Callable[[], Awaitable[Statement]]
+"""Raises OSError or Malformed for a file, Passing for a directory that is away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a verdict rests on, all of one moment."""
+
+    space: TrustSpace
+    crls: Revocations
+
+
+class ListFile:
+    """A white list in a file, as a Source. One older than the last it read is refused."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._dated: datetime | None = None
+
+    async def __call__(self) -> Statement:
+        listed = await asyncio.to_thread(lambda: white_list.read(self._path.read_bytes()))
+        if self._dated is not None and listed.generated_at < self._dated:
+            raise Malformed("a white list older than the one in use")  # facts §1: somebody's replay
+        self._dated = listed.generated_at
+        return Statement(listed.space(), entries=listed.count, odd=len(listed.odd))
+
+
+class TrustState:
+    """`space` and `verify` answer from the snapshot in force.
+
+    A pair of domain and name counts if every one of `sources` (one or two) has it; `anchors` reads the
+    authorities; `crls` is the folder of the revocation lists."""
+
+    def __init__(
+        self,
+        *,
+        sources: Sequence[Source],
+        anchors: Callable[[], Anchors],
+        crls: Path,
+        rules: Rules,
+        clock: Clock,
+    ) -> None:
+        self._sources = tuple(sources)
+        self._load_anchors = anchors
+        self._crls_folder = crls
+        self._rules = rules
+        self._clock = clock
+        self.anchors = Anchors(roots=())
+        self.trouble = ""  # why there is no trust space, when nothing depends on it
+        self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
+        self._loaded: dict[str, TrustSpaceLoaded] = {}
+
+    @property
+    def too_old(self) -> bool:
+        """Whether the space is past its age: every verdict is then Passing(TRUST_SPACE_STALE)."""
+        age, most = self.space.age(self._clock.now()), self._rules.space_age_max
+        return age is not None and most is not None and age > most
+
+    @property
+    def space(self) -> TrustSpace:
+        return self._snapshot.space
+
+    @property
+    def crls(self) -> Revocations:
+        return self._snapshot.crls
+
+    async def load(self) -> None:
+        """The first reading. Raises what the anchors and the sources raise: OSError, Malformed, Passing."""
+        self.anchors = await asyncio.to_thread(self._load_anchors)
+        self._snapshot = await self._read()
+
+    async def keep_fresh(self, seconds: float = REFRESH_SECONDS) -> None:
+        """Reads again for ever. What cannot be read leaves the last good snapshot in force."""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                self._snapshot = await self._read()
+            except (OSError, Malformed, Passing) as error:
+                report(TrustSpaceStale(source=self.space.source, cause=type(error).__name__))
+            except Exception as bug:  # costs this reading, not the server
+                report(crashed("trust", bug))
+                report(TrustSpaceStale(source=self.space.source, cause=type(bug).__name__))
+
+    def verify(self, chain: Sequence[bytes], direction: Direction) -> VerifiedPeer:
+        """Judges a peer by the snapshot in force. Raises Refused, Passing."""
+        return verify_peer(
+            chain,
+            anchors=self.anchors,
+            space=self._snapshot.space,
+            crls=self._snapshot.crls,
+            now=self._clock.now(),
+            direction=direction,
+            rules=self._rules,
+        )
+
+    async def _read(self) -> Snapshot:
+        space = await self.read_space()
+        crls = await asyncio.to_thread(
+            Revocations.load,
+            self._crls_folder,
+            issuers=self.anchors.issuers,
+            known=self._snapshot.crls,
+        )
+        return Snapshot(space, crls)
+
+    async def read_space(self) -> TrustSpace:
+        """What the sources say now. Raises as `load`."""
+        spaces = [self._told(await source()) for source in self._sources]
+        return spaces[0] if len(spaces) == 1 else both(*spaces)
+
+    def _told(self, statement: Statement) -> TrustSpace:
+        """Reports what a source holds, when it is not what it held before."""
+        space = statement.space
+        loaded = TrustSpaceLoaded(
+            source=space.source,
+            entries=statement.entries,
+            domains=len(space.names_by_domain),
+            names=len(space.names),
+            odd=statement.odd,
+        )
+        if self._loaded.get(space.source) != loaded:
+            self._loaded[space.source] = loaded
+            report(loaded)
+        return space
+
+
+def own_domains_unlisted(space: TrustSpace, name: DistinguishedName, ours: Sequence[Domain]) -> list[Domain]:
+    """Our domains for which the space does not have our own name: others will refuse our letters."""
+    return [domain for domain in ours if name not in space.names_for(domain)]

@@ -1,0 +1,1 @@
+"""What each Reason says: to SMTP, to IMAP, in a notice."""
