@@ -10,7 +10,7 @@ WITH_SCREEN := thunderbird xvfb imagemagick libnss3-tools dbus-daemon
 WITHOUT_SCREEN := interimap offlineimap3 getmail6 mutt neomutt node:nodejs npm:npm
 ARGS ?=
 
-.PHONY: demo test check fix services campaign clients thunderbird bench clean lock
+.PHONY: demo test check fix services campaign clients thunderbird bench walks clean lock
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -62,6 +62,10 @@ thunderbird: $(TEST_READY)
 bench: $(TEST_READY)
 	@[ ! -d "$${PERF:-../shared/perf}" ] || tests/support/services.sh postfix postfix-lmdb dovecot-core dovecot-imapd dovecot-lmtpd
 	$(BIN)/python tests/bench/run.py $(ARGS)
+
+# How many files and layers one command crosses: tools/walks.py.
+walks: $(TEST_READY)
+	$(BIN)/python -m tools.walks $(ARGS)
 
 lock:
 	$(BIN)/pip freeze --exclude-editable > constraints.txt
