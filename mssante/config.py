@@ -215,7 +215,7 @@ class Listen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
-    bytes_max: int = _is(_whole(64 * 1024, 1024 * limits.MIB), limits.MESSAGE_BYTES_MAX)
+    bytes_max: int = _is(_whole(64 * 1024, 1024 * limits.MIB), limits.MESSAGE_OCTETS_MAX)
     quota_mib: int = _is(_whole(1, 1 << 20), 10_240)
 
 

@@ -6,7 +6,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 # Messages
-MESSAGE_BYTES_MAX = (
+MESSAGE_OCTETS_MAX = (
     35 * MIB
 )  # default; configurable. MSSanté letters carry 25 MB of documents, base64 adds a third.
 LINE_OCTETS_MAX = (
@@ -29,7 +29,7 @@ HANDSHAKE_SECONDS_MAX = 10
 GREETING_SECONDS_MAX = 30
 COMMAND_SECONDS_MAX = 60
 SESSION_SECONDS_MAX = 1800
-DATA_BYTES_PER_SECOND_MIN = 500
+DATA_OCTETS_PER_SECOND_MIN = 500
 DATA_CREDIT_SECONDS = 300
 WRITE_SECONDS_MAX = 60
 CONNECTIONS_MAX = 500
@@ -37,30 +37,30 @@ CONNECTIONS_PER_ADDRESS_MAX = 50
 CONNECTIONS_PRE_TLS_MAX = 200
 CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10
 MESSAGES_IN_FLIGHT_MAX = 64  # messages between DATA and 250, all sessions; above: 452 4.3.1.
-TLS_BUFFER_BYTES = 65536  # asyncio keeps 256 KiB a connection (finding A44).
+TLS_BUFFER_OCTETS = 65536  # asyncio keeps 256 KiB a connection (finding A44).
 
 # Sealing
-CHUNK_BYTES = 65536  # plaintext octets per sealed chunk
-INTAKE_MEMORY_BYTES_MAX = 1 * MIB  # sealed content kept in memory before it flows into chunk rows
+CHUNK_OCTETS = 65536  # plaintext octets per sealed chunk
+INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # sealed content kept in memory before it flows into chunk rows
 DEDUP_DAYS = 7
 
 # MIME (security-reliability §2.7): beyond a limit the rest is opaque text, the message still delivered.
 MIME_DEPTH_MAX = 50
 MIME_PARTS_MAX = 1000
-MIME_HEADER_BYTES_MAX = 256 * KIB  # per part
-MIME_HEADER_BYTES_TOTAL_MAX = 1 * MIB
+MIME_HEADER_OCTETS_MAX = 256 * KIB  # per part
+MIME_HEADER_OCTETS_TOTAL_MAX = 1 * MIB
 MIME_HEADER_LINES_MAX = 1000
 MIME_ADDRESSES_MAX = 1000  # per field
 MIME_PARAMETERS_MAX = 100  # per field
 MIME_BOUNDARY_OCTETS_MAX = 200
-HEADER_KEPT_BYTES_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
-LISTED_BYTES_MAX = 4 * KIB  # of the fields that listings ask for, kept in the summary; a letter has 0.6 KiB
+HEADER_KEPT_OCTETS_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
+LISTED_OCTETS_MAX = 4 * KIB  # of the fields that listings ask for, kept in the summary; a letter has 0.6 KiB
 SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # of one message's text parts, as they are written; no letter has that
 ARCHIVE_ENTRIES_MAX = 1000  # X1: of a zip whose documents are searched
 ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # of text inflated from one of them
 
 PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3; above 256 it forbids
-PREVIEW_BYTES_READ_MAX = 64 * KIB  # from the start of a message, header included
+PREVIEW_OCTETS_READ_MAX = 64 * KIB  # from the start of a message, header included
 
 # IMAP (security-reliability §3.4)
 IMAP_LINE_OCTETS_MAX = 64 * KIB
@@ -118,27 +118,27 @@ LDAP_QUESTION_SECONDS_MAX = 10  # connection, TLS and every page of one question
 LDAP_TRUST_SECONDS_MAX = 60  # the whole trust space: 8,655 pairs in June 2026
 LDAP_QUESTIONS_AT_ONCE = 4  # threads
 LDAP_QUESTIONS_MAX = 64  # under way or waiting for a thread
-LDAP_MESSAGE_BYTES_MAX = 256 * KIB  # one entry, one result
-LDAP_ANSWER_BYTES_MAX = 16 * MIB  # one question; the whole trust space is 3 MiB
+LDAP_MESSAGE_OCTETS_MAX = 256 * KIB  # one entry, one result
+LDAP_ANSWER_OCTETS_MAX = 16 * MIB  # one question; the whole trust space is 3 MiB
 LDAP_REFERENCES_MAX = 100  # in one page, beside its entries
 DIRECTORY_VALUE_OCTETS_MAX = 1024
 DIRECTORY_VALUES_MAX = 64  # of one attribute
 DIRECTORY_WORDS_MAX = 8  # of one search
 DIRECTORY_FOUND_MAX = 100  # answers to one search
 DIRECTORY_CANDIDATES_MAX = 1000  # entries looked at to answer one search over LDAP
-LDIF_BYTES_MAX = 64 * MIB
+LDIF_OCTETS_MAX = 64 * MIB
 LDIF_LINE_OCTETS_MAX = 16 * KIB  # unfolded
 LDIF_ENTRIES_MAX = 100_000
 LDIF_LINES_PER_ENTRY_MAX = 2000  # as folded
-WHITE_LIST_BYTES_MAX = 50 * MIB
+WHITE_LIST_OCTETS_MAX = 50 * MIB
 WHITE_LIST_ENTRIES_MAX = 100_000
 WHITE_LIST_DEPTH_MAX = 100
 TRUST_SPACE_HOURS_MAX = 7 * 24  # security-reliability T17: past it nobody is trusted, 4xx; configurable
 DN_CHARACTERS_MAX = 4096
-CERTIFICATE_BYTES_MAX = 64 * KIB  # an operator's certificate is 2 KiB
+CERTIFICATE_OCTETS_MAX = 64 * KIB  # an operator's certificate is 2 KiB
 CERTIFICATES_PRESENTED_MAX = 8  # by one peer
 CHAIN_CERTIFICATES_MAX = 5  # leaf and anchor included; IGC-Santé has 3
-CRL_BYTES_MAX = 20 * MIB
+CRL_OCTETS_MAX = 20 * MIB
 CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day more, with an alarm
 
 # Queue
@@ -161,4 +161,4 @@ DATABASE_STATEMENT_SECONDS_MAX = 60
 DATABASE_LEISURE_SECONDS = 0.5  # waiting for a write that is a comfort; then it is left undone
 DATABASE_LEISURE_LOCK_SECONDS = 0.05  # what such a write waits for a lock: a letter may come behind it
 DATABASE_CHECKPOINT_PAGES = 4000  # a write-ahead log of 16 MiB is folded into the database
-DATABASE_WAL_BYTES_KEPT_MAX = 64 * MIB
+DATABASE_WAL_OCTETS_KEPT_MAX = 64 * MIB

@@ -4,7 +4,7 @@ from hypothesis import HealthCheck, settings
 
 from mssante.crypto import keys
 from tests.support.databases import database_url, postgres, postgres_url
-from tests.support.operators import running_trio, shared_world, trio
+from tests.support.operators.world import running_trio, shared_world, trio
 
 __all__ = ["database_url", "postgres", "postgres_url", "running_trio", "shared_world", "trio"]
 

@@ -22,7 +22,7 @@ from mssante.annuaire.entries import (
 from mssante.annuaire.ldif_reader import LdifOdd, LdifRecord, read_ldif
 from mssante.annuaire.trust_answer import odd_entry, trust_answer
 from mssante.ldap.grammar.values import RawEntry
-from mssante.limits import LDIF_BYTES_MAX
+from mssante.limits import LDIF_OCTETS_MAX
 from mssante.model import Address, Malformed
 from mssante.reasons import Passing, Reason
 
@@ -56,7 +56,7 @@ class LdifDirectory:
         Raises Passing(DIRECTORY_UNAVAILABLE) when the file cannot be read, Malformed when it is not LDIF."""
         try:
             with path.open("rb") as file:
-                return cls(file.read(LDIF_BYTES_MAX + 1))
+                return cls(file.read(LDIF_OCTETS_MAX + 1))
         except OSError as error:
             raise Passing(Reason.DIRECTORY_UNAVAILABLE, f"LDIF file: {type(error).__name__}") from error
 

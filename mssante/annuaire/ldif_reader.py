@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mssante.ldap.grammar.values import RawEntry
-from mssante.limits import LDIF_BYTES_MAX, LDIF_ENTRIES_MAX, LDIF_LINE_OCTETS_MAX, LDIF_LINES_PER_ENTRY_MAX
+from mssante.limits import LDIF_ENTRIES_MAX, LDIF_LINE_OCTETS_MAX, LDIF_LINES_PER_ENTRY_MAX, LDIF_OCTETS_MAX
 from mssante.model import Malformed
 
 # RFC 2849: AttributeDescription, options included (none of ours has any: such attributes are unknown).
@@ -44,8 +44,8 @@ class LdifOdd:
 def read_ldif(content: bytes) -> Iterator[LdifRecord | LdifOdd]:
     """The records of `content`, in order. Raises Malformed when it is not LDIF at all: too large, too
     many records, another version than 1."""
-    if len(content) > LDIF_BYTES_MAX:
-        raise Malformed(f"over {LDIF_BYTES_MAX} bytes")
+    if len(content) > LDIF_OCTETS_MAX:
+        raise Malformed(f"over {LDIF_OCTETS_MAX} bytes")
     count = 0
     for line, lines in _records(content):
         version, rest = _without_version(lines) if count == 0 else (b"1", lines)

@@ -190,7 +190,7 @@ def _servers(
             clock=parts.clock,
             tls=_for_users(credentials),
             implicit_tls=implicit_tls,
-            message_bytes_max=config.messages.bytes_max,
+            message_octets_max=config.messages.bytes_max,
             throttle=throttle,
             persons=persons,
             caps=_caps(config, config.connections.imap_max),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mssante.crypto.keys import KEY_BYTES, LABEL_PREFIX, Cipher, NotAuthentic, derive, random_key
+from mssante.crypto.keys import KEY_OCTETS, LABEL_PREFIX, Cipher, NotAuthentic, derive, random_key
 from mssante.model import MessageId
 
 
@@ -28,7 +28,7 @@ class Dek:
     __slots__ = ("_key",)
 
     def __init__(self, key: bytes) -> None:
-        if len(key) != KEY_BYTES:
+        if len(key) != KEY_OCTETS:
             raise NotAuthentic
         self._key = key
 

@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
 from mssante.crypto.dek import Dek, Purpose
-from mssante.crypto.keys import ID_BYTES, Cipher, NotAuthentic
+from mssante.crypto.keys import ID_OCTETS, Cipher, NotAuthentic
 from mssante.model import BlobId, MailboxId, MessageId
 
-_MLKEM768_PUBLIC_BYTES = 1184  # FIPS 203 §8, table 3
-_X25519_BYTES = 32
+_MLKEM768_PUBLIC_OCTETS = 1184  # FIPS 203 §8, table 3
+_X25519_OCTETS = 32
 _CACHED_PUBLIC_KEYS = 4096
 
 
@@ -99,13 +99,13 @@ def context(
 
 
 def _context_of_epoch(purpose: str, *, suite: int, mailbox: MailboxId, epoch: int) -> bytes:
-    assert len(mailbox) == ID_BYTES
+    assert len(mailbox) == ID_OCTETS
     purposed = bytes((len(purpose),)) + purpose.encode()
     return b"mssop/v1\0" + purposed + struct.pack(">H", suite) + mailbox + struct.pack(">I", epoch)
 
 
 def _place(context_of_epoch: bytes, message: MessageId, blob: BlobId) -> bytes:
-    assert len(message) == len(blob) == ID_BYTES  # else two places could read the same
+    assert len(message) == len(blob) == ID_OCTETS  # else two places could read the same
     return context_of_epoch + message + blob
 
 
@@ -137,10 +137,10 @@ class SecretKey:
         self._mailbox = mailbox
         self._epoch = epoch
         self._suite = suite
-        classical = X25519PrivateKey.from_private_bytes(secret[:_X25519_BYTES])
+        classical = X25519PrivateKey.from_private_bytes(secret[:_X25519_OCTETS])
         self._private: X25519PrivateKey | hpke.MLKEM768X25519PrivateKey = classical
         if suite is Suite.MLKEM768_X25519:
-            lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_BYTES:])
+            lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_OCTETS:])
             self._private = hpke.MLKEM768X25519PrivateKey(lattice, classical)
 
     def open_dek(self, message: MessageId, blob: BlobId, sealed: SealedKey) -> Dek:
@@ -221,8 +221,8 @@ def _hpke(suite: Suite) -> hpke.Suite:
 
 @lru_cache(maxsize=_CACHED_PUBLIC_KEYS)
 def _public(suite: Suite, public: bytes) -> X25519PublicKey | hpke.MLKEM768X25519PublicKey:
-    classical = X25519PublicKey.from_public_bytes(public[-_X25519_BYTES:])
+    classical = X25519PublicKey.from_public_bytes(public[-_X25519_OCTETS:])
     if suite is Suite.X25519:
         return classical
-    lattice = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM768_PUBLIC_BYTES])
+    lattice = MLKEM768PublicKey.from_public_bytes(public[:_MLKEM768_PUBLIC_OCTETS])
     return hpke.MLKEM768X25519PublicKey(lattice, classical)

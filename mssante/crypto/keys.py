@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-KEY_BYTES = 32
-ID_BYTES = 16
-NONCE_BYTES = 12
-TAG_BYTES = 16
+KEY_OCTETS = 32
+ID_OCTETS = 16
+NONCE_OCTETS = 12
+TAG_OCTETS = 16
 LABEL_PREFIX = b"mssop/v1/"
 
 
@@ -43,17 +43,17 @@ def watch_nonces() -> None:
 
 def random_key() -> bytes:
     """32 random bytes from the kernel."""
-    return os.urandom(KEY_BYTES)
+    return os.urandom(KEY_OCTETS)
 
 
 def random_id() -> bytes:
     """16 random bytes from the kernel."""
-    return os.urandom(ID_BYTES)
+    return os.urandom(ID_OCTETS)
 
 
 def derive(key: bytes, label: str) -> bytes:
     """HKDF-Expand-SHA256 (RFC 5869 §2.3) of a uniformly random key, under "mssop/v1/<label>"."""
-    return HKDFExpand(SHA256(), KEY_BYTES, LABEL_PREFIX + label.encode()).derive(key)
+    return HKDFExpand(SHA256(), KEY_OCTETS, LABEL_PREFIX + label.encode()).derive(key)
 
 
 def mac(key: bytes, data: bytes) -> bytes:
@@ -67,7 +67,7 @@ class Cipher:
     __slots__ = ("_aes", "_mark")
 
     def __init__(self, key: bytes) -> None:
-        assert len(key) == KEY_BYTES
+        assert len(key) == KEY_OCTETS
         self._aes = AESGCM(key)
         self._mark = hashlib.sha256(key).digest() if _watched is not None else b""
 
@@ -87,9 +87,9 @@ class Cipher:
 
     def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
         """A random nonce, then ciphertext and tag: 28 bytes more. At most 2^32 for one key."""
-        nonce = os.urandom(NONCE_BYTES)
+        nonce = os.urandom(NONCE_OCTETS)
         return nonce + self.encrypt(nonce, plaintext, aad)
 
     def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
         """Raises NotAuthentic."""
-        return self.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], aad)
+        return self.decrypt(wrapped[:NONCE_OCTETS], wrapped[NONCE_OCTETS:], aad)

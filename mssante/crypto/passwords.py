@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from mssante.limits import PASSWORD_ITERATIONS, PASSWORD_MEMORY_KIB, PASSWORD_OCTETS_MAX
 from mssante.model import Secret
 
-_SALT_BYTES = 16  # RFC 9106 §3.1
-_HASH_BYTES = 32
+_SALT_OCTETS = 16  # RFC 9106 §3.1
+_HASH_OCTETS = 32
 
 
 class WrongPassword(Exception):
@@ -34,14 +34,14 @@ def hashed(password: Secret) -> str:
     octets = prepared(password)
     if not 0 < len(octets) <= PASSWORD_OCTETS_MAX:
         raise ValueError("a password has 1 to 1024 octets")
-    return _argon2id(os.urandom(_SALT_BYTES)).derive_phc_encoded(octets)
+    return _argon2id(os.urandom(_SALT_OCTETS)).derive_phc_encoded(octets)
 
 
 def verify(password: Secret, stored: str | None) -> None:
     """Raises WrongPassword. `stored` None (no such person) takes the same time."""
     octets = prepared(password)
     if stored is None:
-        _argon2id(b"\0" * _SALT_BYTES).derive(octets)
+        _argon2id(b"\0" * _SALT_OCTETS).derive(octets)
         raise WrongPassword
     try:
         Argon2id.verify_phc_encoded(octets, stored)
@@ -52,7 +52,7 @@ def verify(password: Secret, stored: str | None) -> None:
 def _argon2id(salt: bytes) -> Argon2id:
     return Argon2id(
         salt=salt,
-        length=_HASH_BYTES,
+        length=_HASH_OCTETS,
         iterations=PASSWORD_ITERATIONS,
         lanes=1,
         memory_cost=PASSWORD_MEMORY_KIB,

@@ -24,7 +24,7 @@ from mssante.limits import (
     DATABASE_BUSY_SECONDS,
     DATABASE_CHECKPOINT_PAGES,
     DATABASE_READERS,
-    DATABASE_WAL_BYTES_KEPT_MAX,
+    DATABASE_WAL_OCTETS_KEPT_MAX,
 )
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ _PRAGMAS = (
     "temp_store = MEMORY",
     "trusted_schema = OFF",
     "mmap_size = 0",
-    f"journal_size_limit = {DATABASE_WAL_BYTES_KEPT_MAX}",
+    f"journal_size_limit = {DATABASE_WAL_OCTETS_KEPT_MAX}",
 )
 _PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above, the connection's own setting will do
 _CHECKPOINT_BUSY_MS = 50  # the writer waits no longer than this for readers; the caller tries again

@@ -56,7 +56,7 @@ class Letter:
     async def content(self) -> AsyncIterator[bytes]:
         """Its octets, in blocks. Raises Refused(CORRUPTION), Passing."""
         any_due = next(iter(self.due.values()))
-        opener = ChunkOpener(self._dek, any_due.blob_id, content_bytes=self.route.size)
+        opener = ChunkOpener(self._dek, any_due.blob_id, content_octets=self.route.size)
         for first in range(0, opener.count, _CHUNKS_AT_ONCE):
             count = min(_CHUNKS_AT_ONCE, opener.count - first)
             sealed = await self._store.chunks(any_due.blob_id, first, count)
@@ -69,16 +69,16 @@ class Letter:
                     raise corrupt(any_due) from None
 
     async def header(self) -> bytes:
-        """The top header, cut at HEADER_KEPT_BYTES_MAX; what a notice gives back."""
+        """The top header, cut at HEADER_KEPT_OCTETS_MAX; what a notice gives back."""
         head = b""
         async for block in self.content():
             head += block
             end = head.find(b"\r\n\r\n")
             if end >= 0:
-                return head[: end + 2][: limits.HEADER_KEPT_BYTES_MAX]
-            if len(head) > limits.HEADER_KEPT_BYTES_MAX:
+                return head[: end + 2][: limits.HEADER_KEPT_OCTETS_MAX]
+            if len(head) > limits.HEADER_KEPT_OCTETS_MAX:
                 break
-        return head[: limits.HEADER_KEPT_BYTES_MAX]
+        return head[: limits.HEADER_KEPT_OCTETS_MAX]
 
     def sealed_reply(self, reply: str) -> bytes:
         """The remote's words, as the queue keeps them."""

@@ -30,7 +30,7 @@ from mssante.sealing import Blob, Blobs, MessageSealer, Sealed, deposit
 from mssante.store import MailStore
 from mssante.store.records import Acceptance, Deposit, Outbound, QueueRecipientNew
 
-_FEED_BYTES = limits.CHUNK_BYTES
+_FEED_OCTETS = limits.CHUNK_OCTETS
 # What can be wrong with one of several mailboxes while the others are fine.
 _OF_ONE_MAILBOX = {Reason.MAILBOX_FULL, Reason.MAILBOX_CLOSED, Reason.MAILBOX_UNKNOWN}
 
@@ -156,8 +156,8 @@ class Intake:
         """Raises Passing when the database cannot take them."""
         self._digest.update(octets)
         self._eight_bit = self._eight_bit or not octets.isascii()
-        for start in range(0, len(octets), _FEED_BYTES):
-            sealed = self._sealer.feed(octets[start : start + _FEED_BYTES])
+        for start in range(0, len(octets), _FEED_OCTETS):
+            sealed = self._sealer.feed(octets[start : start + _FEED_OCTETS])
             if sealed:
                 await self._blobs.add(self._blob, sealed)
 

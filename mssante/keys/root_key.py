@@ -11,11 +11,11 @@ import base64
 import os
 from pathlib import Path
 
-from mssante.crypto.keys import KEY_BYTES, Cipher, random_key
+from mssante.crypto.keys import KEY_OCTETS, Cipher, random_key
 from mssante.database import CannotOpen, files
 
 _WORD = "mssante-root-key"
-_FILE_BYTES_MAX = 256
+_FILE_OCTETS_MAX = 256
 
 
 class RootKeyMalformed(CannotOpen):
@@ -42,7 +42,7 @@ class RootKey:
     @classmethod
     def load(cls, path: Path) -> RootKey:
         """Raises UnsafeFile, RootKeyMalformed, OSError."""
-        return cls(*_parsed(files.read_private(path, _FILE_BYTES_MAX)))
+        return cls(*_parsed(files.read_private(path, _FILE_OCTETS_MAX)))
 
     @classmethod
     def from_credential(cls, name: str) -> RootKey:
@@ -51,7 +51,7 @@ class RootKey:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder or "/" in name:
             raise RootKeyMalformed("no systemd credential of that name: CREDENTIALS_DIRECTORY is not set")
-        return cls(*_parsed((Path(folder) / name).read_bytes()[:_FILE_BYTES_MAX]))
+        return cls(*_parsed((Path(folder) / name).read_bytes()[:_FILE_OCTETS_MAX]))
 
     def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
         return self._cipher.wrap(plaintext, aad)
@@ -71,6 +71,6 @@ def _parsed(content: bytes) -> tuple[int, bytes]:
         parsed = word, int(number), base64.b64decode(key, validate=True)
     except ValueError:
         pass  # raised below, without this error: a UnicodeDecodeError keeps the whole content
-    if parsed is None or parsed[0] != _WORD or parsed[1] < 1 or len(parsed[2]) != KEY_BYTES:
+    if parsed is None or parsed[0] != _WORD or parsed[1] < 1 or len(parsed[2]) != KEY_OCTETS:
         raise RootKeyMalformed("not a root key file")
     return parsed[1], parsed[2]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from mssante.crypto import ChunkOpener, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
-from mssante.limits import CHUNK_BYTES, KIB, MIB
+from mssante.limits import CHUNK_OCTETS, KIB, MIB
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary
@@ -24,10 +24,10 @@ from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import MessageNumber, SealedDek, SealedMessage
 
 _BATCH = 500  # messages read from the store in one go
-_BATCH_BYTES = MIB  # of sealed metadata held for it
+_BATCH_OCTETS = MIB  # of sealed metadata held for it
 _STEP = 100  # opened before the loop is given to others: a millisecond or two
-_TOGETHER_BYTES = 512 * KIB  # of small contents read in one go
-_SMALL_BYTES_MAX = CHUNK_BYTES
+_TOGETHER_OCTETS = 512 * KIB  # of small contents read in one go
+_SMALL_OCTETS_MAX = CHUNK_OCTETS
 CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time
 
 
@@ -63,7 +63,7 @@ class Reader:
         while at < len(uids):
             wanted = uids[at : at + _BATCH]
             sealed = await self._mailbox.store.sealed_summaries(
-                folder, wanted, header=header, bytes_max=_BATCH_BYTES
+                folder, wanted, header=header, bytes_max=_BATCH_OCTETS
             )
             at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
             for start in range(0, len(sealed), _STEP):
@@ -83,13 +83,13 @@ class Reader:
         end = min(offset + length, size)
         wanted = chunks_covering(offset, length, size)
         if len(wanted) == 1 and self._lately is not None and self._lately[:2] == (message.blob_id, wanted[0]):
-            start = wanted[0] * CHUNK_BYTES
+            start = wanted[0] * CHUNK_OCTETS
             yield self._lately[2][offset - start : end - start]
             return
         dek = (await self._deks([message])).get(message.number)
         if dek is None:
             raise await self._unreadable(message)
-        opener = ChunkOpener(dek, message.blob_id, content_bytes=size)
+        opener = ChunkOpener(dek, message.blob_id, content_octets=size)
         for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
             count = min(CHUNKS_AT_ONCE, wanted.stop - first)
             chunks = await self._mailbox.store.chunks(message.blob_id, first, count)
@@ -98,8 +98,8 @@ class Reader:
                     plain = opener.open(n, chunks[n - first])
                 except (NotAuthentic, IndexError):
                     raise await self._unreadable(message) from None
-                start = n * CHUNK_BYTES
-                if len(wanted) == 1 and size > CHUNK_BYTES:
+                start = n * CHUNK_OCTETS
+                if len(wanted) == 1 and size > CHUNK_OCTETS:
                     self._lately = message.blob_id, n, plain
                 yield plain[max(0, offset - start) : end - start]
 
@@ -112,8 +112,8 @@ class Reader:
         held = 0
         for message in messages:
             group.append(message)
-            held += message.summary.size if message.summary.size <= _SMALL_BYTES_MAX else 0
-            if held >= _TOGETHER_BYTES:
+            held += message.summary.size if message.summary.size <= _SMALL_OCTETS_MAX else 0
+            if held >= _TOGETHER_OCTETS:
                 yield await self._contents_of(group)
                 group, held = [], 0
         if group:
@@ -126,13 +126,13 @@ class Reader:
     # Inside
 
     async def _contents_of(self, messages: Sequence[Message]) -> list[tuple[Message, bytes | None]]:
-        small = {message.number: message for message in messages if message.summary.size <= _SMALL_BYTES_MAX}
+        small = {message.number: message for message in messages if message.summary.size <= _SMALL_OCTETS_MAX}
         rows = await self._mailbox.store.deks(sorted(small), contents=True) if small else []
         found: dict[MessageNumber, bytes] = {}
         for row, dek in zip(rows, await self._unwrapped(rows, small), strict=True):
             message = small[row.number]
             if dek is not None and row.small_ct is not None:
-                opener = ChunkOpener(dek, message.blob_id, content_bytes=message.summary.size)
+                opener = ChunkOpener(dek, message.blob_id, content_octets=message.summary.size)
                 try:
                     found[row.number] = opener.open(0, row.small_ct)
                 except NotAuthentic:

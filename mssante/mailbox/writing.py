@@ -38,7 +38,7 @@ class Draft:
         self._blob = self._blobs.open(sealer.blob_id)
         self._sealed: Sealed | None = None
         # A client's own letter may have lines of any length: nobody relays it from here.
-        self._text = CanonicalText(line_octets_max=limits.MESSAGE_BYTES_MAX)
+        self._text = CanonicalText(line_octets_max=limits.MESSAGE_OCTETS_MAX)
 
     async def write(self, octets: bytes) -> None:
         """Raises Refused(BARE_LINE_ENDING, NUL_OCTET), as for a delivered letter: what two readers would

@@ -3,7 +3,7 @@
 Invariants: octets are kept as written, in the header's order, so that BODY[HEADER.FIELDS (...)] comes out
 byte for byte as from the header itself; a field's place in NAMES is stored: names are added at its end only.
 
-A header with more than LISTED_BYTES_MAX of such fields, or longer than is kept apart, is not kept here:
+A header with more than LISTED_OCTETS_MAX of such fields, or longer than is kept apart, is not kept here:
 whoever lists it then reads the header.
 """
 
@@ -14,7 +14,7 @@ from operator import itemgetter
 
 import msgpack
 
-from mssante.limits import LISTED_BYTES_MAX
+from mssante.limits import LISTED_OCTETS_MAX
 from mssante.mime import header
 from mssante.reasons import Reason, Refused
 
@@ -78,7 +78,7 @@ def pack(block: bytes) -> bytes:
         if place is not None:
             places.append(place)
             fields.append(block[field.start : field.end])
-    if sum(map(len, fields)) > LISTED_BYTES_MAX:
+    if sum(map(len, fields)) > LISTED_OCTETS_MAX:
         return b""
     if fields and not fields[-1].endswith(b"\n"):  # a header cut short of its last line end
         fields[-1] += b"\r\n"

@@ -194,7 +194,7 @@ def _status(outcome: ReportedOutcome) -> bytes:
 
 def _header_part(original_header: bytes) -> bytes:
     """The original's header, as it was where mail can carry it, else quoted-printable."""
-    kept = original_header[: limits.HEADER_KEPT_BYTES_MAX]
+    kept = original_header[: limits.HEADER_KEPT_OCTETS_MAX]
     if len(kept) < len(original_header):
         kept = kept[: kept.rfind(b"\r\n") + 2]
     lines = kept.rstrip(b"\r\n").splitlines()

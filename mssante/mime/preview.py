@@ -1,7 +1,7 @@
 """The first words of a message (RFC 8970), made once at reception out of its first octets.
 
 Invariants: at most PREVIEW_CHARACTERS_MAX characters of UTF-8, one line, nothing that steers how text is
-shown; linear; never raises on what a peer wrote. What lies behind PREVIEW_BYTES_READ_MAX is not looked for.
+shown; linear; never raises on what a peer wrote. What lies behind PREVIEW_OCTETS_READ_MAX is not looked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mssante.mime import decoding, encoded_words, header, text
 from mssante.mime.content import Content
 from mssante.mime.structure import Part
 
-_PLAIN_BYTES_READ_MAX = 8 * KIB  # two hundred characters, with room for quotations; markup is read further
+_PLAIN_OCTETS_READ_MAX = 8 * KIB  # two hundred characters, with room for quotations; markup is read further
 _MARKUP_AT_FIRST = 8 * KIB
 _BODY = re.compile(r"(?i)<body\b")
 _TITLE = re.compile(r"(?is)<title\b.*?(?:</title\s*+>|\Z)")
@@ -60,7 +60,7 @@ def _is_plain(kind: Content) -> bool:
 
 def _shown(head: bytes, part: Part) -> str:
     plain = _is_plain(part.content)
-    most = min(part.body_octets, _PLAIN_BYTES_READ_MAX) if plain else part.body_octets
+    most = min(part.body_octets, _PLAIN_OCTETS_READ_MAX) if plain else part.body_octets
     octets = head[part.body_offset : part.body_offset + most]
     found = decoding.decoded(part.content.encoding, octets) if octets else None
     if not found:

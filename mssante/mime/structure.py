@@ -32,7 +32,7 @@ class Note(StrEnum):
 
     DEPTH = "depth"
     PARTS = "parts"
-    HEADER_BYTES = "header_bytes"
+    HEADER_OCTETS = "header_bytes"
     HEADER_LINES = "header_lines"
     BOUNDARY = "boundary"
     ENCODED_MESSAGE = "encoded_message"
@@ -56,7 +56,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
-    """A whole message. `header` is its header block, cut at HEADER_KEPT_BYTES_MAX when `header_is_cut`;
+    """A whole message. `header` is its header block, cut at HEADER_KEPT_OCTETS_MAX when `header_is_cut`;
     `hops` counts its Received fields; `size` is exact."""
 
     root: Part
@@ -112,7 +112,7 @@ class Scanner:
         self._head: list[bytes] = []
         self._head_octets = 0
         self._head_taken = 0  # offset up to which the current header was taken
-        self._head_budget = limits.MIME_HEADER_BYTES_TOTAL_MAX
+        self._head_budget = limits.MIME_HEADER_OCTETS_TOTAL_MAX
         self._kept = b""
         self._hops = 0
         self._notes: dict[Note, None] = {}
@@ -190,10 +190,10 @@ class Scanner:
         """Keep the current header's octets up to that offset, within the budget."""
         if until <= self._head_taken:
             return
-        room = min(limits.MIME_HEADER_BYTES_MAX, self._head_budget) - self._head_octets
+        room = min(limits.MIME_HEADER_OCTETS_MAX, self._head_budget) - self._head_octets
         piece = buffer[self._head_taken - self._base : until - self._base]
         if len(piece) > room:
-            self._notes[Note.HEADER_BYTES] = None
+            self._notes[Note.HEADER_OCTETS] = None
             piece = piece[: max(0, room)]
         self._head.append(piece)
         self._head_octets += len(piece)
@@ -228,7 +228,7 @@ class Scanner:
             in_digest=parent is not None and parent.is_multipart and parent.subtype == b"digest",
         )
         if len(self._stack) == 1:
-            self._kept = head[: limits.HEADER_KEPT_BYTES_MAX]
+            self._kept = head[: limits.HEADER_KEPT_OCTETS_MAX]
             self._hops = top.heading.received
         self._decide(top, begins_body=begins_body)
 

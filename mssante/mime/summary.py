@@ -114,7 +114,7 @@ class Summary(NamedTuple):
     def listed(self, name: bytes) -> tuple[bytes, ...] | None:
         """The top header's values of the field `name`, one of `listed.NAMES` (lower case), unfolded, in
         order: `summary.listed(b"references")`. None when the header must be read for it: an older summary, or
-        more of such fields than LISTED_BYTES_MAX. Raises Refused(CORRUPTION)."""
+        more of such fields than LISTED_OCTETS_MAX. Raises Refused(CORRUPTION)."""
         return listed.values(self.packed_listed, name)
 
     def first_listed(self, names: Sequence[bytes]) -> list[bytes] | None:

@@ -27,7 +27,7 @@ ContextFactory = Callable[[], ssl.SSLContext]
 _LINGER_SECONDS = 2
 _LINGER_OCTETS = limits.MIB
 # Both loops ask for the buffer, fill it and report it within one call, so all connections share this one.
-_SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_BYTES))
+_SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_OCTETS))
 
 
 class PlaintextPipelined(ConnectionError):
@@ -250,7 +250,7 @@ class Stream(asyncio.BufferedProtocol):
             self._sealed_in.write(_SCRATCH[:count])
             if self._agreed or self._shake_hands():
                 self._unseal()
-        if self._held >= limits.TLS_BUFFER_BYTES:
+        if self._held >= limits.TLS_BUFFER_OCTETS:
             self._pause_reading()
 
     def eof_received(self) -> bool:
@@ -348,7 +348,7 @@ class Stream(asyncio.BufferedProtocol):
     def _unseal(self) -> None:
         assert self._tls is not None
         try:
-            while octets := self._tls.read(limits.TLS_BUFFER_BYTES):
+            while octets := self._tls.read(limits.TLS_BUFFER_OCTETS):
                 self._hold(octets)
             self._eof = True  # close_notify
         except ssl.SSLWantReadError:

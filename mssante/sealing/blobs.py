@@ -1,6 +1,6 @@
 """Sealed chunks on their way to the database: in memory up to a bound, then in rows.
 
-Invariants: all the blobs of one message together hold at most INTAKE_MEMORY_BYTES_MAX and one chunk; rows
+Invariants: all the blobs of one message together hold at most INTAKE_MEMORY_OCTETS_MAX and one chunk; rows
 without their message are unreadable, and taken away by `abandon` or by the sweep.
 """
 
@@ -29,9 +29,9 @@ class Blob:
 class Blobs:
     """The blobs of one message."""
 
-    def __init__(self, store: MailStore, *, memory_bytes_max: int = limits.INTAKE_MEMORY_BYTES_MAX) -> None:
+    def __init__(self, store: MailStore, *, memory_octets_max: int = limits.INTAKE_MEMORY_OCTETS_MAX) -> None:
         self._store = store
-        self._memory_bytes_max = memory_bytes_max
+        self._memory_octets_max = memory_octets_max
         self._held = 0
         self._all: list[Blob] = []
 
@@ -46,7 +46,7 @@ class Blobs:
             blob.pending.append((blob.count, chunk))
             blob.count += 1
             self._held += len(chunk)
-        if self._held > self._memory_bytes_max:
+        if self._held > self._memory_octets_max:
             for each in self._all:
                 await self._flow(each)
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mssante.crypto import ChunkOpener, ChunkSealer, Closed, Dek, Purpose, SealedKey
 from mssante.crypto.keys import random_id
-from mssante.limits import KIB, PREVIEW_BYTES_READ_MAX
+from mssante.limits import KIB, PREVIEW_OCTETS_READ_MAX
 from mssante.mime.structure import Scanner, Structure
 from mssante.mime.summary import summarise
 from mssante.model import BlobId, MailboxId, MessageId
@@ -76,13 +76,13 @@ class MessageSealer:
     @property
     def size(self) -> int:
         """Octets fed so far."""
-        return self._chunks.content_bytes
+        return self._chunks.content_octets
 
     def feed(self, octets: bytes | bytearray | memoryview) -> list[bytes]:
         """The sealed chunks that became whole, in order; often none."""
         self._scanner.feed(octets)
-        if len(self._head) < PREVIEW_BYTES_READ_MAX:
-            self._head += octets[: PREVIEW_BYTES_READ_MAX - len(self._head)]
+        if len(self._head) < PREVIEW_OCTETS_READ_MAX:
+            self._head += octets[: PREVIEW_OCTETS_READ_MAX - len(self._head)]
         sealed = self._chunks.feed(octets)
         self._count += len(sealed)
         return sealed
@@ -100,7 +100,7 @@ class MessageSealer:
     def copy(self, closer: Closer) -> SealedCopy:
         """The finished message for another mailbox: other ids, another DEK."""
         message_id, blob_id, dek = MessageId(random_id()), BlobId(random_id()), Dek.draw()
-        opener = ChunkOpener(self.dek, self.blob_id, content_bytes=self.structure.size)
+        opener = ChunkOpener(self.dek, self.blob_id, content_octets=self.structure.size)
         return SealedCopy(self._kept(closer, message_id, blob_id, dek), opener, ChunkSealer(dek, blob_id))
 
     def _kept(self, closer: Closer, message_id: MessageId, blob_id: BlobId, dek: Dek) -> Sealed:

@@ -53,7 +53,7 @@ _COUNTS = text(
     " coalesce(sum(CASE WHEN uid > :recent THEN 1 ELSE 0 END), 0)"
     " FROM placement WHERE folder_id = :folder"
 )
-_SEALED_BYTES = text(
+_SEALED_OCTETS = text(
     "SELECT coalesce(sum(length(c.ct)), 0) FROM message AS m JOIN chunk AS c ON c.blob_id = m.blob_id"
     " WHERE m.mailbox_id = :mailbox"
 )
@@ -233,7 +233,7 @@ def deks(
 
 def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:
     """Octets of ciphertext kept for a mailbox: its contents' chunks."""
-    return int(connection.execute(_SEALED_BYTES, {"mailbox": mailbox}).scalar_one())
+    return int(connection.execute(_SEALED_OCTETS, {"mailbox": mailbox}).scalar_one())
 
 
 def counts(connection: Connection, folder_id: FolderId) -> FolderCounts:

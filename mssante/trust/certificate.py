@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from mssante.limits import CERTIFICATE_BYTES_MAX
+from mssante.limits import CERTIFICATE_OCTETS_MAX
 from mssante.model import Malformed, PeerIdentity
 from mssante.trust.names import DistinguishedName
 
@@ -72,7 +72,7 @@ class Certificate:
     @classmethod
     def read(cls, der: bytes) -> Certificate:
         """Reads DER octets; `Malformed` when they are no certificate we can judge."""
-        if len(der) > CERTIFICATE_BYTES_MAX:
+        if len(der) > CERTIFICATE_OCTETS_MAX:
             raise Malformed("a certificate too large")
         return _read_once(der)
 

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from mssante.limits import CRL_BYTES_MAX, CRL_GRACE_SECONDS
+from mssante.limits import CRL_GRACE_SECONDS, CRL_OCTETS_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason, Refused
 from mssante.trust.certificate import Certificate
@@ -118,10 +118,10 @@ class Revocations:
 def _read(file: Path, issuers: list[Certificate]) -> Crl:
     try:
         with file.open("rb") as opened:
-            octets = opened.read(CRL_BYTES_MAX + 1)
+            octets = opened.read(CRL_OCTETS_MAX + 1)
     except OSError as error:
         raise Malformed(f"unreadable file ({type(error).__name__})") from None
-    if len(octets) > CRL_BYTES_MAX:
+    if len(octets) > CRL_OCTETS_MAX:
         raise Malformed("too large")
     try:
         pem = octets.lstrip().startswith(b"-----BEGIN")

@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from lxml import etree
 
-from mssante.limits import WHITE_LIST_BYTES_MAX, WHITE_LIST_DEPTH_MAX, WHITE_LIST_ENTRIES_MAX
+from mssante.limits import WHITE_LIST_DEPTH_MAX, WHITE_LIST_ENTRIES_MAX, WHITE_LIST_OCTETS_MAX
 from mssante.model import Domain, Malformed
 from mssante.trust.names import LOCALITY, STATE, DistinguishedName
 from mssante.trust.space import Entry, TrustSpace
@@ -66,7 +66,7 @@ class WhiteList:
 
 def read(content: bytes) -> WhiteList:
     """Reads the octets of a list. `Malformed` says why the list as a whole cannot be used."""
-    if len(content) > WHITE_LIST_BYTES_MAX:
+    if len(content) > WHITE_LIST_OCTETS_MAX:
         raise Malformed("a white list too large")
     generated_at: datetime | None = None
     rows: list[_ListedDomain] = []

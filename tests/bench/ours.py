@@ -20,7 +20,7 @@ from mssante.limits import MIB
 from tests.bench.cgroup import Cgroup
 
 MAILBOXES = 10
-MESSAGE_BYTES_MAX = 64 * MIB  # above the largest load
+MESSAGE_OCTETS_MAX = 64 * MIB  # above the largest load
 PORT = 4525
 _DOMAIN_OF_THE_GENERATOR = """
 dn: mssNomDomaine=client.perf.test,ou=domaines,dc=annuaire,dc=test
@@ -85,7 +85,7 @@ async def start(work: Path) -> Ours:
     await operator.lay(work / "pki", white_list, ldif, ())
     config = operator.folder / "config.toml"
     with config.open("a", encoding="utf-8") as file:
-        file.write(f"\n[messages]\nbytes_max = {MESSAGE_BYTES_MAX}\n")
+        file.write(f"\n[messages]\nbytes_max = {MESSAGE_OCTETS_MAX}\n")
         file.write("\n[connections]\nper_address_max = 2000\n")
     await operator.start()
     for login in operator.logins:

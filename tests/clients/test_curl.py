@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.clients.programs import Ended, run
 from tests.clients.two_sides import ACCENTS
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
-from tests.support.smtpd_house import pki
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.smtp.house import pki
 
 ACCENTS_IN_URL = "Projet%20%26AOk-%26-"
 

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 import aioimaplib
 import imapclient
 
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
 
 
 async def fill(house: ImapHouse, count: int) -> None:

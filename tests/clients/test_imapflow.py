@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.clients.programs import PATIENCE_SECONDS, installed
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
-from tests.support.smtpd_house import pki
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.smtp.house import pki
 
 pytestmark = pytest.mark.client
 

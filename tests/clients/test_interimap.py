@@ -9,9 +9,9 @@ import pytest
 
 from tests.clients.programs import Ended, done
 from tests.clients.two_sides import ACCENTS, standing, there
-from tests.support.imap_client import ImapClient
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
-from tests.support.smtpd_house import pki
+from tests.support.imap.client import ImapClient
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.smtp.house import pki
 
 pytestmark = pytest.mark.client
 TEAM = "equipe@operateur-a.test"

@@ -7,8 +7,8 @@ from pathlib import Path
 from mssante.observe.events import Crashed
 from tests.clients.programs import done
 from tests.clients.two_sides import ACCENTS, Maildirs, flag, standing, there, validities, write
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
-from tests.support.smtpd_house import pki
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.smtp.house import pki
 
 
 class Mbsync(Maildirs):

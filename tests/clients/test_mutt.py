@@ -10,8 +10,8 @@ import pytest
 
 from tests.clients.programs import Terminal
 from tests.clients.two_sides import ACCENTS, there
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
-from tests.support.smtpd_house import pki
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.smtp.house import pki
 
 pytestmark = pytest.mark.client
 

@@ -8,8 +8,8 @@ import pytest
 
 from tests.clients.programs import done
 from tests.clients.two_sides import ACCENTS, Maildirs, flag, standing, there, write
-from tests.support.imap_house import MARIE, PASSWORD, ImapHouse, letter
-from tests.support.smtpd_house import pki
+from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
+from tests.support.smtp.house import pki
 
 pytestmark = pytest.mark.client
 

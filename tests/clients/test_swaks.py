@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.operators import HOST, MAILBOXES, Operator, Trio, World
+from tests.support.operators.world import HOST, MAILBOXES, Operator, Trio, World
 
 CAMILLE, ETIENNE = MAILBOXES["a"], MAILBOXES["b"]
 KEPT = re.compile(r"^<~  250 2\.0\.0 Message conserve / Message kept [0-9a-f]{32}$", re.MULTILINE)

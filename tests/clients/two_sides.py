@@ -5,8 +5,8 @@ from __future__ import annotations
 import mailbox
 from pathlib import Path
 
-from tests.support.imap_client import ImapClient
-from tests.support.imap_house import letter
+from tests.support.imap.client import ImapClient
+from tests.support.imap.house import letter
 
 ACCENTS = "Projet &AOk-&-"  # "Projet é&" as the wire has it
 STATUS = 'LIST "" * RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN))'

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from mssante.smtp.server.wire import SessionLimits
-from tests.support.plain_aiosmtpd import plain
-from tests.support.smtpd_house import Talk, relay
+from tests.support.smtp.house import Talk, relay
+from tests.support.smtp.plain_aiosmtpd import plain
 
 MIB = 2**20
 

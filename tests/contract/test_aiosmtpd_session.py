@@ -11,8 +11,8 @@ import socket
 import pytest
 
 from mssante.smtp.server.wire import SessionLimits
-from tests.support.plain_aiosmtpd import plain
-from tests.support.smtpd_house import LETTER, MAILBOX, SENDER, Talk, relay, submission, until
+from tests.support.smtp.house import LETTER, MAILBOX, SENDER, Talk, relay, submission, until
+from tests.support.smtp.plain_aiosmtpd import plain
 
 
 @pytest.mark.parametrize("line", [b"NOOP\n", b"NOOP\r\r\r\n"])

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from mssante.observe.events import ConnectionRefused, HandshakeRefused
-from tests.support.plain_aiosmtpd import plain, server_context
-from tests.support.smtpd_house import Talk, client_context, relay, submission, until
+from tests.support.smtp.house import Talk, client_context, relay, submission, until
+from tests.support.smtp.plain_aiosmtpd import plain, server_context
 
 
 async def test_a6_plaintext_behind_starttls_hangs_aiosmtpd() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.imap_client import ImapClient, Line
-from tests.support.imap_house import MARIE, ImapHouse
+from tests.support.imap.client import ImapClient, Line
+from tests.support.imap.house import MARIE, ImapHouse
 
 _FILES = sorted(Path(__file__).parent.glob("*.imap"))
 _SPOKEN = re.compile(r"(2?)([CSNE]): ?(.*)")

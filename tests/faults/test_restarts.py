@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.support import mail_clients
-from tests.support.mail_clients import (
+from tests.support.operators import mail_clients
+from tests.support.operators.mail_clients import (
     contents,
     deliver,
     note,
@@ -32,8 +32,17 @@ from tests.support.mail_clients import (
     submission,
     user_context,
 )
-from tests.support.operators import DOMAINS, HOST, MAILBOXES, DemoLogin, Operator, World, alone, await_true
-from tests.support.smtpd_house import Talk
+from tests.support.operators.world import (
+    DOMAINS,
+    HOST,
+    MAILBOXES,
+    DemoLogin,
+    Operator,
+    World,
+    alone,
+    await_true,
+)
+from tests.support.smtp.house import Talk
 
 SENDER = f"medecin@{DOMAINS['a']}"
 SECOND_MAILBOX = "centre.de.sante@cabinet-b.mssante.test"

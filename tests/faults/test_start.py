@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from mssante.cli import main
-from tests.support.operators import Operator, World
+from tests.support.operators.world import Operator, World
 
 MISCONFIGURED = 78  # sysexits.h EX_CONFIG
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mail_clients import deliver, field, inbox, note, relay
-from tests.support.operators import DOMAINS, Operator, World, alone, await_true
+from tests.support.operators.mail_clients import deliver, field, inbox, note, relay
+from tests.support.operators.world import DOMAINS, Operator, World, alone, await_true
 
 SENDER = f"medecin@{DOMAINS['a']}"
 MIB = 2**20

@@ -1,5 +1,5 @@
 """Fixtures of the scenarios."""
 
-from tests.support.imap_house import house
+from tests.support.imap.house import house
 
 __all__ = ["house"]

@@ -22,7 +22,7 @@ from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address
 from mssante.reasons import Reason
-from tests.support.delivery_house import LETTER, House, house
+from tests.support.operators.delivery_house import LETTER, House, house
 
 SENDERS = ("dr.a@chu-a.test", "dr.c@chu-a.test")
 OUTCOMES = (

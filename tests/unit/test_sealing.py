@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mssante.crypto import ChunkOpener, Dek, NotAuthentic, PublicKey, Purpose, Suite
 from mssante.crypto.envelope import SecretKey, draw_key_pair
-from mssante.limits import CHUNK_BYTES
+from mssante.limits import CHUNK_OCTETS
 from mssante.mime.summary import Summary
 from mssante.model import MailboxId
 from mssante.sealing import MessageSealer, Sealed
@@ -35,7 +35,7 @@ KEY_B, SECRET_B = _mailbox(b"b")
 def _opened(secret: SecretKey, sealed: Sealed, chunks: list[bytes]) -> tuple[bytes, Summary, bytes]:
     dek: Dek = secret.open_dek(sealed.message_id, sealed.blob_id, sealed.sealed_key)
     summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
-    opener = ChunkOpener(dek, sealed.blob_id, content_bytes=summary.size)
+    opener = ChunkOpener(dek, sealed.blob_id, content_octets=summary.size)
     content = b"".join(opener.open(n, chunk) for n, chunk in enumerate(chunks))
     return content, summary, dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
 
@@ -48,7 +48,7 @@ def _sealed(content: bytes, cut: int = 10_000) -> tuple[MessageSealer, Sealed, l
     return sealer, sealed, [*chunks, last]
 
 
-@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES])
+@pytest.mark.parametrize("size", [0, 1, CHUNK_OCTETS - 1, CHUNK_OCTETS, CHUNK_OCTETS + 1, 3 * CHUNK_OCTETS])
 def test_what_was_fed_comes_out_and_so_does_its_copy(size: int) -> None:
     content = (LETTER + b"x" * size)[:size]
     sealer, sealed, chunks = _sealed(content)
@@ -90,6 +90,6 @@ def test_two_mailboxes_never_share_a_key() -> None:
 
 
 def test_chunks_out_of_order_are_not_copied() -> None:
-    sealer, _, chunks = _sealed(b"x" * 2 * CHUNK_BYTES)
+    sealer, _, chunks = _sealed(b"x" * 2 * CHUNK_OCTETS)
     with pytest.raises(NotAuthentic):
         sealer.copy(KEY_B).feed(chunks[1])

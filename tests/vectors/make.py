@@ -15,7 +15,7 @@ from mssante.crypto.envelope import SealedKey, WrappingKey, draw_key_pair
 from mssante.crypto.keys import Cipher, derive, mac, random_id, random_key
 from mssante.keys.epochs import draw_epoch, open_epoch
 from mssante.keys.root_key import RootKey
-from mssante.limits import CHUNK_BYTES
+from mssante.limits import CHUNK_OCTETS
 from mssante.mime.structure import scan
 from mssante.mime.summary import summarise
 from mssante.model import BlobId, MailboxId, MessageId
@@ -44,12 +44,12 @@ def vectors() -> dict[str, object]:
         sealed = seal_dek(PublicKey(mailbox, epoch, suite, public), message, blob, dek)
         pairs.append({"secret": secret.hex(), "public": public.hex(), "sealed": key_of(sealed)})
     streams = []
-    for length in (0, 1, CHUNK_BYTES + 1):
+    for length in (0, 1, CHUNK_OCTETS + 1):
         one = Dek.draw()
         sealer = ChunkSealer(one, blob)
         chunks = [*sealer.feed(filler(length)), sealer.finish()]
         streams.append(
-            {"dek": one.key.hex(), "content_bytes": length, "chunks": [chunk.hex() for chunk in chunks]}
+            {"dek": one.key.hex(), "content_octets": length, "chunks": [chunk.hex() for chunk in chunks]}
         )
     root = RootKey(3, root_bytes)
     closed = draw_epoch(root, mailbox, epoch)

@@ -23,7 +23,7 @@ from mssante.imap.grammar.events import (
 from mssante.imap.grammar.lexer import Unacceptable
 from mssante.imap.grammar.responses import Code, ResponseStatus
 from mssante.imap.server.session import Answer, Session
-from mssante.limits import DATA_BYTES_PER_SECOND_MIN
+from mssante.limits import DATA_OCTETS_PER_SECOND_MIN
 from mssante.mailbox.writing import Draft
 from mssante.model import Uid
 from mssante.reasons import Declined, Reason, Refused
@@ -85,7 +85,7 @@ class Append:
         self._waited += clock() - begun
         if isinstance(event, LiteralChunk):
             self._received += len(event.octets)
-        if self._waited > bounds.append_credit_seconds + self._received / DATA_BYTES_PER_SECOND_MIN:
+        if self._waited > bounds.append_credit_seconds + self._received / DATA_OCTETS_PER_SECOND_MIN:
             raise TimeoutError
         return event
 

@@ -20,7 +20,7 @@ from mssante.imap.server.rows import FlagsLine, MessageLine, PlaceLine
 from mssante.imap.server.sections import ListedSections, SectionExtent, at_hand, extent
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK_FETCH, Answer, Session
-from mssante.limits import CHUNK_BYTES, KIB
+from mssante.limits import CHUNK_OCTETS, KIB
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.model import Flag
 from mssante.reasons import Passing, Reason, Refused
@@ -29,8 +29,8 @@ from mssante.words.imap import imap_answer
 
 _MESSAGES_AT_ONCE = 1000
 _LINES_AT_ONCE = 2000  # of flags
-_SEND_BYTES = 64 * KIB  # lines are gathered up to this
-_WHOLE_BYTES_MAX = 4 * CHUNK_BYTES  # sections up to this are held whole, larger ones are read twice
+_SEND_OCTETS = 64 * KIB  # lines are gathered up to this
+_WHOLE_OCTETS_MAX = 4 * CHUNK_OCTETS  # sections up to this are held whole, larger ones are read twice
 
 Place = tuple[int, int, int]  # sequence number, UID, flags
 
@@ -96,7 +96,7 @@ class _FetchJob:
         self._modseqs: dict[int, int] = {}
         self._marks = items.sets_seen and not self._selected.read_only
         self._gathered: list[bytes] = []
-        self._gathered_bytes = 0
+        self._gathered_octets = 0
         self._bodies = items.need is Need.BODY
         self._listed = ListedSections.of(items.sections)
         self._headers = self._listed is None and any(
@@ -237,7 +237,7 @@ class _FetchJob:
             contents = at_hand(form.sections, message, content)
             if contents is None:
                 extents = [await extent(self._reader, message, section) for section in form.sections]
-                small = sum(each.size for each in extents if each is not None) <= _WHOLE_BYTES_MAX
+                small = sum(each.size for each in extents if each is not None) <= _WHOLE_OCTETS_MAX
                 contents = [
                     None if each is None else await each.octets(self._reader, keep=small) for each in extents
                 ]
@@ -280,13 +280,13 @@ class _FetchJob:
 
     async def _send(self, octets: bytes) -> None:
         self._gathered.append(octets)
-        self._gathered_bytes += len(octets)
-        if self._gathered_bytes >= _SEND_BYTES:
+        self._gathered_octets += len(octets)
+        if self._gathered_octets >= _SEND_OCTETS:
             await self.flush()
 
     async def flush(self) -> None:
         """Sends what was gathered."""
         octets = b"".join(self._gathered)
         self._gathered.clear()
-        self._gathered_bytes = 0
+        self._gathered_octets = 0
         await self._session.send(octets)

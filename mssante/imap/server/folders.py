@@ -189,7 +189,7 @@ async def _status(session: Session, folder: NamedFolder, items: tuple[StatusItem
         StatusItem.DELETED: counts.deleted,
         StatusItem.HIGHESTMODSEQ: counts.modseq,
         StatusItem.DELETED_STORAGE: counts.deleted_kib,
-        StatusItem.APPENDLIMIT: session.service.message_bytes_max,
+        StatusItem.APPENDLIMIT: session.service.message_octets_max,
         StatusItem.MAILBOXID: encode.object_id(_mailbox_id(folder.id)),
     }
     told = {item: values[item] for item in items}

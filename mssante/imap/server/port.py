@@ -15,7 +15,7 @@ from mssante.imap.server.conversation import Conversation
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.session import ImapService, Session, SessionBounds
 from mssante.keys.broker import KeyBroker
-from mssante.limits import MESSAGE_BYTES_MAX
+from mssante.limits import MESSAGE_OCTETS_MAX
 from mssante.net.listener import Caps, Listener
 from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
@@ -35,7 +35,7 @@ class ImapServer:
         clock: Clock,
         tls: ContextFactory,
         implicit_tls: bool = False,
-        message_bytes_max: int = MESSAGE_BYTES_MAX,
+        message_octets_max: int = MESSAGE_OCTETS_MAX,
         caps: Caps | None = None,
         throttle: Throttle | None = None,
         bounds: SessionBounds | None = None,
@@ -49,7 +49,7 @@ class ImapServer:
             clock=clock,
             tls=tls,
             throttle=throttle or Throttle(clock),
-            message_bytes_max=message_bytes_max,
+            message_octets_max=message_octets_max,
             bounds=bounds or SessionBounds(),
             persons=persons or Persons(),
         )

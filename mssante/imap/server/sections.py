@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from mssante.imap.grammar.fetch import BodySection, SectionForm, Slice
 from mssante.imap.rules.header_fields import chosen_fields
-from mssante.limits import MIME_HEADER_BYTES_MAX
+from mssante.limits import MIME_HEADER_OCTETS_MAX
 from mssante.mailbox.reading import Message, Reader
 from mssante.mime import content as mime_content
 from mssante.mime.decoding import decoded, decoder
@@ -175,7 +175,7 @@ def _heading(summary: Summary, section: BodySection) -> tuple[int, int]:
     """Where the header of the section's part lies: as much of it as was read when the message came."""
     found = summary.parts.locate(_path(section), "MIME")
     assert found is not None, "a part has a header"
-    return found[0], min(found[1], MIME_HEADER_BYTES_MAX)
+    return found[0], min(found[1], MIME_HEADER_OCTETS_MAX)
 
 
 def _encoding(header: bytes) -> bytes:

@@ -108,7 +108,7 @@ class ImapService:
     clock: Clock
     tls: ContextFactory
     throttle: Throttle
-    message_bytes_max: int
+    message_octets_max: int
     bounds: SessionBounds
     persons: Persons
     threads: SearchThreads = field(default_factory=SearchThreads)
@@ -123,7 +123,7 @@ class Session:
         self.stream = stream
         self.wire = Wire()
         self.protocol = ProtocolState(
-            tls=stream.tls_version is not None, append_octets_max=service.message_bytes_max
+            tls=stream.tls_version is not None, append_octets_max=service.message_octets_max
         )
         self.tag = ""  # of the command being answered
         self.by_uid = False  # whether that command names messages by UID
@@ -148,7 +148,7 @@ class Session:
         self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads, self.index)
         self.sorter = Sorter(self.reader, self.searcher, service.sorts)
         self.protocol.authenticated()
-        self.wire.authenticated(message_octets_max=self.service.message_bytes_max)
+        self.wire.authenticated(message_octets_max=self.service.message_octets_max)
 
     @property
     def mailbox(self) -> OpenMailbox:

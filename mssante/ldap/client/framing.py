@@ -1,7 +1,7 @@
 """The socket under ldap3, bounded: whole LDAP messages, each small, all in time.
 
 Invariants: nothing of a message is kept before its announced length is known to be acceptable; what we
-send is answered by so many messages at most; one question reads at most LDAP_ANSWER_BYTES_MAX and ends
+send is answered by so many messages at most; one question reads at most LDAP_ANSWER_OCTETS_MAX and ends
 at its deadline, however slowly the server drips. ldap3 alone bounds none of it: it keeps all that comes.
 """
 
@@ -11,7 +11,7 @@ import socket
 import time
 from collections.abc import Callable
 
-from mssante.limits import LDAP_ANSWER_BYTES_MAX, LDAP_MESSAGE_BYTES_MAX, LDAP_SECONDS_MAX
+from mssante.limits import LDAP_ANSWER_OCTETS_MAX, LDAP_MESSAGE_OCTETS_MAX, LDAP_SECONDS_MAX
 
 _SEQUENCE = 0x30  # RFC 4511 §4.1.1: an LDAPMessage is a SEQUENCE
 _LENGTH_OCTETS_MAX = 4
@@ -38,7 +38,7 @@ class FramedSocket:
         self._messages_max = messages_max
         self._clock = clock
         self._messages = 0
-        self._bytes_read = 0
+        self._octets_read = 0
 
     def recv(self, size: int) -> bytes:
         """The next message, whatever `size`; b"" when the server closed between two. Raises OSError."""
@@ -57,8 +57,8 @@ class FramedSocket:
             header, length = header + written, int.from_bytes(written, "big")
         self._messages += 1
         if (
-            length > LDAP_MESSAGE_BYTES_MAX
-            or self._bytes_read + length > LDAP_ANSWER_BYTES_MAX
+            length > LDAP_MESSAGE_OCTETS_MAX
+            or self._octets_read + length > LDAP_ANSWER_OCTETS_MAX
             or self._messages > self._messages_max
         ):
             raise AnswerRefused("too large an answer")
@@ -89,7 +89,7 @@ class FramedSocket:
     def _some(self, count: int) -> bytes:
         self._allow_time()
         piece = self.plain.recv(count)
-        self._bytes_read += len(piece)
+        self._octets_read += len(piece)
         return piece
 
     def _allow_time(self) -> None:

@@ -34,7 +34,7 @@ class DataParser:
         self._octets_max = octets_max
         # Doubled dots add a third at most, so only a message already too large meets this half more.
         if wire_octets_max is None:
-            wire_octets_max = octets_max + octets_max // 2 + limits.CHUNK_BYTES
+            wire_octets_max = octets_max + octets_max // 2 + limits.CHUNK_OCTETS
         self._wire_left = wire_octets_max
         self._text = CanonicalText(line_octets_max=line_octets_max)
         self._carry = b"\r\n"  # the content begins where a line begins

@@ -40,9 +40,9 @@ class SessionLimits:
     greeting_seconds: float = limits.GREETING_SECONDS_MAX
     command_seconds: float = limits.COMMAND_SECONDS_MAX
     session_seconds: float = limits.SESSION_SECONDS_MAX
-    data_octets_per_second_min: float = limits.DATA_BYTES_PER_SECOND_MIN
+    data_octets_per_second_min: float = limits.DATA_OCTETS_PER_SECOND_MIN
     data_credit_seconds: float = limits.DATA_CREDIT_SECONDS
-    message_octets_max: int = limits.MESSAGE_BYTES_MAX
+    message_octets_max: int = limits.MESSAGE_OCTETS_MAX
 
 
 class ServerWire:

@@ -130,7 +130,7 @@ def test_another_version_is_refused(content: bytes) -> None:
 
 def test_too_large_and_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Malformed):
-        list(read_ldif(bytes(limits.LDIF_BYTES_MAX + 1)))
+        list(read_ldif(bytes(limits.LDIF_OCTETS_MAX + 1)))
     monkeypatch.setattr("mssante.annuaire.ldif_reader.LDIF_ENTRIES_MAX", 3)
     assert len(list(read_ldif((GOOD + b"\n") * 3))) == 3
     with pytest.raises(Malformed):

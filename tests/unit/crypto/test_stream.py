@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mssante.crypto import ChunkOpener, ChunkSealer, Dek, NotAuthentic, stream
 from mssante.crypto.keys import random_id
-from mssante.crypto.stream import chunk_bytes, chunk_count, chunks_covering, sealed_bytes
-from mssante.limits import CHUNK_BYTES
+from mssante.crypto.stream import chunk_count, chunk_octets, chunks_covering, sealed_bytes
+from mssante.limits import CHUNK_OCTETS
 from mssante.model import BlobId
 
 BLOB = BlobId(b"b" * 16)
@@ -21,7 +21,7 @@ SMALL = 64  # a chunk small enough to try many contents
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHUNK_BYTES", SMALL)
+    monkeypatch.setattr(stream, "CHUNK_OCTETS", SMALL)
 
 
 def sealed(content: bytes, cuts: list[int] | None = None, dek: Dek | None = None) -> tuple[Dek, list[bytes]]:
@@ -31,13 +31,13 @@ def sealed(content: bytes, cuts: list[int] | None = None, dek: Dek | None = None
     chunks = []
     for start, end in itertools.pairwise(edges):
         chunks += sealer.feed(content[start:end])
-    assert sealer.content_bytes == len(content)
+    assert sealer.content_octets == len(content)
     return dek, [*chunks, sealer.finish()]
 
 
-def opened(dek: Dek, chunks: list[bytes], content_bytes: int, blob: BlobId = BLOB) -> bytes:
+def opened(dek: Dek, chunks: list[bytes], content_octets: int, blob: BlobId = BLOB) -> bytes:
     """As a reader does: as many chunks as the authenticated length says, each at its place."""
-    opener = ChunkOpener(dek, blob, content_bytes=content_bytes)
+    opener = ChunkOpener(dek, blob, content_octets=content_octets)
     if len(chunks) < opener.count:
         raise NotAuthentic
     return b"".join(opener.open(n, chunks[n]) for n in range(opener.count))
@@ -49,7 +49,7 @@ def test_results_do_not_depend_on_where_the_bytes_were_cut(content: bytes, cuts:
     dek, chunks = sealed(content, cuts)
     assert chunks == sealed(content, dek=dek)[1]
     assert [len(chunk) - 16 for chunk in chunks] == [
-        chunk_bytes(n, len(content)) for n in range(chunk_count(len(content)))
+        chunk_octets(n, len(content)) for n in range(chunk_count(len(content)))
     ]
     assert sum(map(len, chunks)) == sealed_bytes(len(content))
     assert opened(dek, chunks, len(content)) == content
@@ -154,7 +154,7 @@ def test_a_chunk_opens_only_with_its_key() -> None:
 def test_a_chunk_that_is_not_there_does_not_open(n: int) -> None:
     dek, chunks = sealed(b"x")
     with pytest.raises(NotAuthentic):
-        ChunkOpener(dek, BLOB, content_bytes=1).open(n, chunks[0])
+        ChunkOpener(dek, BLOB, content_octets=1).open(n, chunks[0])
 
 
 def test_after_the_end_nothing_is_fed() -> None:
@@ -164,4 +164,4 @@ def test_after_the_end_nothing_is_fed() -> None:
         sealer.feed(b"x")
     with pytest.raises(AssertionError):
         sealer.finish()
-    assert CHUNK_BYTES == 65536  # the format's own: changing it makes stored contents unreadable
+    assert CHUNK_OCTETS == 65536  # the format's own: changing it makes stored contents unreadable

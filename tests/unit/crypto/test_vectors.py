@@ -53,12 +53,12 @@ def test_frozen_metadata_opens(purpose: str) -> None:
     assert Dek(DEK).open(Purpose(purpose), MESSAGE, sealed) == f"content of {purpose}".encode()
 
 
-@pytest.mark.parametrize("row", V["streams"], ids=lambda row: f"{row['content_bytes']} octets")
+@pytest.mark.parametrize("row", V["streams"], ids=lambda row: f"{row['content_octets']} octets")
 def test_a_frozen_content_opens(row: dict[str, Any]) -> None:
-    opener = ChunkOpener(Dek(bytes.fromhex(row["dek"])), BLOB, content_bytes=row["content_bytes"])
+    opener = ChunkOpener(Dek(bytes.fromhex(row["dek"])), BLOB, content_octets=row["content_octets"])
     chunks = [bytes.fromhex(chunk) for chunk in row["chunks"]]
     assert opener.count == len(chunks)
-    assert b"".join(opener.open(n, c) for n, c in enumerate(chunks)) == filler(row["content_bytes"])
+    assert b"".join(opener.open(n, c) for n, c in enumerate(chunks)) == filler(row["content_octets"])
 
 
 def test_derivation_and_cipher_are_what_they_were() -> None:

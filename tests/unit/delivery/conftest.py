@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mssante.crypto import passwords
-from tests.support.delivery_house import House, house
+from tests.support.operators.delivery_house import House, house
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.grammar.commands import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
-from tests.support.delivery_house import LETTER, House
+from tests.support.operators.delivery_house import LETTER, House
 
 A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@cabinet-b.test")
 

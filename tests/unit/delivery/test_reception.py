@@ -16,7 +16,7 @@ from mssante.delivery.reception import Intake, Receipt, Recipient, Source, Trace
 from mssante.model import Address, MailboxStatus, PeerIdentity
 from mssante.observe import events
 from mssante.reasons import Declined, Passing, Reason, Refused
-from tests.support.delivery_house import LETTER, House
+from tests.support.operators.delivery_house import LETTER, House
 
 PEER = PeerIdentity(dn="CN=mss.cabinet-b.test,O=B,C=FR", serial="1", fingerprint="ab" * 32)
 TRACE = Trace(

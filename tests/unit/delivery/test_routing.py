@@ -16,7 +16,7 @@ from mssante.mime.structure import scan
 from mssante.model import Address, MailboxStatus, PersonId, SpecialUse, Uid
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.space import TrustSpace
-from tests.support.delivery_house import LETTER, House
+from tests.support.operators.delivery_house import LETTER, House
 
 A, B = "dr.a@chu-a.test", "dr.b@cabinet-b.test"
 ME = PersonId(A)

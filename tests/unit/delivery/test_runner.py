@@ -20,7 +20,7 @@ from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address, MailboxStatus
 from mssante.observe import events
 from mssante.reasons import Reason
-from tests.support.delivery_house import LETTER, FakeCourier, House
+from tests.support.operators.delivery_house import LETTER, FakeCourier, House
 
 A, B, C = "dr.a@chu-a.test", "dr.b@cabinet-b.test", "dr.c@cabinet-b.test"
 DELIVERED = Outcome(Fate.DELIVERED, None, "250 2.0.0 ok")

@@ -9,7 +9,7 @@ import pytest
 from mssante.mailbox.folders import Folders
 from mssante.model import SpecialUse
 from mssante.reasons import Reason, Refused
-from tests.unit.mailbox.conftest import Desk, Owner
+from tests.support.owner import Desk, Owner
 
 
 async def names(owner: Owner) -> set[str]:

@@ -11,7 +11,7 @@ from mssante.model import Flag
 from mssante.observe.events import CorruptionFound, Event, add_sink
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
-from tests.unit.mailbox.conftest import Desk, Owner
+from tests.support.owner import Desk, Owner
 
 CHUNK = 65_536
 
@@ -30,7 +30,7 @@ async def test_every_message_comes_once_however_few_fit_at_once(
 ) -> None:
     for number in range(60):
         await owner.append(b"X-Filler: %b\r\n\r\n" % (b"x" * 2000 * (number % 3)))
-    monkeypatch.setattr(reading, "_BATCH_BYTES", 5000)
+    monkeypatch.setattr(reading, "_BATCH_OCTETS", 5000)
     groups = await read(owner, range(1, 100), header=True)
     assert [message.uid for group in groups for message in group] == list(range(1, 61))
     assert len(groups) > 1

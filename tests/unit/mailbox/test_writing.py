@@ -16,7 +16,7 @@ from mssante.mailbox.writing import Writer
 from mssante.model import PersonId
 from mssante.reasons import Reason, Refused
 from mssante.store.records import FlagsMode
-from tests.unit.mailbox.conftest import Desk, Owner
+from tests.support.owner import Desk, Owner
 
 
 def canonical(content: bytes) -> bool:

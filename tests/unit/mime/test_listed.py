@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.imap.rules.header_fields import chosen_fields
-from mssante.limits import LISTED_BYTES_MAX
+from mssante.limits import LISTED_OCTETS_MAX
 from mssante.mime.listed import NAMES, Chooser, pack
 from mssante.mime.structure import scan
 from mssante.mime.summary import Summary, summarise
@@ -69,7 +69,7 @@ def test_places_are_stored_and_so_never_change() -> None:
 
 
 def test_too_much_is_left_to_the_header() -> None:
-    fits = b"To: %b\r\n\r\n" % (b"x" * (LISTED_BYTES_MAX - 6))
+    fits = b"To: %b\r\n\r\n" % (b"x" * (LISTED_OCTETS_MAX - 6))
     assert pack(fits)
     assert pack(b"X" + fits) != pack(b"To: " + fits) == b""
     assert pack(b"To: x\r\n" * 1001) == b""

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.limits import KIB, PREVIEW_BYTES_READ_MAX, PREVIEW_CHARACTERS_MAX
+from mssante.limits import KIB, PREVIEW_CHARACTERS_MAX, PREVIEW_OCTETS_READ_MAX
 from mssante.mime.preview import preview
 from mssante.mime.structure import scan
 from tests.unit.imap.spoken import fastest
@@ -18,7 +18,7 @@ _HTML = b"Content-Type: text/html; charset=utf-8\r\n"
 
 
 def of(message: bytes) -> str:
-    return preview(message[:PREVIEW_BYTES_READ_MAX], scan(message).root).decode()
+    return preview(message[:PREVIEW_OCTETS_READ_MAX], scan(message).root).decode()
 
 
 def multipart(kind: bytes, *parts: bytes) -> bytes:
@@ -108,7 +108,7 @@ def test_there_may_be_none(message: bytes) -> None:
 
 
 def test_what_lies_too_far_is_not_looked_for() -> None:
-    far = b"Content-Type: image/png\r\n\r\n" + b"x" * PREVIEW_BYTES_READ_MAX
+    far = b"Content-Type: image/png\r\n\r\n" + b"x" * PREVIEW_OCTETS_READ_MAX
     assert of(multipart(b"mixed", far, _TEXT + b"\r\nlettre")) == ""
 
 
@@ -133,5 +133,5 @@ def test_hostile_text_takes_linear_time(piece: bytes) -> None:
             kind + b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + piece * (70_000 // len(piece))
         )
         root = scan(message).root
-        head = message[:PREVIEW_BYTES_READ_MAX]
+        head = message[:PREVIEW_OCTETS_READ_MAX]
         assert fastest(lambda head=head, root=root: preview(head, root), 2) < 0.3  # type: ignore[misc]

@@ -76,9 +76,9 @@ def test_a_structure_does_not_show_what_it_holds() -> None:
 
 
 def test_a_header_longer_than_what_is_kept_says_so() -> None:
-    message = b"X: " + b"y" * limits.HEADER_KEPT_BYTES_MAX + b"\r\n\r\n"
+    message = b"X: " + b"y" * limits.HEADER_KEPT_OCTETS_MAX + b"\r\n\r\n"
     found = scan(message)
-    assert found.header == message[: limits.HEADER_KEPT_BYTES_MAX]
+    assert found.header == message[: limits.HEADER_KEPT_OCTETS_MAX]
     assert found.header_is_cut
     assert found.root.header_octets == len(message)
 

@@ -15,14 +15,14 @@ from mssante.mime.summary import Summary, summarise
 from tests.unit.mime.bombs import BOMBS
 
 CPU_SECONDS_MAX = 2.0
-MEMORY_BYTES_MAX = 64 * limits.MIB
+MEMORY_OCTETS_MAX = 64 * limits.MIB
 SMALL, MEDIUM, LARGE = 10 * limits.KIB, limits.MIB, 10 * limits.MIB
 
 
 def scanned(message: bytes) -> Structure:
     scanner = Scanner()
-    for start in range(0, len(message), limits.CHUNK_BYTES):
-        scanner.feed(message[start : start + limits.CHUNK_BYTES])
+    for start in range(0, len(message), limits.CHUNK_OCTETS):
+        scanner.feed(message[start : start + limits.CHUNK_OCTETS])
     return scanner.close()
 
 
@@ -56,7 +56,7 @@ def test_a_bomb_takes_little_memory(bomb: Callable[[int], bytes]) -> None:
     tracemalloc.start()
     try:
         summarise(scanned(message), internal_date=datetime(2026, 1, 1, tzinfo=UTC)).to_bytes()
-        assert tracemalloc.get_traced_memory()[1] <= MEMORY_BYTES_MAX / 2
+        assert tracemalloc.get_traced_memory()[1] <= MEMORY_OCTETS_MAX / 2
     finally:
         tracemalloc.stop()
 
@@ -101,10 +101,10 @@ def test_as_many_parts_as_the_limit_are_read_and_the_rest_is_the_last_ones() -> 
 
 def test_a_header_beyond_its_limit_is_still_told_from_the_body() -> None:
     message = (
-        b"A: b\r\n" + b"X: " + b"y" * limits.MIME_HEADER_BYTES_MAX + b"\r\nContent-Type: a/b\r\n\r\nbody"
+        b"A: b\r\n" + b"X: " + b"y" * limits.MIME_HEADER_OCTETS_MAX + b"\r\nContent-Type: a/b\r\n\r\nbody"
     )
     found = scanned(message)
-    assert found.notes == (Note.HEADER_BYTES,)
+    assert found.notes == (Note.HEADER_OCTETS,)
     assert found.root.body_octets == len(b"body")
     assert found.root.content.media == b"text"
 
@@ -112,7 +112,7 @@ def test_a_header_beyond_its_limit_is_still_told_from_the_body() -> None:
 def test_headers_together_have_a_limit() -> None:
     part = b"--b\r\nContent-Type: a/b\r\nX: " + b"y" * 200 * limits.KIB + b"\r\n\r\nx\r\n"
     found = scanned(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + part * 7)
-    assert found.notes == (Note.HEADER_BYTES,)
+    assert found.notes == (Note.HEADER_OCTETS,)
     assert [child.content.media for child in found.root.children] == [b"a"] * 6 + [b"text"]
 
 

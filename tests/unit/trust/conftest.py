@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from certs.make import UNLISTED, build
-from tests.support.trust_world import TrustWorld as World
-from tests.support.trust_world import chain_of
+from tests.support.operators.trust_world import TrustWorld as World
+from tests.support.operators.trust_world import chain_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -216,7 +216,7 @@ def test_a_million_entries_are_refused_without_being_read_through() -> None:
 
 def test_a_list_too_large_is_refused_unread() -> None:
     with pytest.raises(Malformed, match="too large"):
-        read(b" " * (limits.WHITE_LIST_BYTES_MAX + 1))
+        read(b" " * (limits.WHITE_LIST_OCTETS_MAX + 1))
 
 
 text = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=40)
