@@ -110,6 +110,15 @@ def test_every_file_of_an_operator_is_its_own_alone(laid: Operator) -> None:
     assert not (laid.folder / "control.sock").exists()
 
 
+def test_a_crash_leaves_no_image_of_memory(laid: Operator) -> None:
+    """K11: a core file would hold keys and letters. Linux says what a process may write."""
+    if not laid.running:
+        laid.boot()
+    assert laid.server is not None
+    limits = Path(f"/proc/{laid.server.pid}/limits").read_text(encoding="ascii")
+    assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+
+
 def test_the_doctor_says_that_our_certificate_expired(shared_world: World) -> None:
     operator = shared_world.operator("a", name="a-expired").set_up(shared_world)
     try:

@@ -45,7 +45,7 @@ def test_every_documented_command_runs(tmp_path: Path) -> None:
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:
-    documents = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")]
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")]
     assert len(documents) > 8
     for document in documents:
         for target in LINK.findall(document.read_text(encoding="utf-8")):

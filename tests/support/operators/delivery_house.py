@@ -144,7 +144,7 @@ class House:
         )
 
     async def verify(self) -> None:
-        """The invariants of security-reliability §5.3."""
+        """The invariants of what is stored (docs/findings.md)."""
         assert await self.store.verify() == []
 
 

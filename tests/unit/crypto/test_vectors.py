@@ -98,6 +98,6 @@ def test_a_frozen_listed_summary_opens_with_its_root_key() -> None:
 
 
 def test_the_context_is_laid_out_as_written() -> None:
-    # security-reliability §4.4, byte for byte.
+    # As docs/findings.md has it under cryptography, byte for byte.
     made = context("dek", suite=2, mailbox=MAILBOX, epoch=258, message=MESSAGE, blob=BLOB)
     assert made == b"mssop/v1\0\x03dek\0\x02" + MAILBOX + b"\0\0\1\2" + MESSAGE + BLOB

@@ -1,4 +1,4 @@
-"""What SQLite must be told, and what its files must be (security-reliability §5.5, K6, K14)."""
+"""What SQLite must be told, and what its files must be (docs/findings.md; K6, K14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile messages (security-reliability R10), each of about the size asked for. CRLF throughout."""
+"""Hostile messages (catalogue R10), each of about the size asked for. CRLF throughout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ENVELOPE, BODY and BODYSTRUCTURE, read back by a client's own parser (security-reliability I15)."""
+"""ENVELOPE, BODY and BODYSTRUCTURE, read back by a client's own parser (catalogue I15)."""
 
 from __future__ import annotations
 

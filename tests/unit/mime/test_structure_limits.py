@@ -1,4 +1,4 @@
-"""Hostile messages cost little, are delivered, and say what was not read (security-reliability R10)."""
+"""Hostile messages cost little, are delivered, and say what was not read (catalogue R10)."""
 
 from __future__ import annotations
 
