@@ -15,7 +15,7 @@ LINE_OCTETS_MAX = (
 LINE_OCTETS_OUT_MAX = 998  # RFC 5322 §2.1.1: what we write ourselves.
 RECEIVED_HOPS_MAX = 25  # RFC 5321 §6.3 asks a large count; ours is a closed space of few hops.
 
-# SMTP sessions (security-reliability §6)
+# SMTP sessions (docs/findings.md, where the bounds come from)
 COMMAND_LINE_OCTETS_MAX = 2048  # RFC 5321 §4.5.3.1.4 asks 512; MAIL and RCPT parameters grow it.
 RECIPIENTS_MAX = 200  # RFC 5321 §4.5.3.1.8 asks at least 100.
 UNKNOWN_RECIPIENTS_MAX = 20  # per session: more is harvesting.
@@ -44,7 +44,7 @@ CHUNK_OCTETS = 65536  # plaintext octets per sealed chunk
 INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # sealed content kept in memory before it flows into chunk rows
 DEDUP_DAYS = 7
 
-# MIME (security-reliability §2.7): beyond a limit the rest is opaque text, the message still delivered.
+# MIME (catalogue R10): beyond a limit the rest is opaque text, the message still delivered.
 MIME_DEPTH_MAX = 50
 MIME_PARTS_MAX = 1000
 MIME_HEADER_OCTETS_MAX = 256 * KIB  # per part
@@ -62,7 +62,7 @@ ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # of text inflated from one of them
 PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3; above 256 it forbids
 PREVIEW_OCTETS_READ_MAX = 64 * KIB  # from the start of a message, header included
 
-# IMAP (security-reliability §3.4)
+# IMAP (docs/findings.md, where the bounds come from)
 IMAP_LINE_OCTETS_MAX = 64 * KIB
 IMAP_LINE_OCTETS_PRE_AUTH_MAX = 8 * KIB
 IMAP_LITERAL_OCTETS_PRE_AUTH_MAX = 1 * KIB
@@ -80,7 +80,7 @@ IMAP_LIST_PATTERNS_MAX = 20
 IMAP_TAG_OCTETS_MAX = 128
 IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # of a refused APPEND whose client does not wait (LITERAL+)
 IMAP_PART_DEPTH_MAX = 50
-IMAP_SEARCH_SECONDS_MAX = 5  # of a search's own work (security-reliability I4)
+IMAP_SEARCH_SECONDS_MAX = 5  # of a search's own work (catalogue I4)
 IMAP_INDEXING_SECONDS_MAX = 60  # of a search that is the first to ask: 10,000 letters take some 5, once
 IMAP_SORT_CRITERIA_MAX = 20  # there are nine keys
 IMAP_SORTS_AT_ONCE = 4  # per port; one of 100,000 messages holds some 50 MiB
@@ -94,7 +94,7 @@ IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the c
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes
 IMAP_CONNECTIONS_MAX = 2000  # per port; an idle one costs some tens of KiB
 IMAP_CONNECTIONS_PER_USER_MAX = 20
-IMAP_HEAVY_AT_ONCE = 2  # commands of one person that open contents by the hundred (security-reliability I5)
+IMAP_HEAVY_AT_ONCE = 2  # commands of one person that open contents by the hundred (catalogue I5)
 IMAP_HEAVY_BODIES = 100  # messages: a command that opens more contents is heavy
 IMAP_HEAVY_WAIT_SECONDS_MAX = 90  # for a turn; a client that does not read is cut after WRITE_SECONDS_MAX
 IMAP_BAD_COMMANDS_MAX = 20
@@ -133,7 +133,7 @@ LDIF_LINES_PER_ENTRY_MAX = 2000  # as folded
 WHITE_LIST_OCTETS_MAX = 50 * MIB
 WHITE_LIST_ENTRIES_MAX = 100_000
 WHITE_LIST_DEPTH_MAX = 100
-TRUST_SPACE_HOURS_MAX = 7 * 24  # security-reliability T17: past it nobody is trusted, 4xx; configurable
+TRUST_SPACE_HOURS_MAX = 7 * 24  # catalogue T17: past it nobody is trusted, 4xx; configurable
 DN_CHARACTERS_MAX = 4096
 CERTIFICATE_OCTETS_MAX = 64 * KIB  # an operator's certificate is 2 KiB
 CERTIFICATES_PRESENTED_MAX = 8  # by one peer
@@ -151,7 +151,7 @@ COURIERS_PER_DESTINATION = 5
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASE_SECONDS = 1800  # a worker has a recipient to itself that long: above any conversation's length
 
-# Databases (security-reliability §5.5)
+# Databases (docs/findings.md, SQLite and PostgreSQL)
 DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them
 DATABASE_GATHER_SECONDS = 0.005  # a commit waits no longer for letters whose content is coming in
 DATABASE_JOBS_QUEUED_MAX = 1024  # jobs waiting for the writer; above, callers wait their turn

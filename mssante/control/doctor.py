@@ -25,7 +25,7 @@ from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
 
 RENEW_WITHIN = timedelta(days=30)
-LIST_AGE_MAX = timedelta(hours=48)  # security-reliability T17: warn
+LIST_AGE_MAX = timedelta(hours=48)  # catalogue T17: warn
 DISK_FREE_MIN = 0.05
 
 OK, WARNING, WRONG = "ok", "warn", "WRONG"

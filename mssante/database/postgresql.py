@@ -1,6 +1,6 @@
 """PostgreSQL through asyncpg: one writing connection, a few reading ones.
 
-Invariants (security-reliability §5.5): a server that acknowledges before it has synced is refused at
+Invariants (docs/findings.md): a server that acknowledges before it has synced is refused at
 open, and every session asks for synchronous_commit itself; each statement, lock and idle transaction
 ends in bounded time; a broken connection is found before it is used.
 """

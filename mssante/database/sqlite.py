@@ -1,6 +1,6 @@
 """SQLite behind threads: one writing connection, a few reading ones, one hop for each transaction.
 
-Invariants (security-reliability §5.5): WAL, synchronous=FULL and secure_delete on every connection, set
+Invariants (docs/findings.md): WAL, synchronous=FULL and secure_delete on every connection, set
 by us because builds differ; one process (flock); one writing connection, which is also the only
 checkpointer (SQLite before 3.51.3 can reset a WAL wrongly with several); files are 0600.
 Why not aiosqlite: docs/decisions/0001-one-thread-hop-per-transaction.md.

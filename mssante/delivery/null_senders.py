@@ -1,5 +1,5 @@
 """How often a peer may write from the null reverse-path: any listed operator may (a notice, a receipt), for
-domains that are nobody's, so a domain's listing bounds it not (security-reliability T7).
+domains that are nobody's, so a domain's listing bounds it not (catalogue T7).
 
 Invariants: a peer is its DN; what is too much is Passing, so an honest burst comes later; one peer's burst
 costs no other; bounded in memory.

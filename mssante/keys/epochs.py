@@ -1,7 +1,7 @@
 """A mailbox's epochs: how their secrets are drawn, closed by the root key, and opened.
 
 Invariants: MEK(mailbox, epoch) is 32 random bytes; everything else of the epoch is derived from it or
-wrapped by it; each wrap binds its root key, mailbox and epoch (security-reliability §4.2, §4.4).
+wrapped by it; each wrap binds its root key, mailbox and epoch (docs/architecture.md, Keys).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class Reader:
     def __init__(self, mailbox: OpenMailbox) -> None:
         self._mailbox = mailbox
         self._resealing: asyncio.Task[None] | None = None
-        # The chunk a client is taking in small pieces: opened once for all of them (security-reliability I6).
+        # The chunk a client is taking in small pieces: opened once for all of them (catalogue I6).
         self._lately: tuple[BlobId, int, bytes] | None = None
 
     async def messages(

@@ -12,7 +12,7 @@ from binascii import Error, a2b_base64, a2b_qp
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
-_WORDS_MAX = 1000  # encoded words read in one value (security-reliability §2.7); the rest stays as written
+_WORDS_MAX = 1000  # encoded words read in one value (catalogue R10); the rest stays as written
 _WORD = re.compile(rb"=\?([^?\s*]{1,40}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\s]*+)\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CONTROL = re.compile(r"[\r\n\x00]")

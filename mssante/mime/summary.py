@@ -159,9 +159,7 @@ def summarise(structure: Structure, *, internal_date: datetime, head: bytes = b"
     offset = sent.utcoffset() if sent else None
     try:
         bodystructure = rendering.bodystructure(root)
-    except (
-        rendering.TooLarge
-    ):  # security-reliability §2.7: a trivial structure, the message readable as a whole
+    except rendering.TooLarge:  # catalogue R10: a trivial structure, the message readable as a whole
         root = _as_text(root)
         bodystructure = rendering.bodystructure(root)
     texts = (

@@ -23,11 +23,11 @@ from mssante.reasons import Passing, Reason, Refused
 
 FREE_FAILURES = 2  # typing errors
 DELAY_SECONDS_FIRST = 1.0
-DELAY_SECONDS_MAX = 15.0  # Dovecot's (security-reliability §3.4 I9)
+DELAY_SECONDS_MAX = 15.0  # Dovecot's (catalogue I9)
 WAIT_SECONDS_MAX = 30.0  # a longer wait is refused instead
 FORGET_SECONDS = 600.0
 REMEMBERED_MAX = 10_000
-ALARM_EVERY = 10  # wrong passwords from one address or at one person (security-reliability §6: 10 an hour)
+ALARM_EVERY = 10  # wrong passwords from one address or at one person: 10 an hour (catalogue I9)
 
 Key = tuple[str, ...]
 T = TypeVar("T")

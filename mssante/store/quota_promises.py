@@ -1,5 +1,5 @@
 """Room in mailboxes that is promised to messages still coming in, so that many at once cannot outgrow a quota
-that each alone would keep (security-reliability I7). Of this process; the transaction that keeps them is the
+that each alone would keep (catalogue I7). Of this process; the transaction that keeps them is the
 last word, over all.
 """
 

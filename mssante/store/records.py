@@ -356,7 +356,7 @@ class JournalMark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenInvariant:
-    """A broken invariant: its number in security-reliability §5.3, where, and in which words."""
+    """A broken invariant: its number in docs/findings.md, invariants, where, and in which words."""
 
     invariant: int
     problem: str

@@ -1,4 +1,4 @@
-"""Checking the invariants on what is stored (security-reliability §5.3): `doctor --verify-data`, every
+"""Checking the invariants on what is stored (docs/findings.md, invariants): `doctor --verify-data`, every
 tear-down, the simulator.
 
 Invariants: reads only, on one snapshot; says what is broken and where, never repairs. 8 (nonces) needs

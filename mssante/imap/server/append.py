@@ -78,7 +78,7 @@ class Append:
 
     async def _next(self) -> Event:
         """Raises TimeoutError for a client that is slower than the least pace: a rate, not a total time, and
-        our own time is not theirs (security-reliability I7, as R7)."""
+        our own time is not theirs (catalogue I7, as R7)."""
         clock, bounds = asyncio.get_running_loop().time, self._session.service.bounds
         begun = clock()
         event = await self._session.next_event()
