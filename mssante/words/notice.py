@@ -39,7 +39,6 @@ _OUR_TROUBLE = Explanation(
 
 _SAID: dict[Reason, Explanation] = {
     Reason.MAILBOX_UNKNOWN: _MAILBOX_UNKNOWN,
-    Reason.RECIPIENT_UNKNOWN_IN_DIRECTORY: _MAILBOX_UNKNOWN,
     Reason.MAILBOX_CLOSED: Explanation(
         "5.2.1",
         "Cette boîte aux lettres est fermée. Cherchez une autre adresse du destinataire dans l’annuaire.",
