@@ -1,5 +1,5 @@
-"""Why something was not done: whose fault, and does it pass. The wire text is made in words/smtp (SMTP) and
-words/imap alone.
+"""Why something was not done: whose fault, and does it pass. What is said of it, and to whom, stands in words/
+alone: a Reason has one row there, in the file of its group.
 
 Invariants: every refusal in the system carries one Reason; Refused is for ever (5xx, NO), Passing
 may succeed later (4xx). Trouble we do not know counts as Passing: a fault of ours never loses a letter.
@@ -13,7 +13,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """One value per cause a user, an operator or a peer can act on."""
 
-    # The peer and its certificate (trust)
+    # The peer and its certificate
     CERTIFICATE_MISSING = "certificate_missing"
     CERTIFICATE_MALFORMED = "certificate_malformed"
     CERTIFICATE_UNTRUSTED_ISSUER = "certificate_untrusted_issuer"

@@ -6,9 +6,9 @@ import pytest
 
 from mssante.reasons import Passing, Reason, Refused
 from mssante.smtp.grammar.replies import every_reply
-from mssante.words import smtp
 from mssante.words.imap import imap_answer
 from mssante.words.smtp import smtp_answer
+from mssante.words.table import WORDS
 
 OURS = {
     Reason.TRUST_SPACE_STALE,
@@ -58,7 +58,7 @@ def test_every_reason_has_an_imap_answer(reason: Reason) -> None:
 
 
 def test_the_tables_name_reasons_only_once_and_all() -> None:
-    assert set(smtp._SMTP) == set(Reason)
+    assert set(WORDS) == set(Reason)
 
 
 def test_the_codes_practice_software_knows() -> None:

@@ -1,0 +1,135 @@
+"""The session: what is said to who may not, does too much, or is too slow."""
+
+from __future__ import annotations
+
+from mssante.reasons import Reason
+from mssante.words.row import (
+    CANNOT_AS_IN_SMTP,
+    NEVER_IN_A_NOTICE,
+    Actor,
+    ImapAnswer,
+    OperatorWords,
+    SmtpWords,
+    Words,
+)
+
+SESSION: dict[Reason, Words] = {
+    Reason.AUTHENTICATION_FAILED: Words(
+        smtp=SmtpWords(
+            "535 5.7.8", "454 4.7.0", "Identifiant ou mot de passe refuse / Login or password not accepted"
+        ),
+        imap=ImapAnswer(
+            "AUTHENTICATIONFAILED", "Identifiant ou mot de passe refuse / Login or password not accepted"
+        ),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "the login, the password or the mailbox asked for is wrong",
+            Actor.ASKER,
+            "check them ('mssante person password' sets a new password)",
+        ),
+    ),
+    Reason.ACCESS_EXPIRED: Words(
+        smtp=SmtpWords(
+            "535 5.7.8",
+            "454 4.7.0",
+            "Acces expire: demandez a votre operateur de le renouveler"
+            " / Access expired: ask your operator to renew it",
+        ),
+        imap=ImapAnswer(
+            "EXPIRED",
+            "Acces expire: demandez a votre operateur de le renouveler"
+            " / Access expired: ask your operator to renew it",
+        ),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "the access has expired", Actor.US, "renew it ('mssante access grant') if it is still due"
+        ),
+    ),
+    Reason.AUTHENTICATION_REQUIRED: Words(
+        smtp=SmtpWords(
+            "530 5.7.0",
+            "530 5.7.0",
+            "Authentification obligatoire: configurez votre logiciel"
+            " / Authentication required: set it in your mail software",
+        ),
+        imap=ImapAnswer("CLIENTBUG", "Connectez-vous d'abord / Log in first"),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords("nobody is signed in on this connection", Actor.ASKER, "sign in first"),
+    ),
+    Reason.NOT_PERMITTED: Words(
+        smtp=SmtpWords(
+            "550 5.7.1",
+            "450 4.7.1",
+            "Operation non permise: demandez a votre operateur / Not permitted: ask your operator",
+        ),
+        imap=ImapAnswer(
+            "NOPERM",
+            "Vous n'y etes pas autorise: voyez votre operateur / You are not allowed to: ask your operator",
+        ),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "there is no right to do this", Actor.US, "grant the access ('mssante access grant') if it is due"
+        ),
+    ),
+    Reason.NULL_SENDERS_TOO_MANY: Words(
+        smtp=SmtpWords(
+            "450 4.7.1",
+            "450 4.7.1",
+            "Trop d'avis et d'accuses en peu de temps: reessayez plus tard"
+            " / Too many notices and receipts in a short time: try again later",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one operator sends very many notices and receipts",
+            Actor.PEER,
+            "send them later, and look for what makes so many",
+        ),
+    ),
+    Reason.TOO_MANY_RECIPIENTS: Words(
+        smtp=SmtpWords(
+            "452 4.5.3",  # RFC 5321 §4.5.3.1.10: the rest is for another transaction
+            "452 4.5.3",
+            "Trop de destinataires: envoyez en plusieurs fois / Too many recipients: send the rest apart",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "the message has too many recipients at once",
+            Actor.SOFTWARE,
+            "send to the rest in another transaction",
+        ),
+    ),
+    Reason.TOO_MANY_ERRORS: Words(
+        smtp=SmtpWords(
+            "421 4.7.0",
+            "421 4.7.0",
+            "Trop d'erreurs dans cette session: fermeture / Too many errors in this session: closing",
+        ),
+        imap=ImapAnswer("CLIENTBUG", "Trop d'erreurs / Too many errors"),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "the session had too many errors", Actor.SOFTWARE, "have its commands corrected"
+        ),
+    ),
+    Reason.TOO_MANY_CONNECTIONS: Words(
+        smtp=SmtpWords(
+            "421 4.7.0",
+            "421 4.7.0",
+            "Trop de connexions: reessayez plus tard / Too many connections: try again later",
+        ),
+        imap=ImapAnswer("LIMIT", "Trop de connexions: fermez-en une / Too many connections: close one"),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "too many connections are open", Actor.SOFTWARE, "close one, or try again later"
+        ),
+    ),
+    Reason.TOO_SLOW: Words(
+        smtp=SmtpWords("421 4.4.2", "421 4.4.2", "Delai depasse: fermeture / Too slow: closing"),
+        imap=ImapAnswer("", "Delai depasse / Too slow"),
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "nothing came from the other end for too long", Actor.SOFTWARE, "connect again"
+        ),
+    ),
+}
