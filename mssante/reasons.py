@@ -1,5 +1,5 @@
-"""Why something was not done: whose fault, and does it pass. What is said of it, and to whom, stands in words/
-alone: a Reason has one row there, in the file of its group.
+"""Why something was not done: whose fault, and does it pass. What is said of it, and to whom, stands in
+words/ alone: a Reason has one row there, in the file of its group.
 
 Invariants: every refusal in the system carries one Reason; Refused is for ever (5xx, NO), Passing
 may succeed later (4xx). Trouble we do not know counts as Passing: a fault of ours never loses a letter.

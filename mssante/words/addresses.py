@@ -17,7 +17,9 @@ from mssante.words.row import (
 ADDRESSES: dict[Reason, Words] = {
     Reason.ADDRESS_MALFORMED: Words(
         smtp=SmtpWords(
-            "553 5.1.3", "553 5.1.3", "Adresse mal formee: corrigez-la / Malformed address: correct it"
+            refused="553 5.1.3",
+            passing="553 5.1.3",
+            text="Adresse mal formee: corrigez-la / Malformed address: correct it",
         ),
         imap=CANNOT_AS_IN_SMTP,
         notice=NEVER_IN_A_NOTICE,
@@ -25,9 +27,9 @@ ADDRESSES: dict[Reason, Words] = {
     ),
     Reason.RELAY_DENIED: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "Domaine qui n'est pas servi ici: l'operateur emetteur doit verifier sa route"
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Domaine qui n'est pas servi ici: l'operateur emetteur doit verifier sa route"
             " / Domain not served here: the sending operator must check its route",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -36,9 +38,9 @@ ADDRESSES: dict[Reason, Words] = {
     ),
     Reason.MAILBOX_UNKNOWN: Words(
         smtp=SmtpWords(
-            "550 5.1.1",
-            "450 4.1.1",
-            "Boite aux lettres inconnue: verifiez l'adresse / Unknown mailbox: check the address",
+            refused="550 5.1.1",
+            passing="450 4.1.1",
+            text="Boite aux lettres inconnue: verifiez l'adresse / Unknown mailbox: check the address",
         ),
         imap=ImapAnswer("NONEXISTENT", "Boite inconnue / Unknown mailbox"),
         notice=Explanation(
@@ -54,9 +56,9 @@ ADDRESSES: dict[Reason, Words] = {
     ),
     Reason.MAILBOX_SUSPENDED: Words(
         smtp=SmtpWords(
-            "550 5.2.1",
-            "450 4.2.1",
-            "Boite suspendue: reessayez ou joignez son titulaire autrement"
+            refused="550 5.2.1",
+            passing="450 4.2.1",
+            text="Boite suspendue: reessayez ou joignez son titulaire autrement"
             " / Mailbox suspended: try later or reach its owner another way",
         ),
         imap=ImapAnswer(
@@ -75,9 +77,9 @@ ADDRESSES: dict[Reason, Words] = {
     ),
     Reason.MAILBOX_CLOSED: Words(
         smtp=SmtpWords(
-            "550 5.2.1",
-            "450 4.2.1",
-            "Boite fermee: retirez cette adresse / Mailbox closed: remove this address",
+            refused="550 5.2.1",
+            passing="450 4.2.1",
+            text="Boite fermee: retirez cette adresse / Mailbox closed: remove this address",
         ),
         imap=ImapAnswer(
             "CONTACTADMIN", "Boite fermee: voyez votre operateur / Mailbox closed: ask your operator"
@@ -91,9 +93,10 @@ ADDRESSES: dict[Reason, Words] = {
     ),
     Reason.MAILBOX_FULL: Words(
         smtp=SmtpWords(
-            "552 5.2.2",
-            "452 4.2.2",
-            "Boite pleine: son titulaire doit faire de la place / Mailbox full: its owner must make room",
+            refused="552 5.2.2",
+            passing="452 4.2.2",
+            text="Boite pleine: son titulaire doit faire de la place"
+            " / Mailbox full: its owner must make room",
         ),
         imap=ImapAnswer("OVERQUOTA", "Boite pleine: supprimez des messages / Mailbox full: delete mail"),
         notice=Explanation(
@@ -105,9 +108,9 @@ ADDRESSES: dict[Reason, Words] = {
     ),
     Reason.SENDER_NOT_YOURS: Words(
         smtp=SmtpWords(
-            "553 5.7.1",
-            "450 4.7.1",
-            "Cette adresse d'expediteur n'est pas la votre: choisissez une de vos boites"
+            refused="553 5.7.1",
+            passing="450 4.7.1",
+            text="Cette adresse d'expediteur n'est pas la votre: choisissez une de vos boites"
             " / This sender address is not yours: choose one of your mailboxes",
         ),
         imap=CANNOT_AS_IN_SMTP,

@@ -18,9 +18,9 @@ from mssante.words.row import (
 MESSAGE: dict[Reason, Words] = {
     Reason.MESSAGE_TOO_LARGE: Words(
         smtp=SmtpWords(
-            "552 5.3.4",
-            "452 4.3.4",
-            "Message trop volumineux: reduisez les pieces jointes"
+            refused="552 5.3.4",
+            passing="452 4.3.4",
+            text="Message trop volumineux: reduisez les pieces jointes"
             " / Message too large: reduce its attachments",
         ),
         imap=ImapAnswer("TOOBIG", "Message trop volumineux: reduisez-le / Message too large: reduce it"),
@@ -34,9 +34,9 @@ MESSAGE: dict[Reason, Words] = {
     ),
     Reason.BARE_LINE_ENDING: Words(
         smtp=SmtpWords(
-            "550 5.5.2",
-            "450 4.5.2",
-            "Fins de ligne CR ou LF isolees: le logiciel emetteur doit etre corrige"
+            refused="550 5.5.2",
+            passing="450 4.5.2",
+            text="Fins de ligne CR ou LF isolees: le logiciel emetteur doit etre corrige"
             " / Bare CR or LF: the sending software must be corrected",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -47,9 +47,9 @@ MESSAGE: dict[Reason, Words] = {
     ),
     Reason.NUL_OCTET: Words(
         smtp=SmtpWords(
-            "550 5.6.0",
-            "450 4.6.0",
-            "Octet nul dans le message: le logiciel emetteur doit etre corrige"
+            refused="550 5.6.0",
+            passing="450 4.6.0",
+            text="Octet nul dans le message: le logiciel emetteur doit etre corrige"
             " / NUL octet in the message: the sending software must be corrected",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -60,9 +60,9 @@ MESSAGE: dict[Reason, Words] = {
     ),
     Reason.LINE_TOO_LONG: Words(
         smtp=SmtpWords(
-            "500 5.5.2",
-            "450 4.5.2",
-            "Ligne trop longue: le logiciel emetteur doit etre corrige"
+            refused="500 5.5.2",
+            passing="450 4.5.2",
+            text="Ligne trop longue: le logiciel emetteur doit etre corrige"
             " / Line too long: the sending software must be corrected",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -73,9 +73,9 @@ MESSAGE: dict[Reason, Words] = {
     ),
     Reason.LOOP_DETECTED: Words(
         smtp=SmtpWords(
-            "554 5.4.6",
-            "450 4.4.6",
-            "Le message tourne en boucle: les operateurs doivent verifier leurs routes"
+            refused="554 5.4.6",
+            passing="450 4.4.6",
+            text="Le message tourne en boucle: les operateurs doivent verifier leurs routes"
             " / Mail loop: the operators must check their routes",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -92,9 +92,9 @@ MESSAGE: dict[Reason, Words] = {
     ),
     Reason.HEADER_FROM_MALFORMED: Words(
         smtp=SmtpWords(
-            "550 5.6.0",
-            "450 4.6.0",
-            "Champ From absent ou mal forme: le logiciel emetteur doit etre corrige"
+            refused="550 5.6.0",
+            passing="450 4.6.0",
+            text="Champ From absent ou mal forme: le logiciel emetteur doit etre corrige"
             " / Missing or malformed From field: the sending software must be corrected",
         ),
         imap=CANNOT_AS_IN_SMTP,

@@ -20,9 +20,9 @@ _OUR_TROUBLE_IN_IMAP = "Incident chez nous: reessayez plus tard / Trouble on our
 OURS: dict[Reason, Words] = {
     Reason.DIRECTORY_UNAVAILABLE: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "451 4.4.3",
-            "Annuaire indisponible: reessayez plus tard / Directory unavailable: try again later",
+            refused=NEVER_FOR_EVER,
+            passing="451 4.4.3",
+            text="Annuaire indisponible: reessayez plus tard / Directory unavailable: try again later",
         ),
         imap=ImapAnswer("UNAVAILABLE", "Annuaire indisponible / Directory unavailable"),
         notice=OUR_TROUBLE,
@@ -34,9 +34,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.STORAGE_FULL: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "452 4.3.1",
-            "Stockage plein chez nous: reessayez plus tard, notre operateur agit"
+            refused=NEVER_FOR_EVER,
+            passing="452 4.3.1",
+            text="Stockage plein chez nous: reessayez plus tard, notre operateur agit"
             " / Our storage is full: try again later, our operator must act",
         ),
         imap=ImapAnswer("UNAVAILABLE", _OUR_TROUBLE_IN_IMAP),
@@ -45,9 +45,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.STORAGE_UNAVAILABLE: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "451 4.3.0",
-            "Stockage indisponible chez nous: reessayez plus tard"
+            refused=NEVER_FOR_EVER,
+            passing="451 4.3.0",
+            text="Stockage indisponible chez nous: reessayez plus tard"
             " / Our storage is unavailable: try again later",
         ),
         imap=ImapAnswer("UNAVAILABLE", _OUR_TROUBLE_IN_IMAP),
@@ -60,9 +60,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.KEYS_UNAVAILABLE: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "451 4.3.0",
-            "Service de cles indisponible chez nous: reessayez plus tard"
+            refused=NEVER_FOR_EVER,
+            passing="451 4.3.0",
+            text="Service de cles indisponible chez nous: reessayez plus tard"
             " / Our key service is unavailable: try again later",
         ),
         imap=ImapAnswer("UNAVAILABLE", _OUR_TROUBLE_IN_IMAP),
@@ -75,9 +75,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.REMOTE_UNREACHABLE: Words(
         smtp=SmtpWords(
-            "550 5.4.1",
-            "450 4.4.1",
-            "Operateur destinataire injoignable / The receiving operator cannot be reached",
+            refused="550 5.4.1",
+            passing="450 4.4.1",
+            text="Operateur destinataire injoignable / The receiving operator cannot be reached",
         ),
         imap=CANNOT_AS_IN_SMTP,
         notice=Explanation(
@@ -93,9 +93,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.REMOTE_REFUSED: Words(
         smtp=SmtpWords(
-            "550 5.0.0",
-            "450 4.0.0",
-            "Refuse par l'operateur destinataire / Refused by the receiving operator",
+            refused="550 5.0.0",
+            passing="450 4.0.0",
+            text="Refuse par l'operateur destinataire / Refused by the receiving operator",
         ),
         imap=CANNOT_AS_IN_SMTP,
         notice=Explanation(
@@ -109,9 +109,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.REMOTE_DEFERRED: Words(
         smtp=SmtpWords(
-            "450 4.0.0",
-            "450 4.0.0",
-            "Reporte par l'operateur destinataire / Deferred by the receiving operator",
+            refused="450 4.0.0",
+            passing="450 4.0.0",
+            text="Reporte par l'operateur destinataire / Deferred by the receiving operator",
         ),
         imap=CANNOT_AS_IN_SMTP,
         notice=Explanation(
@@ -127,9 +127,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.REMOTE_SEVEN_BIT: Words(
         smtp=SmtpWords(
-            "554 5.6.3",
-            "451 4.6.3",
-            "L'operateur destinataire n'accepte pas ce contenu 8 bits"
+            refused="554 5.6.3",
+            passing="451 4.6.3",
+            text="L'operateur destinataire n'accepte pas ce contenu 8 bits"
             " / The receiving operator takes no 8-bit content",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -149,7 +149,9 @@ OURS: dict[Reason, Words] = {
         ),
     ),
     Reason.EXPIRED_IN_QUEUE: Words(
-        smtp=SmtpWords("550 5.4.7", "450 4.4.7", "Delai de remise depasse / Delivery time expired"),
+        smtp=SmtpWords(
+            refused="550 5.4.7", passing="450 4.4.7", text="Delai de remise depasse / Delivery time expired"
+        ),
         imap=CANNOT_AS_IN_SMTP,
         notice=Explanation(
             "5.4.7",
@@ -166,9 +168,10 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.SHUTTING_DOWN: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "421 4.3.2",
-            "Arret du service: reessayez dans quelques minutes / Shutting down: try again in a few minutes",
+            refused=NEVER_FOR_EVER,
+            passing="421 4.3.2",
+            text="Arret du service: reessayez dans quelques minutes"
+            " / Shutting down: try again in a few minutes",
         ),
         imap=ImapAnswer("UNAVAILABLE", "Arret du service / Shutting down"),
         notice=OUR_TROUBLE,
@@ -176,9 +179,9 @@ OURS: dict[Reason, Words] = {
     ),
     Reason.INTERNAL: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "451 4.3.0",
-            "Incident chez nous: reessayez plus tard / Trouble on our side: try again later",
+            refused=NEVER_FOR_EVER,
+            passing="451 4.3.0",
+            text="Incident chez nous: reessayez plus tard / Trouble on our side: try again later",
         ),
         imap=ImapAnswer("SERVERBUG", _OUR_TROUBLE_IN_IMAP),
         notice=OUR_TROUBLE,

@@ -16,19 +16,23 @@ from mssante.words.row import (
 
 READING: dict[Reason, Words] = {
     Reason.FOLDER_UNKNOWN: Words(
-        smtp=SmtpWords("550 5.2.0", "450 4.2.0", "Dossier inconnu / No such folder"),
+        smtp=SmtpWords(refused="550 5.2.0", passing="450 4.2.0", text="Dossier inconnu / No such folder"),
         imap=ImapAnswer("NONEXISTENT", "Dossier inconnu / No such folder"),
         notice=OUR_TROUBLE,
         operator=OperatorWords("there is no such folder", Actor.ASKER, "check its name"),
     ),
     Reason.FOLDER_EXISTS: Words(
-        smtp=SmtpWords("550 5.2.0", "450 4.2.0", "Le dossier existe deja / Folder already exists"),
+        smtp=SmtpWords(
+            refused="550 5.2.0", passing="450 4.2.0", text="Le dossier existe deja / Folder already exists"
+        ),
         imap=ImapAnswer("ALREADYEXISTS", "Le dossier existe deja / Folder already exists"),
         notice=NEVER_IN_A_NOTICE,
         operator=OperatorWords("a folder of that name exists already", Actor.ASKER, "choose another name"),
     ),
     Reason.FOLDER_HAS_CHILDREN: Words(
-        smtp=SmtpWords("550 5.2.0", "450 4.2.0", "Dossier non vide / The folder has folders in it"),
+        smtp=SmtpWords(
+            refused="550 5.2.0", passing="450 4.2.0", text="Dossier non vide / The folder has folders in it"
+        ),
         imap=ImapAnswer(
             "HASCHILDREN", "Supprimez d'abord les dossiers qu'il contient / Delete the folders below it first"
         ),
@@ -36,7 +40,7 @@ READING: dict[Reason, Words] = {
         operator=OperatorWords("the folder has folders below it", Actor.ASKER, "delete those first"),
     ),
     Reason.FOLDER_PROTECTED: Words(
-        smtp=SmtpWords("550 5.2.0", "450 4.2.0", "Dossier protege / Protected folder"),
+        smtp=SmtpWords(refused="550 5.2.0", passing="450 4.2.0", text="Dossier protege / Protected folder"),
         imap=ImapAnswer("CANNOT", "Ce dossier est protege / This folder is protected"),
         notice=NEVER_IN_A_NOTICE,
         operator=OperatorWords(
@@ -45,7 +49,9 @@ READING: dict[Reason, Words] = {
     ),
     Reason.LIMIT_REACHED: Words(
         smtp=SmtpWords(
-            "452 4.3.1", "452 4.3.1", "Limite atteinte: reessayez plus tard / Limit reached: try again later"
+            refused="452 4.3.1",
+            passing="452 4.3.1",
+            text="Limite atteinte: reessayez plus tard / Limit reached: try again later",
         ),
         imap=ImapAnswer(
             "LIMIT", "Limite atteinte: demandez moins a la fois / Limit reached: ask for less at a time"
@@ -56,7 +62,9 @@ READING: dict[Reason, Words] = {
         ),
     ),
     Reason.MESSAGE_GONE: Words(
-        smtp=SmtpWords("550 5.2.0", "450 4.2.0", "Message disparu / The message is gone"),
+        smtp=SmtpWords(
+            refused="550 5.2.0", passing="450 4.2.0", text="Message disparu / The message is gone"
+        ),
         imap=ImapAnswer(
             "EXPUNGEISSUED",
             "Message supprime entre-temps: actualisez le dossier"
@@ -67,9 +75,9 @@ READING: dict[Reason, Words] = {
     ),
     Reason.CORRUPTION: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "451 4.3.0",
-            "Incident chez nous: reessayez, notre operateur agit / Trouble on our side: try again later",
+            refused=NEVER_FOR_EVER,
+            passing="451 4.3.0",
+            text="Incident chez nous: reessayez, notre operateur agit / Trouble on our side: try again later",
         ),
         imap=ImapAnswer(
             "CORRUPTION", "Message endommage: prevenez votre operateur / Message damaged: tell your operator"
@@ -83,9 +91,9 @@ READING: dict[Reason, Words] = {
     ),
     Reason.ENCODING_UNKNOWN: Words(
         smtp=SmtpWords(
-            "554 5.6.1",
-            "451 4.6.1",
-            "Encodage inconnu: le logiciel emetteur doit etre corrige"
+            refused="554 5.6.1",
+            passing="451 4.6.1",
+            text="Encodage inconnu: le logiciel emetteur doit etre corrige"
             " / Unknown encoding: the sending software must be corrected",
         ),
         imap=ImapAnswer(

@@ -14,7 +14,7 @@ from typing import Final, Literal
 NEVER_FOR_EVER: Final = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpWords:
     """A code and an enhanced code (RFC 3463) for what was Refused and for what is Passing, and one text.
     `refused` is NEVER_FOR_EVER for trouble of ours: whatever was raised, it passes, and no letter is lost."""

@@ -16,7 +16,9 @@ from mssante.words.row import (
 SESSION: dict[Reason, Words] = {
     Reason.AUTHENTICATION_FAILED: Words(
         smtp=SmtpWords(
-            "535 5.7.8", "454 4.7.0", "Identifiant ou mot de passe refuse / Login or password not accepted"
+            refused="535 5.7.8",
+            passing="454 4.7.0",
+            text="Identifiant ou mot de passe refuse / Login or password not accepted",
         ),
         imap=ImapAnswer(
             "AUTHENTICATIONFAILED", "Identifiant ou mot de passe refuse / Login or password not accepted"
@@ -30,9 +32,9 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.ACCESS_EXPIRED: Words(
         smtp=SmtpWords(
-            "535 5.7.8",
-            "454 4.7.0",
-            "Acces expire: demandez a votre operateur de le renouveler"
+            refused="535 5.7.8",
+            passing="454 4.7.0",
+            text="Acces expire: demandez a votre operateur de le renouveler"
             " / Access expired: ask your operator to renew it",
         ),
         imap=ImapAnswer(
@@ -47,9 +49,9 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.AUTHENTICATION_REQUIRED: Words(
         smtp=SmtpWords(
-            "530 5.7.0",
-            "530 5.7.0",
-            "Authentification obligatoire: configurez votre logiciel"
+            refused="530 5.7.0",
+            passing="530 5.7.0",
+            text="Authentification obligatoire: configurez votre logiciel"
             " / Authentication required: set it in your mail software",
         ),
         imap=ImapAnswer("CLIENTBUG", "Connectez-vous d'abord / Log in first"),
@@ -58,9 +60,9 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.NOT_PERMITTED: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "Operation non permise: demandez a votre operateur / Not permitted: ask your operator",
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Operation non permise: demandez a votre operateur / Not permitted: ask your operator",
         ),
         imap=ImapAnswer(
             "NOPERM",
@@ -73,9 +75,9 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.NULL_SENDERS_TOO_MANY: Words(
         smtp=SmtpWords(
-            "450 4.7.1",
-            "450 4.7.1",
-            "Trop d'avis et d'accuses en peu de temps: reessayez plus tard"
+            refused="450 4.7.1",
+            passing="450 4.7.1",
+            text="Trop d'avis et d'accuses en peu de temps: reessayez plus tard"
             " / Too many notices and receipts in a short time: try again later",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -88,9 +90,10 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.TOO_MANY_RECIPIENTS: Words(
         smtp=SmtpWords(
-            "452 4.5.3",  # RFC 5321 §4.5.3.1.10: the rest is for another transaction
-            "452 4.5.3",
-            "Trop de destinataires: envoyez en plusieurs fois / Too many recipients: send the rest apart",
+            refused="452 4.5.3",  # RFC 5321 §4.5.3.1.10: the rest is for another transaction
+            passing="452 4.5.3",
+            text="Trop de destinataires: envoyez en plusieurs fois"
+            " / Too many recipients: send the rest apart",
         ),
         imap=CANNOT_AS_IN_SMTP,
         notice=NEVER_IN_A_NOTICE,
@@ -102,9 +105,9 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.TOO_MANY_ERRORS: Words(
         smtp=SmtpWords(
-            "421 4.7.0",
-            "421 4.7.0",
-            "Trop d'erreurs dans cette session: fermeture / Too many errors in this session: closing",
+            refused="421 4.7.0",
+            passing="421 4.7.0",
+            text="Trop d'erreurs dans cette session: fermeture / Too many errors in this session: closing",
         ),
         imap=ImapAnswer("CLIENTBUG", "Trop d'erreurs / Too many errors"),
         notice=NEVER_IN_A_NOTICE,
@@ -114,9 +117,9 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.TOO_MANY_CONNECTIONS: Words(
         smtp=SmtpWords(
-            "421 4.7.0",
-            "421 4.7.0",
-            "Trop de connexions: reessayez plus tard / Too many connections: try again later",
+            refused="421 4.7.0",
+            passing="421 4.7.0",
+            text="Trop de connexions: reessayez plus tard / Too many connections: try again later",
         ),
         imap=ImapAnswer("LIMIT", "Trop de connexions: fermez-en une / Too many connections: close one"),
         notice=NEVER_IN_A_NOTICE,
@@ -125,7 +128,9 @@ SESSION: dict[Reason, Words] = {
         ),
     ),
     Reason.TOO_SLOW: Words(
-        smtp=SmtpWords("421 4.4.2", "421 4.4.2", "Delai depasse: fermeture / Too slow: closing"),
+        smtp=SmtpWords(
+            refused="421 4.4.2", passing="421 4.4.2", text="Delai depasse: fermeture / Too slow: closing"
+        ),
         imap=ImapAnswer("", "Delai depasse / Too slow"),
         notice=NEVER_IN_A_NOTICE,
         operator=OperatorWords(

@@ -28,9 +28,9 @@ _THEIR_CERTIFICATE = Explanation(
 TRUST: dict[Reason, Words] = {
     Reason.CERTIFICATE_MISSING: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "Certificat client absent: l'operateur emetteur doit le presenter"
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Certificat client absent: l'operateur emetteur doit le presenter"
             " / No client certificate: the sending operator must present one",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -43,9 +43,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_MALFORMED: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Certificat illisible: l'operateur emetteur doit le remplacer"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Certificat illisible: l'operateur emetteur doit le remplacer"
             " / Certificate unreadable: the sending operator must replace it",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -56,9 +56,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_UNTRUSTED_ISSUER: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Certificat hors IGC-Sante: l'operateur emetteur doit en changer"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Certificat hors IGC-Sante: l'operateur emetteur doit en changer"
             " / Certificate not from IGC-Sante: the sending operator must change it",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -71,9 +71,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_EXPIRED: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Certificat expire: l'operateur emetteur doit le renouveler"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Certificat expire: l'operateur emetteur doit le renouveler"
             " / Certificate expired: the sending operator must renew it",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -84,9 +84,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_NOT_YET_VALID: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Certificat pas encore valide: l'operateur emetteur doit attendre ou en changer"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Certificat pas encore valide: l'operateur emetteur doit attendre ou en changer"
             " / Certificate not yet valid: the sending operator must wait or change it",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -97,9 +97,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_REVOKED: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Certificat revoque: l'operateur emetteur doit en obtenir un autre"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Certificat revoque: l'operateur emetteur doit en obtenir un autre"
             " / Certificate revoked: the sending operator must obtain another",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -108,9 +108,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_WRONG_USAGE: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Usage du certificat inadapte: l'operateur emetteur doit en changer"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Usage du certificat inadapte: l'operateur emetteur doit en changer"
             " / Certificate made for another usage: the sending operator must change it",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -123,9 +123,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_WEAK: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "450 4.7.5",
-            "Cle ou signature trop faible: l'operateur emetteur doit changer de certificat"
+            refused="550 5.7.5",
+            passing="450 4.7.5",
+            text="Cle ou signature trop faible: l'operateur emetteur doit changer de certificat"
             " / Weak key or signature: the sending operator must change its certificate",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -138,9 +138,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.CERTIFICATE_NAME_MISMATCH: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "Nom du certificat different du nom attendu: l'operateur doit corriger"
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Nom du certificat different du nom attendu: l'operateur doit corriger"
             " / Certificate name is not the expected one: the operator must correct it",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -154,9 +154,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.REVOCATION_UNKNOWN: Words(
         smtp=SmtpWords(
-            "550 5.7.5",
-            "451 4.7.5",
-            "Revocation non verifiable pour l'instant: reessayez plus tard"
+            refused="550 5.7.5",
+            passing="451 4.7.5",
+            text="Revocation non verifiable pour l'instant: reessayez plus tard"
             " / Revocation cannot be checked now: try again later",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -169,9 +169,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.PEER_NOT_LISTED: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "DN du certificat absent de la liste blanche: l'operateur emetteur doit s'y faire "
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="DN du certificat absent de la liste blanche: l'operateur emetteur doit s'y faire "
             "inscrire"
             " / Certificate DN not in the white list: the sending operator must have it listed",
         ),
@@ -185,9 +185,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.DOMAIN_NOT_LISTED: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "Domaine absent de l'espace de confiance: verifiez l'adresse ou son operateur"
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Domaine absent de l'espace de confiance: verifiez l'adresse ou son operateur"
             " / Domain not in the trust space: check the address or ask its operator",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -204,9 +204,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.DOMAIN_OF_ANOTHER_OPERATOR: Words(
         smtp=SmtpWords(
-            "550 5.7.1",
-            "450 4.7.1",
-            "Ce certificat ne parle pas pour ce domaine: l'operateur emetteur doit corriger"
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Ce certificat ne parle pas pour ce domaine: l'operateur emetteur doit corriger"
             " / This certificate does not speak for that domain: the sending operator must "
             "correct it",
         ),
@@ -220,9 +220,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.TRUST_SPACE_STALE: Words(
         smtp=SmtpWords(
-            NEVER_FOR_EVER,
-            "451 4.7.0",
-            "Liste blanche perimee chez nous: reessayez, notre operateur agit"
+            refused=NEVER_FOR_EVER,
+            passing="451 4.7.0",
+            text="Liste blanche perimee chez nous: reessayez, notre operateur agit"
             " / Our trust list is out of date: try again later, our operator must act",
         ),
         imap=CANNOT_AS_IN_SMTP,
@@ -235,9 +235,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.TLS_REQUIRED: Words(
         smtp=SmtpWords(
-            "530 5.7.0",
-            "530 5.7.0",
-            "TLS obligatoire: envoyez STARTTLS d'abord / TLS is required: send STARTTLS first",
+            refused="530 5.7.0",
+            passing="530 5.7.0",
+            text="TLS obligatoire: envoyez STARTTLS d'abord / TLS is required: send STARTTLS first",
         ),
         imap=ImapAnswer("PRIVACYREQUIRED", "TLS d'abord: STARTTLS / TLS first: STARTTLS"),
         notice=NEVER_IN_A_NOTICE,
@@ -245,9 +245,9 @@ TRUST: dict[Reason, Words] = {
     ),
     Reason.TLS_FAILED: Words(
         smtp=SmtpWords(
-            "554 5.7.0",
-            "454 4.7.0",
-            "TLS n'a pu etre etabli: verifiez certificats et versions"
+            refused="554 5.7.0",
+            passing="454 4.7.0",
+            text="TLS n'a pu etre etabli: verifiez certificats et versions"
             " / TLS could not be set up: check certificates and versions",
         ),
         imap=CANNOT_AS_IN_SMTP,

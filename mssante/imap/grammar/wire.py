@@ -28,11 +28,13 @@ from mssante.imap.grammar.lexer import Beyond, Literal8, Unacceptable
 from mssante.imap.grammar.parse import parse
 from mssante.imap.grammar.responses import Code, ResponseStatus
 from mssante.limits import IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
+from mssante.reasons import Reason
+from mssante.words.imap import imap_answer
 
 _APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE [^ ]+) [^ ]", re.IGNORECASE)
 
 _TOO_LARGE = "Litteral trop grand, ou trop nombreux / A literal is too large, or too many"
-_TOO_BIG = "Message trop volumineux: reduisez-le / Message too large: reduce it"
+_TOO_BIG = imap_answer(Reason.MESSAGE_TOO_LARGE)
 
 
 class _Mode(Enum):
@@ -261,7 +263,7 @@ class Wire:
         self._awaited = append.size
         self._waits = announced.waits
         if append.size > self._limits.message:
-            error = Unacceptable(_TOO_BIG, status="NO", code="TOOBIG")
+            error = Unacceptable(_TOO_BIG.text, status="NO", code=_TOO_BIG.code)
             return self._refused(announced, b"", error)
         self._mode = _Mode.OFFER
         return append

@@ -17,6 +17,8 @@ from mssante.imap.grammar.commands import Command
 from mssante.imap.grammar.events import AppendStart, Rejected
 from mssante.imap.grammar.listing import StatusItem
 from mssante.imap.grammar.responses import Code, ResponseStatus
+from mssante.reasons import Reason
+from mssante.words.imap import imap_answer
 
 
 class State(Enum):
@@ -85,7 +87,7 @@ ENABLED_WITH: dict[str, tuple[str, ...]] = {CONDSTORE: (), QRESYNC: (CONDSTORE,)
 REV2 = "IMAP4rev2"  # RFC 9051, beside RFC 3501: a client gets it by ENABLE (Appendix A)
 _ALWAYS = ("IMAP4rev1", "SASL-IR", "LITERAL+", "ID", REV2)
 
-_TLS_FIRST = "TLS d'abord: STARTTLS / TLS first: STARTTLS"
+_TLS_FIRST = imap_answer(Reason.TLS_REQUIRED)
 _NO_MECHANISM = "Mecanisme inconnu ici / No such mechanism here"
 _READ_ONLY = "Dossier ouvert en lecture seule / The folder is open read-only"
 
@@ -147,7 +149,7 @@ class ProtocolState:
             case commands.StartTls() if self.tls:
                 return Rejected(tag, ResponseStatus.BAD, "TLS is on already")
             case commands.Login() | commands.Authenticate() if not self.tls:
-                return Rejected(tag, ResponseStatus.NO, _TLS_FIRST, Code.PRIVACYREQUIRED)
+                return Rejected(tag, ResponseStatus.NO, _TLS_FIRST.text, _TLS_FIRST.code)
             case commands.Authenticate(mechanism=mechanism) if mechanism not in self.mechanisms:
                 return Rejected(tag, ResponseStatus.NO, _NO_MECHANISM, Code.CANNOT)
             case AppendStart(replaced=Replaced()) if self.state is not State.SELECTED:

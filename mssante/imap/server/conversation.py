@@ -128,7 +128,8 @@ class Conversation:
             session.stream.write(responses.bye(answer.text, answer.code))
         except TimeoutError:
             cause = "timed out"
-            session.stream.write(responses.bye("Delai depasse / Too slow"))
+            answer = imap_answer(Reason.TOO_SLOW)
+            session.stream.write(responses.bye(answer.text, answer.code))
         except (PlaintextPipelined, HandshakeFailed):
             cause = "no TLS was agreed"
         except ConnectionError as error:

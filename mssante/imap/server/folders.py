@@ -21,8 +21,7 @@ from mssante.imap.grammar.commands import (
 )
 from mssante.imap.grammar.flags import FlagWords
 from mssante.imap.grammar.listing import ListedFolder, StatusItem
-from mssante.imap.grammar.responses import Code
-from mssante.imap.grammar.responses import ResponseStatus as Word
+from mssante.imap.grammar.responses import Code, ResponseStatus
 from mssante.imap.grammar.sets import SequenceSet
 from mssante.imap.rules import listing
 from mssante.imap.rules.fetched import change_lines
@@ -41,7 +40,7 @@ async def select(session: Session, command: Select) -> Answer:
     """RFC 3501 §6.3.1; a SELECT that fails leaves nothing selected."""
     if session.picked is not None:
         session.unselect()
-        await session.send(responses.untagged(Word.OK, "Previous folder closed", Code.CLOSED))
+        await session.send(responses.untagged(ResponseStatus.OK, "Previous folder closed", Code.CLOSED))
     folder = await session.folders.named(command.mailbox)
     read_only = command.read_only or session.mailbox.read_only
     rev2 = session.protocol.rev2
@@ -57,20 +56,28 @@ async def select(session: Session, command: Select) -> Answer:
         flags_told(words, read_only=read_only),
         responses.exists(len(uids)),
         await _own_row(session, folder.name) if rev2 else responses.recent(selected.view.recent_count),
-        responses.untagged(Word.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)),
-        responses.untagged(Word.OK, "Next UID", responses.code_uid_next(uid_next)),
-        responses.untagged(Word.OK, "The folder's", responses.code_mailbox_id(_mailbox_id(folder.id))),
+        responses.untagged(
+            ResponseStatus.OK, "UIDs are for ever", responses.code_uid_validity(now.uidvalidity)
+        ),
+        responses.untagged(ResponseStatus.OK, "Next UID", responses.code_uid_next(uid_next)),
+        responses.untagged(
+            ResponseStatus.OK, "The folder's", responses.code_mailbox_id(_mailbox_id(folder.id))
+        ),
     ]
-    told.append(responses.untagged(Word.OK, "Highest", responses.code_highest_modseq(selected.complete)))
+    told.append(
+        responses.untagged(ResponseStatus.OK, "Highest", responses.code_highest_modseq(selected.complete))
+    )
     first_unseen = selected.first_unseen()
     if first_unseen is not None and not rev2:
-        told.append(responses.untagged(Word.OK, "First unseen", responses.code_unseen(first_unseen)))
+        told.append(
+            responses.untagged(ResponseStatus.OK, "First unseen", responses.code_unseen(first_unseen))
+        )
     await session.send(b"".join(told))
     session.select(selected, words)
     if resync is not None:
         await session.tell_vanished_earlier(vanished)
         await _tell_changed(session, words, resync)
-    return Answer(Word.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
+    return Answer(ResponseStatus.OK, "Selected", Code.READ_ONLY if read_only else Code.READ_WRITE)
 
 
 async def _own_row(session: Session, name: str, *, old_name: str | None = None) -> bytes:
@@ -108,9 +115,9 @@ async def create(session: Session, command: Create) -> Answer:
     """RFC 3501 §6.3.3. Every special folder is there from the first day, so USE finds none to make."""
     if command.use is not None:
         text = "Ce dossier special existe deja / That special folder exists already"
-        return Answer(Word.NO, text, Code.USEATTR)
+        return Answer(ResponseStatus.NO, text, Code.USEATTR)
     made = await session.folders.create(command.mailbox)
-    return Answer(Word.OK, "Created", responses.code_mailbox_id(_mailbox_id(made)))
+    return Answer(ResponseStatus.OK, "Created", responses.code_mailbox_id(_mailbox_id(made)))
 
 
 async def delete(session: Session, command: Delete) -> Answer:
@@ -118,7 +125,7 @@ async def delete(session: Session, command: Delete) -> Answer:
     gone = await session.folders.delete(command.mailbox)
     if session.picked is not None and session.picked.id == gone:
         session.unselect()
-        await session.send(responses.untagged(Word.OK, "The folder is gone", Code.CLOSED))
+        await session.send(responses.untagged(ResponseStatus.OK, "The folder is gone", Code.CLOSED))
     return OK
 
 

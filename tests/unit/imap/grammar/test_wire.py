@@ -169,7 +169,7 @@ def test_text_after_the_message_spoils_the_append() -> None:
 
 def test_a_message_above_the_limit_is_refused_not_hung_up_on() -> None:
     size = MESSAGE_OCTETS_MAX + 1
-    expected = Rejected("a", ResponseStatus.NO, wire_module._TOO_BIG, "TOOBIG")
+    expected = Rejected("a", ResponseStatus.NO, wire_module._TOO_BIG.text, "TOOBIG")
     assert events(logged_in(), [b"a APPEND Sent {%d}\r\n" % size]) == [expected]
     assert events(logged_in(), [b"a APPEND Sent {%d+}\r\n" % size, b"x" * size, b"\r\n"]) == [expected]
 
