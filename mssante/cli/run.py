@@ -17,6 +17,7 @@ import click
 
 from mssante.config import Config, ConfigError, load
 from mssante.reasons import Declined, Passing
+from mssante.words.operator import operator_sentence
 
 NO, MISUSE, TRY_LATER, MISCONFIGURED = 1, 2, 75, 78
 T = TypeVar("T")
@@ -50,7 +51,7 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run(work)
     except Declined as declined:
         word = "try later" if isinstance(declined, Passing) else "refused"
-        text = declined.detail or declined.reason.value.replace("_", " ")
+        text = declined.detail or operator_sentence(declined.reason)
         end(TRY_LATER if isinstance(declined, Passing) else NO, f"{word}: {text}")
     except KeyboardInterrupt:
         sys.exit(130)

@@ -70,7 +70,9 @@ SESSION: dict[Reason, Words] = {
         ),
         notice=NEVER_IN_A_NOTICE,
         operator=OperatorWords(
-            "there is no right to do this", Actor.US, "grant the access ('mssante access grant') if it is due"
+            "nobody of that name has the access that this needs",
+            Actor.US,
+            "check the login, and grant the access if it is due ('mssante access grant')",
         ),
     ),
     Reason.NULL_SENDERS_TOO_MANY: Words(
