@@ -1,1 +1,1 @@
-"""What each Reason says: to SMTP, to IMAP, in a notice."""
+"""What each Reason says: to SMTP, to IMAP, in a notice and to an operator."""
