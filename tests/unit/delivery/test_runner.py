@@ -53,7 +53,8 @@ def _notice(octets: bytes) -> tuple[str, list[Mapping[str, str]]]:
     assert parsed["Return-Path"] == "<>"
     assert parsed["Auto-Submitted"] == "auto-replied"
     text, status, _ = parsed.iter_parts()
-    return text.get_content(), [dict(block.items()) for block in status.iter_parts()][1:]
+    blocks: list[Mapping[str, str]] = [dict(block.items()) for block in status.iter_parts()]
+    return text.get_content(), blocks[1:]
 
 
 async def _outcomes(home: House) -> list[str]:
@@ -293,8 +294,8 @@ async def test_cancelled_in_the_middle_the_letter_stays(home: House) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     home.clock.advance(timedelta(seconds=limits.QUEUE_LEASE_SECONDS + 1))
-    await home.runner(far := FakeCourier()).run_once()
-    assert len(far.delivered) == 1
+    await home.runner(again := FakeCourier()).run_once()
+    assert len(again.delivered) == 1
 
 
 async def test_a_bug_with_one_letter_leaves_the_others_and_loses_nothing(

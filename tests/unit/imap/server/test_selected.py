@@ -42,7 +42,8 @@ def everything(selected: Selected) -> list[tuple[int, int, int]]:
 
 
 def rows(*found: tuple[int, int, int]) -> FlagsRows:
-    return FlagsRows(*(array("Q", column) for column in zip(*found, strict=True)))
+    uids, flags, modseqs = (array("Q", [row[at] for row in found]) for at in range(3))
+    return FlagsRows(uids, flags, modseqs)
 
 
 async def test_what_others_do_waits_until_it_may_be_told(owner: Owner) -> None:
