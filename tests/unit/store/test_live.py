@@ -154,8 +154,8 @@ def test_what_is_older_replaces_nothing() -> None:
     asyncio.run(folder.learn(rows((1, 8, 7), own=7, before=6)))
     assert folder.modseq == 5  # somebody's change between is not known yet
     asyncio.run(folder.learn(rows((1, 4, 6), (2, 4, 6), own=6, before=5)))
-    assert folder.row(1) == FlagsRow(1, 8, 7)  # type: ignore[arg-type]
-    assert folder.row(2) == FlagsRow(2, 4, 6)  # type: ignore[arg-type]
+    assert folder.row(1) == FlagsRow._make((1, 8, 7))
+    assert folder.row(2) == FlagsRow._make((2, 4, 6))
     assert folder.modseq == 6
     assert folder.flags_seen == 12
     assert folder.row(3) is None
