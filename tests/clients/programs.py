@@ -14,6 +14,7 @@ import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PATIENCE_SECONDS = 120
 
@@ -65,9 +66,9 @@ async def run(
     return Ended(process.returncode, octets)
 
 
-async def done(*command: str | Path, **options: object) -> Ended:
+async def done(*command: str | Path, **options: Any) -> Ended:
     """As `run`, of a program that must end well."""
-    ended = await run(*command, **options)  # type: ignore[arg-type] # its own options, handed on
+    ended = await run(*command, **options)
     assert ended.code == 0, ended.text
     return ended
 

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from mssante.demo.operator import DemoLogin
 from tests.clients.thunderbird_post import Post, wait_until
 from tests.clients.thunderbird_program import Thunderbird, missing
 
@@ -77,6 +78,10 @@ def test_the_organisational_mailbox_shows_its_letters_too(day: SimpleNamespace) 
     assert "hémoglobine" in shown["text"]
 
 
+def _await_flags(post: Post, login: DemoLogin, subject: str, wanted: set[str]) -> None:
+    wait_until(f"{wanted}", lambda: wanted <= post.flags(login, subject))
+
+
 def test_read_flagged_and_tagged_stay_so_on_the_server(day: SimpleNamespace) -> None:
     post, one, two, three = day.post, *RESULTS[:3]
     for login in (post.etienne, post.centre):
@@ -84,7 +89,7 @@ def test_read_flagged_and_tagged_stay_so_on_the_server(day: SimpleNamespace) -> 
         day.call("flag", login.address, [two])
         day.call("tag", login.address, [three], "$label1 dossier")
         for subject, wanted in ((one, {"\\Seen"}), (two, {"\\Flagged"}), (three, {"$label1", "dossier"})):
-            wait_until(f"{wanted}", lambda s=subject, w=wanted, m=login: w <= post.flags(m, s))
+            _await_flags(post, login, subject, wanted)
     assert "\\Flagged" not in post.flags(post.etienne, one)
 
 
@@ -128,14 +133,19 @@ def test_a_draft_is_kept_on_the_server(day: SimpleNamespace) -> None:
     assert "Chère Camille" in post.text(post.etienne, subject, "Drafts")
 
 
+def _await_reply(post: Post, login: DemoLogin, written: str, count: int) -> None:
+    """In its writer's Sent, and the `count`-th at A."""
+    wait_until("Sent", lambda: post.subjects(login, "Sent") == [written])
+    wait_until("the letter at A", lambda: post.subjects(post.camille) == [written] * count)
+
+
 def test_a_reply_reaches_the_other_operator_over_mutual_tls(day: SimpleNamespace) -> None:
     post = day.post
     written = f"Re: {RESULTS[0]}"
     for count, login in enumerate((post.etienne, post.centre), 1):
         words = f"Merci beaucoup, bien reçu ({login.address})."
         assert day.call("reply", login.address, RESULTS[0], words) == written
-        wait_until("Sent", lambda m=login: post.subjects(m, "Sent") == [written])
-        wait_until("the letter at A", lambda n=count: post.subjects(post.camille) == [written] * n)
+        _await_reply(post, login, written, count)
     peers = [event for event in post.story.a.log("peer_accepted") if event["direction"] == "in"]
     assert peers
     assert {event["dn"].partition(",")[0] for event in peers} == {"CN=mss.operateur-b.test"}

@@ -113,14 +113,15 @@ def test_a_full_disk_defers_and_recovers(shared_world: World) -> None:
 def test_a_disk_that_refuses_every_write_defers_and_recovers(shared_world: World, b: Operator) -> None:
     """C4: EFBIG on every write of the running process."""
     assert b.server is not None
-    before = resource.prlimit(b.server.pid, resource.RLIMIT_FSIZE)
+    process = b.server.pid
+    before = resource.prlimit(process, resource.RLIMIT_FSIZE)
 
     async def story() -> None:
         assert (await try_to_deliver(shared_world, b, "efbig-avant")).startswith("250")
-        resource.prlimit(b.server.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+        resource.prlimit(process, resource.RLIMIT_FSIZE, (1, before[1]))
         replies = [await try_to_deliver(shared_world, b, f"efbig-{n}") for n in range(3)]
         large = await try_to_deliver(shared_world, b, "efbig-large", b"y" * 76 + b"\r\n" * MIB)
-        resource.prlimit(b.server.pid, resource.RLIMIT_FSIZE, before)
+        resource.prlimit(process, resource.RLIMIT_FSIZE, before)
         assert {reply[:3] for reply in (*replies, large)} <= {"451", "452"}
         await recovered(shared_world, b, "efbig-apres")
 

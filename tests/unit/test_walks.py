@@ -34,7 +34,8 @@ LAYERS = Layers.of(tomllib.loads(ONE_CONTRACT))
 
 
 def walk_of(*entered: str) -> tuple[Step, ...]:
-    return first_times(Step(*("mssante." + each).split(":")) for each in entered)
+    parted = (("mssante." + each).split(":") for each in entered)
+    return first_times(Step(module, function) for module, function in parted)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Steps:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.longest = 0.0
         self.count = 0
-        run = events.Handle._run  # type: ignore[attr-defined]  # no public place sees every step
+        run = events.Handle._run  # no public place sees every step
 
         def measured(handle: asyncio.Handle) -> None:
             started = time.thread_time()

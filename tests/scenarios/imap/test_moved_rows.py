@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from mssante.observe.events import CorruptionFound, Crashed
 from tests.support.imap.client import Answer
@@ -64,8 +64,8 @@ UNORDERED = "chunks in another order"
 async def spoil(house: ImapHouse, statement: str, paul: int) -> None:
     """Runs the statement on message 2; unique places are kept by going through free ones."""
 
-    def change(connection: object) -> None:
-        run = connection.execute  # type: ignore[attr-defined] # sqlalchemy.Connection
+    def change(connection: Connection) -> None:
+        run = connection.execute
         blob = run(text("SELECT blob_id FROM message WHERE number = 2")).scalar_one()
         if statement == SWAPS[UNORDERED]:
             for before, after in ((0, 9), (1, 0), (9, 1)):

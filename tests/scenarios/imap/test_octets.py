@@ -141,7 +141,9 @@ def oracle(content: bytes) -> dict[str, bytes]:
                 enter(child, f"{path}.{n}")
         else:
             del part["Content-Transfer-Encoding"]  # so that its octets are given as they are
-            found[path] = part.get_payload(decode=True)
+            octets = part.get_payload(decode=True)
+            assert isinstance(octets, bytes)
+            found[path] = octets
 
     def message(part: email.message.Message, path: str) -> None:
         prefix = f"{path}." if path else ""

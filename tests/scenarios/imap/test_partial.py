@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mssante.limits import CHUNK_OCTETS
+from mssante.model import BlobId
 from mssante.store import MailStore
 from tests.support.imap.client import ImapClient
 from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, client_tls
@@ -25,9 +26,9 @@ async def test_pieces_of_one_chunk_open_it_once(house: ImapHouse, monkeypatch: p
     read: list[tuple[int, int]] = []
     chunks = MailStore.chunks
 
-    async def counted(store: MailStore, blob: bytes, first: int, count: int) -> list[bytes]:
+    async def counted(store: MailStore, blob: BlobId, first: int, count: int) -> list[bytes]:
         read.append((first, count))
-        return await chunks(store, blob, first, count)  # type: ignore[arg-type]  # as it was called
+        return await chunks(store, blob, first, count)
 
     monkeypatch.setattr(MailStore, "chunks", counted)
     for at in [*range(100), *range(CHUNK_OCTETS - 50, CHUNK_OCTETS + 50), 10, CHUNK_OCTETS + 1]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mssante.imap.server import persons
+from mssante.imap.grammar import commands
 from mssante.imap.server.conversation import HANDLERS
 from mssante.imap.server.session import OK, SessionBounds
-from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE
+from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
 from mssante.mailbox import turns
 from mssante.net.listener import Caps
 from mssante.observe.events import ConnectionRefused, SessionEnded
@@ -62,7 +62,7 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
     house: ImapHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """I5: the others wait for their turn; what is light, and what is somebody else's, does not."""
-    await _full(house, persons.IMAP_HEAVY_BODIES + 1)
+    await _full(house, IMAP_HEAVY_BODIES + 1)
     under_way, most, go_on = 0, 0, asyncio.Event()
 
     async def slow(*_: object) -> object:
@@ -73,7 +73,7 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
         under_way -= 1
         return OK
 
-    for kind in (persons.commands.Fetch, persons.commands.Search):
+    for kind in (commands.Fetch, commands.Search):
         monkeypatch.setitem(HANDLERS, kind, slow)
     sessions = [await house.selected() for _ in range(6)]
     heavy = ["FETCH 1:* BODY.PEEK[]", "SEARCH TEXT x", "UID FETCH 1:* (UID BODY[1])"] * 2
@@ -97,7 +97,7 @@ async def test_two_heavy_commands_of_a_person_at_once_and_no_more(
 
 
 async def test_a_turn_that_does_not_come_is_told(house: ImapHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    await _full(house, persons.IMAP_HEAVY_BODIES + 1)
+    await _full(house, IMAP_HEAVY_BODIES + 1)
     monkeypatch.setattr(turns, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.2)
     client = await house.selected()
     shared = house.implicit.persons

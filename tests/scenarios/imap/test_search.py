@@ -83,7 +83,7 @@ async def test_two_sessions_and_many_searches_at_once_agree(house: ImapHouse) ->
         return [await search(client, f"TEXT mot0{n:03}") for n in range(0, MANY, 10)]
 
     expected = [[n + 1] for n in range(0, MANY, 10)]
-    assert await asyncio.gather(ask(one), ask(two)) == [expected, expected]
+    assert list(await asyncio.gather(ask(one), ask(two))) == [expected, expected]
 
 
 async def test_a_client_that_leaves_ends_the_filling(house: ImapHouse) -> None:

@@ -64,9 +64,9 @@ def _put(tree: Tree, old: bytes, new: bytes) -> Tree:
 
 def _filter_of(request: bytes) -> Tree:
     (_, message), _ = _tree(request)
-    assert isinstance(message, tuple)
+    assert not isinstance(message, bytes)
     operation = message[1][1]
-    assert isinstance(operation, tuple)
+    assert not isinstance(operation, bytes)
     return operation[6]  # RFC 4511 §4.5.1: filter is the seventh field
 
 

@@ -28,7 +28,7 @@ UNKNOWN = f"nobody.here@{DOMAINS['b']}"
 def notices(trio: Trio, about: str) -> list[EmailMessage]:
     """The notices in A's mailbox about the letter of that Message-ID, read by the standard library."""
     found = [m for m in inbox(trio.world, trio.a) if field(m, "In-Reply-To") == about]
-    return [cast(EmailMessage, email.message_from_bytes(m, policy=email.policy.default)) for m in found]
+    return [email.message_from_bytes(m, policy=email.policy.default) for m in found]
 
 
 def test_a_recipient_unknown_at_the_remote_comes_back_as_a_report(trio: Trio) -> None:
@@ -49,7 +49,7 @@ def test_a_recipient_unknown_at_the_remote_comes_back_as_a_report(trio: Trio) ->
     assert report.get_param("report-type") == "delivery-status"
     text, status, header = report.iter_parts()
     _reads_french_then_english(cast(EmailMessage, text).get_content())
-    about, recipient = status.get_payload()  # RFC 3464 §2.1: per message, then per recipient
+    about, recipient = status.iter_parts()  # RFC 3464 §2.1: per message, then per recipient
     assert about["Reporting-MTA"] == "dns; mss.operateur-a.test"
     assert recipient["Final-Recipient"] == f"rfc822; {UNKNOWN}"
     assert (recipient["Action"], recipient["Status"]) == ("failed", "5.1.1")
@@ -84,7 +84,7 @@ def test_of_several_recipients_the_good_ones_have_it_and_the_others_are_told(tri
     await_true(arrived, 20)
     (report,) = notices(trio, name)
     _, status, _ = report.iter_parts()
-    _, *told = status.get_payload()
+    _, *told = status.iter_parts()
     assert [part["Final-Recipient"] for part in told] == [f"rfc822; {UNKNOWN}"]
 
 

@@ -251,8 +251,9 @@ def asked(client: imaplib.IMAP4, command: str) -> list[bytes]:
 
 def code(lines: list[bytes], name: bytes) -> str:
     """The argument of a response code."""
-    (found,) = re.findall(rb"\[%b (\d+)\]" % name, b"".join(lines))
-    return found.decode()
+    found: list[bytes] = re.findall(rb"\[%b (\d+)\]" % name, b"".join(lines))
+    (argument,) = found
+    return argument.decode()
 
 
 def test_sessions_on_two_hosts_see_each_others_changes(on_postgres: tuple[World, Operator, Operator]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import random
 import socket
 import time
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -225,10 +226,10 @@ async def _deaf(house: House) -> None:
 
 
 @pytest.mark.parametrize("attack", [_silent, _half_handshake, _bytewise, _noops_before_ehlo, _slow_content])
-async def test_a_slow_client_is_cut_in_time(attack: object) -> None:
+async def test_a_slow_client_is_cut_in_time(attack: Callable[[House], Coroutine[None, None, None]]) -> None:
     caps = Caps(handshake_seconds=0.3, write_seconds=0.3)
     async with relay(limits=SHORT, caps=caps) as house:
-        client = asyncio.create_task(attack(house))  # type: ignore[operator]
+        client = asyncio.create_task(attack(house))
         await until(lambda: bool(house.told(SessionEnded) or house.told(HandshakeRefused)), seconds=3)
         await until(lambda: house.server.listener.connections == 0, seconds=2)
         client.cancel()

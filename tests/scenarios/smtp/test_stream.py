@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -31,10 +31,10 @@ async def listening(
 
 
 @pytest.fixture
-def events() -> AsyncIterator[list[Event]]:
+def events() -> Iterator[list[Event]]:
     found: list[Event] = []
     forget = add_sink(found.append)
-    yield found  # type: ignore[misc]
+    yield found
     forget()
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 
@@ -16,6 +18,7 @@ from tests.support.smtp.house import (
     PASSWORD,
     PERSON,
     SENDER,
+    House,
     Talk,
     client_context,
     pki,
@@ -30,9 +33,9 @@ from tests.support.smtp.house import (
 @pytest.mark.parametrize("size", [1, 100, 2_002, 65_536])
 @pytest.mark.parametrize("port", [relay, submission])
 async def test_plaintext_behind_starttls_ends_the_connection_before_the_handshake(
-    size: int, port: object
+    size: int, port: Callable[[], AbstractAsyncContextManager[House]]
 ) -> None:
-    async with port() as house:  # type: ignore[operator]
+    async with port() as house:
         talk = await house.talk()
         await talk.reply()
         await talk.ask("EHLO mss.operateur-a.test")

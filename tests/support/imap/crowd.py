@@ -358,7 +358,7 @@ async def let_walk(clients: list[ImapClient], *, seed: int, steps: int, login: L
     walkers = []
     for number, client in enumerate(clients):
         client.__class__ = CutClient
-        client.chance = Random(chance.random())  # type: ignore[attr-defined]
+        client.chance = Random(chance.random())  # type: ignore[attr-defined]  # a CutClient now
         walkers.append(Walker(client, crowd, Random(chance.random()), number))
         await walkers[-1].select(chance.choice(FOLDERS))
     async with asyncio.TaskGroup() as group:

@@ -27,7 +27,7 @@ async def play(clients: list[ImapClient], *, seed: int, moves: int) -> None:
     mirrors = []
     for number, client in enumerate(clients):
         client.__class__ = CutClient
-        client.chance = Random(seed + number)  # type: ignore[attr-defined]
+        client.chance = Random(seed + number)  # type: ignore[attr-defined]  # a CutClient now
         if number == 0:
             for name in SHARED[1:]:
                 await client.ok(f"CREATE {name}")

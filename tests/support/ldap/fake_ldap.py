@@ -59,7 +59,8 @@ def mailbox(address: str, **attributes: str | bytes) -> dict[str, list[str | byt
         "mssTypeIdentifiantPP": "8",
         "mssIdentifiantPP": "10000010370",
         "mssNomExercice": "MOREAU",
-    } | attributes
+        **attributes,
+    }
     return {name: [value] for name, value in whole.items() if value != b""}
 
 

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mssante.annuaire.entries import MailboxEntry
+from mssante.annuaire.entries import MailboxEntry, TrustAnswer
 from mssante.clock import ManualClock
 from mssante.crypto import ChunkOpener, Purpose
 from mssante.database import Database
@@ -48,7 +48,7 @@ class FakeDirectory:
     async def search(self, text: str, limit: int) -> tuple[MailboxEntry, ...]:
         raise NotImplementedError
 
-    async def trust_pairs(self) -> None:
+    async def trust_pairs(self) -> TrustAnswer:
         raise NotImplementedError
 
     async def aclose(self) -> None: ...
@@ -110,8 +110,8 @@ class House:
         (folder,) = [f for f in await self.store.folders(row.id) if f.role is SpecialUse.INBOX]
         found = []
         for sealed in await self.store.sealed_summaries(folder.id, range(1, folder.uidnext)):
-            (row,) = await self.store.deks([sealed.number])
-            dek = ring.unwrap(sealed.message_id, sealed.blob_id, row.sealed_key)
+            (held,) = await self.store.deks([sealed.number])
+            dek = ring.unwrap(sealed.message_id, sealed.blob_id, held.sealed_key)
             summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
             opener = ChunkOpener(dek, sealed.blob_id, content_octets=summary.size)
             chunks = await self.store.chunks(sealed.blob_id, 0, opener.count + 1)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from certs.make import build
 from mssante.clock import SystemClock
+from mssante.delivery.reception import Receipt
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
@@ -76,7 +77,13 @@ def borrow_pki(directory: Path) -> None:
     """Uses the PKI that another process made."""
     leaves = json.loads((directory / "leaves.json").read_text())
     _borrowed.append(
-        Pki(directory, {name: Leaf(*map(Path, paths), *texts) for name, (paths, texts) in leaves.items()})
+        Pki(
+            directory,
+            {
+                name: Leaf(Path(chain), Path(key), domain, listed)
+                for name, ((chain, key), (domain, listed)) in leaves.items()
+            },
+        )
     )
 
 
@@ -116,12 +123,6 @@ def space_of(*leaves: str) -> TrustSpace:
         ),
         source="test",
     )
-
-
-@dataclass(frozen=True)
-class Receipt:
-    id: str
-    duplicate: bool
 
 
 @dataclass

@@ -89,4 +89,5 @@ async def plain(*, implicit_tls: ssl.SSLContext | None = None, **options: Any) -
         server.close()
         for each in found.sessions:
             if each.transport is not None:
+                assert isinstance(each.transport, asyncio.WriteTransport)
                 each.transport.abort()

@@ -17,7 +17,7 @@ NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9-]{0,10}", fullmatch=True).filter(
     lambda name: name.lower() not in {"dn", "version", "changetype", "control"}
 )
 VALUES = st.binary(max_size=80) | st.text(max_size=40).map(str.encode)
-DNS = st.text(st.characters(blacklist_categories=("Cs",)), max_size=30)
+DNS = st.text(st.characters(blacklist_categories=["Cs"]), max_size=30)
 RECORDS = st.tuples(DNS, st.lists(st.tuples(NAMES, VALUES), min_size=1, max_size=6))
 
 
@@ -43,7 +43,7 @@ def _written(draw: st.DrawFn, name: str, value: bytes) -> bytes:
 @st.composite
 def _files(draw: st.DrawFn) -> tuple[bytes, list[tuple[str, list[tuple[str, bytes]]]]]:
     records = draw(st.lists(RECORDS, max_size=4))
-    lines: list[bytes] = [b"version: 1"] if records and draw(st.booleans()) else []
+    lines: list[bytes] = [b"version: 1"] if bool(records) and draw(st.booleans()) else []
     for dn, attributes in records:
         for name, value in [("dn", dn.encode()), *attributes]:
             if draw(st.integers(0, 5)) == 0:

@@ -121,10 +121,11 @@ def test_metadata_opens_for_its_own_purpose_message_and_key(sealed_for: Purpose,
     else:
         with pytest.raises(NotAuthentic):
             dek.open(claimed, MESSAGE, blob)
-    for wrong in (
+    wrongs: list[Callable[[], bytes]] = [
         lambda: dek.open(sealed_for, MessageId(random_id()), blob),
         lambda: Dek.draw().open(sealed_for, MESSAGE, blob),
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(NotAuthentic):
             wrong()
 

@@ -37,7 +37,7 @@ async def test_a_deadlock_is_settled_and_nobody_hears_of_it(postgres: Postgres) 
     done = await asyncio.gather(
         here.write(marking(b"here", "a", "b")), there.write(marking(b"there", "b", "a"))
     )
-    assert done == [b"here", b"there"]
+    assert list(done) == [b"here", b"there"]
     contents = await here.read(lambda c: set(c.execute(sa.text("SELECT content FROM letter")).scalars()))
     assert len(contents) == 1, "one came after the other"
     assert not any(isinstance(event, StorageTrouble) for event in told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ async def test_a_session_syncs_even_if_the_server_is_told_otherwise_later(postgr
     await database.close()
 
 
-def setting(name: str):
+def setting(name: str) -> Callable[[Connection], str]:
     return lambda connection: connection.execute(sa.text(f"SHOW {name}")).scalar_one()
 
 
@@ -97,14 +98,19 @@ async def test_cut_connections_pass_and_the_pool_heals(postgres: Postgres) -> No
 async def test_a_restarted_server_loses_nothing_acknowledged(postgres: Postgres) -> None:
     """C7, once."""
     database = await opened(postgres.url())
-    kept, passed = [], []
+    kept: list[str | BaseException] = []
+    passed: list[Passing] = []
     restart = asyncio.create_task(asyncio.to_thread(postgres.restart, "immediate"))
     for n in itertools.count():
-        outcome = await asyncio.gather(database.write_many(add, f"t{n}"), return_exceptions=True)
-        (passed if isinstance(outcome[0], Passing) else kept).extend(outcome)
+        (outcome,) = await asyncio.gather(database.write_many(add, f"t{n}"), return_exceptions=True)
+        if isinstance(outcome, Passing):
+            passed.append(outcome)
+        else:
+            kept.append(outcome)
         if restart.done():
             break
-    kept.append(await database.write_many(add, "after"))
+    after = await database.write_many(add, "after")
+    kept.append(after)
     assert {trouble.reason for trouble in passed} == {Reason.STORAGE_UNAVAILABLE}
     assert set(kept) <= set(await database.read(tags))
     await restart

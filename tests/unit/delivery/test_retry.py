@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.delivery.retry import Done, Fate, GiveUp, Later, Outcome, decide, delay, judged
+from mssante.delivery.retry import Decision, Done, Fate, GiveUp, Later, Outcome, decide, delay, judged
 from mssante.reasons import Passing, Reason, Refused
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -53,10 +53,12 @@ def test_whatever_the_chance_nothing_is_given_up_before_five_days(jitters: list[
 
 
 def test_a_refusal_gives_up_at_once_and_a_delivery_is_done() -> None:
+    def at_once(outcome: Outcome) -> Decision:
+        return decide(outcome, attempts=1, queued_at=START, now=START, jitter=0.0)
+
     refused = Outcome.of(Refused(Reason.MAILBOX_UNKNOWN))
-    now = {"attempts": 1, "queued_at": START, "now": START, "jitter": 0.0}
-    assert decide(refused, **now) == GiveUp(Reason.MAILBOX_UNKNOWN, expired=False)
-    assert decide(Outcome(Fate.DELIVERED), **now) == Done()
+    assert at_once(refused) == GiveUp(Reason.MAILBOX_UNKNOWN, expired=False)
+    assert at_once(Outcome(Fate.DELIVERED)) == Done()
 
 
 def test_a_delivery_on_the_last_day_is_a_delivery() -> None:

@@ -53,7 +53,8 @@ def _notice(octets: bytes) -> tuple[str, list[Mapping[str, str]]]:
     assert parsed["Return-Path"] == "<>"
     assert parsed["Auto-Submitted"] == "auto-replied"
     text, status, _ = parsed.iter_parts()
-    return text.get_content(), [dict(block.items()) for block in status.iter_parts()][1:]
+    blocks: list[Mapping[str, str]] = [dict(block.items()) for block in status.iter_parts()]
+    return text.get_content(), blocks[1:]
 
 
 async def _outcomes(home: House) -> list[str]:
@@ -293,8 +294,8 @@ async def test_cancelled_in_the_middle_the_letter_stays(home: House) -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     home.clock.advance(timedelta(seconds=limits.QUEUE_LEASE_SECONDS + 1))
-    await home.runner(far := FakeCourier()).run_once()
-    assert len(far.delivered) == 1
+    await home.runner(again := FakeCourier()).run_once()
+    assert len(again.delivered) == 1
 
 
 async def test_a_bug_with_one_letter_leaves_the_others_and_loses_nothing(
@@ -357,17 +358,16 @@ async def test_done_again_after_a_crash_a_local_delivery_and_a_notice_change_not
     await home.mailbox("dr.z@chu-a.test")
     await home.submit(["dr.z@chu-a.test", B])
     far = by_recipient(b=REFUSED)
-    real = home.store.recipient_outcome
 
     async def killed(*_: object, **__: object) -> bool:
         raise Killed
 
-    home.store.recipient_outcome = killed  # type: ignore[method-assign]
-    for _ in range(3):
-        with pytest.raises(BaseExceptionGroup):
-            await home.runner(far).run_once()
-        home.clock.advance(timedelta(seconds=limits.QUEUE_LEASE_SECONDS + 1))
-    home.store.recipient_outcome = real  # type: ignore[method-assign]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(home.store, "recipient_outcome", killed)
+        for _ in range(3):
+            with pytest.raises(BaseExceptionGroup):
+                await home.runner(far).run_once()
+            home.clock.advance(timedelta(seconds=limits.QUEUE_LEASE_SECONDS + 1))
     await home.runner(far).run_once()
     assert len(await home.inbox("dr.z@chu-a.test")) == 1
     assert len(await home.inbox(A)) == 1

@@ -51,6 +51,11 @@ class Row:
     size: int = 1
     body: bytes = b""
     structure: bytes = b""
+    preview: bytes = b'""'
+    modseq: int = 1
+    save_date: bytes = b"NIL"
+    email_id: bytes = b"NIL"
+    thread_id: bytes = b"NIL"
 
 
 ENVELOPE = b'("Wed, 1 May 2024 10:00:00 +0000" "=?utf-8?q?R=C3=A9sultats?=" ' + b"x" * 300 + b")"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -232,7 +232,11 @@ async def test_names_are_sealed_for_their_mailbox_and_kind(broker: KeyBroker) ->
     sealed = ring.seal_name("folder", "Dossier Éloïse")
     assert ring.open_name("folder", sealed) == "Dossier Éloïse"
     assert sealed != ring.seal_name("folder", "Dossier Éloïse")
-    for wrong in (lambda: elsewhere.open_name("folder", sealed), lambda: ring.open_name("keyword", sealed)):
+    wrongs: list[Callable[[], str]] = [
+        lambda: elsewhere.open_name("folder", sealed),
+        lambda: ring.open_name("keyword", sealed),
+    ]
+    for wrong in wrongs:
         with pytest.raises(NotAuthentic):
             wrong()
     tag = ring.name_tag("folder", "Dossier Éloïse")
@@ -252,12 +256,13 @@ async def test_a_segment_of_the_index_opens_in_its_mailbox_under_its_id(broker: 
     assert ring.open_segment(2**63 - 1, ring.newest_epoch, sealed) == b"words"
     assert b"words" not in sealed
     assert sealed != ring.seal_segment(2**63 - 1, b"words")
-    for wrong in (
+    wrongs: list[Callable[[], bytes]] = [
         lambda: ring.open_segment(1, 1, sealed),
         lambda: ring.open_segment(2**63 - 1, 2, sealed),
         lambda: elsewhere.open_segment(2**63 - 1, 1, sealed),
         lambda: ring.open_segment(2**63 - 1, 1, sealed[:-1]),
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(NotAuthentic):
             wrong()
 
@@ -366,12 +371,13 @@ async def test_a_revocation_keeps_its_own_date(
 
 
 async def test_what_is_done_to_an_unknown_person_is_refused(broker: KeyBroker) -> None:
-    for act in (
+    acts: list[Callable[[], Awaitable[object]]] = [
         lambda: broker.change_password(ALICE, PASSWORD),
         lambda: broker.suspend(ALICE),
         lambda: broker.resume(ALICE),
         lambda: broker.revoke(ALICE, MAILBOX),
-    ):
+    ]
+    for act in acts:
         with pytest.raises(Refused) as refusal:
             await act()
         assert refusal.value.reason is Reason.NOT_PERMITTED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -70,7 +71,9 @@ async def test_a_name_is_taken_once_also_at_the_same_moment(owner: Owner, desk: 
         (lambda folders: folders.subscribe("nowhere", on=True), Reason.FOLDER_UNKNOWN),
     ],
 )
-async def test_what_cannot_be_done_is_refused_for_its_reason(owner, act, reason) -> None:
+async def test_what_cannot_be_done_is_refused_for_its_reason(
+    owner: Owner, act: Callable[[Folders], Awaitable[object]], reason: Reason
+) -> None:
     with pytest.raises(Refused) as refusal:
         await act(owner.folders)
     assert refusal.value.reason is reason

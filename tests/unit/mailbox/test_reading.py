@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from mssante.crypto import EnvelopeForm
@@ -127,11 +129,11 @@ async def test_a_message_shredded_between_two_looks_is_gone_and_not_damaged(
     ((*_, large),) = await read(owner, range(3, 4))
     find = store.deks
 
-    async def expunged(*asked: object, **named: object) -> object:
+    async def expunged(*asked: Any, **named: Any) -> object:
         monkeypatch.setattr(store, "deks", find)
         await store.flags_store(inbox.id, range(1, 4, 2), FlagsMode.ADD, Flag.DELETED.value)
         await store.expunge(inbox.id, None)
-        return await find(*asked, **named)  # type: ignore[arg-type]
+        return await find(*asked, **named)
 
     monkeypatch.setattr(store, "deks", expunged)
     remove = add_sink(told.append)

@@ -15,10 +15,23 @@ from mssante.model import Address
 AT = datetime(2026, 1, 1, 10, tzinfo=UTC)
 
 
-def one(helo: str = "mx.b.fr", remote_address: str = "192.0.2.1", **more: str) -> bytes:
+def one(
+    helo: str = "mx.b.fr",
+    remote_address: str = "192.0.2.1",
+    *,
+    tls_version: str | None = None,
+    peer_name: str | None = None,
+) -> bytes:
     return received(
-        helo=helo, remote_address=remote_address, by="mx.a.fr", protocol="ESMTPS", id="1f", at=AT, **more
-    )  # type: ignore[arg-type]  # texts only
+        helo=helo,
+        remote_address=remote_address,
+        by="mx.a.fr",
+        protocol="ESMTPS",
+        id="1f",
+        at=AT,
+        tls_version=tls_version,
+        peer_name=peer_name,
+    )
 
 
 def test_a_received_field_says_from_whom_by_whom_and_how() -> None:

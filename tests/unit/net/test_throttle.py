@@ -27,7 +27,7 @@ class Desk:
             self.waits.append(seconds)
             self.clock.advance(timedelta(seconds=seconds))
 
-        monkeypatch.setattr(module.asyncio, "sleep", sleep)
+        monkeypatch.setattr(asyncio, "sleep", sleep)
 
     def _waited(self) -> float:
         """Since the last time it was asked."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
 
 from mssante.clock import ManualClock
 from mssante.crypto import EnvelopeForm, PublicKey, SealedKey, Suite
@@ -80,6 +81,15 @@ def public_key(mailbox: MailboxId, epoch: int = 1) -> PublicKey:
     return PublicKey(mailbox, epoch, Suite.MLKEM768_X25519, os.urandom(1216))
 
 
+class How(TypedDict, total=False):
+    """What `deposit` is told of each message of a mailbox."""
+
+    chunks: int
+    early: int
+    size_kib: int
+    flags: int
+
+
 @dataclass
 class House:
     """A mail store with its database and a clock that moves only when told."""
@@ -113,13 +123,13 @@ class House:
     async def folder(self, mailbox: MailboxId, role: SpecialUse = SpecialUse.INBOX) -> Folder:
         return next(folder for folder in await self.store.folders(mailbox) if folder.role is role)
 
-    async def fill(self, mailbox: MailboxId, count: int, **how: int) -> FolderId:
+    async def fill(self, mailbox: MailboxId, count: int, **how: Unpack[How]) -> FolderId:
         """Puts `count` messages into INBOX; its id."""
         for _ in range(count):
             await self.store.accept(acceptance(deposit(mailbox, **how)))
         return (await self.folder(mailbox)).id
 
-    async def one(self, mailbox: MailboxId, **how: int) -> Accepted:
+    async def one(self, mailbox: MailboxId, **how: Unpack[How]) -> Accepted:
         return await self.store.accept(acceptance(deposit(mailbox, **how)))
 
     async def count(self, table: str) -> int:

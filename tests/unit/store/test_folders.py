@@ -211,5 +211,5 @@ async def test_a_message_is_resealed_but_never_taken_back_to_an_older_epoch(hous
     await house.store.reseal([(one.number, late)])
     found = await house.store.sealed_summaries(folder, range(1, 3))
     assert [(m.listing_epoch, m.summary_ct) for m in found] == [(2, b"summary"), (None, two.summary_ct)]
-    deks = await house.store.deks([one.number, two.number, 999_999])
+    deks = await house.store.deks([one.number, two.number, MessageNumber(999_999)])
     assert [dek.sealed_key for dek in deks] == [closed.key, delivered.sealed_key]

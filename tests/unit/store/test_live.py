@@ -21,8 +21,8 @@ from mssante.store.records import Changes, FlagsRow, FlagsRows
 
 
 def rows(*found: tuple[int, int, int], own: int = 0, before: int = 0) -> FlagsRows:
-    columns = [array("Q", column) for column in zip(*found, strict=True)] or [array("Q") for _ in range(3)]
-    return FlagsRows(*columns, own=own, before=before)
+    uids, flags, modseqs = (array("Q", [row[at] for row in found]) for at in range(3))
+    return FlagsRows(uids, flags, modseqs, own=own, before=before)
 
 
 @dataclass
@@ -154,8 +154,8 @@ def test_what_is_older_replaces_nothing() -> None:
     asyncio.run(folder.learn(rows((1, 8, 7), own=7, before=6)))
     assert folder.modseq == 5  # somebody's change between is not known yet
     asyncio.run(folder.learn(rows((1, 4, 6), (2, 4, 6), own=6, before=5)))
-    assert folder.row(1) == FlagsRow(1, 8, 7)  # type: ignore[arg-type]
-    assert folder.row(2) == FlagsRow(2, 4, 6)  # type: ignore[arg-type]
+    assert folder.row(1) == FlagsRow._make((1, 8, 7))
+    assert folder.row(2) == FlagsRow._make((2, 4, 6))
     assert folder.modseq == 6
     assert folder.flags_seen == 12
     assert folder.row(3) is None
@@ -180,7 +180,7 @@ def test_many_at_once_are_taken_in_small_steps(stretch: range, monkeypatch: pyte
     folder = LiveFolder(
         FolderNumbers(numbers, array("Q", [0]) * 100_000, array("Q", [1]) * 100_000, ModSeq(1))
     )
-    monkeypatch.setattr(live.asyncio, "sleep", breathe)
+    monkeypatch.setattr(asyncio, "sleep", breathe)
     found = FlagsRows(array("Q", stretch), array("Q", [1]) * len(stretch), array("Q", [2]) * len(stretch))
     asyncio.run(folder.take(Changes(found, (), ModSeq(2))))
     assert sum(folder.flags) == len(stretch)

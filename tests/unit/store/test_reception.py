@@ -54,10 +54,14 @@ async def test_a_retry_for_some_of_its_recipients_or_more_brings_each_one_copy(h
     """A sender that died after the reply notes some of its recipients, and comes back for the others."""
     first, second, third = [await house.mailbox() for _ in range(3)]
     key = os.urandom(32)
+    newly: dict[tuple[MailboxId, ...], list[MailboxId]] = {
+        (first, second): [first, second],
+        (second, third): [third],
+    }
     for boxes in ((first, second), (second,), (second, third), (third, first)):
         accepted = await house.store.accept(acceptance(*map(deposit, boxes), dedup_key=key))
         new = [placed.mailbox for placed in accepted.placements]
-        assert new == {(first, second): [first, second], (second, third): [third]}.get(boxes, [])
+        assert new == newly.get(boxes, [])
         assert accepted.duplicate is (not new)
     assert await house.count("message") == await house.count("chunk") == 3
     assert await house.store.verify() == []

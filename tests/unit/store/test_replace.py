@@ -8,7 +8,7 @@ import pytest
 
 from mssante.model import Flag, SpecialUse, Uid
 from mssante.reasons import Reason, Refused
-from mssante.store import reception
+from mssante.store import deposits
 from mssante.store.records import SECONDS_PER_DAY, FlagsMode
 from tests.unit.store.building import House, acceptance, deposit
 
@@ -50,7 +50,7 @@ async def test_what_cannot_be_kept_takes_nothing_away(house: House, monkeypatch:
         raise RuntimeError
 
     with monkeypatch.context() as broken:
-        broken.setattr(reception.deposits, "write", dies)
+        broken.setattr(deposits, "write", dies)
         with pytest.raises(RuntimeError):
             await house.store.replace(folder, Uid(1), acceptance(deposit(mailbox, size_kib=4)))
     assert list((await house.store.uids(folder)).uids) == [1, 2]

@@ -33,6 +33,11 @@ class Row:
     envelope: bytes = b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
     body: bytes = b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1)'
     structure: bytes = b'("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1 NIL NIL NIL NIL)'
+    preview: bytes = b'""'
+    modseq: int = 1
+    save_date: bytes = b"NIL"
+    email_id: bytes = b"NIL"
+    thread_id: bytes = b"NIL"
 
 
 def as_imaplib(octets: bytes) -> list[object]:
@@ -119,10 +124,10 @@ def test_a_preview_may_be_lazy() -> None:
         assert items(text).items == (Attribute.PREVIEW,)
         assert items(text).need is Need.SUMMARY
     assert items("(PREVIEW (LAZY) UID PREVIEW)").items == (Attribute.PREVIEW, Attribute.UID)
-    for text in (b"preview (changedsince 5)", b"preview (lazy) (changedsince 5)"):
-        cursor = Cursor(text)
+    for octets in (b"preview (changedsince 5)", b"preview (lazy) (changedsince 5)"):
+        cursor = Cursor(octets)
         assert parse(cursor).items == (Attribute.PREVIEW,)
-        assert text[cursor.at :] == b" (changedsince 5)"
+        assert octets[cursor.at :] == b" (changedsince 5)"
     for text in ("(PREVIEW (KEEN))", "(PREVIEW ())", "(PREVIEW (LAZY)FLAGS)"):
         with pytest.raises(Unacceptable):
             items(text)

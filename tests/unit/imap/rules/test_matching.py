@@ -306,5 +306,5 @@ def _plainly(key: Key, mail: Mail, flags: int) -> bool:
             return _plainly(either, mail, flags) or _plainly(other, mail, flags)
         case search.And(keys):
             return all(_plainly(one, mail, flags) for one in keys)
-        case search.Within():
+        case search.Saved() | search.Identified() | search.Within() | search.Changed():
             raise AssertionError("not in LEAVES")

@@ -38,7 +38,7 @@ def test_a_sort_is_read() -> None:
 def test_an_extended_sort_is_read() -> None:
     found = spoken(b"a UID SORT RETURN (MIN COUNT) (REVERSE DISPLAYFROM) US-ASCII ALL")
     assert isinstance(found, Sort)
-    assert found.query.results == {Result.MIN, Result.COUNT}
+    assert found.query.results == frozenset({Result.MIN, Result.COUNT})
     assert found.uid
 
 

@@ -6,6 +6,7 @@ import time
 import tracemalloc
 from array import array
 from collections.abc import Callable
+from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -42,7 +43,8 @@ def everything(selected: Selected) -> list[tuple[int, int, int]]:
 
 
 def rows(*found: tuple[int, int, int]) -> FlagsRows:
-    return FlagsRows(*(array("Q", column) for column in zip(*found, strict=True)))
+    uids, flags, modseqs = (array("Q", [row[at] for row in found]) for at in range(3))
+    return FlagsRows(uids, flags, modseqs)
 
 
 async def test_what_others_do_waits_until_it_may_be_told(owner: Owner) -> None:
@@ -199,7 +201,7 @@ actions = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(script=actions)
-async def test_in_the_end_it_is_what_the_store_holds(owner: Owner, script) -> None:  # type: ignore[no-untyped-def]
+async def test_in_the_end_it_is_what_the_store_holds(owner: Owner, script: list[tuple[Any, ...]]) -> None:
     name = f"f{id(script)}"
     await owner.folders.create(name)
     selected = await owner.selected(name)

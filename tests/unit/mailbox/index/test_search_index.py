@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import quopri
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from mssante.imap.grammar.search import And, HasField, Key, Not, Or, Text
 from mssante.imap.rules.matching import Context
@@ -19,7 +19,7 @@ from mssante.imap.server.searching import Searcher
 from mssante.mailbox.index import budget, search_index, texts
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
-from mssante.mailbox.reading import Reader
+from mssante.mailbox.reading import Message, Reader
 from mssante.reasons import Passing, Reason, Refused
 from tests.support.owner import Desk, Owner
 
@@ -66,7 +66,9 @@ class Counting(Reader):
 
     opened = 0
 
-    async def small_contents(self, messages):  # type: ignore[no-untyped-def]
+    async def small_contents(
+        self, messages: Sequence[Message]
+    ) -> AsyncIterator[list[tuple[Message, bytes | None]]]:
         self.opened += len(messages)
         async for group in super().small_contents(messages):
             yield group
@@ -347,7 +349,7 @@ async def test_a_segment_of_another_mailbox_or_place_is_no_answer(seeker: Seeker
     (before,) = await seeker.owner.mailbox.store.segments.heads(seeker.owner.mailbox.id)
     moved = "UPDATE index_segment SET id = 5"
 
-    def move(connection) -> None:  # type: ignore[no-untyped-def]
+    def move(connection: Connection) -> None:
         connection.execute(text("PRAGMA defer_foreign_keys = ON"))
         connection.execute(text(moved))
         connection.execute(text("UPDATE index_entry SET segment_id = 5"))

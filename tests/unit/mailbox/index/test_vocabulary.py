@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mssante.limits import INDEX_WORDS_OCTETS_MAX
-from mssante.mailbox.index import vocabulary
 from mssante.mailbox.index.vocabulary import (
     MESSAGES_MAX,
     Needle,
@@ -98,9 +99,7 @@ def test_another_version_is_not_read() -> None:
 def test_a_segment_read_on_another_machine_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     made = [Words.of(n, "a b", f"c{n}") for n in range(3)]
     octets = laid_out(made, 1)
-    monkeypatch.setattr(
-        vocabulary.sys, "byteorder", "big" if vocabulary.sys.byteorder == "little" else "little"
-    )
+    monkeypatch.setattr(sys, "byteorder", "big" if sys.byteorder == "little" else "little")
     assert laid_out(made, 1) != octets
 
 

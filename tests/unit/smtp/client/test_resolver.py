@@ -42,12 +42,19 @@ async def test_the_preferred_door_comes_first_and_there_are_five_at_most() -> No
 
 
 async def test_without_mx_the_domain_itself_is_asked() -> None:
-    assert await _resolver(dns.resolver.NoAnswer()).doors(B) == (Door("cabinet-b.test"),)
+    nothing = dns.resolver.NoAnswer()  # type: ignore[no-untyped-call]  # dnspython's exceptions have no types
+    assert await _resolver(nothing).doors(B) == (Door("cabinet-b.test"),)
 
 
 @pytest.mark.parametrize(
     "answer",
-    [dns.resolver.NXDOMAIN(), dns.exception.Timeout(), OSError(), dns.resolver.NoNameservers(), [(0, ".")]],
+    [
+        dns.resolver.NXDOMAIN(),  # type: ignore[no-untyped-call]  # dnspython's exceptions have no types
+        dns.exception.Timeout(),  # type: ignore[no-untyped-call]  # nor this one
+        OSError(),
+        dns.resolver.NoNameservers(),  # type: ignore[no-untyped-call]  # nor this one
+        [(0, ".")],
+    ],
 )
 async def test_a_name_that_leads_nowhere_passes(answer: list[tuple[int, str]] | Exception) -> None:
     with pytest.raises(Passing) as caught:
