@@ -35,7 +35,8 @@ def test_the_files_are_grouped_and_ordered_as_the_reasons_are() -> None:
 
 
 def test_a_reason_without_a_row_is_named() -> None:
-    short = {reason: words for reason, words in WORDS.items() if reason is not Reason.TOO_SLOW}
+    short = dict(WORDS)
+    del short[Reason.TOO_SLOW]
     with pytest.raises(ValueError, match=r"due to each of: TOO_SLOW$"):
         gathered(short)
 
