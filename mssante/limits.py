@@ -150,6 +150,7 @@ QUEUE_NOTICES_REMEMBERED_MAX = 10_000
 COURIERS_PER_DESTINATION = 5
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASE_SECONDS = 1800  # a worker has a recipient to itself that long: above any conversation's length
+QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ends before its lease, so that no second worker is at it too
 
 # Databases (docs/findings.md, SQLite and PostgreSQL)
 DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them
