@@ -8,19 +8,15 @@ the server stops.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from mssante import limits
+from mssante.delivery.reception import Intake, Receipt
 from mssante.observe.events import crashed, report
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.grammar.data import DataParser
-from mssante.smtp.server.backend import Intake
 from mssante.smtp.server.wire import ServerWire, SessionLimits
 from mssante.tasks import Unbroken
 from mssante.words.smtp import smtp_answer
-
-if TYPE_CHECKING:
-    from mssante.delivery.reception import Receipt
 
 
 class Commits:
@@ -59,7 +55,7 @@ async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, ses
         while not parser.done:
             allowed = session.data_credit_seconds + received / session.data_octets_per_second_min
             begun = clock()
-            block = await wire.take(
+            block = await wire.read_content(
                 allowed - waited
             )  # R7: a rate, not a total time; our own time is not theirs
             waited += clock() - begun
@@ -67,7 +63,7 @@ async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, ses
             content = parser.receive_data(block)
             if parser.exhausted:
                 fault = parser.fault or Reason.MESSAGE_TOO_LARGE
-                await wire.end(smtp_answer(Refused(fault)), "content without end")
+                await wire.hang_up(smtp_answer(Refused(fault)), "content without end")
             if content and trouble is None:
                 trouble = await _written(intake, content)
     except BaseException:

@@ -17,7 +17,7 @@ import pytest
 from mssante import limits
 from mssante.crypto import keys as crypto_keys
 from mssante.crypto import passwords
-from mssante.delivery.backends import RelayBackend
+from mssante.delivery.backends import RelayBackend, Speaker
 from mssante.delivery.couriers import Courier
 from mssante.delivery.reception import Intake, Receipt, Reception, Source, Trace
 from mssante.delivery.routing import Routing
@@ -73,8 +73,8 @@ class LosingBackend(RelayBackend):
         self.losses = 0
         self.receipts: list[Receipt] = []
 
-    async def begin(self, session: object, envelope: Envelope, declared_size: int | None) -> Intake:
-        intake = await super().begin(session, envelope, declared_size)  # type: ignore[arg-type]
+    async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
+        intake = await super().begin(speaker, envelope, declared_size)
         commit = intake.commit
 
         async def lost() -> Receipt:

@@ -203,7 +203,7 @@ async def test_submission_needs_a_login_and_a_login_needs_tls() -> None:
         assert (await talk.ask("DATA")).startswith("354")
         await talk.send(LETTER + b".\r\n")
         assert (await talk.reply()).startswith("250 2.0.0")
-        login = house.backend.kept[0].session.login
+        login = house.backend.kept[0].speaker.login
         assert login is not None
         assert login.person == PERSON
 
