@@ -104,6 +104,7 @@ KEYWORDS_MAX = 54  # bits 8..61 of a flag mask
 KEYWORD_OCTETS_MAX = 128
 
 # Authentication
+LOGIN_OCTETS_MAX = 320  # a whole mail address fits
 PASSWORD_OCTETS_MAX = 1024
 PASSWORD_MEMORY_KIB = 64 * 1024  # Argon2id
 PASSWORD_ITERATIONS = 3

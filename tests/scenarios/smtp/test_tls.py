@@ -235,6 +235,8 @@ def _64(text: str) -> str:
         (["AUTH XOAUTH2 abc"], "504 5.5.4"),
         (["AUTH"], "501 5.5.4"),
         ([f"AUTH PLAIN {_plain(PERSON, 'x' * 1025)}"], "501 5.5.2"),
+        ([f"AUTH PLAIN {_plain('x' * 321, PASSWORD)}"], "501 5.5.2"),
+        (["AUTH LOGIN", _64("x" * 321), _64(PASSWORD)], "501 5.5.2"),
     ],
 )
 async def test_authentication_is_strict(lines: list[str], answer: str) -> None:
