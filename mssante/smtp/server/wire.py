@@ -76,9 +76,8 @@ class ServerWire:
             end = self._buffer.find(separator, self._at)
             if end < 0:
                 if len(self._buffer) - self._at > self._limits.command_octets_max:
-                    await self.hang_up(
-                        replies.LINE_TOO_LONG, "line too long"
-                    )  # R1: its end is not waited for
+                    # R1: its end is not waited for.
+                    await self.hang_up(replies.LINE_TOO_LONG, "line too long")
                 await self._more(deadline)
                 continue
             line = self._buffer[self._at : end + 1]
