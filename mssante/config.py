@@ -72,6 +72,23 @@ class Endpoint:
             return self.host == "localhost"
 
 
+class DatabasePlace(str):
+    """Where a database lies, as written: a file of SQLite's, named from the configuration's folder, or the
+    URL of another."""
+
+    __slots__ = ()
+
+    @property
+    def is_url(self) -> bool:
+        return "://" in self
+
+    def file(self, folder: Path) -> Path | None:
+        return None if self.is_url else folder / self
+
+    def url(self, folder: Path) -> str:
+        return self if self.is_url else f"sqlite:///{folder / self}"
+
+
 # ---- How one value is read: each raises Malformed with what was expected.
 
 
@@ -81,15 +98,15 @@ def _text(value: Any, base: Path) -> str:
     return value
 
 
-def _database(value: Any, base: Path) -> str:
-    text = _text(value, base)
+def _database(value: Any, base: Path) -> DatabasePlace:
+    place = DatabasePlace(_text(value, base))
     try:
-        has_password = "://" in text and urlsplit(text).password is not None
+        has_password = place.is_url and urlsplit(place).password is not None
     except ValueError:
         raise Malformed("expected a file's name or a URL") from None
     if has_password:
         raise Malformed("no password here: PostgreSQL's own PGPASSFILE, or its peer authentication")
-    return text
+    return place
 
 
 def _path(value: Any, base: Path) -> Path:
@@ -196,8 +213,8 @@ class DirectorySource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Storage:
-    database: str = _is(_database, "mail.db")
-    keys: str = _is(_database, "keys.db")
+    database: DatabasePlace = _is(_database, DatabasePlace("mail.db"))
+    keys: DatabasePlace = _is(_database, DatabasePlace("keys.db"))
     root_key: Path | None = _is(_path, None)
     root_key_credential: str | None = _is(_text, None)
 

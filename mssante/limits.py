@@ -104,6 +104,7 @@ KEYWORDS_MAX = 54  # bits 8..61 of a flag mask
 KEYWORD_OCTETS_MAX = 128
 
 # Authentication
+LOGIN_OCTETS_MAX = 320  # a whole mail address fits
 PASSWORD_OCTETS_MAX = 1024
 PASSWORD_MEMORY_KIB = 64 * 1024  # Argon2id
 PASSWORD_ITERATIONS = 3
@@ -150,6 +151,7 @@ QUEUE_NOTICES_REMEMBERED_MAX = 10_000
 COURIERS_PER_DESTINATION = 5
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASE_SECONDS = 1800  # a worker has a recipient to itself that long: above any conversation's length
+QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ends before its lease, so that no second worker is at it too
 
 # Databases (docs/findings.md, SQLite and PostgreSQL)
 DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them

@@ -55,13 +55,13 @@ async def open_parts(
         try:
             root = _root_key(config)
             mail = await Database.open(
-                database_url(config, config.storage.database),
+                config.storage.database.url(config.folder),
                 purpose="mail",
                 migrations_package="mssante.store.migrations",
             )
             stack.push_async_callback(mail.close)
             keys = await Database.open(
-                database_url(config, config.storage.keys),
+                config.storage.keys.url(config.folder),
                 purpose="keys",
                 migrations_package="mssante.keys.migrations",
                 schema="keys",
@@ -95,11 +95,6 @@ async def configured_space(config: Config) -> TrustSpace:
         return await trust_state(config, directory, SystemClock()).read_space()
     finally:
         await directory.aclose()
-
-
-def database_url(config: Config, text: str) -> str:
-    """A URL as it is; a file name as SQLite's, in the folder of the configuration."""
-    return text if "://" in text else f"sqlite:///{config.folder / text}"
 
 
 def _directory(config: Config) -> tuple[Directory, str]:

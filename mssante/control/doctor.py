@@ -161,9 +161,8 @@ def _permissions(config: Config) -> Iterator[HealthFinding]:
     secret = [config.tls.key]
     if config.storage.root_key is not None:
         secret.append(config.storage.root_key)
-    secret += [
-        config.folder / name for name in (config.storage.database, config.storage.keys) if "://" not in name
-    ]
+    databases = (config.storage.database.file(config.folder), config.storage.keys.file(config.folder))
+    secret += [file for file in databases if file is not None]
     wide = [path for path in secret if path.exists() and os.stat(path).st_mode & 0o077]
     for path in wide:
         yield HealthFinding(WRONG, "permissions", f"others can read {path}: chmod 600 {_shown(path)}")

@@ -25,8 +25,9 @@ from mssante.limits import (
     DATABASE_LEISURE_LOCK_SECONDS,
     DATABASE_LEISURE_SECONDS,
 )
-from mssante.observe.events import StorageTrouble, report
+from mssante.observe.events import StorageTrouble, crashed, report
 from mssante.reasons import Passing, Reason
+from mssante.tasks import end_task
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -122,8 +123,7 @@ class GroupWriter:
         """Commits what was given, refuses what comes later."""
         self._closing = True
         await self._jobs.join()
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end_task(self._task)
 
     async def _run(self) -> None:
         while True:
@@ -134,6 +134,9 @@ class GroupWriter:
                 for together in (waited_for, [job for job in jobs if job.at_leisure]):
                     if together:
                         await self._commit(together)
+            except Exception as bug:  # costs these jobs, not the writer
+                report(crashed(f"{self._purpose} writer", bug))
+                _fail(jobs, Passing(Reason.INTERNAL))
             finally:
                 for _ in jobs:
                     self._jobs.task_done()

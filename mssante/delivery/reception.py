@@ -131,7 +131,8 @@ class _Plan:
 
 class Intake:
     """One message flowing in: `write` its octets (canonical CRLF is the caller's duty), then `commit` or
-    `abort`, once. The caller shields `commit` from what ends its conversation."""
+    `abort`, once. `commit` keeps it wholly, or raises and leaves nothing; neither `write` nor `abort` follows
+    it, and the caller runs it to its end whatever ends its conversation."""
 
     def __init__(self, reception: Reception, plan: _Plan, keys: Sequence[PublicKey], first: bytes) -> None:
         self._reception = reception

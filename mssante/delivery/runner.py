@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -30,10 +31,10 @@ from mssante.observe.events import DeliveryDeferred, DeliveryFailed, MessageSent
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.notifier import Subscription
 from mssante.store.records import RecipientState
+from mssante.tasks import Unbroken
 
 _LEASED_AT_ONCE = 100
-_LEASE = timedelta(minutes=30)
-_ATTEMPT = timedelta(minutes=25)  # ends before its lease, so that no second runner is at it too
+_ATTEMPT = timedelta(seconds=limits.QUEUE_ATTEMPT_SECONDS_MAX)
 _POLL_SECONDS = 5
 _RESTING = Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE, reached=False)
 
@@ -66,12 +67,14 @@ class Runner:
         self._woken = asyncio.Event()
         self._stopping = False
         self._told_of_delay: set[tuple[str, Domain]] = set()
+        # What a remote took must be noted, or it gets it twice.
+        self._notes = Unbroken("queue outcome")
 
     async def run(self) -> None:
         """Until `stop`; then until the attempts under way have ended. Cancelled, it leaves them where they
         are (they are taken again), but notes first what became of those that are over."""
         with self._store.subscribe(self._queue) as news:
-            async with asyncio.TaskGroup() as tasks:
+            async with self._attempts() as tasks:
                 listening = tasks.create_task(self._listen(news))
                 while not self._stopping:
                     try:
@@ -88,7 +91,7 @@ class Runner:
 
     async def run_once(self) -> None:
         """Everything that is due now, and no more: for tests, simulations and the CLI."""
-        async with asyncio.TaskGroup() as tasks:
+        async with self._attempts() as tasks:
             while True:
                 self._woken.clear()
                 await self._dispatch(tasks)
@@ -100,6 +103,15 @@ class Runner:
         """Begins nothing more."""
         self._stopping = True
         self._woken.set()
+
+    @asynccontextmanager
+    async def _attempts(self) -> AsyncIterator[asyncio.TaskGroup]:
+        """The group of the attempts; behind it every outcome is noted, of cancelled ones too."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                yield tasks
+        finally:
+            await self._notes.finish()
 
     async def _listen(self, news: Subscription) -> None:
         while True:
@@ -113,11 +125,7 @@ class Runner:
                 ring = self._ring = self._ring or await self._broker.open_queue(self._queue)
                 for destination, group in self._destinations.take(self._clock.now()):
                     tasks.create_task(self._attempt(destination, group, ring))
-                due = await self._store.due(
-                    limit=_LEASED_AT_ONCE,
-                    lease_seconds=int(_LEASE.total_seconds()),
-                    exclude=self._destinations.busy(),
-                )
+                due = await self._store.due(limit=_LEASED_AT_ONCE, exclude=self._destinations.busy())
             except Passing:
                 return
             if not due:
@@ -132,7 +140,7 @@ class Runner:
                 return  # it waited here for long, and comes back with a new lease
             was_down = destination.failures > 0
             outcomes = await self._deliver(destination, letter)
-            await _finished(self._record(letter, outcomes, destination))
+            await self._notes.run(self._record(letter, outcomes, destination))
             if was_down and not destination.failures:
                 await self._store.hasten(destination.tag)  # what waited for it need wait no longer
         except Passing:
@@ -289,13 +297,3 @@ class Runner:
             except Exception as error:  # the lease runs out
                 if not isinstance(error, Passing):
                     report(crashed("runner", error))
-
-
-async def _finished(work: Coroutine[None, None, None]) -> None:
-    """Does `work` to its end even when cancelled: what a remote took must be noted, or it gets it twice."""
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.shield(task)
-    except asyncio.CancelledError:
-        await task
-        raise

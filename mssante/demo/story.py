@@ -24,6 +24,7 @@ from certs.white_list import write as write_white_list
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.demo.sample import Patient, letter
 from mssante.model import Address
+from mssante.tasks import end_task
 
 ARRIVAL_SECONDS_MAX = 30
 TRACE_HEADERS = (b"return-path:", b"received:")
@@ -141,7 +142,11 @@ class Story:
     async def until_stopped(self) -> None:
         """Returns when a server ends by itself."""
         waits = [asyncio.create_task(side.process.wait()) for side in (self.a, self.b) if side.process]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                await end_task(each)
 
     async def end(self) -> None:
         for side in (self.a, self.b):

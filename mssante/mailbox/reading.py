@@ -19,7 +19,7 @@ from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary
 from mssante.model import BlobId, FolderId, MessageId, Uid
 from mssante.observe import report
-from mssante.observe.events import CorruptionFound
+from mssante.observe.events import CorruptionFound, crashed
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import MessageNumber, SealedDek, SealedMessage
 
@@ -122,6 +122,13 @@ class Reader:
     async def octets(self, message: Message, offset: int, length: int) -> bytes:
         """As `content`, whole: for what is known to be small, or must be looked through."""
         return b"".join([piece async for piece in self.content(message, offset, length)])
+
+    async def close(self) -> None:
+        """Waits for what is being put under other keys: nothing is written once the keys are forgotten."""
+        try:
+            await self._settle_reseal()
+        except Exception as bug:
+            report(crashed("resealing", bug))
 
     # Inside
 

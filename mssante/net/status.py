@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from mssante.observe.events import crashed, report
+from mssante.tasks import end_task
+
 REQUEST_OCTETS_MAX = 8192
 REQUEST_SECONDS_MAX = 5
 CONNECTIONS_MAX = 32
@@ -20,31 +23,38 @@ class StatusServer:
     def __init__(self, *, ready: Callable[[], Awaitable[list[str]]], metrics: Callable[[], bytes]) -> None:
         self._ready = ready
         self._metrics = metrics
-        self._open = 0
+        self._answering: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError when the address cannot be had."""
-        self._server = await asyncio.start_server(self._serve, host, port, limit=REQUEST_OCTETS_MAX)
+        self._server = await asyncio.start_server(self._accept, host, port, limit=REQUEST_OCTETS_MAX)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         if self._server is not None:
             self._server.close()
+            for answering in tuple(self._answering):
+                await end_task(answering)
             await self._server.wait_closed()
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answering = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="status")
+        self._answering.add(answering)
+        answering.add_done_callback(self._answering.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
         try:
-            if self._open <= CONNECTIONS_MAX:
+            if len(self._answering) <= CONNECTIONS_MAX:
                 async with asyncio.timeout(REQUEST_SECONDS_MAX):
                     request = await reader.readuntil(b"\r\n\r\n")
                     writer.write(await self._answer(request))
                     await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a supervisor that went away
+        except Exception as bug:
+            report(crashed("status", bug))
         finally:
-            self._open -= 1
             writer.close()
 
     async def _answer(self, request: bytes) -> bytes:

@@ -1,55 +1,15 @@
-"""The lines a client sends inside AUTHENTICATE (RFC 3501 §6.2.2, RFC 4959, RFC 4616).
-
-Invariants: base64 is strict; a password leaves here only as a Secret; what is malformed is refused
-before anyone looks up a user.
-"""
+"""The mechanism PLAIN (RFC 4616): one message with everything in it."""
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
-from dataclasses import dataclass
-
-from mssante.limits import PASSWORD_OCTETS_MAX
-from mssante.model import Malformed, Secret
+from mssante.model import Malformed
+from mssante.sasl.credentials import Credentials, credentials
 
 
-@dataclass(frozen=True, slots=True)
-class PlainCredentials:
-    """RFC 4616: `authorised` is the identity to act as, empty for the user's own."""
-
-    authorised: str
-    user: str
-    password: Secret
-
-
-def response(line: bytes) -> bytes | None:
-    """The octets of a client's response line; None when it cancels with `*`."""
-    if line == b"*":
-        return None
-    return decoded(line)
-
-
-def initial_response(word: bytes) -> bytes:
-    """RFC 4959 §3: `=` is an empty response, anything else base64."""
-    return b"" if word == b"=" else decoded(word)
-
-
-def decoded(word: bytes) -> bytes:
-    """Strict base64, padding included."""
-    try:
-        return b64decode(word, validate=True)
-    except binascii.Error:
-        raise Malformed("Not base64") from None
-
-
-def plain(octets: bytes) -> PlainCredentials:
-    """RFC 4616 §2 message: [authzid] NUL authcid NUL passwd, in UTF-8."""
-    fields = octets.split(b"\0")
-    if len(fields) != 3 or not fields[1] or not 0 < len(fields[2]) <= PASSWORD_OCTETS_MAX:
+def plain(message: bytes) -> Credentials:
+    """RFC 4616 §2: [authzid] NUL authcid NUL passwd, in UTF-8. Raises Malformed."""
+    fields = message.split(b"\0")
+    if len(fields) != 3:
         raise Malformed("Malformed PLAIN response")
-    try:
-        authorised, user, password = (field.decode("utf-8") for field in fields)
-    except UnicodeDecodeError:
-        raise Malformed("A PLAIN response is in UTF-8") from None
-    return PlainCredentials(authorised, user, Secret(password))
+    authorised, user, password = fields
+    return credentials("PLAIN", user=user, password=password, authorised=authorised)

@@ -17,6 +17,7 @@ from mssante.limits import DATABASE_BUSY_SECONDS
 from mssante.model import MailboxId
 from mssante.observe.events import StorageTrouble, crashed, report
 from mssante.reasons import Passing
+from mssante.tasks import end_task
 
 CHANNEL = "mssante_mail"
 _LISTEN_AGAIN_SECONDS = 1.0
@@ -77,8 +78,7 @@ class Notifier:
 
     async def close(self) -> None:
         if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.gather(self._listening, return_exceptions=True)
+            await end_task(self._listening)
 
     async def _listen(self, database: Database, ready: asyncio.Event) -> None:
         while True:

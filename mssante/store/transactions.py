@@ -6,9 +6,8 @@ one snapshot what is read belongs together.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -20,6 +19,7 @@ from mssante.store import reception
 from mssante.store.ledger import Ledger
 from mssante.store.notifier import Notifier
 from mssante.store.records import Acceptance, Accepted
+from mssante.tasks import Unbroken
 
 T = TypeVar("T")
 
@@ -31,11 +31,11 @@ class Transactions:
         self.database = database
         self.clock = clock
         self.notifier = Notifier()
-        self._unfinished: set[asyncio.Task[Any]] = set()
+        self._unbroken = Unbroken("store transaction")
 
     async def close(self) -> None:
         """Waits for what was begun."""
-        await asyncio.gather(*self._unfinished, return_exceptions=True)
+        await self._unbroken.finish()
         await self.notifier.close()
 
     @property
@@ -66,7 +66,7 @@ class Transactions:
             self.notifier.tell(changed)
             return result
 
-        return await self._finished(write_and_tell())
+        return await self._unbroken.run(write_and_tell())
 
     async def accept(self, acceptance: Acceptance, announced: Announcement | None = None) -> Accepted:
         """As `reception.accept_batch`, together with what else is ready. Raises what declines it."""
@@ -77,13 +77,7 @@ class Transactions:
             self.notifier.tell(settled.changed)
             return settled.outcome
 
-        outcome = await self._finished(write_and_tell())
+        outcome = await self._unbroken.run(write_and_tell())
         if isinstance(outcome, Declined):
             raise outcome
         return outcome
-
-    async def _finished(self, work: Coroutine[Any, Any, T]) -> T:
-        task = asyncio.create_task(work)
-        self._unfinished.add(task)
-        task.add_done_callback(self._unfinished.discard)
-        return await asyncio.shield(task)

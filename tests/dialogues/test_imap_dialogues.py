@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.dialogues import Names, Script
 from tests.support.imap.client import ImapClient, Line
 from tests.support.imap.house import MARIE, ImapHouse
 
 _FILES = sorted(Path(__file__).parent.glob("*.imap"))
 _SPOKEN = re.compile(r"(2?)([CSNE]): ?(.*)")
 _ANYTHING = ["* …"]  # in a strict dialogue: any number of untagged responses
-_PIECE = re.compile(r"…|<([a-z]\w*)>")
 
 
 @dataclass
@@ -91,14 +91,12 @@ def received(lines: list[str]) -> list[Received]:
 class Dialogue:
     def __init__(self, house: ImapHouse, text: str) -> None:
         self.house = house
-        first, *lines = text.splitlines()
-        assert re.match(r"# (RFC|Facts) ", first), "the first line cites the clause"
-        self.received = received(lines)
-        lines = [line for line in lines if line and not line.startswith(("#", "M:"))]
-        self.settings = dict(line[2:].split(": ", 1) for line in lines if line.startswith("! "))
-        self.turns = turns([line for line in lines if not line.startswith("! ")])
+        script = Script(text)
+        self.received = received(script.all)
+        self.settings = script.settings
+        self.turns = turns([line for line in script.lines if not line.startswith(("! ", "M:"))])
         self.strict = self.settings.get("strict") == "yes"
-        self.known: dict[str, str] = {}
+        self.names = Names()
         self.clients: dict[str, ImapClient] = {}
 
     async def run(self) -> None:
@@ -116,7 +114,7 @@ class Dialogue:
             client = self.clients.get(turn.who) or await self._opened(turn.who)
             if turn.said:
                 # What a literal does not take ends the command: the last CRLF is always one.
-                await client.send("".join(self._filled(line) + "\r\n" for line in turn.said).encode())
+                await client.send("".join(self.names.filled(line) + "\r\n" for line in turn.said).encode())
             elif turn.closes:
                 assert await client.to_the_end() == []
             else:
@@ -132,10 +130,6 @@ class Dialogue:
                 client = await self.house.login("marie", "secret")
         self.clients[who] = client
         return client
-
-    def _filled(self, line: str) -> str:
-        """What a client says, with the `<names>` it has learnt."""
-        return _PIECE.sub(lambda piece: self.known.get(piece[1] or "", piece[0]), line)
 
     async def _hear(self, client: ImapClient, turn: Turn) -> None:
         wanted = list(turn.untagged)
@@ -171,29 +165,7 @@ class Dialogue:
         heard = line.raw.decode("utf-8").removesuffix("\r\n").split("\r\n")
         if self.strict and len(heard) != len(expected):
             return False
-        known = dict(self.known)
-        for text, said in zip(expected, heard, strict=False):
-            found = re.fullmatch(self._pattern(text, known), said)
-            if found is None:
-                return False
-            known |= found.groupdict()
-        self.known = known
-        return True
-
-    @staticmethod
-    def _pattern(text: str, known: dict[str, str]) -> str:
-        pattern, at = "", 0
-        for piece in _PIECE.finditer(text):
-            pattern += re.escape(text[at : piece.start()])
-            name = piece[1]
-            if name is None:
-                pattern += ".*"
-            elif name in known:
-                pattern += re.escape(known[name])
-            else:
-                pattern += rf"(?P<{name}>[^\s\[\]()]+)"
-            at = piece.end()
-        return pattern + re.escape(text[at:])
+        return self.names.are(expected, heard)
 
 
 @pytest.mark.parametrize("file", _FILES, ids=[file.stem for file in _FILES])

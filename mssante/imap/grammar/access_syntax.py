@@ -7,7 +7,8 @@ from mssante.imap.grammar.commands import Command
 from mssante.imap.grammar.lexer import Cursor, Unacceptable
 from mssante.limits import PASSWORD_OCTETS_MAX
 from mssante.model import Malformed, Secret
-from mssante.sasl import plain
+from mssante.sasl.credentials import within_bounds
+from mssante.sasl.responses import initial_response
 
 
 def authenticate(cursor: Cursor) -> Command:
@@ -17,7 +18,7 @@ def authenticate(cursor: Cursor) -> Command:
     if cursor.take(b" ") and cursor.peek():
         start, cursor.at = cursor.at, len(cursor.text)
         try:
-            initial = plain.initial_response(cursor.text[start:].rstrip(b" "))
+            initial = initial_response(cursor.text[start:].rstrip(b" "))
         except Malformed as error:
             raise Unacceptable(str(error)) from None
     return commands.Authenticate(mechanism, initial)
@@ -28,7 +29,9 @@ def login(cursor: Cursor) -> Command:
     user = cursor.text_string()
     cursor.space()
     password = cursor.text_string()
-    if len(password) > PASSWORD_OCTETS_MAX:
+    if not within_bounds(user.encode()):  # one bound for every way to log in: mssante.sasl.credentials
+        raise Unacceptable("The user name is too long")
+    if len(password.encode()) > PASSWORD_OCTETS_MAX:
         raise Unacceptable("The password is too long")
     return commands.Login(user, Secret(password))
 

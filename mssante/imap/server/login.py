@@ -16,7 +16,8 @@ from mssante.model import Malformed, Secret, user_parts
 from mssante.observe import report
 from mssante.observe.events import LoginAccepted, LoginRefused
 from mssante.reasons import Reason, Refused
-from mssante.sasl import plain
+from mssante.sasl.plain import plain
+from mssante.sasl.responses import response
 from mssante.words.imap import imap_answer
 
 
@@ -34,16 +35,16 @@ async def authenticate(session: Session, command: Authenticate) -> Answer:
         event = await session.next_event()
         assert isinstance(event, RawLine), "the wire was told to expect a line"
         try:
-            octets = plain.response(event.octets)
+            octets = response(event.octets)
         except Malformed as error:
             raise Unacceptable(str(error)) from None
         if octets is None:
             return Answer(ResponseStatus.BAD, "Cancelled")
     try:
-        credentials = plain.plain(octets)
+        credentials = plain(octets)
     except Malformed as error:
         raise Unacceptable(str(error)) from None
-    if credentials.authorised not in ("", credentials.user):
+    if credentials.for_another:
         text = (
             "Pour une autre boite: LOGIN/ADRESSE comme identifiant"
             " / For another mailbox: LOGIN/ADDRESS as user name"

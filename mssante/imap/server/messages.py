@@ -14,6 +14,7 @@ from mssante.imap.grammar.search import Query, Result
 from mssante.imap.rules.matching import Context
 from mssante.imap.server.session import EXPUNGED, OK, Answer, Session
 from mssante.reasons import Passing, Reason, Refused
+from mssante.tasks import end_task
 from mssante.uid_arrays import UID_ARRAY
 from mssante.words.imap import imap_answer
 
@@ -112,7 +113,7 @@ async def idle(session: Session, command: Idle) -> Answer:
                 try:
                     await asyncio.wait((line, news), return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    news.cancel()
+                    await end_task(news)
         event = line.result()
     finally:
         line.cancel()

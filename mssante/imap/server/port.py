@@ -19,7 +19,9 @@ from mssante.limits import MESSAGE_OCTETS_MAX
 from mssante.net.listener import Caps, Listener
 from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
+from mssante.observe.events import crashed, report
 from mssante.store import MailStore
+from mssante.tasks import end_task
 
 
 class ImapServer:
@@ -79,7 +81,7 @@ class ImapServer:
     async def close(self, seconds: float = 30) -> None:
         """Says BYE to everybody, cuts after `seconds`."""
         if self._watch is not None:
-            self._watch.cancel()
+            await end_task(self._watch)
         await self.listener.close(seconds)
         self._service.threads.close()
 
@@ -92,7 +94,7 @@ class ImapServer:
         finally:
             self._sessions.discard(session)
             self._service.persons.conversations.discard(session)
-            session.end()
+            await session.end()
 
     def _connections_of(self, person: str) -> bool:
         """Whether the person has room for one more connection."""
@@ -102,5 +104,8 @@ class ImapServer:
         while True:
             await asyncio.sleep(self._service.bounds.access_seconds)
             for session in tuple(self._sessions):
-                if session.access_ended:
-                    session.stream.stop()
+                try:
+                    if session.access_ended:
+                        session.stream.stop()
+                except Exception as error:  # costs this session this round; the others are looked at
+                    report(crashed(f"{self._service.name} access", error))

@@ -47,6 +47,7 @@ from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
+from mssante.tasks import end_task
 
 ACCESS_CHECK_SECONDS = 2.0
 _VANISHED_AT_ONCE = 20_000  # UIDs in one response: some milliseconds
@@ -189,11 +190,15 @@ class Session:
         self.picked = None
         self.protocol.unselected()
 
-    def end(self) -> None:
-        """Forgets the keys."""
-        if self._tending is not None:
-            self._tending.cancel()
-        if self._mailbox is not None:
+    async def end(self) -> None:
+        """Ends what works behind the session, then forgets the keys it works with."""
+        if self._mailbox is None:
+            return
+        try:
+            if self._tending is not None:
+                await end_task(self._tending)
+            await self.reader.close()
+        finally:
             self._mailbox.close()
 
     # The wire's side

@@ -8,18 +8,15 @@ the server stops.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from mssante import limits
+from mssante.delivery.reception import Intake, Receipt
 from mssante.observe.events import crashed, report
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.grammar.data import DataParser
-from mssante.smtp.server.backend import Intake
 from mssante.smtp.server.wire import ServerWire, SessionLimits
+from mssante.tasks import Unbroken
 from mssante.words.smtp import smtp_answer
-
-if TYPE_CHECKING:
-    from mssante.delivery.reception import Receipt
 
 
 class Commits:
@@ -28,7 +25,7 @@ class Commits:
     def __init__(self, messages_max: int = limits.MESSAGES_IN_FLIGHT_MAX) -> None:
         self._messages_max = messages_max
         self._messages = 0
-        self._tasks: set[asyncio.Task[Receipt]] = set()
+        self._unbroken = Unbroken("smtp commit")
 
     def enter(self) -> None:
         """Takes a place for a message. Raises Passing(LIMIT_REACHED): 452 4.3.1 (R3)."""
@@ -40,20 +37,12 @@ class Commits:
         self._messages -= 1
 
     async def commit(self, intake: Intake) -> Receipt:
-        """Commits in a task of its own: cancelling the caller does not cancel the commit (A29)."""
-        task = asyncio.ensure_future(intake.commit())
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return await asyncio.shield(task)
-
-    def _done(self, task: asyncio.Task[Receipt]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # looked at here, when the conversation is gone and nobody else will
+        """Cancelling the caller does not cancel the commit (A29)."""
+        return await self._unbroken.run(intake.commit())
 
     async def finish(self) -> None:
         """Waits for the commits under way: before the store is closed."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._unbroken.finish()
 
 
 async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, session: SessionLimits) -> None:
@@ -66,7 +55,7 @@ async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, ses
         while not parser.done:
             allowed = session.data_credit_seconds + received / session.data_octets_per_second_min
             begun = clock()
-            block = await wire.take(
+            block = await wire.read_content(
                 allowed - waited
             )  # R7: a rate, not a total time; our own time is not theirs
             waited += clock() - begun
@@ -74,7 +63,7 @@ async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, ses
             content = parser.receive_data(block)
             if parser.exhausted:
                 fault = parser.fault or Reason.MESSAGE_TOO_LARGE
-                await wire.end(smtp_answer(Refused(fault)), "content without end")
+                await wire.hang_up(smtp_answer(Refused(fault)), "content without end")
             if content and trouble is None:
                 trouble = await _written(intake, content)
     except BaseException:

@@ -1,4 +1,4 @@
-"""SMTP on aiosmtpd, behind one guard: the session. `smtpd_transaction` holds the mail, `smtpd_server` ports.
+"""SMTP on aiosmtpd, behind one guard: the session. Its mail is in transaction.py, its port in port.py.
 
 This is the only module that imports aiosmtpd. What stays aiosmtpd's: the command loop, dispatch, the TLS
 gate, HELO before MAIL, NOOP, RSET, the order of AUTH. What the guard takes over, each for a measured finding
@@ -90,11 +90,11 @@ class Guard(SMTP):
         self._stream = stream
         self._wire = ServerWire(stream, service.limits)
         self._transactions = MailTransactions(service, stream, self._wire)
-        self._owed: Reply | None = None
+        self._error_reply: Reply | None = None
         self._verb = ""
         self._smtp_methods = _Dispatch(self._run)
         self.require_starttls = True
-        self._tell_tls()
+        self._mark_tls()
 
     def __dir__(self) -> tuple[str, ...]:
         """aiosmtpd looks through all names of each new session, twice, for commands and mechanisms, at the
@@ -135,8 +135,8 @@ class Guard(SMTP):
 
     async def push(self, status: str | bytes) -> None:
         """aiosmtpd's own words: its greeting as it is, the rest in ours."""
-        if self._owed is not None:
-            reply, self._owed = self._owed, None
+        if self._error_reply is not None:
+            reply, self._error_reply = self._error_reply, None
             await self._wire.say(reply)
         elif isinstance(status, str) and status.startswith("220 "):
             self._wire.write(f"{status}\r\n".encode("ascii"))
@@ -147,10 +147,10 @@ class Guard(SMTP):
         """The boundary of a command. Nothing of the exception reaches the peer (A32, A33)."""
         if isinstance(error, Declined):
             stage = _STAGES.get(self._verb, "session")
-            self._owed = self._transactions.declined(stage, error)
+            self._error_reply = self._transactions.reply_to_declined(stage, error)
         else:
             report(crashed(f"smtp {self._verb}", error))
-            self._owed = _CRASHED
+            self._error_reply = _CRASHED
         return ""
 
     async def _call_handler_hook(self, command: str, *args: Any) -> Any:
@@ -158,7 +158,7 @@ class Guard(SMTP):
 
     async def _run(self, verb: str, argument: str | None) -> None:
         command = _COMMANDS.get(verb)
-        await self._wire.count(verb)
+        await self._wire.count_command(verb)
         self._verb = verb if command is not None else ""
         await (command or Guard._unknown)(self, argument)
 
@@ -171,14 +171,14 @@ class Guard(SMTP):
         await self._wire.say(replies.NOT_OFFERED)
 
     async def _helo(self, argument: str | None) -> None:
-        if await self._greeted(argument, extended=False):
+        if await self._greet(argument, extended=False):
             await self._wire.say(replies.OK)
 
     async def _ehlo(self, argument: str | None) -> None:
-        if not await self._greeted(argument, extended=True):
+        if not await self._greet(argument, extended=True):
             return
         offers = [self._service.hostname, f"SIZE {self._service.limits.message_octets_max}", "8BITMIME"]
-        if self._transactions.info.tls_version is None:
+        if self._transactions.speaker.tls_version is None:
             offers.append("STARTTLS")
         else:
             offers.append("PIPELINING")
@@ -188,14 +188,14 @@ class Guard(SMTP):
         self._wire.write("".join([*lines, "250 ENHANCEDSTATUSCODES\r\n"]).encode("ascii"))
 
     async def _quit(self, argument: str | None) -> None:
-        await self._wire.end(replies.BYE, "quit")
+        await self._wire.hang_up(replies.BYE, "quit")
 
     async def _starttls(self, argument: str | None) -> None:
         if argument:
             return await self._wire.say(replies.BAD_ARGUMENT)
-        if self._transactions.info.tls_version is not None:
+        if self._transactions.speaker.tls_version is not None:
             return await self._wire.say(replies.TLS_ALREADY)  # A7
-        await self._alone()
+        await self._require_nothing_pipelined()
         await self._wire.flush()
         try:
             await self._stream.start_tls(
@@ -209,7 +209,7 @@ class Guard(SMTP):
         # RFC 3207 §4.2: forget everything learnt in clear.
         self.session = self._create_session()
         self._transactions.forget_session()
-        self._tell_tls()
+        self._mark_tls()
         return None
 
     async def _auth(self, argument: str | None) -> None:
@@ -217,7 +217,7 @@ class Guard(SMTP):
             return await self._wire.say(replies.NOT_OFFERED)
         if self._transactions.open:  # RFC 4954 §4
             return await self._wire.say(replies.BAD_SEQUENCE)
-        await self._alone()
+        await self._require_nothing_pipelined()
         mechanism, space, rest = (argument or "").partition(" ")
         await super().smtp_AUTH(f"{mechanism.upper()}{space}{rest}")
         return None
@@ -233,31 +233,31 @@ class Guard(SMTP):
         missing = replies.BAD_ARGUMENT if argument else self._transactions.ready()
         if missing is not None:
             return await self._wire.say(missing)
-        await self._alone()
+        await self._require_nothing_pipelined()
         await self._wire.say(await self._transactions.data())
         return await self._wire.flush()
 
     # Inside
 
-    async def _greeted(self, argument: str | None, *, extended: bool) -> bool:
+    async def _greet(self, argument: str | None, *, extended: bool) -> bool:
         if argument is None or not _HELO_NAME.fullmatch(argument):
             await self._wire.say(replies.BAD_ARGUMENT)
             return False
-        await self._alone()
+        await self._require_nothing_pipelined()
         self._transactions.reset()
         assert self.session is not None
         self.session.host_name = argument
         self.session.extended_smtp = extended
         self._wire.greeted = True
-        self._transactions.info = replace(self._transactions.info, helo=argument)
+        self._transactions.speaker = replace(self._transactions.speaker, helo=argument)
         return True
 
-    async def _alone(self) -> None:
+    async def _require_nothing_pipelined(self) -> None:
         """RFC 2920 §3.1: nothing may follow these commands before their reply (S10)."""
         if self._wire.pending:
             if self._verb == "STARTTLS":
                 self._report_plaintext()
-            await self._wire.end(replies.PIPELINED, "commands sent before a reply")
+            await self._wire.hang_up(replies.PIPELINED, "commands sent before a reply")
 
     def _report_plaintext(self) -> None:
         report(
@@ -268,7 +268,7 @@ class Guard(SMTP):
             )
         )
 
-    def _tell_tls(self) -> None:
+    def _mark_tls(self) -> None:
         """What aiosmtpd looks at to know whether TLS is on, implicit or not (A11)."""
         tls: Any = self._stream.tls_version
         self._tls_protocol = tls
@@ -284,7 +284,7 @@ class Guard(SMTP):
         throttle, remote = self._service.role.throttle, self._stream.remote
         try:
             async with throttle.attempt(remote, person):
-                login = await self._service.backend.authenticate(transactions.info, person, password)
+                login = await self._service.backend.authenticate(transactions.speaker, person, password)
         except Declined as declined:
             report(
                 LoginRefused(protocol="submission", remote=self._stream.remote, reason=declined.reason.value)
@@ -292,7 +292,7 @@ class Guard(SMTP):
             return await self._wire.say(smtp_answer(declined))
         assert self.session is not None
         self.session.authenticated = True
-        transactions.info = replace(transactions.info, login=login)
+        transactions.speaker = replace(transactions.speaker, login=login)
         report(LoginAccepted(protocol="submission", person=person, remote=self._stream.remote))
         return await self._wire.say(replies.AUTHENTICATED)
 

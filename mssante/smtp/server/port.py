@@ -5,10 +5,10 @@ Invariants: a port closes in order: no new connection, sessions told to end, com
 
 from __future__ import annotations
 
+from mssante.delivery.backends import Backend
 from mssante.net.listener import Caps, Listener
 from mssante.net.stream import ContextFactory, Stream
 from mssante.reasons import Passing, Reason
-from mssante.smtp.server.backend import Backend
 from mssante.smtp.server.content import Commits
 from mssante.smtp.server.guard import Guard
 from mssante.smtp.server.proof import Relay, Submission

@@ -56,7 +56,7 @@ class PeerProof:
         before = self._verdict
         self._verdict = await self._verify()
         self._judged_at = now
-        if _word(before) != _word(self._verdict):
+        if _reason_of(before) != _reason_of(self._verdict):
             self._report()
         return self._verdict
 
@@ -110,5 +110,5 @@ def refusal_of(who: PeerIdentity, declined: Declined, *, remote: str, domain: st
     )
 
 
-def _word(verdict: VerifiedPeer | Declined) -> str:
+def _reason_of(verdict: VerifiedPeer | Declined) -> str:
     return verdict.reason.value if isinstance(verdict, Declined) else "accepted"

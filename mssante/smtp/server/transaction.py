@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from mssante.delivery.backends import Backend, Speaker
 from mssante.model import Address, Envelope
 from mssante.net.stream import ContextFactory, Stream
 from mssante.observe.events import MessageDeclined, MessageNoted, RecipientsGuessed, report
@@ -16,7 +17,6 @@ from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.smtp.grammar.commands import MailCommand, parse_mail, parse_rcpt
 from mssante.smtp.grammar.data import DataParser
-from mssante.smtp.server.backend import Backend, SessionInfo
 from mssante.smtp.server.content import Commits, take_content
 from mssante.smtp.server.proof import PeerProof, Relay, Submission, refusal_of
 from mssante.smtp.server.wire import TOO_MANY_RECIPIENTS, Hangup, ServerWire, SessionLimits
@@ -42,7 +42,7 @@ class Service:
 
 
 class MailTransactions:
-    """The transactions of one session, one after the other. `info` is who speaks, as known so far."""
+    """The transactions of one session, one after the other. `speaker` is who speaks, as known so far."""
 
     def __init__(self, service: Service, stream: Stream, wire: ServerWire) -> None:
         self.messages = 0
@@ -63,9 +63,7 @@ class MailTransactions:
     def forget_session(self) -> None:
         """A session begins, or begins again inside TLS (RFC 3207 §4.2)."""
         self.reset()
-        self.info = SessionInfo(
-            listener=self._service.name, remote=self._stream.remote, tls_version=self._stream.tls_version
-        )
+        self.speaker = Speaker(remote=self._stream.remote, tls_version=self._stream.tls_version)
 
     def reset(self) -> None:
         """No transaction."""
@@ -84,7 +82,7 @@ class MailTransactions:
         if command.size is not None and command.size > self._service.limits.message_octets_max:
             raise Refused(Reason.MESSAGE_TOO_LARGE)
         try:
-            await self._service.backend.mail(self.info, command.sender, command)
+            await self._service.backend.mail(self.speaker, command.sender)
         except Refused as refused:
             if self._proof is not None and command.sender is not None and refused.reason in _FOREIGN:
                 domain = str(command.sender.domain)
@@ -105,7 +103,7 @@ class MailTransactions:
         address = command.recipient
         if address.key not in self._recipients:
             try:
-                await self._service.backend.recipient(self.info, address, command)
+                await self._service.backend.recipient(self.speaker, address)
             except Refused as refused:
                 if refused.reason in _UNKNOWN:
                     await self._count_unknown()
@@ -127,7 +125,7 @@ class MailTransactions:
         self._service.commits.enter()
         try:
             intake = await self._service.backend.begin(
-                self.info, Envelope(sender=mail.sender, recipients=recipients), mail.size
+                self.speaker, Envelope(sender=mail.sender, recipients=recipients), mail.size
             )
             parser = DataParser(octets_max=self._service.limits.message_octets_max)
             self._wire.write(replies.GO_AHEAD)
@@ -137,13 +135,13 @@ class MailTransactions:
             self._service.commits.leave()
             self.reset()
         self.messages += 1
-        self._wire.delivered()
+        self._wire.forgive_errors()
         if parser.long_line:
             report(MessageNoted(message=receipt.id, note="long_line"))
         return Reply(250, "2.0.0", f"Message conserve / Message kept {receipt.id}")
 
-    def declined(self, stage: str, declined: Declined) -> Reply:
-        """Reports it; the reply that tells it."""
+    def reply_to_declined(self, stage: str, declined: Declined) -> Reply:
+        """The reply that says why something was declined, which is reported too."""
         report(MessageDeclined(stage=stage, reason=declined.reason.value, dn=self._dn))
         return smtp_answer(declined)
 
@@ -152,7 +150,7 @@ class MailTransactions:
         try:
             await self._wire.count_unknown_recipient()
         except Hangup:
-            report(RecipientsGuessed(listener=self.info.listener, remote=self.info.remote, dn=self._dn))
+            report(RecipientsGuessed(listener=self._service.name, remote=self.speaker.remote, dn=self._dn))
             raise
 
     @property
@@ -160,15 +158,15 @@ class MailTransactions:
         return self._proof.identity().dn if self._proof is not None else ""
 
     async def _require_proof(self) -> None:
-        if self.info.tls_version is None:
+        if self.speaker.tls_version is None:
             raise Refused(Reason.TLS_REQUIRED)
         if self._proof is None:
-            if self.info.login is None:
+            if self.speaker.login is None:
                 raise Refused(Reason.AUTHENTICATION_REQUIRED)
             return
         verdict = await self._proof.judge()
         if isinstance(verdict, Declined):
             raise type(verdict)(verdict.reason, verdict.detail)
-        if verdict is not self.info.peer:
+        if verdict is not self.speaker.peer:
             self._service.know(self._stream)
-            self.info = replace(self.info, peer=verdict)
+            self.speaker = replace(self.speaker, peer=verdict)

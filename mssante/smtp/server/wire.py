@@ -76,7 +76,8 @@ class ServerWire:
             end = self._buffer.find(separator, self._at)
             if end < 0:
                 if len(self._buffer) - self._at > self._limits.command_octets_max:
-                    await self.end(replies.LINE_TOO_LONG, "line too long")  # R1: its end is not waited for
+                    # R1: its end is not waited for.
+                    await self.hang_up(replies.LINE_TOO_LONG, "line too long")
                 await self._more(deadline)
                 continue
             line = self._buffer[self._at : end + 1]
@@ -114,28 +115,28 @@ class ServerWire:
         if reply.refuses and reply.code != 421 and reply != TOO_MANY_RECIPIENTS:
             self._errors += 1
             if self._errors >= self._limits.errors_max:
-                await self.end(_TOO_MANY_ERRORS, "too many errors")
+                await self.hang_up(_TOO_MANY_ERRORS, "too many errors")
 
-    async def count(self, verb: str) -> None:
+    async def count_command(self, verb: str) -> None:
         """One more command. Raises Hangup when it is one too many without a message."""
         self.commands += 1
         self._commands += 1
         self._junk += verb in ("NOOP", "RSET", "EHLO", "HELO")
         if self._junk > self._limits.junk_max or self._commands > self._limits.commands_without_mail_max:
-            await self.end(_TOO_MANY_ERRORS, "too many commands without mail")
+            await self.hang_up(_TOO_MANY_ERRORS, "too many commands without mail")
 
     async def count_unknown_recipient(self) -> None:
         """Raises Hangup when it looks like harvesting (R5). Not forgiven by a delivered message."""
         self._unknown_recipients += 1
         if self._unknown_recipients > self._limits.unknown_recipients_max:
-            await self.end(_TOO_MANY_ERRORS, "too many unknown recipients")
+            await self.hang_up(_TOO_MANY_ERRORS, "too many unknown recipients")
 
-    def delivered(self) -> None:
-        """A message was taken: what came before it is forgiven."""
+    def forgive_errors(self) -> None:
+        """After a message that was taken, the budgets of errors and commands are whole again."""
         self._errors = self._junk = self._commands = 0
 
-    async def end(self, reply: Reply, cause: str) -> NoReturn:
-        """Last words."""
+    async def hang_up(self, reply: Reply, cause: str) -> NoReturn:
+        """Says the last reply of the session. Raises Hangup."""
         self.write(f"{reply}\r\n".encode("ascii"))
         await self.flush()
         raise Hangup(cause)
@@ -147,7 +148,7 @@ class ServerWire:
             self._out.clear()
         await self.stream.drain()
 
-    async def take(self, seconds: float) -> bytes:
+    async def read_content(self, seconds: float) -> bytes:
         """The next octets of content. Raises Hangup at the end of the connection or after `seconds`."""
         if self._at >= len(self._buffer):
             await self._more(min(self._clock() + seconds, self._begun + self._limits.session_seconds))
@@ -164,9 +165,9 @@ class ServerWire:
         try:
             block = await self.stream.read(max(deadline - self._clock(), 0))
         except TimeoutError:
-            await self.end(_TOO_SLOW, "too slow")
+            await self.hang_up(_TOO_SLOW, "too slow")
         except Stopping:
-            await self.end(_SHUTTING_DOWN, "shutting down")
+            await self.hang_up(_SHUTTING_DOWN, "shutting down")
         if not block:
             raise Hangup("the far side left")
         self._buffer = self._buffer[self._at :] + block

@@ -168,6 +168,19 @@ async def test_login_takes_atoms_quoted_strings_and_literals(house: ImapHouse) -
     await client.ok('LOGIN "dr \\"Zoé\\"\\\\x" "pâté é"'.encode())
 
 
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [("x" * 321, PASSWORD), (f"{MARIE}/{'x' * 321}", PASSWORD), (MARIE, "é" * 513), (MARIE, "x" * 1025)],
+)
+async def test_what_is_longer_than_any_login_or_password_is_refused(
+    house: ImapHouse, user: str, password: str
+) -> None:
+    client = await house.connect()
+    assert (await client.ask(f"AUTHENTICATE PLAIN {plain(user, password)}")).status == "BAD"
+    assert (await client.ask(f'LOGIN "{user}" "{password}"'.encode())).status == "BAD"
+    assert house.told(LoginRefused) == []  # nobody was asked for
+
+
 async def test_a_second_login_is_refused(house: ImapHouse) -> None:
     client = await house.login()
     assert (await client.ask(f'LOGIN {MARIE} "{PASSWORD}"')).status == "BAD"

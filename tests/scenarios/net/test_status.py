@@ -9,13 +9,13 @@ import pytest
 
 from mssante.net.status import REQUEST_OCTETS_MAX, StatusServer
 from mssante.observe import report
-from mssante.observe.events import LoginRefused
+from mssante.observe.events import Crashed, Event, LoginRefused, add_sink
 from mssante.observe.metrics import Metrics
 
 
 class Status:
     def __init__(self) -> None:
-        self.missing: list[str] = []
+        self.missing: list[str] | None = []
         self.metrics = Metrics()
         self.port = 0
 
@@ -33,6 +33,7 @@ async def status() -> AsyncIterator[Status]:
     state = Status()
 
     async def ready() -> list[str]:
+        assert state.missing is not None
         return state.missing
 
     server = StatusServer(ready=ready, metrics=state.metrics.text)
@@ -68,3 +69,30 @@ async def test_nothing_else_is_answered(status: Status, request_line: bytes, cod
 
 async def test_a_request_without_end_is_cut(status: Status) -> None:
     assert await status.ask(b"GET /" + b"a" * 2 * REQUEST_OCTETS_MAX) == b""
+
+
+async def test_a_bug_in_an_answer_costs_that_answer_and_is_reported(status: Status) -> None:
+    seen: list[Event] = []
+    forget = add_sink(seen.append)
+    status.missing = None
+    assert await status.ask(b"GET /ready HTTP/1.1\r\n\r\n") == b""
+    forget()
+    assert [event.boundary for event in seen if isinstance(event, Crashed)] == ["status"]
+    status.missing = []
+    assert (await status.ask(b"GET /ready HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_supervisor_that_says_nothing_is_left_when_the_server_stops() -> None:
+    async def ready() -> list[str]:
+        return []
+
+    before = asyncio.all_tasks()
+    server = StatusServer(ready=ready, metrics=Metrics().text)
+    port = await server.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    while asyncio.all_tasks() == before:
+        await asyncio.sleep(0.001)
+    await server.stop()
+    assert asyncio.all_tasks() == before
+    assert await reader.read() == b""
+    writer.close()

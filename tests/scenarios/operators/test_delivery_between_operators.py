@@ -17,7 +17,7 @@ import pytest
 from mssante import limits
 from mssante.crypto import keys as crypto_keys
 from mssante.crypto import passwords
-from mssante.delivery.backends import RelayBackend, Session
+from mssante.delivery.backends import RelayBackend, Speaker
 from mssante.delivery.couriers import Courier
 from mssante.delivery.reception import Intake, Receipt, Reception, Source, Trace
 from mssante.delivery.routing import Routing
@@ -73,8 +73,8 @@ class LosingBackend(RelayBackend):
         self.losses = 0
         self.receipts: list[Receipt] = []
 
-    async def begin(self, session: Session, envelope: Envelope, declared_size: int | None) -> Intake:
-        intake = await super().begin(session, envelope, declared_size)
+    async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
+        intake = await super().begin(speaker, envelope, declared_size)
         commit = intake.commit
 
         async def lost() -> Receipt:
@@ -85,7 +85,7 @@ class LosingBackend(RelayBackend):
                 raise Passing(Reason.INTERNAL, "the answer is lost")
             return receipt
 
-        intake.commit = lost  # type: ignore[method-assign]  # of this one intake
+        intake.commit = lost  # type: ignore[method-assign]
         return intake
 
 
@@ -164,9 +164,7 @@ async def test_an_unknown_recipient_is_told_in_the_words_of_the_other_operator(b
 
 
 async def test_a_suspended_mailbox_waits_and_a_closed_one_comes_back(both: Operators) -> None:
-    row = await both.b.store.mailbox(B)
-    assert row is not None
-    mailbox = row.id
+    mailbox = (await both.b.store.mailbox(B)).id  # type: ignore[union-attr]
     await both.b.store.status_set(mailbox, MailboxStatus.SUSPENDED)
     await both.submit([B])
     await both.send()

@@ -42,10 +42,10 @@ async def test_a_letter_is_kept_octet_for_octet_with_its_envelope_and_its_peer()
         assert kept.content == body
         assert str(kept.envelope.sender) == SENDER
         assert [str(address) for address in kept.envelope.recipients] == [MAILBOX]
-        assert kept.session.peer is not None
-        assert "operateur-a" in kept.session.peer.identity.dn
-        assert kept.session.tls_version == "TLSv1.3"
-        assert kept.session.helo == "mss.operateur-a.test"
+        assert kept.speaker.peer is not None
+        assert "operateur-a" in kept.speaker.peer.identity.dn
+        assert kept.speaker.tls_version == "TLSv1.3"
+        assert kept.speaker.helo == "mss.operateur-a.test"
 
 
 @pytest.mark.parametrize("cut", range(1, len(b"a\r\n.b\r\n.\r\nNOOP\r\n")))

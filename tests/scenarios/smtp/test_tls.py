@@ -206,7 +206,7 @@ async def test_submission_needs_a_login_and_a_login_needs_tls() -> None:
         assert (await talk.ask("DATA")).startswith("354")
         await talk.send(LETTER + b".\r\n")
         assert (await talk.reply()).startswith("250 2.0.0")
-        login = house.backend.kept[0].session.login
+        login = house.backend.kept[0].speaker.login
         assert login is not None
         assert login.person == PERSON
 
@@ -238,6 +238,8 @@ def _64(text: str) -> str:
         (["AUTH XOAUTH2 abc"], "504 5.5.4"),
         (["AUTH"], "501 5.5.4"),
         ([f"AUTH PLAIN {_plain(PERSON, 'x' * 1025)}"], "501 5.5.2"),
+        ([f"AUTH PLAIN {_plain('x' * 321, PASSWORD)}"], "501 5.5.2"),
+        (["AUTH LOGIN", _64("x" * 321), _64(PASSWORD)], "501 5.5.2"),
     ],
 )
 async def test_authentication_is_strict(lines: list[str], answer: str) -> None:

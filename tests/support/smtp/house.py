@@ -16,15 +16,14 @@ from pathlib import Path
 
 from certs.make import build
 from mssante.clock import SystemClock
-from mssante.delivery.reception import Receipt
+from mssante.delivery.backends import Speaker
+from mssante.delivery.reception import Intake, Receipt
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Event, add_sink
 from mssante.reasons import Declined, Reason, Refused
-from mssante.smtp.grammar.commands import MailCommand, RcptCommand
-from mssante.smtp.server.backend import SessionInfo
 from mssante.smtp.server.content import Commits
 from mssante.smtp.server.port import SmtpServer
 from mssante.smtp.server.proof import Relay, Submission
@@ -127,14 +126,16 @@ def space_of(*leaves: str) -> TrustSpace:
 
 @dataclass
 class Kept:
-    session: SessionInfo
+    speaker: Speaker
     envelope: Envelope
     declared_size: int | None
     content: bytes
     digest: str
 
 
-class MemoryIntake:
+class MemoryIntake(Intake):
+    """Keeps in memory what it is given; nothing of the real one is in it but its type."""
+
     def __init__(self, backend: MemoryBackend, kept: Callable[[bytes, str], Kept]) -> None:
         self._backend = backend
         self._kept = kept
@@ -143,14 +144,14 @@ class MemoryIntake:
         self.octets = 0
         self.ended = ""
 
-    async def write(self, content: bytes) -> None:
+    async def write(self, octets: bytes) -> None:
         assert not self.ended
         if self._backend.write_trouble is not None:
             raise self._backend.write_trouble
-        self.octets += len(content)
-        self._digest.update(content)
+        self.octets += len(octets)
+        self._digest.update(octets)
         if self._backend.keeps_content:
-            self._content += content
+            self._content += octets
 
     async def commit(self) -> Receipt:
         assert not self.ended
@@ -184,33 +185,31 @@ class MemoryBackend:
         self.may_commit = asyncio.Event()
         self.may_commit.set()
         self.mailboxes = {MAILBOX, "equipe.b@operateur-b.test"}
-        self.asked: list[tuple[Address, RcptCommand]] = []
+        self.asked: list[Address] = []
 
-    async def mail(self, session: SessionInfo, sender: Address | None, parameters: MailCommand) -> None:
+    async def mail(self, speaker: Speaker, sender: Address | None) -> None:
         if self.mail_trouble is not None:
             raise self.mail_trouble
-        if session.peer is not None:
-            session.peer.speaks_for(sender.domain if sender is not None else None)
-        elif sender is None or session.login is None or sender.key != session.login.person:
+        if speaker.peer is not None:
+            speaker.peer.speaks_for(sender.domain if sender is not None else None)
+        elif sender is None or speaker.login is None or sender.key != speaker.login.person:
             raise Refused(Reason.SENDER_NOT_YOURS)
 
-    async def recipient(self, session: SessionInfo, address: Address, parameters: RcptCommand) -> None:
-        self.asked.append((address, parameters))
+    async def recipient(self, speaker: Speaker, address: Address) -> None:
+        self.asked.append(address)
         if address.domain.name != "operateur-b.test":
             raise Refused(Reason.RELAY_DENIED)
         if address.key not in self.mailboxes and not address.local.startswith("boite-"):
             raise Refused(Reason.MAILBOX_UNKNOWN)
 
-    async def begin(
-        self, session: SessionInfo, envelope: Envelope, declared_size: int | None
-    ) -> MemoryIntake:
+    async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> MemoryIntake:
         intake = MemoryIntake(
-            self, lambda content, digest: Kept(session, envelope, declared_size, content, digest)
+            self, lambda content, digest: Kept(speaker, envelope, declared_size, content, digest)
         )
         self.intakes.append(intake)
         return intake
 
-    async def authenticate(self, session: SessionInfo, person: PersonId, password: Secret) -> SignIn:
+    async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
         if (person, password.value) != (PERSON, PASSWORD):
             raise Refused(Reason.AUTHENTICATION_FAILED)
         return SignIn(person, evidence="")

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, exc
 
 from mssante.database.writer import GroupWriter
 from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_BUSY_SECONDS, DATABASE_LEISURE_LOCK_SECONDS
-from mssante.observe.events import Event, StorageTrouble, add_sink
+from mssante.observe.events import Crashed, Event, StorageTrouble, add_sink
 from mssante.reasons import Passing, Reason
 
 
@@ -287,3 +287,22 @@ async def test_what_was_waited_for_those_before_counts(writer: GroupWriter, fake
     fake.allow.set()
     await asyncio.gather(*calls)
     assert fake.patience[1] <= DATABASE_BUSY_SECONDS - 0.2
+
+
+async def test_a_bug_costs_the_jobs_it_meets_and_not_the_writer(events: list[Event]) -> None:
+    fake, sound = FakeTransactions(), True
+
+    async def transact(fn: Callable[[Connection], Any], *, patience: float) -> Any:
+        answers = await fake.transact(fn, patience=patience)
+        return answers if sound else None
+
+    writer = GroupWriter(transact, purpose="test")
+    async with asyncio.timeout(2):
+        sound = False
+        with pytest.raises(Passing) as trouble:
+            await writer.write(put, 1)
+        sound = True
+        assert await writer.write(put, 2) == 2
+        await writer.close()
+    assert trouble.value.reason is Reason.INTERNAL
+    assert [event.boundary for event in events if isinstance(event, Crashed)] == ["test writer"]

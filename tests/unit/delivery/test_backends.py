@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
 import pytest
 
-from mssante.delivery.backends import RelayBackend, SubmissionBackend
+from mssante.delivery.backends import RelayBackend, Speaker, SubmissionBackend
 from mssante.keys.ring import SignIn
 from mssante.limits import NULL_SENDERS_AT_ONCE, NULL_SENDERS_PER_MINUTE
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
 from mssante.reasons import Declined, Passing, Reason, Refused
-from mssante.smtp.grammar.commands import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
 from tests.support.operators.delivery_house import LETTER, House
@@ -41,17 +40,9 @@ class FakePeer:
             raise Refused(Reason.DOMAIN_OF_ANOTHER_OPERATOR)
 
 
-@dataclass(frozen=True)
-class FakeSession:
-    remote: str = "192.0.2.1"
-    helo: str = "far"
-    tls_version: str | None = "TLSv1.3"
-    peer: VerifiedPeer | None = None
-    login: SignIn | None = None
-
-
-PEER = FakeSession(peer=cast(VerifiedPeer, FakePeer()))
-ME = FakeSession(login=SignIn(PersonId("dr.a@chu-a.test"), evidence=""))
+NOBODY = Speaker(remote="192.0.2.1", helo="far", tls_version="TLSv1.3")
+PEER = replace(NOBODY, peer=cast(VerifiedPeer, FakePeer()))
+ME = replace(NOBODY, login=SignIn(PersonId("dr.a@chu-a.test"), evidence=""))
 
 
 @pytest.fixture
@@ -68,14 +59,14 @@ async def submission(a_house: House) -> SubmissionBackend:
 
 async def _said(
     backend: RelayBackend | SubmissionBackend,
-    session: FakeSession,
+    session: Speaker,
     sender: Address | None,
     recipient: Address,
     content: bytes = LETTER,
 ) -> None:
     """One whole transaction."""
-    await backend.mail(session, sender, MailCommand(sender=sender))
-    await backend.recipient(session, recipient, RcptCommand(recipient=recipient))
+    await backend.mail(session, sender)
+    await backend.recipient(session, recipient)
     intake = await backend.begin(session, Envelope(sender, (recipient,)), None)
     await intake.write(content)
     await intake.commit()
@@ -104,7 +95,7 @@ async def test_what_changes_between_rcpt_and_the_end_of_data_is_seen(
     a_house: House, relay: RelayBackend
 ) -> None:
     found = await a_house.routing.local(A)
-    await relay.recipient(PEER, A, RcptCommand(recipient=A))
+    await relay.recipient(PEER, A)
     intake = await relay.begin(PEER, Envelope(B, (A,)), None)
     await intake.write(LETTER)
     await a_house.store.status_set(found.mailbox, MailboxStatus.SUSPENDED)
@@ -130,10 +121,10 @@ async def test_nobody_logs_in_on_port_25(relay: RelayBackend) -> None:
 
 
 async def test_a_password_is_the_only_way_in(submission: SubmissionBackend) -> None:
-    await submission.authenticate(FakeSession(), PersonId(str(A)), Secret("secret"))
+    await submission.authenticate(NOBODY, PersonId(str(A)), Secret("secret"))
     for person, password in ((str(A), "wrong"), ("nobody@chu-a.test", "secret")):
         with pytest.raises(Refused) as caught:
-            await submission.authenticate(FakeSession(), PersonId(person), Secret(password))
+            await submission.authenticate(NOBODY, PersonId(person), Secret(password))
         assert _reason(caught) is Reason.AUTHENTICATION_FAILED
 
 
@@ -168,7 +159,7 @@ async def test_a_session_opened_with_a_password_ends_with_it(
     a_house: House, submission: SubmissionBackend
 ) -> None:
     me = PersonId(str(A))
-    session = FakeSession(login=await submission.authenticate(FakeSession(), me, Secret("secret")))
+    session = replace(NOBODY, login=await submission.authenticate(NOBODY, me, Secret("secret")))
     await _said(submission, session, A, B)
     await a_house.broker.change_password(me, Secret("another"))
     with pytest.raises(Refused) as caught:
@@ -181,8 +172,8 @@ async def test_a_message_begun_before_the_password_changed_is_not_taken_after(
     a_house: House, submission: SubmissionBackend
 ) -> None:
     me = PersonId(str(A))
-    session = FakeSession(login=await submission.authenticate(FakeSession(), me, Secret("secret")))
-    await submission.mail(session, A, MailCommand(sender=A))
+    session = replace(NOBODY, login=await submission.authenticate(NOBODY, me, Secret("secret")))
+    await submission.mail(session, A)
     await a_house.broker.suspend(me)
     with pytest.raises(Refused) as caught:
         await submission.begin(session, Envelope(A, (B,)), None)
@@ -193,14 +184,13 @@ async def test_a_peer_s_null_senders_are_slowed_and_nobody_else_s(
     relay: RelayBackend, a_house: House
 ) -> None:
     """T7: any listed operator may write from <>, at its measure."""
-    empty = MailCommand(sender=None)
     reasons: set[Reason] = set()
 
-    async def many(session: FakeSession, count: int) -> int:
+    async def many(session: Speaker, count: int) -> int:
         taken = 0
         for _ in range(count):
             try:
-                await relay.mail(session, None, empty)
+                await relay.mail(session, None)
             except Passing as passing:
                 reasons.add(passing.reason)
             else:
@@ -210,8 +200,8 @@ async def test_a_peer_s_null_senders_are_slowed_and_nobody_else_s(
     assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_AT_ONCE
     assert reasons == {Reason.NULL_SENDERS_TOO_MANY}
     assert str(smtp_answer(Passing(Reason.NULL_SENDERS_TOO_MANY))).startswith("450 4.7.1 ")
-    await relay.mail(PEER, B, empty)  # from its own domain it still writes
-    assert await many(FakeSession(peer=cast(VerifiedPeer, FakePeer(dn="CN=c"))), 10) == 10
+    await relay.mail(PEER, B)  # from its own domain it still writes
+    assert await many(replace(NOBODY, peer=cast(VerifiedPeer, FakePeer(dn="CN=c"))), 10) == 10
     a_house.clock.advance(timedelta(minutes=1))
     assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_PER_MINUTE
     a_house.clock.advance(timedelta(days=1))

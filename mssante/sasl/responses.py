@@ -1,0 +1,29 @@
+"""The lines a client sends in an exchange, whatever the mechanism (RFC 4422 §3): base64, or giving up.
+
+Invariants: base64 is strict, padding included; giving up is never taken for a response.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+
+from mssante.model import Malformed
+
+
+def response(line: bytes) -> bytes | None:
+    """The octets of a client's response line; None when it cancels with `*` (RFC 3501 §6.2.2, RFC 4954 §4).
+    Raises Malformed."""
+    return None if line == b"*" else _decoded(line)
+
+
+def initial_response(word: bytes) -> bytes:
+    """RFC 4959 §3, RFC 4954 §4: `=` is an empty response, anything else base64. Raises Malformed."""
+    return b"" if word == b"=" else _decoded(word)
+
+
+def _decoded(word: bytes) -> bytes:
+    try:
+        return b64decode(word, validate=True)
+    except binascii.Error:
+        raise Malformed("Not base64") from None
