@@ -114,6 +114,7 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
         "553 5.1.3",
         "Adresse mal formee: corrigez-la / Malformed address: correct it",
     ),
+    R.ARGUMENT_MALFORMED: ("501 5.5.4", "450 4.5.4", "Argument mal forme / Malformed argument"),
     R.RELAY_DENIED: (
         "550 5.7.1",
         "450 4.7.1",
