@@ -27,6 +27,7 @@ from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
+from mssante.model import Direction
 from mssante.net.listener import Caps
 from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
@@ -41,7 +42,7 @@ from mssante.smtp.server.content import Commits
 from mssante.smtp.server.port import SmtpServer
 from mssante.smtp.server.proof import Relay, Submission
 from mssante.smtp.server.wire import SessionLimits
-from mssante.trust.policy import Direction, VerifiedPeer
+from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
 
 RECHECK_SECONDS = 3  # how soon what another host's broker ended ends here

@@ -16,11 +16,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from mssante.control.operations import OperationRequest, Parts, Settings
-from mssante.model import Malformed
+from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
 from mssante.trust.certificate import Certificate
 from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction
 from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from mssante.delivery.null_senders import NullSenders
-from mssante.delivery.reception import Intake, Reception, Source, Trace
+from mssante.delivery.reception import Intake, Reception, Trace
 from mssante.delivery.routing import Routing, require_author
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import SignIn
-from mssante.model import Address, Envelope, PersonId, Secret
+from mssante.model import Address, Envelope, MessageSource, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.smtp.grammar.commands import MailCommand, RcptCommand
 from mssante.trust.policy import VerifiedPeer
@@ -66,7 +66,7 @@ class RelayBackend:
             sender=envelope.sender,
             recipients=[await self._routing.local(each, size=size) for each in envelope.recipients],
             trace=Trace(
-                source=Source.PEER,
+                source=MessageSource.PEER,
                 helo=session.helo,
                 remote=session.remote,
                 tls_version=session.tls_version,
@@ -111,7 +111,7 @@ class SubmissionBackend:
             sender=envelope.sender,
             recipients=envelope.recipients,
             trace=Trace(
-                source=Source.SUBMISSION,
+                source=MessageSource.SUBMISSION,
                 helo=session.helo,
                 remote=session.remote,
                 tls_version=session.tls_version,

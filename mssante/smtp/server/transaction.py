@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 
 from mssante.model import Address, Envelope
 from mssante.net.stream import ContextFactory, Stream
-from mssante.observe.events import MessageDeclined, MessageNoted, RecipientsGuessed, report
+from mssante.observe.events import (
+    MessageDeclined,
+    MessageNoted,
+    Oddity,
+    RecipientsGuessed,
+    SmtpStage,
+    report,
+)
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.smtp.grammar.commands import MailCommand, parse_mail, parse_rcpt
@@ -139,12 +146,12 @@ class MailTransactions:
         self.messages += 1
         self._wire.delivered()
         if parser.long_line:
-            report(MessageNoted(message=receipt.id, note="long_line"))
+            report(MessageNoted(message=receipt.id, note=Oddity.LONG_LINE))
         return Reply(250, "2.0.0", f"Message conserve / Message kept {receipt.id}")
 
-    def declined(self, stage: str, declined: Declined) -> Reply:
+    def declined(self, stage: SmtpStage, declined: Declined) -> Reply:
         """Reports it; the reply that tells it."""
-        report(MessageDeclined(stage=stage, reason=declined.reason.value, dn=self._dn))
+        report(MessageDeclined(stage=stage, reason=declined.reason, dn=self._dn))
         return smtp_answer(declined)
 
     async def _count_unknown(self) -> None:
