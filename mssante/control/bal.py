@@ -176,20 +176,20 @@ async def show(parts: Parts, request: ShowBal) -> BalDetails:
 
 async def suspend(parts: Parts, request: SuspendBal) -> BalStatus:
     """No mail comes in for now: peers are told to try later."""
-    return await _turn(parts, request.address, MailboxStatus.SUSPENDED)
+    return await _set_status(parts, request.address, MailboxStatus.SUSPENDED)
 
 
 async def resume(parts: Parts, request: ResumeBal) -> BalStatus:
     """A suspended mailbox takes mail again. A closed one stays closed."""
-    return await _turn(parts, request.address, MailboxStatus.ACTIVE)
+    return await _set_status(parts, request.address, MailboxStatus.ACTIVE)
 
 
 async def close(parts: Parts, request: CloseBal) -> BalStatus:
     """No mail comes in any more; what is there stays readable until it is shredded (a later issue)."""
-    return await _turn(parts, request.address, MailboxStatus.CLOSED)
+    return await _set_status(parts, request.address, MailboxStatus.CLOSED)
 
 
-async def _turn(parts: Parts, address: Address, status: MailboxStatus) -> BalStatus:
+async def _set_status(parts: Parts, address: Address, status: MailboxStatus) -> BalStatus:
     row = await mailbox_at(parts, address)
     if row.status is MailboxStatus.CLOSED and status is not MailboxStatus.CLOSED:
         raise Refused(Reason.MAILBOX_CLOSED, f"{row.address} is closed, and stays so")

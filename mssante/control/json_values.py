@@ -68,13 +68,13 @@ def _moment(value: Any) -> datetime:
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value.bit_length() > _WHOLE_NUMBER_BITS_MAX:
-        raise Malformed("not a number that can be")
+        raise Malformed("not a whole number, or too large a one")
     return value
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise Malformed("neither")
+        raise Malformed("neither of the two")
     return value
 
 
@@ -120,9 +120,8 @@ def decoded(kind: type[T], values: object, *, what: str = "a request") -> T:
 def malformed(
     name: str, wrong: str, *, takes: str, of: str = "it", reason: Reason = Reason.ARGUMENT_MALFORMED
 ) -> Refused:
-    """What refuses an argument: its name, what is wrong with it, and what `of` takes."""
-    is_ = " is" if wrong in ("missing", "unknown") else ":"
-    return Refused(reason, f"{name}{is_} {wrong}; {of} takes {takes}")
+    """What refuses an argument: its name, what it is ("missing", "not a text"), and what `of` takes."""
+    return Refused(reason, f"{name} is {wrong}; {of} takes {takes}")
 
 
 def encoded(value: Any) -> Any:

@@ -16,8 +16,11 @@ import pytest
 from mssante.app.first import Starter, lay
 from mssante.app.parts import open_parts
 from mssante.config import load
-from mssante.control.socket import ControlServer, socket_path
+from mssante.control.bal import BalCreated, BalListing, CreateBal, ListBal, ShowBal
+from mssante.control.socket import ControlServer, ask, socket_path
+from mssante.model import Address, MailboxKind, MailboxStatus
 from mssante.observe.events import Crashed, Event, add_sink
+from mssante.reasons import Passing, Reason, Refused
 
 DOMAIN = "chu-a.mssante.test"
 
@@ -47,13 +50,16 @@ async def said(folder: Path, line: object) -> dict[str, Any]:
     ("line", "detail"),
     [
         ({"operation": "bal.show", "arguments": {}}, "address is missing"),
-        ({"operation": "bal.show", "arguments": {"address": f"x@{DOMAIN}", "colour": 1}}, "colour"),
-        ({"operation": "queue.retry", "arguments": {"message": "one"}}, "message"),
+        (
+            {"operation": "bal.show", "arguments": {"address": f"x@{DOMAIN}", "colour": 1}},
+            "colour is unknown",
+        ),
+        ({"operation": "queue.retry", "arguments": {"message": "one"}}, "message is "),
         ({"operation": "bal.list"}, "arguments is missing"),
-        ({"operation": "bal.list", "arguments": []}, "arguments"),
+        ({"operation": "bal.list", "arguments": []}, "arguments is "),
         ({"arguments": {}}, "operation is missing"),
-        ({"operation": 3, "arguments": {}}, "operation"),
-        (["bal.list"], "a request"),
+        ({"operation": 3, "arguments": {}}, "operation is "),
+        (["bal.list"], "a request is not an object"),
     ],
 )
 async def test_a_mistake_in_a_request_is_told_by_its_name_and_is_no_crash(
@@ -72,3 +78,30 @@ async def test_a_request_is_readable_and_its_answer_too(folder: Path) -> None:
     address = f"cardiologie@{DOMAIN}"
     request = {"operation": "bal.create", "arguments": {"address": address, "kind": "ORG"}}
     assert await said(folder, request) == {"result": {"address": address, "kind": "ORG", "status": "active"}}
+
+
+async def test_a_typed_request_is_answered_with_a_typed_result_or_its_refusal(folder: Path) -> None:
+    address = Address.parse(f"cardiologie@{DOMAIN}")
+    assert await ask(folder, ListBal()) == BalListing(mailboxes=())
+    made = await ask(folder, CreateBal(address=address, kind=MailboxKind.ORG))
+    assert made == BalCreated(address=address, kind=MailboxKind.ORG, status=MailboxStatus.ACTIVE)
+    with pytest.raises(Refused) as refused:
+        await ask(folder, ShowBal(Address.parse(f"nobody@{DOMAIN}")))
+    assert refused.value.reason is Reason.MAILBOX_UNKNOWN
+
+
+async def test_the_answer_of_another_version_says_what_to_do() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="mssante-control-"))
+
+    async def other_version(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b'{"result": {"boxes": []}}\n')
+        writer.close()
+
+    server = await asyncio.start_unix_server(other_version, socket_path(folder))
+    try:
+        with pytest.raises(Passing, match="another version, restart it: boxes is unknown"):
+            await ask(folder, ListBal())
+    finally:
+        server.close()
+        shutil.rmtree(folder)
