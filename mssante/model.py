@@ -132,6 +132,21 @@ class Envelope:
     recipients: tuple[Address, ...]
 
 
+class Direction(StrEnum):
+    """IN: the peer called us, as a TLS client. OUT: we called it, a TLS server."""
+
+    IN = "in"
+    OUT = "out"
+
+
+class MessageSource(StrEnum):
+    """Who brought a message."""
+
+    PEER = "peer"
+    SUBMISSION = "submission"
+    QUEUE = "queue"  # our own queue, to a mailbox of ours
+
+
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
     """Who spoke to us over mutual TLS, fit for a trace: DN in RFC 4514, hexadecimal serial, SHA-256."""

@@ -64,6 +64,8 @@ class Reason(StrEnum):
     MESSAGE_GONE = "message_gone"
     CORRUPTION = "corruption"
     ENCODING_UNKNOWN = "encoding_unknown"
+    # What an operator asks
+    ARGUMENT_MALFORMED = "argument_malformed"
     # Ours
     DIRECTORY_UNAVAILABLE = "directory_unavailable"
     STORAGE_FULL = "storage_full"

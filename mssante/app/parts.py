@@ -11,7 +11,7 @@ from mssante.annuaire.ldif import LdifDirectory
 from mssante.app.trust import trust_state
 from mssante.clock import Clock, SystemClock
 from mssante.config import Config, TrustSource
-from mssante.control.operations import Parts
+from mssante.control.operations import Parts, Settings
 from mssante.control.outbox import outbox
 from mssante.database import CannotOpen, Database, files
 from mssante.keys.broker import KeyBroker
@@ -83,7 +83,30 @@ async def open_parts(
         if trouble and serving:
             raise unread if isinstance(unread, Passing) else CannotStart(trouble)
         state.trouble = trouble
-        yield Parts(config=config, clock=clock, store=store, broker=broker, directory=directory, trust=state)
+        yield Parts(
+            settings=_settings(config),
+            clock=clock,
+            store=store,
+            broker=broker,
+            directory=directory,
+            trust=state,
+        )
+
+
+def _settings(config: Config) -> Settings:
+    storage = config.storage
+    files_of_databases = [
+        config.folder / name for name in (storage.database, storage.keys) if "://" not in name
+    ]
+    return Settings(
+        folder=config.folder,
+        domains=config.operator.domains,
+        quota_kib=config.messages.quota_mib * 1024,
+        message_octets_max=config.messages.bytes_max,
+        certificate=config.tls.certificate,
+        secret_files=(config.tls.key, *filter(None, [storage.root_key]), *files_of_databases),
+        space_hours_max=config.trust.space_hours_max,
+    )
 
 
 async def configured_space(config: Config) -> TrustSpace:

@@ -27,6 +27,7 @@ from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
+from mssante.model import Direction
 from mssante.net.listener import Caps
 from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
@@ -41,7 +42,7 @@ from mssante.smtp.server.content import Commits
 from mssante.smtp.server.port import SmtpServer
 from mssante.smtp.server.proof import Relay, Submission
 from mssante.smtp.server.wire import SessionLimits
-from mssante.trust.policy import Direction, VerifiedPeer
+from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
 
 RECHECK_SECONDS = 3  # how soon what another host's broker ended ends here
@@ -58,7 +59,7 @@ async def serve(config: Config) -> None:
         watching.callback(log.start(clock.now, _private_log(config.log.file)))
         watching.callback(metrics.start())
         async with open_parts(config, clock=clock, serving=True) as parts:
-            await _run(parts, metrics)
+            await _run(config, parts, metrics)
             report(ServerStopped())
 
 
@@ -78,45 +79,45 @@ def _private_log(file: Path | None) -> Path | None:
     return file
 
 
-async def _run(parts: Parts, metrics: Metrics) -> None:
+async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    credentials = _credentials(parts.config)
+    credentials = _credentials(config)
     reception = Reception(
         store=parts.store,
         broker=parts.broker,
         queue=await outbox(parts.store, parts.broker, parts.clock),
         clock=parts.clock,
-        hostname=parts.config.operator.hostname,
+        hostname=config.operator.hostname,
     )
     routing = Routing(
-        domains=frozenset(parts.config.operator.domains),
+        domains=frozenset(config.operator.domains),
         store=parts.store,
         broker=parts.broker,
         directory=parts.directory,
         space=lambda: parts.trust.space,
     )
-    courier = _courier(parts, credentials)
+    courier = _courier(config, parts, credentials)
     local = LocalCourier(reception, routing)
     runner = Runner(reception=reception, broker=parts.broker, routing=routing, local=local, remote=courier)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(courier.aclose)
         opened: list[SmtpServer | ImapServer] = []
         stack.push_async_callback(_close, opened)
-        for server, endpoint in _servers(parts, credentials, reception, routing):
+        for server, endpoint in _servers(config, parts, credentials, reception, routing):
             opened.append(server)
             await _open(server.open(endpoint.host, endpoint.port), endpoint)
         control = ControlServer(parts)
         await _open(control.start(), "control socket")
         stack.push_async_callback(control.stop)
-        if (watched_at := parts.config.listen.status) is not None:
+        if (watched_at := config.listen.status) is not None:
             status = StatusServer(ready=lambda: _not_ready(parts), metrics=metrics.text)
             await _open(status.start(watched_at.host, watched_at.port), watched_at)
             stack.push_async_callback(status.stop)
         gc.collect()
         gc.freeze()  # what is here stays; looked through again and again it is 30 to 90 ms that all wait for
-        report(ServerStarted(version=__version__, domains=len(parts.config.operator.domains)))
+        report(ServerStarted(version=__version__, domains=len(config.operator.domains)))
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(runner.run(), name="queue runner")
             others = [
@@ -142,12 +143,11 @@ def _credentials(config: Config) -> Credentials:
     return credentials
 
 
-def _courier(parts: Parts, credentials: Credentials) -> SmtpCourier:
-    config = parts.config.courier
-    routes = {domain: Door(target.host, target.port) for domain, target in config.routes.items()}
-    resolver: Resolver = StaticRoutes(routes, None if config.only_routes else MxResolver())
+def _courier(config: Config, parts: Parts, credentials: Credentials) -> SmtpCourier:
+    routes = {domain: Door(target.host, target.port) for domain, target in config.courier.routes.items()}
+    resolver: Resolver = StaticRoutes(routes, None if config.courier.only_routes else MxResolver())
     return SmtpCourier(
-        hostname=parts.config.operator.hostname,
+        hostname=config.operator.hostname,
         resolver=resolver,
         context=peer_client_context(credentials, parts.trust.anchors),
         verify=lambda chain: parts.trust.verify(chain, Direction.OUT),
@@ -155,9 +155,9 @@ def _courier(parts: Parts, credentials: Credentials) -> SmtpCourier:
 
 
 def _servers(
-    parts: Parts, credentials: Credentials, reception: Reception, routing: Routing
+    config: Config, parts: Parts, credentials: Credentials, reception: Reception, routing: Routing
 ) -> list[tuple[SmtpServer | ImapServer, Endpoint]]:
-    config, listen = parts.config, parts.config.listen
+    listen = config.listen
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
     relay_backend = RelayBackend(reception, routing)
     submission_backend = SubmissionBackend(reception, routing, parts.broker)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mssante.cli.run import json_option, perform, show
+from mssante.cli.run import json_option, perform, requested, show
 
 
 @click.group()
@@ -20,7 +20,10 @@ def access() -> None:
 @json_option
 def grant(login: str, address: str, role: str, until: str | None, as_json: bool) -> None:
     """Let a person open a mailbox."""
-    show(perform("access.grant", person=login, address=address, role=role, until=until), as_json=as_json)
+    from mssante.control.access import GrantAccess
+
+    request = requested(GrantAccess, person=login, address=address, role=role, until=until)
+    show(perform(request), as_json=as_json)
 
 
 @access.command()
@@ -29,4 +32,6 @@ def grant(login: str, address: str, role: str, until: str | None, as_json: bool)
 @json_option
 def revoke(login: str, address: str, as_json: bool) -> None:
     """Take the access away, now: open sessions of that mailbox end."""
-    show(perform("access.revoke", person=login, address=address), as_json=as_json)
+    from mssante.control.access import RevokeAccess
+
+    show(perform(requested(RevokeAccess, person=login, address=address)), as_json=as_json)

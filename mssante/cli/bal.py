@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mssante.cli.run import json_option, perform, show, table
+from mssante.cli.run import json_option, perform, plain, requested, show, show_values, table
+
+if TYPE_CHECKING:
+    from mssante.control.bal import BalDetails, BalListing
 
 
 @click.group()
@@ -20,19 +23,23 @@ def bal() -> None:
 @json_option
 def create(address: str, kind: str, as_json: bool) -> None:
     """Make a mailbox, with its keys. Address and kind never change."""
-    show(perform("bal.create", address=address, kind=kind), as_json=as_json)
+    from mssante.control.bal import CreateBal
+
+    show(perform(requested(CreateBal, address=address, kind=kind)), as_json=as_json)
 
 
 @bal.command("list")
 @json_option
 def listing(as_json: bool) -> None:
     """Every mailbox."""
+    from mssante.control.bal import ListBal
 
-    def human(result: dict[str, Any]) -> None:
+    def human(result: BalListing) -> None:
         columns = ("address", "kind", "status", "used_kib", "quota_kib")
-        table(result["mailboxes"], *columns, empty="no mailbox yet: mssante bal create ADDRESS --kind PER")
+        rows = plain(result.mailboxes)
+        table(rows, *columns, empty="no mailbox yet: mssante bal create ADDRESS --kind PER")
 
-    show(perform("bal.list"), as_json=as_json, human=human)
+    show(perform(ListBal()), as_json=as_json, human=human)
 
 
 @bal.command("show")
@@ -40,13 +47,15 @@ def listing(as_json: bool) -> None:
 @json_option
 def show_one(address: str, as_json: bool) -> None:
     """One mailbox: state, size, folders, and who may open it."""
+    from mssante.control.bal import ShowBal
 
-    def human(result: dict[str, Any]) -> None:
-        show({k: v for k, v in result.items() if not isinstance(v, list)}, as_json=False)
-        table(result["folders"], "folder", "messages", "unseen", empty="no folder")
-        table(result["people"], "person", "role", "until", empty="nobody may open it: mssante access grant")
+    def human(result: BalDetails) -> None:
+        show_values({k: v for k, v in plain(result).items() if not isinstance(v, list)})
+        table(plain(result.folders), "folder", "messages", "unseen", empty="no folder")
+        people = plain(result.people)
+        table(people, "person", "role", "until", empty="nobody may open it: mssante access grant")
 
-    show(perform("bal.show", address=address), as_json=as_json, human=human)
+    show(perform(requested(ShowBal, address=address)), as_json=as_json, human=human)
 
 
 @bal.command()
@@ -54,7 +63,9 @@ def show_one(address: str, as_json: bool) -> None:
 @json_option
 def suspend(address: str, as_json: bool) -> None:
     """Take no mail for now: peers are told to try later."""
-    show(perform("bal.suspend", address=address), as_json=as_json)
+    from mssante.control.bal import SuspendBal
+
+    show(perform(requested(SuspendBal, address=address)), as_json=as_json)
 
 
 @bal.command()
@@ -62,7 +73,9 @@ def suspend(address: str, as_json: bool) -> None:
 @json_option
 def resume(address: str, as_json: bool) -> None:
     """Take mail again after a suspension."""
-    show(perform("bal.resume", address=address), as_json=as_json)
+    from mssante.control.bal import ResumeBal
+
+    show(perform(requested(ResumeBal, address=address)), as_json=as_json)
 
 
 @bal.command()
@@ -71,4 +84,6 @@ def resume(address: str, as_json: bool) -> None:
 @json_option
 def close(address: str, as_json: bool) -> None:
     """Take no mail any more; what is there stays readable."""
-    show(perform("bal.close", address=address), as_json=as_json)
+    from mssante.control.bal import CloseBal
+
+    show(perform(requested(CloseBal, address=address)), as_json=as_json)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mssante.cli.run import json_option, perform, read_password, show
+from mssante.cli.run import json_option, perform, read_password, requested, show
 
 password_file = click.option(
     "--password-file",
@@ -28,8 +28,10 @@ def person() -> None:
 @json_option
 def create(login: str, password_file: Path | None, password_fd: int | None, as_json: bool) -> None:
     """Make a login."""
+    from mssante.control.person import CreatePerson
+
     secret = read_password(password_file, password_fd)
-    show(perform("person.create", person=login, password=secret), as_json=as_json)
+    show(perform(requested(CreatePerson, person=login, password=secret)), as_json=as_json)
 
 
 @person.command()
@@ -39,5 +41,7 @@ def create(login: str, password_file: Path | None, password_fd: int | None, as_j
 @json_option
 def password(login: str, password_file: Path | None, password_fd: int | None, as_json: bool) -> None:
     """Set a new password. No letter is lost: mailbox keys do not depend on it."""
+    from mssante.control.person import ChangePassword
+
     secret = read_password(password_file, password_fd)
-    show(perform("person.password", person=login, password=secret), as_json=as_json)
+    show(perform(requested(ChangePassword, person=login, password=secret)), as_json=as_json)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mssante.cli.run import json_option, perform, show, table
+from mssante.cli.run import json_option, perform, plain, requested, show, table
+
+if TYPE_CHECKING:
+    from mssante.control.queue import QueueListing
 
 
 @click.group()
@@ -18,12 +21,13 @@ def queue() -> None:
 @json_option
 def listing(as_json: bool) -> None:
     """Each recipient still waited for. Addresses are sealed: letters go by number."""
+    from mssante.control.queue import ListQueue
 
-    def human(result: dict[str, Any]) -> None:
+    def human(result: QueueListing) -> None:
         columns = ("message", "since", "size_kib", "state", "attempts", "next_attempt")
-        table(result["recipients"], *columns, empty="the queue is empty")
+        table(plain(result.recipients), *columns, empty="the queue is empty")
 
-    show(perform("queue.list"), as_json=as_json, human=human)
+    show(perform(ListQueue()), as_json=as_json, human=human)
 
 
 @queue.command()
@@ -31,4 +35,6 @@ def listing(as_json: bool) -> None:
 @json_option
 def retry(message: int | None, as_json: bool) -> None:
     """Try again now: one message by its number, or all that wait."""
-    show(perform("queue.retry", message=message), as_json=as_json)
+    from mssante.control.queue import RetryQueue
+
+    show(perform(requested(RetryQueue, message=message)), as_json=as_json)

@@ -11,13 +11,16 @@ import os
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from mssante.config import Config, ConfigError, load
 from mssante.reasons import Declined, Passing
 from mssante.words.operator import operator_sentence
+
+if TYPE_CHECKING:
+    from mssante.control.operations import OperationRequest
 
 NO, MISUSE, TRY_LATER, MISCONFIGURED = 1, 2, 75, 78
 T = TypeVar("T")
@@ -50,47 +53,72 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
     try:
         return asyncio.run(work)
     except Declined as declined:
-        word = "try later" if isinstance(declined, Passing) else "refused"
-        text = declined.detail or operator_sentence(declined.reason)
-        end(TRY_LATER if isinstance(declined, Passing) else NO, f"{word}: {text}")
+        _end_declined(declined)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
-def perform(name: str, **arguments: Any) -> dict[str, Any]:
-    """Runs an operation: in the server if one runs here, else on the files directly."""
-    config = configuration()
-    return finish(_perform(config, name, arguments))
+def _end_declined(declined: Declined) -> NoReturn:
+    word = "try later" if isinstance(declined, Passing) else "refused"
+    text = declined.detail or operator_sentence(declined.reason)
+    end(TRY_LATER if isinstance(declined, Passing) else NO, f"{word}: {text}")
 
 
-async def _perform(config: Config, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def requested(kind: type[T], /, **options: object) -> T:
+    """The request that a command's options make; a refusal ends the command. A mistake in the configuration
+    comes before one of theirs: it is the first thing to mend."""
+    from mssante.control.json_values import decoded
+
+    configuration()
+    try:
+        return decoded(kind, options)
+    except Declined as declined:
+        _end_declined(declined)
+
+
+def perform(request: OperationRequest[T]) -> T:
+    """Has an operation done: by the server if one runs here, else on the files directly."""
+    return finish(_perform(configuration(), request))
+
+
+async def _perform(config: Config, request: OperationRequest[T]) -> T:
     from mssante.control.socket import ask
 
     try:
-        return await ask(config.folder, name, arguments)
+        return await ask(config.folder, request)
     except (FileNotFoundError, ConnectionRefusedError):
         pass  # no server runs here
     from mssante.app.parts import CannotStart, open_parts
-    from mssante.control.catalogue import operate
+    from mssante.control import catalogue
 
     try:
         async with open_parts(config) as parts:
-            return await operate(parts, name, arguments)
+            return await catalogue.perform(parts, request)
     except CannotStart as error:
         end(MISCONFIGURED, f"cannot open: {error}")
 
 
-def show(
-    result: dict[str, Any], *, as_json: bool, human: Callable[[dict[str, Any]], None] | None = None
-) -> None:
-    """Prints a result: one JSON object, a table of the command's own, or a line for each value."""
+def show(result: T, *, as_json: bool, human: Callable[[T], None] | None = None) -> None:
+    """Prints a result: one JSON object, or in the command's own way, or a line for each value."""
     if as_json:
-        click.echo(json.dumps(result, ensure_ascii=False))
+        click.echo(json.dumps(plain(result), ensure_ascii=False))
     elif human is not None:
         human(result)
     else:
-        for key, value in result.items():
-            click.echo(f"{key}: {value}")
+        show_values(plain(result))
+
+
+def plain(result: object) -> Any:
+    """A result, or a part of one, as plain JSON values."""
+    from mssante.control.json_values import encoded
+
+    return encoded(result)
+
+
+def show_values(values: dict[str, Any]) -> None:
+    """Prints a line for each value."""
+    for key, value in values.items():
+        click.echo(f"{key}: {value}")
 
 
 def table(rows: list[dict[str, Any]], *columns: str, empty: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mssante.cli.run import MISUSE, NO, TRY_LATER, configuration, end, finish, json_option, table
-from mssante.model import Domain, Malformed
+from mssante.model import Direction, Domain, Malformed
 from mssante.reasons import Declined, Passing, Reason
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def _judged(
 ) -> dict[str, Any]:
     from mssante.trust.certificate import from_pem, identity_of
     from mssante.trust.path import Anchors, helpful
-    from mssante.trust.policy import Direction, Rules, verify_peer
+    from mssante.trust.policy import Rules, verify_peer
     from mssante.trust.revocation import Revocations
 
     sources = _sources(**given)

@@ -1,35 +1,66 @@
-"""Every operation by its name, `noun.verb`."""
+"""Every operation by its name, `noun.verb`: what it is asked with, and what does it."""
 
 from __future__ import annotations
 
-from mssante.control import bal, doctor, people, queue
-from mssante.control.operations import Arguments, Operation, Parts, Result
-from mssante.model import Malformed
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from mssante.control import access, bal, doctor, person, queue
+from mssante.control.json_values import decoded, encoded
+from mssante.control.operations import OperationRequest, Parts
 from mssante.reasons import Reason, Refused
 
-OPERATIONS: dict[str, Operation] = {
-    "bal.create": bal.create,
-    "bal.list": bal.listing,
-    "bal.show": bal.show,
-    "bal.suspend": bal.suspend,
-    "bal.resume": bal.resume,
-    "bal.close": bal.close,
-    "person.create": people.create,
-    "person.password": people.password,
-    "access.grant": people.grant,
-    "access.revoke": people.revoke,
-    "queue.list": queue.listing,
-    "queue.retry": queue.retry,
-    "doctor": doctor.doctor,
+Q = TypeVar("Q")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[Q, R]):
+    """`function` does what `request` asks."""
+
+    request: type[Q]
+    function: Callable[[Parts, Q], Awaitable[R]]
+
+
+OPERATIONS: dict[str, Operation[Any, Any]] = {
+    "bal.create": Operation(bal.CreateBal, bal.create),
+    "bal.list": Operation(bal.ListBal, bal.listing),
+    "bal.show": Operation(bal.ShowBal, bal.show),
+    "bal.suspend": Operation(bal.SuspendBal, bal.suspend),
+    "bal.resume": Operation(bal.ResumeBal, bal.resume),
+    "bal.close": Operation(bal.CloseBal, bal.close),
+    "person.create": Operation(person.CreatePerson, person.create),
+    "person.password": Operation(person.ChangePassword, person.change_password),
+    "access.grant": Operation(access.GrantAccess, access.grant),
+    "access.revoke": Operation(access.RevokeAccess, access.revoke),
+    "queue.list": Operation(queue.ListQueue, queue.listing),
+    "queue.retry": Operation(queue.RetryQueue, queue.retry),
+    "doctor": Operation(doctor.Doctor, doctor.doctor),
 }
 
 
-async def operate(parts: Parts, name: str, arguments: Arguments) -> Result:
-    """Runs an operation. Raises Refused, Passing; Refused(NOT_PERMITTED) for a name that is none."""
-    function = OPERATIONS.get(name)
-    if function is None:
+def name_of(request: OperationRequest[Any]) -> str:
+    """The name of the operation that `request` asks for."""
+    return next(name for name, each in OPERATIONS.items() if each.request is type(request))
+
+
+def request_named(name: str, arguments: object) -> OperationRequest[Any]:
+    """The request made of plain JSON values. Raises Refused: NOT_PERMITTED for a name that is none,
+    ARGUMENT_MALFORMED or ADDRESS_MALFORMED for its arguments."""
+    if name not in OPERATIONS:
         raise Refused(Reason.NOT_PERMITTED, f"no such operation: {name}")
-    try:
-        return await function(parts, arguments)
-    except Malformed as error:
-        raise Refused(Reason.ADDRESS_MALFORMED, str(error)) from None
+    request: OperationRequest[Any] = decoded(OPERATIONS[name].request, arguments, what=name)
+    return request
+
+
+async def perform(parts: Parts, request: OperationRequest[R]) -> R:
+    """Does what is asked. Raises Refused, Passing."""
+    result: R = await OPERATIONS[name_of(request)].function(parts, request)
+    return result
+
+
+async def operate(parts: Parts, name: str, arguments: object) -> dict[str, Any]:
+    """As `perform`, in plain JSON values: what the control socket carries. Raises as `request_named` too."""
+    result: dict[str, Any] = encoded(await perform(parts, request_named(name, arguments)))
+    return result

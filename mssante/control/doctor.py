@@ -10,17 +10,16 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
-from mssante.config import Config
-from mssante.control.operations import Arguments, Parts, Result
-from mssante.model import Malformed
+from mssante.control.operations import OperationRequest, Parts, Settings
+from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
 from mssante.trust.certificate import Certificate
 from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction
 from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
 
@@ -28,29 +27,53 @@ RENEW_WITHIN = timedelta(days=30)
 LIST_AGE_MAX = timedelta(hours=48)  # catalogue T17: warn
 DISK_FREE_MIN = 0.05
 
-OK, WARNING, WRONG = "ok", "warn", "WRONG"
+
+class Health(StrEnum):
+    """How something that the doctor looked at is, in the words that operators read."""
+
+    OK = "ok"
+    WARNING = "warn"
+    WRONG = "WRONG"
+
+
+OK, WARNING, WRONG = Health.OK, Health.WARNING, Health.WRONG
 
 
 @dataclass(frozen=True, slots=True)
 class HealthFinding:
-    """One thing looked at. `state` is ok, warn or WRONG."""
+    """One thing looked at."""
 
-    state: str
+    state: Health
     subject: str
     text: str
 
 
-async def doctor(parts: Parts, arguments: Arguments) -> Result:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorReport:
+    """`well`: nothing is WRONG."""
+
+    well: bool
+    findings: tuple[HealthFinding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doctor(OperationRequest[DoctorReport]):
+    """Asks how everything is; with `verify_data`, every invariant of the stored data too."""
+
+    verify_data: bool = False
+
+
+async def doctor(parts: Parts, request: Doctor) -> DoctorReport:
     """Looks at everything; with `verify_data`, at every invariant of the stored data."""
-    findings = [finding async for finding in _findings(parts, verify=bool(arguments.get("verify_data")))]
-    well = all(finding.state != WRONG for finding in findings)
-    return {"well": well, "findings": [asdict(finding) for finding in findings]}
+    findings = tuple([finding async for finding in _findings(parts, verify=request.verify_data)])
+    well = all(finding.state is not WRONG for finding in findings)
+    return DoctorReport(well=well, findings=findings)
 
 
 async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFinding]:
     for finding in await asyncio.to_thread(lambda: [*_certificate(parts), *_trust(parts)]):
         yield finding
-    for finding in await asyncio.to_thread(lambda: [*_disk(parts.config), *_permissions(parts.config)]):
+    for finding in await asyncio.to_thread(lambda: [*_disk(parts.settings), *_permissions(parts.settings)]):
         yield finding
     if parts.store.accepts_writes:
         yield HealthFinding(OK, "database", "takes writes")
@@ -76,11 +99,11 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
 
 
 def _certificate(parts: Parts) -> Iterator[HealthFinding]:
-    config, now = parts.config, parts.clock.now()
+    settings, now = parts.settings, parts.clock.now()
     try:
-        ours = Anchors.load(config.tls.certificate).roots[0]
+        ours = Anchors.load(settings.certificate).roots[0]
     except (OSError, Malformed, IndexError) as error:
-        yield HealthFinding(WRONG, "certificate", f"{config.tls.certificate} cannot be read: {_why(error)}")
+        yield HealthFinding(WRONG, "certificate", f"{settings.certificate} cannot be read: {_why(error)}")
         return
     left = ours.not_after - now
     if left < timedelta(0):
@@ -100,7 +123,7 @@ def _certificate(parts: Parts) -> Iterator[HealthFinding]:
             parts.trust.verify([ours.der], direction)
         except Declined as declined:
             yield HealthFinding(WRONG, f"certificate ({direction})", f"others will refuse it: {declined}")
-    missing = own_domains_unlisted(parts.trust.space, ours.name, config.operator.domains)
+    missing = own_domains_unlisted(parts.trust.space, ours.name, settings.domains)
     for domain in missing:
         yield HealthFinding(
             WRONG, "our domain", f"{domain} is not listed with our name {ours.name}: ask the ANS to list it"
@@ -117,7 +140,7 @@ def _trust(parts: Parts) -> Iterator[HealthFinding]:
     )
     age = space.age(now)
     if parts.trust.too_old:
-        hours = parts.config.trust.space_hours_max
+        hours = parts.settings.space_hours_max
         yield HealthFinding(
             WRONG, "liste blanche", f"over {hours} hours old: nobody is trusted; fetch a new one"
         )
@@ -145,10 +168,10 @@ def _crl(parts: Parts, issuer: Certificate) -> HealthFinding:
             )
 
 
-def _disk(config: Config) -> Iterator[HealthFinding]:
-    usage = shutil.disk_usage(config.folder)
+def _disk(settings: Settings) -> Iterator[HealthFinding]:
+    usage = shutil.disk_usage(settings.folder)
     free = usage.free / usage.total
-    enough = usage.free > max(DISK_FREE_MIN * usage.total, 2 * config.messages.bytes_max)
+    enough = usage.free > max(DISK_FREE_MIN * usage.total, 2 * settings.message_octets_max)
     text = f"{usage.free // 2**20} MiB free ({free:.0%})"
     yield (
         HealthFinding(OK, "disk", text)
@@ -157,13 +180,8 @@ def _disk(config: Config) -> Iterator[HealthFinding]:
     )
 
 
-def _permissions(config: Config) -> Iterator[HealthFinding]:
-    secret = [config.tls.key]
-    if config.storage.root_key is not None:
-        secret.append(config.storage.root_key)
-    databases = (config.storage.database.file(config.folder), config.storage.keys.file(config.folder))
-    secret += [file for file in databases if file is not None]
-    wide = [path for path in secret if path.exists() and os.stat(path).st_mode & 0o077]
+def _permissions(settings: Settings) -> Iterator[HealthFinding]:
+    wide = [path for path in settings.secret_files if path.exists() and os.stat(path).st_mode & 0o077]
     for path in wide:
         yield HealthFinding(WRONG, "permissions", f"others can read {path}: chmod 600 {_shown(path)}")
     if not wide:

@@ -1,34 +1,61 @@
 """What operations are: the same code answers the control socket of a running server and the CLI alone.
 
-Invariants: an operation takes and gives plain JSON values; it raises Refused or Passing with a detail
-meant for the operator; a secret comes in as an argument of its own and goes out never.
+Invariants: an operation takes a frozen request and gives a frozen result; it raises Refused or Passing with a
+detail meant for the operator; a secret comes in as a Secret and goes out never. What it needs of the
+configuration it is given as plain values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Generic, TypeVar, cast, get_args
 
 from mssante.annuaire.directory import Directory
 from mssante.clock import Clock
-from mssante.config import Config
 from mssante.keys.broker import KeyBroker
-from mssante.model import Address, Malformed
+from mssante.model import Address, Domain
 from mssante.reasons import Reason, Refused
 from mssante.store import MailboxRow, MailStore
 from mssante.trust.state import TrustState
 
-Arguments = Mapping[str, Any]
-Result = dict[str, Any]
+R_co = TypeVar("R_co", covariant=True)
+R = TypeVar("R")
+
+
+class OperationRequest(Generic[R_co]):
+    """What every request is. The type of its result stands in brackets:
+    `class ListBal(OperationRequest[BalListing])`."""
+
+    __slots__ = ()
+
+
+def result_type(request: type[OperationRequest[R]]) -> type[R]:
+    """The type of what the operation asked for by `request` gives."""
+    (base,) = cast(Any, request).__orig_bases__
+    result: type[R] = get_args(base)[0]
+    return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What operations need of an operator's configuration. `folder` is where its control socket lies;
+    `secret_files` are those that nobody else may read, whether they are there or not."""
+
+    folder: Path
+    domains: tuple[Domain, ...]
+    quota_kib: int
+    message_octets_max: int
+    certificate: Path
+    secret_files: tuple[Path, ...]
+    space_hours_max: int
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What operations work on: the open parts of one operator."""
 
-    config: Config
+    settings: Settings
     clock: Clock
     store: MailStore
     broker: KeyBroker
@@ -36,12 +63,8 @@ class Parts:
     trust: TrustState
 
 
-Operation = Callable[[Parts, Arguments], Awaitable[Result]]
-
-
-async def mailbox_named(parts: Parts, arguments: Arguments) -> MailboxRow:
+async def mailbox_at(parts: Parts, address: Address) -> MailboxRow:
     """The mailbox an operation speaks of. Raises Refused(MAILBOX_UNKNOWN)."""
-    address = Address.parse(str(arguments["address"]))
     row = await parts.store.mailbox(address.key)
     if row is None:
         raise Refused(
@@ -50,12 +73,7 @@ async def mailbox_named(parts: Parts, arguments: Arguments) -> MailboxRow:
     return row
 
 
-def moment(text: object) -> datetime | None:
-    """An optional ISO date or moment with its zone. Raises Malformed."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(str(text))
-    except ValueError:
-        raise Malformed("not a date (YYYY-MM-DD, or with time and zone)") from None
-    return at if at.tzinfo else at.astimezone()
+def address_of(row: MailboxRow) -> Address:
+    """The address of a mailbox that is not the queue's."""
+    assert row.address is not None  # only the queue's mailbox has none
+    return row.address

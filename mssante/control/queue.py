@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mssante.control.operations import Arguments, Parts, Result
-from mssante.model import Malformed
-from mssante.store.records import MessageNumber
+from mssante.control.operations import OperationRequest, Parts
+from mssante.store.records import MessageNumber, RecipientState
 
 
-async def listing(parts: Parts, arguments: Arguments) -> Result:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """A recipient still waited for; `id` is our hexadecimal name of the message, as in the log."""
+
+    message: MessageNumber
+    id: str
+    size_kib: int
+    since: datetime
+    state: RecipientState
+    attempts: int
+    next_attempt: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueListing:
+    recipients: tuple[QueueEntry, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRetried:
+    due_now: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListQueue(OperationRequest[QueueListing]):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RetryQueue(OperationRequest[QueueRetried]):
+    """`message` None: all that wait."""
+
+    message: MessageNumber | None = None
+
+
+async def listing(parts: Parts, request: ListQueue) -> QueueListing:
     """Each recipient still waited for, by message."""
-    recipients = [
-        {
-            "message": message.number,
-            "id": message.message_id.hex(),
-            "size_kib": message.size_kib,
-            "since": _moment(message.created_at),
-            "state": recipient.state.value,
-            "attempts": recipient.attempts,
-            "next_attempt": None
+    recipients = tuple(
+        QueueEntry(
+            message=message.number,
+            id=message.message_id.hex(),
+            size_kib=message.size_kib,
+            since=_moment(message.created_at),
+            state=recipient.state,
+            attempts=recipient.attempts,
+            next_attempt=None
             if recipient.state.final
             else _moment(max(recipient.next_at, message.created_at)),
-        }
+        )
         for message in await parts.store.queued()
         for recipient in message.recipients
-    ]
-    return {"recipients": recipients}
+    )
+    return QueueListing(recipients=recipients)
 
 
-async def retry(parts: Parts, arguments: Arguments) -> Result:
+async def retry(parts: Parts, request: RetryQueue) -> QueueRetried:
     """Makes the recipients of one message, or all that wait, due now."""
-    number = arguments.get("message")
-    if number is not None and not isinstance(number, int):
-        raise Malformed("a message is named by its number in queue list")
-    due = await parts.store.retry(None if number is None else MessageNumber(number))
-    return {"due_now": due}
+    return QueueRetried(due_now=await parts.store.retry(request.message))
 
 
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
+def _moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

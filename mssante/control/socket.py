@@ -11,11 +11,13 @@ import json
 import os
 import socket
 import struct
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mssante.control.catalogue import operate
-from mssante.control.operations import Arguments, Parts, Result
+from mssante.control.catalogue import name_of, operate
+from mssante.control.json_values import decoded, encoded
+from mssante.control.operations import OperationRequest, Parts, result_type
 from mssante.observe import report
 from mssante.observe.events import crashed
 from mssante.reasons import Declined, Passing, Reason, Refused
@@ -23,6 +25,15 @@ from mssante.reasons import Declined, Passing, Reason, Refused
 LINE_OCTETS_MAX = 4 * 1024 * 1024
 STOP_SECONDS_MAX = 5
 REQUEST_SECONDS_MAX = 600  # a whole verification of the data may take minutes
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """What goes over the socket: `{"operation": "bal.show", "arguments": {"address": "…"}}`."""
+
+    operation: str
+    arguments: dict[str, Any]
 
 
 def socket_path(folder: Path) -> Path:
@@ -35,7 +46,7 @@ class ControlServer:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._path = socket_path(parts.config.folder)
+        self._path = socket_path(parts.settings.folder)
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -70,9 +81,10 @@ class ControlServer:
             writer.close()
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
-        request = json.loads(line)
+        values = json.loads(line)
         try:
-            return {"result": await operate(self._parts, request["operation"], request["arguments"])}
+            asked = decoded(_Line, values)
+            return {"result": await operate(self._parts, asked.operation, asked.arguments)}
         except Declined as declined:
             kind = "passing" if isinstance(declined, Passing) else "refused"
             return {kind: declined.reason.value, "detail": declined.detail}
@@ -89,21 +101,26 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
     return int(struct.unpack("3i", credentials)[1])
 
 
-async def ask(folder: Path, name: str, arguments: Arguments) -> Result:
-    """Runs an operation in the server running in `folder`. Raises what the operation raised;
+async def ask(folder: Path, request: OperationRequest[R]) -> R:
+    """Has an operation done by the server running in `folder`. Raises what the operation raised;
     ConnectionError or FileNotFoundError when no server runs there."""
+    line = _Line(name_of(request), encoded(request))
     reader, writer = await asyncio.open_unix_connection(socket_path(folder), limit=LINE_OCTETS_MAX)
     try:
-        writer.write(json.dumps({"operation": name, "arguments": dict(arguments)}).encode() + b"\n")
+        writer.write(json.dumps(encoded(line)).encode() + b"\n")
         await writer.drain()
-        line = await reader.readline()
+        answered = await reader.readline()
     finally:
         writer.close()
-    if not line:
+    if not answered:
         raise ConnectionResetError("the server ended before it answered")
-    answer = json.loads(line)
+    answer = json.loads(answered)
     for kind, error in (("refused", Refused), ("passing", Passing)):
         if kind in answer:
             raise error(Reason(answer[kind]), answer["detail"])
-    result: Result = answer["result"]
-    return result
+    try:
+        return decoded(result_type(type(request)), answer["result"], what="the server's answer")
+    except Refused as odd:
+        raise Passing(
+            Reason.INTERNAL, f"the server that runs here is of another version, restart it: {odd.detail}"
+        ) from None

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mssante.delivery.null_senders import NullSenders
-from mssante.delivery.reception import Intake, Reception, Source, Trace
+from mssante.delivery.reception import Intake, Reception, Trace
 from mssante.delivery.routing import Routing, require_author
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import SignIn
-from mssante.model import Address, Envelope, PersonId, Secret
+from mssante.model import Address, Envelope, MessageSource, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.trust.policy import VerifiedPeer
 
@@ -71,7 +71,7 @@ class RelayBackend:
             sender=envelope.sender,
             recipients=[await self._routing.local(each, size=size) for each in envelope.recipients],
             trace=Trace(
-                source=Source.PEER,
+                source=MessageSource.PEER,
                 helo=speaker.helo,
                 remote=speaker.remote,
                 tls_version=speaker.tls_version,
@@ -116,7 +116,7 @@ class SubmissionBackend:
             sender=envelope.sender,
             recipients=envelope.recipients,
             trace=Trace(
-                source=Source.SUBMISSION,
+                source=MessageSource.SUBMISSION,
                 helo=speaker.helo,
                 remote=speaker.remote,
                 tls_version=speaker.tls_version,

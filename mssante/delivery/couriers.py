@@ -12,10 +12,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from mssante.delivery.reception import Reception, Source, Trace
+from mssante.delivery.reception import Reception, Trace
 from mssante.delivery.retry import Fate, Outcome
 from mssante.delivery.routing import Routing
-from mssante.model import Address, Domain
+from mssante.model import Address, Domain, MessageSource
 from mssante.reasons import Declined
 
 
@@ -66,7 +66,7 @@ class LocalCourier:
         intake = await self._reception.deposit(
             sender=consignment.sender,
             recipients=[recipient],
-            trace=Trace(source=Source.QUEUE, detail={"queued": consignment.queued}),
+            trace=Trace(source=MessageSource.QUEUE, detail={"queued": consignment.queued}),
             once=f"local\0{consignment.queued}\0{address.key}".encode("ascii"),
         )
         try:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mssante.delivery.letters import Letter
-from mssante.delivery.reception import Reception, Source, Trace
+from mssante.delivery.reception import Reception, Trace
 from mssante.delivery.retry import Outcome
 from mssante.delivery.routing import Routing
 from mssante.mime import notice
-from mssante.model import Address
+from mssante.model import Address, MessageSource
 from mssante.reasons import Reason, Refused
 from mssante.words.notice import explanation
 
@@ -74,7 +74,7 @@ class Notices:
             intake = await self._reception.deposit(
                 sender=None,
                 recipients=[recipient],
-                trace=Trace(source=Source.QUEUE, detail={"queued": letter.id, "notice": "yes"}),
+                trace=Trace(source=MessageSource.QUEUE, detail={"queued": letter.id, "notice": "yes"}),
                 once=once.encode("ascii"),
             )
             await intake.write(octets)

@@ -12,7 +12,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 
 from mssante import limits
 from mssante.clock import Clock
@@ -23,7 +22,7 @@ from mssante.keys.broker import KeyBroker
 from mssante.mime import header
 from mssante.mime.received import received, return_path
 from mssante.mime.structure import Structure
-from mssante.model import Address, MailboxId, PeerIdentity, PersonId, SpecialUse
+from mssante.model import Address, MailboxId, MessageSource, PeerIdentity, PersonId, SpecialUse
 from mssante.observe.events import MessageAccepted, report
 from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing import Blob, Blobs, MessageSealer, Sealed, deposit
@@ -35,20 +34,12 @@ _FEED_OCTETS = limits.CHUNK_OCTETS
 _OF_ONE_MAILBOX = {Reason.MAILBOX_FULL, Reason.MAILBOX_CLOSED, Reason.MAILBOX_UNKNOWN}
 
 
-class Source(StrEnum):
-    """Who brought a message; the words of the event MessageAccepted."""
-
-    PEER = "peer"
-    SUBMISSION = "submission"
-    QUEUE = "queue"  # our own queue, to a mailbox of ours
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """How a message came to us: for its Received field and for the journal. `detail` holds what proves the
     right to send it (list, revocation list), never anything of the content."""
 
-    source: Source
+    source: MessageSource
     helo: str = ""
     remote: str = ""
     tls_version: str | None = None
@@ -185,7 +176,7 @@ class Intake:
         report(
             MessageAccepted(
                 message=self.id,
-                source=plan.trace.source.value,
+                source=plan.trace.source,
                 dn=plan.trace.peer.dn if plan.trace.peer else "",
                 bytes=self._sealer.size,
                 recipients=len(plan.addresses),
@@ -205,13 +196,13 @@ class Intake:
     def _received(self) -> bytes:
         """RFC 5321 §4.4. Our own queue is no hop."""
         trace = self._plan.trace
-        if trace.source is Source.QUEUE:
+        if trace.source is MessageSource.QUEUE:
             return b""
         return received(
             helo=trace.helo,
             remote_address=trace.remote,
             by=self._reception.hostname,
-            protocol="ESMTPSA" if trace.source is Source.SUBMISSION else "ESMTPS",  # RFC 3848
+            protocol="ESMTPSA" if trace.source is MessageSource.SUBMISSION else "ESMTPS",  # RFC 3848
             id=self.id,
             at=self._now,
             tls_version=trace.tls_version,

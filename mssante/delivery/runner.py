@@ -225,7 +225,7 @@ class Runner:
             DeliveryDeferred(
                 queued=letter.id,
                 destination=letter.domain.name,
-                reason=(outcome.reason or Reason.REMOTE_DEFERRED).value,
+                reason=outcome.reason or Reason.REMOTE_DEFERRED,
                 attempts=letter.attempts,
                 next_attempt_seconds=int((next_at - now).total_seconds()),
             )
@@ -260,7 +260,7 @@ class Runner:
                 DeliveryFailed(
                     queued=letter.id,
                     destination=letter.domain.name,
-                    reason=failure.reason.value,
+                    reason=failure.reason,
                     attempts=letter.due[address].attempts,
                 )
             )

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from mssante.app.first import Starter, lay
+from mssante.control.access import GrantAccess
+from mssante.control.bal import CreateBal, ListBal
+from mssante.control.person import CreatePerson
 from mssante.control.socket import ask
-from mssante.model import Secret
+from mssante.model import Address, MailboxKind, PersonId, Secret
 
 START_SECONDS_MAX = 30
 HOST = "127.0.0.1"
@@ -81,7 +84,7 @@ class DemoOperator:
 
     async def _ready(self) -> bool:
         try:
-            await ask(self.folder, "bal.list", {})
+            await ask(self.folder, ListBal())
         except OSError:
             return False
         return True
@@ -89,10 +92,10 @@ class DemoOperator:
     async def people(self) -> None:
         """Its mailboxes, its people and their access, through the control socket as the CLI does."""
         for login in self.logins:
-            await ask(self.folder, "bal.create", {"address": login.address, "kind": login.kind})
-            person = {"person": login.address}
-            await ask(self.folder, "person.create", {**person, "password": login.password.value})
-            await ask(self.folder, "access.grant", {**person, "address": login.address})
+            address, person = Address.parse(login.address), PersonId(login.address)
+            await ask(self.folder, CreateBal(address=address, kind=MailboxKind(login.kind)))
+            await ask(self.folder, CreatePerson(person=person, password=login.password))
+            await ask(self.folder, GrantAccess(person=person, address=address))
 
     async def stop(self) -> None:
         if self.process is not None and self.process.returncode is None:

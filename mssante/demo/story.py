@@ -21,6 +21,8 @@ from typing import Any
 import annuaire
 from certs.make import build
 from certs.white_list import write as write_white_list
+from mssante.control.bal import ShowBal
+from mssante.control.socket import ask
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.demo.sample import Patient, letter
 from mssante.model import Address
@@ -193,9 +195,7 @@ class Story:
             client.shutdown()
 
     async def _sealed_octets(self, login: DemoLogin) -> int:
-        from mssante.control.socket import ask
-
-        return int((await ask(self.b.folder, "bal.show", {"address": login.address}))["sealed_bytes"])
+        return (await ask(self.b.folder, ShowBal(Address.parse(login.address)))).sealed_bytes
 
 
 def without_trace(message: bytes) -> bytes:

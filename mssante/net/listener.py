@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mssante import limits
 from mssante.net.stream import ContextFactory, Stopping, Stream
-from mssante.observe.events import ConnectionRefused, ListenerOpened, crashed, report
+from mssante.observe.events import ConnectionCause, ConnectionRefused, ListenerOpened, crashed, report
 
 Handler = Callable[[Stream], Awaitable[None]]
 _KNOWN_MAX = 1000  # addresses remembered as good; the oldest are forgotten
@@ -110,7 +110,7 @@ class Listener:
 
     def _admit(self, stream: Stream) -> None:
         cause = self._full(stream.remote)
-        if cause:
+        if cause is not None:
             report(ConnectionRefused(listener=self.name, remote=stream.remote, cause=cause))
             if self._tls is None:
                 stream.write(self._busy)
@@ -132,20 +132,20 @@ class Listener:
         self._conversations.add(conversation)
         conversation.add_done_callback(self._conversations.discard)
 
-    def _full(self, remote: str) -> str:
+    def _full(self, remote: str) -> ConnectionCause | None:
         caps = self._caps
         known = remote in self._known
         share = 1.0 if known else 1.0 - caps.reserved_for_known
         if self._by_address[remote] >= caps.per_address:
-            return "too many connections from this address"
+            return ConnectionCause.TOO_MANY_FROM_ADDRESS
         # A peer that has proved itself opens as many at once as it may hold: after a stop, a queue does.
         if not known and self._pre_tls_by_address[remote] >= caps.pre_tls_per_address:
-            return "too many connections without TLS from this address"
+            return ConnectionCause.TOO_MANY_WITHOUT_TLS_FROM_ADDRESS
         if len(self._streams) >= caps.total * share:
-            return "too many connections"
+            return ConnectionCause.TOO_MANY
         if self._pre_tls >= caps.pre_tls * share:
-            return "too many connections without TLS"
-        return ""
+            return ConnectionCause.TOO_MANY_WITHOUT_TLS
+        return None
 
     def _secure(self, stream: Stream) -> None:
         if self._streams.get(stream):

@@ -12,11 +12,46 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from mssante.model import Direction, MessageSource
+from mssante.reasons import Reason
+
 
 class Level(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ALARM = "alarm"
+
+
+class ConnectionCause(StrEnum):
+    """Why a connection is closed before it could speak."""
+
+    TOO_MANY = "too many connections"
+    TOO_MANY_FROM_ADDRESS = "too many connections from this address"
+    TOO_MANY_WITHOUT_TLS = "too many connections without TLS"
+    TOO_MANY_WITHOUT_TLS_FROM_ADDRESS = "too many connections without TLS from this address"
+    PLAINTEXT_BEHIND_STARTTLS = "plaintext behind STARTTLS"
+
+
+class LoginProtocol(StrEnum):
+    """What a person logs in to."""
+
+    SUBMISSION = "submission"
+    IMAP = "imap"
+
+
+class SmtpStage(StrEnum):
+    """How far an SMTP session was: the command, or SESSION outside of a transaction's."""
+
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    SESSION = "session"
+
+
+class Oddity(StrEnum):
+    """What is odd about a message that is kept all the same."""
+
+    LONG_LINE = "long_line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +79,12 @@ class ListenerOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRefused(Event):
-    """A connection closed before it could speak: `cause` is a word of ours."""
+    """A connection closed before it could speak."""
 
     level: ClassVar[Level] = Level.WARNING
     listener: str
     remote: str
-    cause: str
+    cause: ConnectionCause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +99,7 @@ class HandshakeRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerAccepted(Event):
-    direction: str  # "in" or "out"
+    direction: Direction
     dn: str
     serial: str
     fingerprint: str
@@ -74,8 +109,8 @@ class PeerAccepted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerRefused(Event):
     level: ClassVar[Level] = Level.WARNING
-    direction: str
-    reason: str
+    direction: Direction
+    reason: Reason
     remote: str
     dn: str
     serial: str
@@ -115,7 +150,7 @@ class SessionEnded(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageAccepted(Event):
     message: str  # our hexadecimal id, never the Message-ID
-    source: str  # "peer", "submission", "queue"
+    source: MessageSource
     dn: str
     bytes: int
     recipients: int
@@ -124,23 +159,23 @@ class MessageAccepted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageNoted(Event):
-    """A message was kept although something about it is odd: `note` is a word of ours ("long_line")."""
+    """A message was kept although something about it is odd."""
 
     message: str
-    note: str
+    note: Oddity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageDeclined(Event):
     level: ClassVar[Level] = Level.WARNING
-    stage: str  # "mail", "rcpt", "data"
-    reason: str
+    stage: SmtpStage
+    reason: Reason
     dn: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginAccepted(Event):
-    protocol: str
+    protocol: LoginProtocol
     person: str
     remote: str
 
@@ -148,9 +183,9 @@ class LoginAccepted(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRefused(Event):
     level: ClassVar[Level] = Level.WARNING
-    protocol: str
+    protocol: LoginProtocol
     remote: str
-    reason: str
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +202,7 @@ class DeliveryDeferred(Event):
     level: ClassVar[Level] = Level.WARNING
     queued: str
     destination: str
-    reason: str
+    reason: Reason
     attempts: int
     next_attempt_seconds: int
 
@@ -177,7 +212,7 @@ class DeliveryFailed(Event):
     level: ClassVar[Level] = Level.WARNING
     queued: str
     destination: str
-    reason: str
+    reason: Reason
     attempts: int
 
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import pairwise
 
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mssante.limits import CERTIFICATES_PRESENTED_MAX
-from mssante.model import Domain, Malformed, PeerIdentity
+from mssante.model import Direction, Domain, Malformed, PeerIdentity
 from mssante.reasons import Passing, Reason, Refused
 from mssante.trust.certificate import Certificate
 from mssante.trust.names import COMMON_NAME, DistinguishedName
@@ -27,13 +26,6 @@ from mssante.trust.revocation import Revocations
 from mssante.trust.space import TrustSpace
 
 _PROOF = object()  # what only verify_peer has
-
-
-class Direction(StrEnum):
-    """IN: the peer called us, as a TLS client. OUT: we called it, a TLS server."""
-
-    IN = "in"
-    OUT = "out"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

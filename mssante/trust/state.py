@@ -14,14 +14,14 @@ from datetime import datetime
 from pathlib import Path
 
 from mssante.clock import Clock
-from mssante.model import Domain, Malformed
+from mssante.model import Direction, Domain, Malformed
 from mssante.observe import report
 from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale, crashed
 from mssante.reasons import Passing
 from mssante.trust import white_list
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction, Rules, VerifiedPeer, verify_peer
+from mssante.trust.policy import Rules, VerifiedPeer, verify_peer
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import TrustSpace, both
 

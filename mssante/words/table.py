@@ -1,4 +1,4 @@
-"""The one table: for each Reason its words, from six files that are grouped as `reasons` groups them.
+"""The one table: for each Reason its words, from seven files that are grouped as `reasons` groups them.
 
 To add a Reason: name it in `reasons`, write its row in the file of its group, and give its answers to
 tests/vectors/words-v1.json and docs/refusals.md.
@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from mssante.reasons import Reason
 from mssante.words.addresses import ADDRESSES
+from mssante.words.asked import ASKED
 from mssante.words.message import MESSAGE
 from mssante.words.ours import OURS
 from mssante.words.reading import READING
@@ -26,6 +27,7 @@ GROUPS: Mapping[str, Mapping[Reason, Words]] = {
     "The message": MESSAGE,
     "The session": SESSION,
     "Reading": READING,
+    "What an operator asks": ASKED,
     "Ours": OURS,
 }
 

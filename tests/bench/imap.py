@@ -15,7 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mssante.control.access import GrantAccess
+from mssante.control.bal import CreateBal
+from mssante.control.person import CreatePerson
 from mssante.control.socket import ask
+from mssante.model import Address, MailboxKind, PersonId, Secret
 from tests.bench.anchor import Anchor
 from tests.bench.ours import Ours
 
@@ -79,10 +83,10 @@ async def ours(side: Ours, perf: Path, work: Path) -> Side:
     domain = operator.domain
     names = ["big", "fresh", "told", *(f"idle{n}" for n in range(1, PEOPLE + 1))]
     for name in names:
-        person = {"person": f"{name}@{domain}"}
-        await ask(operator.folder, "bal.create", {"address": person["person"], "kind": "PER"})
-        await ask(operator.folder, "person.create", {**person, "password": PASSWORD})
-        await ask(operator.folder, "access.grant", {**person, "address": person["person"]})
+        address, person = Address.parse(f"{name}@{domain}"), PersonId(f"{name}@{domain}")
+        await ask(operator.folder, CreateBal(address=address, kind=MailboxKind.PER))
+        await ask(operator.folder, CreatePerson(person=person, password=Secret(PASSWORD)))
+        await ask(operator.folder, GrantAccess(person=person, address=address))
     assert operator.process is not None
     counted = ["--server-pid", str(operator.process.pid)]
     if side.cgroup is not None:

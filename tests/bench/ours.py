@@ -14,9 +14,11 @@ from pathlib import Path
 import annuaire
 from certs.make import build
 from certs.white_list import write as write_white_list
+from mssante.control.bal import CreateBal
 from mssante.control.socket import ask
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.limits import MIB
+from mssante.model import Address, MailboxKind
 from tests.bench.cgroup import Cgroup
 
 MAILBOXES = 10
@@ -89,6 +91,7 @@ async def start(work: Path) -> Ours:
         file.write("\n[connections]\nper_address_max = 2000\n")
     await operator.start()
     for login in operator.logins:
-        await ask(operator.folder, "bal.create", {"address": login.address, "kind": login.kind})
+        address, kind = Address.parse(login.address), MailboxKind(login.kind)
+        await ask(operator.folder, CreateBal(address=address, kind=kind))
     assert operator.process is not None
     return Ours(operator=operator, pki=work / "pki", cgroup=Cgroup.around(operator.process.pid))

@@ -12,7 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from mssante.control.access import GrantAccess
 from mssante.control.socket import ask
+from mssante.model import Address, PersonId
 from tests.clients.thunderbird_post import Post, wait_until
 from tests.clients.thunderbird_program import Thunderbird, missing
 
@@ -31,8 +33,8 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
     with asyncio.Runner() as runner:
         post = runner.run(Post.open(work / "demo"))
         try:
-            grant = {"person": post.etienne.address, "address": post.centre.address}
-            runner.run(ask(post.story.b.folder, "access.grant", grant))
+            person, centre = PersonId(post.etienne.address), Address.parse(post.centre.address)
+            runner.run(ask(post.story.b.folder, GrantAccess(person=person, address=centre)))
             for n, subject in enumerate(LETTERS, 1):
                 post.write(subject, f"Bonjour,\nmerci de rappeler la patiente fictive n° {n}.\n", post.centre)
             for subject in LETTERS:

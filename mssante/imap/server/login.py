@@ -14,7 +14,7 @@ from mssante.imap.server.session import Answer, Session
 from mssante.mailbox.opening import sign_in
 from mssante.model import Malformed, Secret, user_parts
 from mssante.observe import report
-from mssante.observe.events import LoginAccepted, LoginRefused
+from mssante.observe.events import LoginAccepted, LoginProtocol, LoginRefused
 from mssante.reasons import Reason, Refused
 from mssante.sasl.plain import plain
 from mssante.sasl.responses import response
@@ -60,14 +60,14 @@ async def _sign_in(session: Session, user: str, password: Secret) -> Answer:
         async with service.throttle.attempt(remote, person):
             mailbox = await sign_in(store=service.store, broker=service.broker, user=user, password=password)
     except Refused as refused:
-        report(LoginRefused(protocol="imap", remote=remote, reason=refused.reason.value))
+        report(LoginRefused(protocol=LoginProtocol.IMAP, remote=remote, reason=refused.reason))
         expired = refused.reason is Reason.ACCESS_EXPIRED
         answer = imap_answer(refused.reason if expired else Reason.AUTHENTICATION_FAILED)
         return Answer(ResponseStatus.NO, answer.text, answer.code)
     if not session.has_room(person):
         mailbox.close()
         raise Refused(Reason.TOO_MANY_CONNECTIONS)
-    report(LoginAccepted(protocol="imap", person=person, remote=remote))
+    report(LoginAccepted(protocol=LoginProtocol.IMAP, person=person, remote=remote))
     session.signed_in(mailbox)
     capabilities = responses.code_capability(session.protocol.capabilities())
     return Answer(ResponseStatus.OK, "Bienvenue / Welcome", capabilities)

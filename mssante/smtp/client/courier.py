@@ -18,7 +18,7 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 
 from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
-from mssante.model import Address, Domain, PeerIdentity
+from mssante.model import Address, Direction, Domain, PeerIdentity
 from mssante.observe.events import PeerAccepted, PeerRefused, report
 from mssante.reasons import Declined, Passing, Reason
 from mssante.smtp.client.resolver import Door, Resolver
@@ -164,7 +164,7 @@ class SmtpCourier:
         peer = await self._verified(tuple(peer_chain(tls)), domain, remote)
         report(
             PeerAccepted(
-                direction="out",
+                direction=Direction.OUT,
                 dn=peer.identity.dn,
                 serial=peer.identity.serial,
                 fingerprint=peer.identity.fingerprint,
@@ -235,8 +235,8 @@ def _goodbye(connection: _Connection) -> None:
 def _report_refused(reason: Reason, who: PeerIdentity, remote: str, domain: Domain) -> None:
     report(
         PeerRefused(
-            direction="out",
-            reason=reason.value,
+            direction=Direction.OUT,
+            reason=reason,
             remote=remote,
             dn=who.dn,
             serial=who.serial,

@@ -24,10 +24,13 @@ from aiosmtpd.smtp import MISSING, SMTP
 from mssante import limits
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stream
 from mssante.observe.events import (
+    ConnectionCause,
     ConnectionRefused,
     LoginAccepted,
+    LoginProtocol,
     LoginRefused,
     SessionEnded,
+    SmtpStage,
     crashed,
     report,
 )
@@ -55,7 +58,7 @@ _REWORDED = {
     "538": replies.AUTH_NEEDS_TLS,
 }
 _CRASHED = smtp_answer(Passing(Reason.INTERNAL))
-_STAGES = {"MAIL": "mail", "RCPT": "rcpt", "DATA": "data"}
+_STAGES = {"MAIL": SmtpStage.MAIL, "RCPT": SmtpStage.RCPT, "DATA": SmtpStage.DATA}
 Command = Callable[[str | None], Awaitable[None]]
 
 
@@ -146,7 +149,7 @@ class Guard(SMTP):
     async def handle_exception(self, error: Exception) -> str:
         """The boundary of a command. Nothing of the exception reaches the peer (A32, A33)."""
         if isinstance(error, Declined):
-            stage = _STAGES.get(self._verb, "session")
+            stage = _STAGES.get(self._verb, SmtpStage.SESSION)
             self._error_reply = self._transactions.reply_to_declined(stage, error)
         else:
             report(crashed(f"smtp {self._verb}", error))
@@ -264,7 +267,7 @@ class Guard(SMTP):
             ConnectionRefused(
                 listener=self._service.name,
                 remote=self._stream.remote,
-                cause="plaintext behind STARTTLS",
+                cause=ConnectionCause.PLAINTEXT_BEHIND_STARTTLS,
             )
         )
 
@@ -286,14 +289,12 @@ class Guard(SMTP):
             async with throttle.attempt(remote, person):
                 login = await self._service.backend.authenticate(transactions.speaker, person, password)
         except Declined as declined:
-            report(
-                LoginRefused(protocol="submission", remote=self._stream.remote, reason=declined.reason.value)
-            )
+            report(LoginRefused(protocol=LoginProtocol.SUBMISSION, remote=remote, reason=declined.reason))
             return await self._wire.say(smtp_answer(declined))
         assert self.session is not None
         self.session.authenticated = True
         transactions.speaker = replace(transactions.speaker, login=login)
-        report(LoginAccepted(protocol="submission", person=person, remote=self._stream.remote))
+        report(LoginAccepted(protocol=LoginProtocol.SUBMISSION, person=person, remote=remote))
         return await self._wire.say(replies.AUTHENTICATED)
 
 

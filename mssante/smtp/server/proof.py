@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mssante.model import Malformed, PeerIdentity
+from mssante.model import Direction, Malformed, PeerIdentity
 from mssante.net.stream import Stream
 from mssante.net.throttle import Throttle
 from mssante.observe.events import PeerAccepted, PeerRefused, crashed, report
@@ -88,7 +88,7 @@ class PeerProof:
             version = self._stream.tls_version or ""
             report(
                 PeerAccepted(
-                    direction="in",
+                    direction=Direction.IN,
                     dn=who.dn,
                     serial=who.serial,
                     fingerprint=who.fingerprint,
@@ -100,8 +100,8 @@ class PeerProof:
 def refusal_of(who: PeerIdentity, declined: Declined, *, remote: str, domain: str = "") -> PeerRefused:
     """The event of a peer refused, as a whole or for one `domain`."""
     return PeerRefused(
-        direction="in",
-        reason=declined.reason.value,
+        direction=Direction.IN,
+        reason=declined.reason,
         remote=remote,
         dn=who.dn,
         serial=who.serial,

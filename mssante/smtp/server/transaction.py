@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from mssante.delivery.backends import Backend, Speaker
 from mssante.model import Address, Envelope
 from mssante.net.stream import ContextFactory, Stream
-from mssante.observe.events import MessageDeclined, MessageNoted, RecipientsGuessed, report
+from mssante.observe.events import (
+    MessageDeclined,
+    MessageNoted,
+    Oddity,
+    RecipientsGuessed,
+    SmtpStage,
+    report,
+)
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.smtp.grammar.commands import MailCommand, parse_mail, parse_rcpt
@@ -137,12 +144,12 @@ class MailTransactions:
         self.messages += 1
         self._wire.forgive_errors()
         if parser.long_line:
-            report(MessageNoted(message=receipt.id, note="long_line"))
+            report(MessageNoted(message=receipt.id, note=Oddity.LONG_LINE))
         return Reply(250, "2.0.0", f"Message conserve / Message kept {receipt.id}")
 
-    def reply_to_declined(self, stage: str, declined: Declined) -> Reply:
+    def reply_to_declined(self, stage: SmtpStage, declined: Declined) -> Reply:
         """The reply that says why something was declined, which is reported too."""
-        report(MessageDeclined(stage=stage, reason=declined.reason.value, dn=self._dn))
+        report(MessageDeclined(stage=stage, reason=declined.reason, dn=self._dn))
         return smtp_answer(declined)
 
     async def _count_unknown(self) -> None:

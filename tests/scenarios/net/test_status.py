@@ -9,8 +9,9 @@ import pytest
 
 from mssante.net.status import REQUEST_OCTETS_MAX, StatusServer
 from mssante.observe import report
-from mssante.observe.events import Crashed, Event, LoginRefused, add_sink
+from mssante.observe.events import Crashed, Event, LoginProtocol, LoginRefused, add_sink
 from mssante.observe.metrics import Metrics
+from mssante.reasons import Reason
 
 
 class Status:
@@ -53,7 +54,7 @@ async def test_a_supervisor_learns_that_it_lives_and_whether_it_is_ready(status:
 
 async def test_prometheus_reads_counts_by_reason(status: Status) -> None:
     stop = status.metrics.start()
-    report(LoginRefused(protocol="imap", remote="192.0.2.1", reason="authentication_failed"))
+    report(LoginRefused(protocol=LoginProtocol.IMAP, remote="192.0.2.1", reason=Reason.AUTHENTICATION_FAILED))
     stop()
     page = await status.ask(b"GET /metrics HTTP/1.1\r\n\r\n")
     assert b'mssante_events_total{event="login_refused"' in page

@@ -121,7 +121,7 @@ async def _asked(path: Path, *before: str) -> bytes:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can speak as another user")
 async def test_the_control_socket_answers_its_owner_alone(control_folder: Path) -> None:
     """K14: even where somebody opened its mode, the kernel says who asks (SO_PEERCRED)."""
-    parts = cast(Parts, SimpleNamespace(config=SimpleNamespace(folder=control_folder)))
+    parts = cast(Parts, SimpleNamespace(settings=SimpleNamespace(folder=control_folder)))
     server = ControlServer(parts)
     await server.start()
     path = socket_path(control_folder)

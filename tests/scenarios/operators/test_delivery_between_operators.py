@@ -19,16 +19,16 @@ from mssante.crypto import keys as crypto_keys
 from mssante.crypto import passwords
 from mssante.delivery.backends import RelayBackend, Speaker
 from mssante.delivery.couriers import Courier
-from mssante.delivery.reception import Intake, Receipt, Reception, Source, Trace
+from mssante.delivery.reception import Intake, Receipt, Reception, Trace
 from mssante.delivery.routing import Routing
-from mssante.model import Address, Envelope, MailboxStatus, PersonId
+from mssante.model import Address, Direction, Envelope, MailboxStatus, MessageSource, PersonId
 from mssante.observe import events
 from mssante.reasons import Passing, Reason
 from mssante.smtp.client.wire import Patience
 from mssante.smtp.server.port import SmtpServer
 from mssante.smtp.server.proof import Relay
 from mssante.smtp.server.wire import SessionLimits
-from mssante.trust.policy import Direction, VerifiedPeer
+from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts
 from tests.scenarios.smtp.courier_world import World, made
 from tests.support.operators.delivery_house import House, house
@@ -55,7 +55,7 @@ class Operators:
         intake = await self.a.reception.enqueue(
             sender=Address.parse(sender),
             recipients=[Address.parse(each) for each in recipients],
-            trace=Trace(source=Source.SUBMISSION, person=PersonId(A)),
+            trace=Trace(source=MessageSource.SUBMISSION, person=PersonId(A)),
         )
         for start in range(0, len(content), 65536):
             await intake.write(content[start : start + 65536])

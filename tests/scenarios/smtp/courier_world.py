@@ -10,12 +10,12 @@ from pathlib import Path
 
 from certs.make import UNLISTED, build
 from mssante.delivery.couriers import Consignment
-from mssante.model import Address, Domain
+from mssante.model import Address, Direction, Domain
 from mssante.observe.events import Event
 from mssante.smtp.client.courier import SmtpCourier
 from mssante.smtp.client.resolver import Door, StaticRoutes
 from mssante.smtp.client.wire import Patience
-from mssante.trust.policy import Direction, VerifiedPeer
+from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import Credentials, peer_client_context
 from tests.support.operators.trust_world import TrustWorld
 

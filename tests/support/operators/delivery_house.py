@@ -15,13 +15,13 @@ from mssante.clock import ManualClock
 from mssante.crypto import ChunkOpener, Purpose
 from mssante.database import Database
 from mssante.delivery.couriers import Consignment, Courier, LocalCourier
-from mssante.delivery.reception import Reception, Source, Trace
+from mssante.delivery.reception import Reception, Trace
 from mssante.delivery.retry import Fate, Outcome
 from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.keys import MIGRATIONS, PURPOSE, KeyBroker, RootKey
 from mssante.mime.summary import Summary
-from mssante.model import Address, Domain, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
+from mssante.model import Address, Domain, MailboxId, MailboxKind, MessageSource, PersonId, Secret, SpecialUse
 from mssante.reasons import Passing, Reason
 from mssante.store import MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
@@ -127,7 +127,10 @@ class House:
             sender=Address.parse(sender) if sender else None,
             recipients=[Address.parse(each) for each in recipients],
             trace=Trace(
-                source=Source.SUBMISSION, person=PersonId("dr.a@chu-a.test"), helo="pc", remote="10.0.0.1"
+                source=MessageSource.SUBMISSION,
+                person=PersonId("dr.a@chu-a.test"),
+                helo="pc",
+                remote="10.0.0.1",
             ),
         )
         await intake.write(content)

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from mssante.cli import main
 from mssante.control import catalogue
+from mssante.control.person import ChangePassword, PasswordChanged
 from mssante.database import Database
 from mssante.delivery.reception import Intake
 from mssante.delivery.routing import Routing
@@ -45,15 +46,16 @@ def faulty(owner: Any, method: str, *, told: Callable[..., str]) -> None:
     setattr(owner, method, wrapped)
 
 
-def _operation(name: str) -> None:
-    original = catalogue.OPERATIONS[name]
+def _change_of_password() -> None:
+    original = catalogue.OPERATIONS["person.password"]
 
-    async def wrapped(parts: Any, arguments: Any) -> Any:
-        if TRIGGER in str(arguments):
-            raise RuntimeError(f"injected: {dict(arguments)}")
-        return await original(parts, arguments)
+    async def wrapped(parts: Any, request: ChangePassword) -> PasswordChanged:
+        if TRIGGER in request.password.value:
+            raise RuntimeError(f"injected: {request.person} {request.password.value}")
+        changed: PasswordChanged = await original.function(parts, request)
+        return changed
 
-    catalogue.OPERATIONS[name] = wrapped
+    catalogue.OPERATIONS["person.password"] = catalogue.Operation(ChangePassword, wrapped)
 
 
 if __name__ == "__main__":
@@ -61,5 +63,5 @@ if __name__ == "__main__":
     faulty(Intake, "write", told=lambda self, octets: octets.decode("latin-1"))
     faulty(Routing, "local", told=lambda self, address, **_: str(address))
     faulty(Folders, "create", told=lambda self, name, *_, **__: str(name))
-    _operation("person.password")
+    _change_of_password()
     main(prog_name="mssante")

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Self
 
 from certs.make import UNLISTED, Leaf, Pki
-from mssante.model import Domain
+from mssante.model import Direction, Domain
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction, Rules, VerifiedPeer, verify_peer
+from mssante.trust.policy import Rules, VerifiedPeer, verify_peer
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import Entry, TrustSpace
 

@@ -27,6 +27,8 @@ import pytest
 import annuaire
 from certs.make import UNLISTED, Leaf, Pki, build, operator_subject
 from certs.white_list import write as write_white_list
+from mssante.control.catalogue import request_named
+from mssante.control.json_values import encoded
 from mssante.control.socket import ask
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator
 
@@ -151,8 +153,9 @@ class Operator(DemoOperator):
         return self.server.wait(seconds)
 
     def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """An operation through the control socket. Not from inside an event loop."""
-        return asyncio.run(ask(self.folder, operation, arguments))
+        """An operation through the control socket, in plain JSON values. Not from inside an event loop."""
+        result: dict[str, Any] = encoded(asyncio.run(ask(self.folder, request_named(operation, arguments))))
+        return result
 
     def broken_invariants(self) -> list[str]:
         """What `doctor --verify-data` finds wrong with the data."""

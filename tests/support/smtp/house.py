@@ -19,7 +19,7 @@ from mssante.clock import SystemClock
 from mssante.delivery.backends import Speaker
 from mssante.delivery.reception import Intake, Receipt
 from mssante.keys.ring import SignIn
-from mssante.model import Address, Domain, Envelope, PersonId, Secret
+from mssante.model import Address, Direction, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Event, add_sink
@@ -30,7 +30,7 @@ from mssante.smtp.server.proof import Relay, Submission
 from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction, VerifiedPeer, verify_peer
+from mssante.trust.policy import VerifiedPeer, verify_peer
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import Entry, TrustSpace
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context

@@ -12,15 +12,15 @@ import pytest
 
 from mssante import limits
 from mssante.crypto import keys as crypto_keys
-from mssante.delivery.reception import Intake, Receipt, Recipient, Source, Trace
-from mssante.model import Address, MailboxStatus, PeerIdentity
+from mssante.delivery.reception import Intake, Receipt, Recipient, Trace
+from mssante.model import Address, MailboxStatus, MessageSource, PeerIdentity
 from mssante.observe import events
 from mssante.reasons import Declined, Passing, Reason, Refused
 from tests.support.operators.delivery_house import LETTER, House
 
 PEER = PeerIdentity(dn="CN=mss.cabinet-b.test,O=B,C=FR", serial="1", fingerprint="ab" * 32)
 TRACE = Trace(
-    source=Source.PEER,
+    source=MessageSource.PEER,
     helo="mss.cabinet-b.test",
     remote="192.0.2.1",
     tls_version="TLSv1.3",

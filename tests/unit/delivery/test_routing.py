@@ -9,11 +9,11 @@ from typing import cast
 import pytest
 
 from mssante.annuaire.entries import MailboxEntry
-from mssante.delivery.reception import Recipient, Source, Trace
+from mssante.delivery.reception import Recipient, Trace
 from mssante.delivery.routing import require_author
 from mssante.keys.ring import Role
 from mssante.mime.structure import scan
-from mssante.model import Address, MailboxStatus, PersonId, SpecialUse, Uid
+from mssante.model import Address, MailboxStatus, MessageSource, PersonId, SpecialUse, Uid
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.space import TrustSpace
 from tests.support.operators.delivery_house import LETTER, House
@@ -56,7 +56,7 @@ async def test_why_a_recipient_is_not_taken(
 
 async def test_a_mailbox_that_was_full_a_moment_ago_is_looked_at_again(a_house: House) -> None:
     mailbox, address = await a_house.mailbox(A, quota_kib=10), Address.parse(A)
-    trace = Trace(source=Source.SUBMISSION, person=ME)
+    trace = Trace(source=MessageSource.SUBMISSION, person=ME)
     intake = await a_house.reception.deposit(
         sender=None, recipients=[Recipient(mailbox, address)], trace=trace
     )

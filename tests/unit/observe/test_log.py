@@ -8,21 +8,45 @@ from dataclasses import fields
 from pathlib import Path
 
 from mssante.clock import ManualClock
+from mssante.model import Direction
 from mssante.observe import events, log, report
 from mssante.observe.metrics import Metrics
+from mssante.reasons import Reason
 
 FORBIDDEN_FIELDS = {"subject", "body", "password", "token", "key", "sender", "recipient", "text", "patient"}
 
 
 def test_an_event_is_one_json_line(tmp_path: Path) -> None:
     stop = log.start(ManualClock().now, tmp_path / "log")
-    report(events.LoginRefused(protocol="imap", remote="127.0.0.1", reason="authentication_failed"))
+    report(
+        events.LoginRefused(
+            protocol=events.LoginProtocol.IMAP, remote="127.0.0.1", reason=Reason.AUTHENTICATION_FAILED
+        )
+    )
     stop()
     line = json.loads((tmp_path / "log").read_text())
     assert line["event"] == "login_refused"
     assert line["level"] == "warning"
     assert line["reason"] == "authentication_failed"
     assert (tmp_path / "log").stat().st_mode & 0o077 == 0
+
+
+def test_an_enum_is_written_as_its_word(tmp_path: Path) -> None:
+    stop = log.start(ManualClock().now, tmp_path / "log")
+    report(
+        events.PeerRefused(
+            direction=Direction.IN,
+            reason=Reason.PEER_NOT_LISTED,
+            remote="192.0.2.1",
+            dn="CN=x",
+            serial="1",
+            fingerprint="ff",
+            domain="",
+        )
+    )
+    stop()
+    written = (tmp_path / "log").read_text()
+    assert '"direction": "in", "reason": "peer_not_listed", "remote": "192.0.2.1"' in written
 
 
 def test_no_event_has_a_field_for_content() -> None:
@@ -58,7 +82,7 @@ def test_a_sink_that_fails_breaks_nothing() -> None:
 def test_events_are_counted_by_reason() -> None:
     metrics = Metrics()
     stop = metrics.start()
-    report(events.MessageDeclined(stage="rcpt", reason="mailbox_unknown", dn="CN=x"))
+    report(events.MessageDeclined(stage=events.SmtpStage.RCPT, reason=Reason.MAILBOX_UNKNOWN, dn="CN=x"))
     stop()
     text = metrics.text().decode()
     assert 'event="message_declined"' in text

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certs.authority import host_names, p256, usage
-from mssante.model import Domain
+from mssante.model import Direction, Domain
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import Certificate, identity_of
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
-from mssante.trust.policy import Direction, Rules, VerifiedPeer
+from mssante.trust.policy import Rules, VerifiedPeer
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import Entry, TrustSpace
 

@@ -7,9 +7,9 @@ import ssl
 import pytest
 
 from certs.make import UNLISTED
+from mssante.model import Direction
 from mssante.reasons import Declined, Passing, Reason
 from mssante.trust import tls
-from mssante.trust.policy import Direction
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_chain, peer_client_context
 
 from .conftest import World, chain_of

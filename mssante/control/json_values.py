@@ -1,0 +1,184 @@
+"""Plain JSON values become frozen dataclasses, and these JSON values again: the edge of every operation.
+
+How a value is read follows from the type of its field; `_READERS` says it for each type that operations use.
+
+Invariants: what is decoded has every field, each of its type, and no other; a mistake is told by the name of
+the argument, with what it takes; what was given is never repeated (it may be a password).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from mssante.model import Address, MailboxKind, Malformed, PersonId, Secret
+from mssante.reasons import Reason, Refused
+from mssante.store.records import MessageNumber
+
+T = TypeVar("T")
+_LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
+_WHOLE_NUMBER_BITS_MAX = 63  # what either database keeps, beside the sign
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How a JSON value is read as one type. `read` raises Malformed with what is wrong; `takes` says what
+    would be right."""
+
+    takes: str
+    read: Callable[[Any], Any]
+    reason: Reason = Reason.ARGUMENT_MALFORMED
+
+
+def _text(value: Any) -> str:
+    try:
+        if isinstance(value, str) and value.encode() is not None:
+            return value
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write and UTF-8 cannot
+        pass
+    raise Malformed("not a text")
+
+
+def _login(value: Any) -> PersonId:
+    if not _LOGIN.fullmatch(_text(value)):
+        raise Malformed("not a login")
+    return PersonId(value)
+
+
+def _kind(value: Any) -> MailboxKind:
+    try:
+        return MailboxKind(_text(value).upper())
+    except ValueError:
+        raise Malformed("not a kind of mailbox") from None
+
+
+def _moment(value: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(_text(value))
+        return at if at.tzinfo else at.astimezone()
+    except (ValueError, OverflowError):  # the year 1 has no local time
+        raise Malformed("not a date") from None
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value.bit_length() > _WHOLE_NUMBER_BITS_MAX:
+        raise Malformed("not a whole number, or too large a one")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Malformed("neither of the two")
+    return value
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise Malformed("not an object")
+    return value
+
+
+_WHOLE = _Reader("a whole number", _whole)
+_READERS: dict[Any, _Reader] = {
+    str: _Reader("a text", _text),
+    int: _WHOLE,
+    MessageNumber: _WHOLE,
+    bool: _Reader("true or false", _flag),
+    dict[str, Any]: _Reader("an object, of names and values", _object),
+    datetime: _Reader("YYYY-MM-DD, or a date with time and zone", _moment),
+    Address: _Reader("name@domain", lambda value: Address.parse(_text(value)), Reason.ADDRESS_MALFORMED),
+    MailboxKind: _Reader("PER, ORG, APP or CAB", _kind),
+    PersonId: _Reader("1 to 128 letters, digits and . _ @ + -", _login),
+    Secret: _Reader("a text", lambda value: Secret(_text(value))),
+}
+
+
+def decoded(kind: type[T], values: object, *, what: str = "a request") -> T:
+    """The dataclass `kind` with these values, by the names of its fields. Raises Refused(ARGUMENT_MALFORMED),
+    or Refused(ADDRESS_MALFORMED) for an address; `what` names the whole in its detail."""
+    if not isinstance(values, Mapping):
+        raise malformed(what, "not an object", takes="an object, of names and values")
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type] # a dataclass
+    for name in values:
+        if name not in known:
+            raise malformed(str(name), "unknown", takes=", ".join(known) or "no argument", of=what)
+    types = _types(cast(Any, kind))
+    read = {
+        name: _read(types[name], values.get(name), name)
+        for name, field in known.items()
+        if name in values or not _has_default(field)
+    }
+    return kind(**read)
+
+
+def malformed(
+    name: str, wrong: str, *, takes: str, of: str = "it", reason: Reason = Reason.ARGUMENT_MALFORMED
+) -> Refused:
+    """What refuses an argument: its name, what it is ("missing", "not a text"), and what `of` takes."""
+    return Refused(reason, f"{name} is {wrong}; {of} takes {takes}")
+
+
+def encoded(value: Any) -> Any:
+    """A value of an operation as JSON has it: a dataclass is an object, its fields in order."""
+    match value:
+        case Secret():
+            return value.value
+        case Address():
+            return str(value)
+        case StrEnum():
+            return value.value
+        case datetime():
+            return value.isoformat()
+        case tuple():
+            return [encoded(each) for each in value]
+        case _ if is_dataclass(value):
+            return {field.name: encoded(getattr(value, field.name)) for field in fields(value)}
+        case _:
+            return value
+
+
+@cache
+def _types(kind: Any) -> dict[str, Any]:
+    """The type of each field."""
+    return get_type_hints(kind)
+
+
+def _has_default(field: Field[Any]) -> bool:
+    return field.default is not MISSING
+
+
+def _read(kind: Any, value: Any, name: str) -> Any:
+    """Raises Refused."""
+    if get_origin(kind) in (Union, UnionType):  # X | None
+        if value is None:
+            return None
+        (kind,) = (one for one in get_args(kind) if one is not NoneType)
+    if get_origin(kind) is tuple:  # tuple[X, ...]
+        if not isinstance(value, list):
+            raise malformed(name, "not a list", takes="a list")
+        return tuple(_read(get_args(kind)[0], each, name) for each in value)
+    if kind not in _READERS and is_dataclass(kind):
+        return decoded(kind, value, what=name)  # type: ignore[arg-type] # a class, not one of its values
+    reader = _READERS.get(kind) or _of_enum(kind)
+    if value is None:
+        raise malformed(name, "missing", takes=reader.takes)
+    try:
+        return reader.read(value)
+    except Malformed as error:
+        raise malformed(name, str(error), takes=reader.takes, reason=reader.reason) from None
+
+
+def _of_enum(kind: type[StrEnum]) -> _Reader:
+    def read(value: Any) -> StrEnum:
+        try:
+            return kind(_text(value))
+        except ValueError:
+            raise Malformed("none of these") from None
+
+    return _Reader(" or ".join(kind), read)
