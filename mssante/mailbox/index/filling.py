@@ -18,7 +18,7 @@ from mssante.reasons import Declined
 _SETTLE_SECONDS = 5.0  # after a change: more may come
 
 
-class Rest:
+class Silence:
     """Whether a session's client asks for nothing, and since when."""
 
     def __init__(self, seconds: float) -> None:
@@ -37,16 +37,16 @@ class Rest:
     async def lasted(self) -> None:
         """Returns once the client has asked for nothing for `seconds`."""
         while True:
-            rested = 0.0
+            silent = 0.0
             if self._since is not None:
-                rested = asyncio.get_running_loop().time() - self._since
-            if rested >= self._seconds:
+                silent = asyncio.get_running_loop().time() - self._since
+            if silent >= self._seconds:
                 return
-            await asyncio.sleep(self._seconds - rested)
+            await asyncio.sleep(self._seconds - silent)
 
 
-async def tend(mailbox: OpenMailbox, index: Index, rest: Callable[[], Awaitable[None]]) -> None:
-    """Until cancelled. `rest` returns when the client has asked for nothing for a moment."""
+async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], Awaitable[None]]) -> None:
+    """Until cancelled. `silence` returns when the client has asked for nothing for a moment."""
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -54,12 +54,12 @@ async def tend(mailbox: OpenMailbox, index: Index, rest: Callable[[], Awaitable[
         """Before each piece of work: as long as the last one took."""
         nonlocal began
         await asyncio.sleep(loop.time() - began)
-        await rest()
+        await silence()
         began = loop.time()
 
     with mailbox.store.subscribe(mailbox.id) as changed:
         while True:
-            await rest()
+            await silence()
             began = loop.time()
             try:
                 if await index.lacks():
