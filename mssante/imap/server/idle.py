@@ -7,6 +7,7 @@ ended before it returns.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from mssante.imap.grammar import responses
 from mssante.imap.grammar.commands import Idle
@@ -17,23 +18,22 @@ from mssante.reasons import Passing
 
 
 async def idle(session: Session, command: Idle) -> Answer:
-    """RFC 2177: news at once, until DONE."""
+    """RFC 2177."""
     session.wire.expect_line()
     await session.send(responses.continuation("idling"))
-    line = asyncio.ensure_future(session.next_event(patient=True))
+    line = asyncio.create_task(session.next_event(patient=True))
     try:
         with session.mailbox.store.subscribe(session.mailbox.id) as changed:
             while not line.done():
                 await _news_while_idle(session)
-                news = asyncio.ensure_future(changed.wait())
+                news = asyncio.create_task(changed.wait())
                 try:
                     await asyncio.wait((line, news), return_when=asyncio.FIRST_COMPLETED)
                 finally:
-                    news.cancel()
+                    await _ended(news)
         event = line.result()
     finally:
-        line.cancel()
-        await asyncio.gather(line, return_exceptions=True)
+        await _ended(line)
     assert isinstance(event, RawLine), "the wire was told to expect a line"
     if event.octets.upper() == b"DONE":
         return OK
@@ -46,3 +46,8 @@ async def _news_while_idle(session: Session) -> None:
         await session.tell(expunges=True)
     except Passing:
         pass  # told with the next news, or after DONE; the storage's trouble is reported where it is met
+
+
+async def _ended(wait: asyncio.Task[Any]) -> None:
+    wait.cancel()
+    await asyncio.gather(wait, return_exceptions=True)

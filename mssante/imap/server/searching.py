@@ -19,7 +19,7 @@ from mssante.imap.grammar import responses
 from mssante.imap.grammar.commands import Search
 from mssante.imap.grammar.need import Need
 from mssante.imap.grammar.search import Key, Query, Result
-from mssante.imap.rules.matching import Context, Known, Uids, judged, needs, prepared, questions
+from mssante.imap.rules.matching import Context, Known, Question, Uids, judged, needs, prepared, questions
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
 from mssante.mailbox.index import texts
@@ -37,11 +37,10 @@ _ASKED_MIN = 20  # fewer messages are opened sooner than the index
 
 async def search(session: Session, command: Search) -> Answer:
     """RFC 3501 §6.4.4, RFC 4731, RFC 5182."""
-    query, view = command.query, session.selected.view
-    context = await search_context(session, query)
-    found = await searcher_of(session).search(session.selected, query.key, context)
+    query, selected = command.query, session.selected
+    found = await searcher_of(session).search(selected, query.key, await search_context(session, query))
     modseq = search_done(session, query, found)
-    numbers = found if command.uid else list(filter(None, view.numbers_of(found)))
+    numbers = found if command.uid else list(filter(None, selected.view.numbers_of(found)))
     results = query.results
     if results is None and session.protocol.rev2:
         results = frozenset({Result.ALL})  # RFC 9051 §6.4.4
@@ -90,13 +89,14 @@ def searcher_of(session: Session) -> Searcher:
     return Searcher(session.reader, service.clock.monotonic, service.threads, session.index)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Progress:
     """One search under way: the UIDs found, and those in doubt, which ascend; what is known of the latter."""
 
     selected: Selected
     key: Key
     needs: set[Need]
+    questions: set[Question]
     known: Known
     budget: Budget
     found: list[int] = field(default_factory=list)
@@ -128,7 +128,14 @@ class Searcher:
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
         key = prepared(key, context)
-        search = _Progress(selected, key, needs(key), Known(context), Budget(self._monotonic))
+        search = _Progress(
+            selected=selected,
+            key=key,
+            needs=needs(key),
+            questions=questions(key),
+            known=Known(context),
+            budget=Budget(self._monotonic),
+        )
         for stage in (self._flags, self._places, self._words, self._messages):
             await stage(search)
         return sorted(search.found)
@@ -136,7 +143,10 @@ class Searcher:
     async def _flags(self, search: _Progress) -> None:
         """What this process knows of every message in the folder."""
         asked = Need.FLAGS in search.needs
-        for sequences, rows in search.selected.columns([range(len(search.selected.view))]):
+        everybody = [range(len(search.selected.view))]
+        for at, (sequences, rows) in enumerate(search.selected.columns(everybody)):
+            if at:
+                await breathe()
             uids = rows.uids.tolist()
             known = Known(search.known.context)
             if asked:
@@ -147,7 +157,6 @@ class Searcher:
             search.doubtful += doubtful
             if asked and doubtful:
                 search.known.learn(known, doubtful)
-            await breathe()
 
     async def _places(self, search: _Progress) -> None:
         """What the store knows of a message in a folder. Those that have gone meanwhile are not found."""
@@ -166,11 +175,14 @@ class Searcher:
 
     async def _words(self, search: _Progress) -> None:
         """What the index says, if it is worth asking; it is not filled for what needs no content."""
-        asked = questions(search.key)
-        if self._index is None or not asked or len(search.doubtful) < _ASKED_MIN:
+        if self._index is None or not search.questions or len(search.doubtful) < _ASKED_MIN:
             return
         answers = await self._index.ask(
-            asked, search.selected.id, search.doubtful, search.budget, fill=Need.BODY in search.needs
+            search.questions,
+            search.selected.id,
+            search.doubtful,
+            search.budget,
+            fill=Need.BODY in search.needs,
         )
         search.known.index = answers.holders
         search.doubtful = await self._threads.run(search.judge, search.known, frozenset(answers.numbers))

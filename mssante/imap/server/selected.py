@@ -109,12 +109,9 @@ class Selected:
 
     def columns(self, places: Iterable[range]) -> Iterator[tuple[Sequence[int], FlagsRows]]:
         """The same some at a time, sequence numbers and rows apart."""
-        mask, plain = self.view.mask, not self.view.recent_count
         for piece in _pieces(places):
             numbers, rows = self._rows(piece)
-            if not plain:
-                rows = replace(rows, flags=array("Q", map(mask, rows.uids, rows.flags)))
-            yield numbers, rows
+            yield numbers, replace(rows, flags=self.view.masks(rows.uids, rows.flags))
 
     def changes(self, places: Iterable[range], render: Callable[[int], bytes]) -> Iterator[Change]:
         """The messages at these places, as `change_lines` tells them; `render` makes a mask's names."""
