@@ -60,7 +60,7 @@ async def thread(session: Session, command: Thread) -> Answer:
         session.selected, command.algorithm, command.query.key, context
     )
     numbers = await _numbers(session, found, uid=command.uid)
-    await session.send(responses.thread(await done(forest.render(numbers))))
+    await session.send(responses.thread(await run_steps(forest.render(numbers))))
     return OK
 
 
@@ -102,7 +102,7 @@ class Sorter:
                     values.extend(map(_VALUES[criterion.key], messages))
             turned = (criterion.reverse for criterion in criteria)
             steps = in_order([Column(*pair) for pair in zip(columns, turned, strict=True)], len(found))
-            return [found[place] for place in await done(steps)]
+            return [found[place] for place in await run_steps(steps)]
 
     async def threads(
         self, selected: Selected, algorithm: Algorithm, key: Key, context: Context
@@ -122,7 +122,7 @@ class Sorter:
         async for messages in self._summaries(selected.id, found):
             subjects += [_subject(message) for message in messages]
             sent += [_sent(message) for message in messages]
-        return await done(ordered_subject(subjects, sent))
+        return await run_steps(ordered_subject(subjects, sent))
 
     async def _by_references(self, selected: Selected, found: Sequence[int]) -> Forest:
         references = References()
@@ -137,7 +137,7 @@ class Sorter:
                     identifier=next(iter(identifiers_first(identifier)), b""),
                     references=ancestry(chain, parent),
                 )
-        return await done(references.threads())
+        return await run_steps(references.threads())
 
     async def _links_of(self, message: Message | None) -> Sequence[bytes]:
         """The Message-ID, References and In-Reply-To fields; of those repeated the first."""
@@ -167,7 +167,7 @@ class Sorter:
         yield [None] * (len(uids) - at)
 
 
-async def done(steps: Steps[_Value]) -> _Value:
+async def run_steps(steps: Steps[_Value]) -> _Value:
     """What `steps` come to, the loop given to others between two."""
     while True:
         try:

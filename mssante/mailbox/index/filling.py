@@ -1,7 +1,8 @@
-"""Keeping an open mailbox's index filled behind the session that opened it.
+"""Filling an open mailbox's index behind the session that opened it.
 
-Invariants: it works only while the session's client asks for nothing, and at most half of that time; it ends
-with the session, whose keys it uses; trouble of the store leaves it for the next change.
+Only who reads a mailbox can index it, so this is done in the time that its client leaves: once the client has
+been silent for a while, and of that time at most half. Invariants: it ends with the session, whose keys it
+uses; when the store gives trouble, the next change of the mailbox is waited for.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _SETTLE_SECONDS = 5.0  # after a change: more may come
 
 
 class Silence:
-    """Whether a session's client asks for nothing, and since when."""
+    """The time in which a session's client asks for nothing; of less than `seconds` nothing is made."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -27,7 +28,7 @@ class Silence:
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """While the context lasts, the client is waited for."""
+        """It lasts while the context does: the client is waited for."""
         self._since = asyncio.get_running_loop().time()
         try:
             yield
@@ -35,7 +36,7 @@ class Silence:
             self._since = None
 
     async def lasted(self) -> None:
-        """Returns once the client has asked for nothing for `seconds`."""
+        """Returns when it has lasted for `seconds`."""
         while True:
             silent = 0.0
             if self._since is not None:
@@ -46,7 +47,8 @@ class Silence:
 
 
 async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], Awaitable[None]]) -> None:
-    """Until cancelled. `silence` returns when the client has asked for nothing for a moment."""
+    """Indexes what the index lacks, now and after every change, until cancelled. `silence` returns when the
+    client has asked for nothing for a while."""
     loop = asyncio.get_running_loop()
     began = loop.time()
 
