@@ -58,7 +58,7 @@ from mssante.imap.grammar.search import (
 from mssante.imap.grammar.sets import Interval, SequenceSet
 from mssante.mime import encoded_words, header
 from mssante.mime.folding import fold
-from mssante.mime.summary import SearchTexts, Summary
+from mssante.mime.summary import Summary
 
 Uids = AbstractSet[int]
 _NOBODY: Uids = frozenset()
@@ -201,7 +201,9 @@ class Known:
     summaries: Mapping[int, Summary] | None = None
     headers: Mapping[int, bytes] | None = None
     contents: Mapping[int, tuple[str, str]] | None = None
-    _texts: dict[int, SearchTexts] = field(default_factory=dict, init=False)
+    # What several leaves may ask of the same message, read once.
+    _texts: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
+    _fields: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict, init=False)
 
     def learn(self, other: Known, uids: Iterable[int]) -> None:
         """Takes over what `other` knows of these messages at the stage Need.FLAGS."""
@@ -253,20 +255,31 @@ class Known:
             # A word that is in the header need not be in this field: the index says only where it is not.
             _, asked = self.index(_question(leaf), asked)
         if _need(leaf) is Need.SUMMARY and self.summaries is not None:
-            at, texts = _KEPT.index(name), self._kept_texts
-            return _certainly({uid for uid in asked if needle in fold(texts(uid)[at])})
-        if _need(leaf) is Need.HEADER and (headers := self.headers) is not None:
+            at, text = _KEPT.index(name), self._kept_text
+            return _certainly({uid for uid in asked if needle in text(uid, at)})
+        if _need(leaf) is Need.HEADER and self.headers is not None:
             octets = name.encode("utf-8", "replace")
-            return _certainly({uid for uid in asked if _holds(headers[uid], octets, needle)})
+            return _certainly({uid for uid in asked if self._header_holds(uid, octets, needle)})
         return Verdict(_NOBODY, asked)
 
-    def _kept_texts(self, uid: int) -> SearchTexts:
-        """Of a message whose summary is known; several leaves may ask."""
-        found = self._texts.get(uid)
+    def _kept_text(self, uid: int, at: int) -> str:
+        """Of a message whose summary is known, folded."""
+        found = self._texts.get((uid, at))
         if found is None:
             assert self.summaries is not None
-            found = self._texts[uid] = self.summaries[uid].texts
+            found = self._texts[uid, at] = fold(self.summaries[uid].texts[at])
         return found
+
+    def _header_holds(self, uid: int, name: bytes, needle: str) -> bool:
+        """Whether a field `name` of a message whose header is known holds `needle`."""
+        fields = self._fields.get(uid)
+        if fields is None:
+            assert self.headers is not None
+            fields = self._fields[uid] = header.pairs(self.headers[uid])
+        for found, raw in fields:
+            if found == name and needle in fold(encoded_words.decode(header.unfold(raw))):
+                return True
+        return False
 
     def _text(self, leaf: Text, asked: Uids) -> Verdict:
         needle = leaf.needle
@@ -338,8 +351,3 @@ def _falls(moment: date, when: When, day: date) -> bool:
             return moment == day
         case When.SINCE:
             return moment >= day
-
-
-def _holds(block: bytes, name: bytes, needle: str) -> bool:
-    """Whether a field `name` of the header block holds `needle`."""
-    return any(needle in fold(encoded_words.decode(value)) for value in header.values(block, name))

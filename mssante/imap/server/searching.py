@@ -22,16 +22,17 @@ from mssante.imap.grammar.search import Key, Query, Result
 from mssante.imap.rules.matching import Context, Known, Question, Uids, judged, needs, prepared, questions
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
+from mssante.limits import KIB
 from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Message, Reader, breathe
-from mssante.mime.text import Step
 from mssante.reasons import Refused
 from mssante.uid_arrays import UID_ARRAY
 
 _AT_ONCE = 5000  # messages judged before the loop is given to others
+_CHARACTERS_HELD = 128 * KIB  # of opened texts, or one text that is longer
 _ASKED_MIN = 20  # fewer messages are opened sooner than the index
 
 
@@ -237,9 +238,17 @@ class Searcher:
 
 
 def _judge_contents(search: _Progress, known: Known, contents: Sequence[tuple[Message, bytes]]) -> None:
-    """In a thread. The texts of one message at a time are held."""
-    step: Step = search.budget.require
+    """In a thread. Short texts are judged many at a time, as a key of many leaves costs less so."""
+    opened = replace(known)
+    held: dict[int, tuple[str, str]] = {}
+    characters = 0
     for message, content in contents:
-        text = texts.of_message(content, message.summary, step)
-        opened = replace(known, contents={message.uid: (text.header, text.body)})
-        search.judge(opened, {message.uid})
+        text = texts.of_message(content, message.summary, search.budget.require)
+        held[message.uid] = text.header, text.body
+        characters += len(text.header) + len(text.body)
+        if characters >= _CHARACTERS_HELD:
+            opened.contents = held
+            search.judge(opened, frozenset(held))
+            held, characters = {}, 0
+    opened.contents = held
+    search.judge(opened, frozenset(held))
