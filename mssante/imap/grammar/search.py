@@ -128,10 +128,11 @@ class And:
     keys: tuple[Key, ...]
 
 
-Key = (
+Leaf = (
     All | Flagged | HasKeyword | Numbers | Saved | Identified | Dated | Within | Sized | HasField | Text
-    | Changed | Not | Or | And
+    | Changed
 )  # fmt: skip
+Key = Leaf | Not | Or | And
 
 
 class Result(StrEnum):
@@ -172,7 +173,7 @@ class Query:
         return any(isinstance(leaf, Numbers) and not leaf.uid for leaf in leaves(self.key))
 
 
-def leaves(key: Key) -> Iterator[Key]:
+def leaves(key: Key) -> Iterator[Leaf]:
     """The keys that hold no other."""
     match key:
         case Not(inner):

@@ -1,18 +1,38 @@
-"""Whether a message matches a SEARCH: pure functions that open it no further than they must.
+"""Which messages match a SEARCH, each opened no further than it must be.
 
-Invariants: a verdict is True, False, or None (not decided by what is known so far); once given, opening
-the message further never changes it; matching is by substring of folded text, never by pattern.
+A search key is a tree. Its leaves each ask one thing of a message: a flag, a date, a word of its text; AND,
+OR and NOT put them together. Leaves differ in cost by thousands: the flags of a whole folder are in memory,
+a date is in a summary that must be read and decrypted, and for a word of the body the whole message must be.
+A search therefore goes by stages, from the cheapest to the dearest, and asks the whole key again at each of
+them, of those messages only that the stages before have left in doubt.
+
+For that an answer has three values: yes, no, and not known yet. Of many messages at once, that is two sets:
+those that surely match, and those that may (`Verdict`). A leaf whose stage has not come yet says that nobody
+surely matches and everybody may. `judged` puts such answers together. NOT exchanges the two sets for their
+complements. AND asks its next key of those only that may still match, and OR of those only that do not match
+already, so with the cheap keys first (`prepared`) a dear leaf is never asked about a message that is decided.
+
+Stopping at the first answer is right because of one law: what is known later never changes a yes or a no,
+it only decides doubts. Each leaf keeps it by itself, in `Known.judge`, where its meaning is written once; the
+law then holds for whole keys, because `judged` never makes a set smaller where more is known.
+
+Invariants: nothing is opened here, `Known` is given what others have opened; a text matches by holding the
+needle, both folded (`fold`), and a needle is never a pattern.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import Protocol, assert_never
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+from itertools import compress
+from typing import NamedTuple, assert_never
 
 from mssante.flags import FlagNames
+from mssante.imap.grammar.lexer import NUMBER_MAX
 from mssante.imap.grammar.need import Need
 from mssante.imap.grammar.search import (
     All,
@@ -24,6 +44,7 @@ from mssante.imap.grammar.search import (
     HasKeyword,
     Identified,
     Key,
+    Leaf,
     Not,
     Numbers,
     Or,
@@ -32,78 +53,44 @@ from mssante.imap.grammar.search import (
     Text,
     When,
     Within,
+    leaves,
 )
-from mssante.imap.grammar.sets import SequenceSet
-from mssante.imap.rules.indexed import Area, Indexed
+from mssante.imap.grammar.sets import Interval, SequenceSet
+from mssante.mime import encoded_words, header
 from mssante.mime.folding import fold
+from mssante.mime.summary import Summary
+
+Uids = AbstractSet[int]
+_NOBODY: Uids = frozenset()
+_KEPT = ("subject", "from", "to", "cc", "bcc")  # the fields whose texts a summary keeps, as in SearchTexts
+_DAY_SECONDS = 86400
+_FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
-class Fields(Protocol):
-    """Header fields as text."""
+class Verdict(NamedTuple):
+    """Of the messages asked about: those that surely match, and those that may (the former included)."""
 
-    def texts(self, name: str) -> Sequence[str] | None:
-        """The decoded and folded (`fold`) values of the field `name` (lower case): empty when the
-        message has none, None when this source does not keep that field."""
-
-
-class SearchedPlace(Protocol):
-    """What is known of a message in its folder without opening it (Need.PLACE)."""
-
-    @property
-    def saved(self) -> date:
-        """The day it came into the folder, UTC."""
-
-    @property
-    def email_id(self) -> str:
-        """RFC 8474's."""
+    sure: Uids
+    possible: Uids
 
 
-class SearchedSummary(Fields, Protocol):
-    """The prepared metadata of a message (Need.SUMMARY)."""
+class Question(NamedTuple):
+    """What an index of words is asked about a message: whether its header, its body, or either of them holds
+    `needle`, which is folded and not empty."""
 
-    @property
-    def received(self) -> datetime:
-        """INTERNALDATE, aware."""
-
-    @property
-    def sent(self) -> date | None:
-        """The day of the Date field in its own zone; None when absent or unreadable."""
-
-    @property
-    def size(self) -> int:
-        """RFC822.SIZE."""
+    needle: str
+    in_header: bool
+    in_body: bool
 
 
-class SearchedContent(Protocol):
-    """The opened message (Need.BODY); needles are folded."""
-
-    def header_contains(self, needle: str) -> bool: ...
-
-    def body_contains(self, needle: str) -> bool: ...
-
-
-@dataclass(slots=True)
-class Candidate:
-    """What is known of one message so far; a test is asked again after each part is filled in.
-
-    `header` must answer every field name (never None)."""
-
-    sequence: int
-    uid: int
-    flags: int
-    place: SearchedPlace | None = None
-    summary: SearchedSummary | None = None
-    header: Fields | None = None
-    content: SearchedContent | None = None
-    modseq: int = 0
-    number: int = 0  # what the index knows it by
-    indexed: Indexed | None = None
+# The answer about some messages, as a Verdict. What the index says of a text is what the text would.
+AsksIndex = Callable[[Question, Uids], tuple[Uids, Uids]]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a query's meaning depends on: the folder's keywords, the last numbers, the time; `saved` are the
-    UIDs that `$` stands for."""
+    UIDs that `$` stands for, ascending."""
 
     names: FlagNames
     last_sequence: int
@@ -112,166 +99,248 @@ class Context:
     saved: Sequence[int] = ()
 
 
-Verdict = bool | None
-Test = Callable[[Candidate], Verdict]
+def judged(key: Key, asked: Uids, judge: Callable[[Leaf, Uids], Verdict]) -> Verdict:
+    """Which of the messages `asked` match `key`; `judge` answers for one leaf."""
+    if not asked:
+        return Verdict(asked, asked)
+    match key:
+        case Not(inner):
+            sure, possible = judged(inner, asked, judge)
+            return Verdict(asked - possible, asked - sure)
+        case And(keys):
+            sure = possible = asked
+            for each in keys:
+                one_more, possible = judged(each, possible, judge)
+                sure = sure & one_more
+            return Verdict(sure, possible)
+        case Or(either, other):
+            one = judged(either, asked, judge)
+            two = judged(other, asked - one.sure, judge)
+            return Verdict(one.sure | two.sure, one.possible | two.possible)
+        case _:
+            return judge(key, asked)
+
+
+def prepared(key: Key, context: Context) -> Key:
+    """The same key as `Known.judge` takes it: needles folded, `*` a number, and of keys side by side the
+    cheapest first."""
+    match key:
+        case Not(inner):
+            return Not(prepared(inner, context))
+        case Or(either, other):
+            return Or(*sorted((prepared(either, context), prepared(other, context)), key=need_of))
+        case And(keys):
+            return And(tuple(sorted((prepared(each, context) for each in keys), key=need_of)))
+        case HasField(name, needle):
+            return HasField(name, fold(needle))
+        case Text(needle, in_header):
+            return Text(fold(needle), in_header)
+        case Numbers(messages, by_uid) if not messages.saved:
+            last = context.last_uid if by_uid else context.last_sequence
+            return Numbers(SequenceSet(messages.resolve(last)), by_uid)
+        case _:
+            return key
 
 
 def need_of(key: Key) -> Need:
-    """The deepest opening that may be needed to decide `key`."""
-    match key:
+    """The stage at which `key` is decided for every message."""
+    return max(needs(key))
+
+
+def needs(key: Key) -> set[Need]:
+    """The stages at which the leaves of `key` are decided."""
+    return set(map(_need, leaves(key)))
+
+
+def questions(key: Key) -> set[Question]:
+    """What an index of words is asked for a key that is `prepared`."""
+    return {_question(leaf) for leaf in leaves(key) if isinstance(leaf, Text | HasField) and leaf.needle}
+
+
+def _question(leaf: Text | HasField) -> Question:
+    # The index does not tell one field of the header from another.
+    in_header = isinstance(leaf, HasField) or leaf.header
+    return Question(leaf.needle, in_header, isinstance(leaf, Text))
+
+
+# What each leaf means: at which stage it is decided, and how
+
+
+def _need(leaf: Leaf) -> Need:
+    match leaf:
         case All() | Flagged() | HasKeyword() | Numbers() | Changed():
             return Need.FLAGS
         case Saved() | Identified():
             return Need.PLACE
         case Dated() | Within() | Sized():
             return Need.SUMMARY
-        case HasField():
-            return Need.HEADER
-        case Text():
-            return Need.BODY
-        case Not(inner):
-            return need_of(inner)
-        case Or(either, other):
-            return max(need_of(either), need_of(other))
-        case And(keys):
-            return max(map(need_of, keys))
-        case _:
-            assert_never(key)
-
-
-def compiled(key: Key, context: Context) -> Test:
-    """A function that judges a candidate; the cheapest keys are asked first."""
-    match key:
-        case And(keys):
-            return _all_of([compiled(one, context) for one in sorted(keys, key=need_of)])
-        case Or(either, other):
-            return _any_of([compiled(one, context) for one in sorted((either, other), key=need_of)])
-        case Not(inner):
-            return _negated(compiled(inner, context))
         case HasField(name, needle):
-            return _field(name, fold(needle))
-        case Text(needle, header):
-            return _text(fold(needle), header=header)
-        case Saved() | Identified():
-            return _place(key)
-        case Dated() | Within() | Sized():
-            return _summary(key, context)
+            # Whether a field is there at all, only the header says.
+            return Need.SUMMARY if needle and name in _KEPT else Need.HEADER
+        case Text(needle, _):
+            return Need.BODY if needle else Need.FLAGS  # an empty needle is in every text
         case _:
-            return _index(key, context)
+            assert_never(leaf)
 
 
-def _all_of(tests: Sequence[Test]) -> Test:
-    def judge(candidate: Candidate) -> Verdict:
-        verdict: Verdict = True
-        for test in tests:
-            found = test(candidate)
-            if found is False:
-                return False
-            if found is None:
-                verdict = None
-        return verdict
+@dataclass(slots=True)
+class Known:
+    """What is known of some messages so far, each thing by UID; None where their stage has not come.
 
-    return judge
+    Need.FLAGS: `flags`, `sequences`, `modseqs`. Need.PLACE: `saved_days` (UTC) and `email_ids`. Between them
+    and the others, if it is asked at all, `index`. Need.SUMMARY: `summaries`. Need.HEADER: `headers`, as
+    octets. Need.BODY: `contents`, a folded text of the header and one of the body for each message."""
 
+    context: Context
+    flags: dict[int, int] = field(default_factory=dict)
+    sequences: dict[int, int] = field(default_factory=dict)
+    modseqs: dict[int, int] = field(default_factory=dict)
+    saved_days: Mapping[int, date] | None = None
+    email_ids: Mapping[int, str] | None = None
+    index: AsksIndex | None = None
+    summaries: Mapping[int, Summary] | None = None
+    headers: Mapping[int, bytes] | None = None
+    contents: Mapping[int, tuple[str, str]] | None = None
+    # What several leaves may ask of the same message, read once.
+    _texts: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
+    _fields: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict, init=False)
 
-def _any_of(tests: Sequence[Test]) -> Test:
-    def judge(candidate: Candidate) -> Verdict:
-        verdict: Verdict = False
-        for test in tests:
-            found = test(candidate)
-            if found:
+    def learn(self, other: Known, uids: Iterable[int]) -> None:
+        """Takes over what `other` knows of these messages at the stage Need.FLAGS."""
+        kept = ((self.flags, other.flags), (self.sequences, other.sequences), (self.modseqs, other.modseqs))
+        for mine, others in kept:
+            mine.update((uid, others[uid]) for uid in uids)
+
+    def judge(self, leaf: Leaf, asked: Uids) -> Verdict:
+        """Which of the messages `asked` the leaf of a key that is `prepared` matches."""
+        match leaf:
+            case All():
+                return _certainly(asked)
+            case Flagged() | HasKeyword():
+                return self._flagged(leaf, asked)
+            case Changed(modseq):
+                modseqs = self.modseqs
+                return _certainly({uid for uid in asked if modseqs[uid] >= modseq})
+            case Numbers(messages, _) if messages.saved:
+                return _certainly(asked & _between(self.context.saved, min(asked), max(asked)))
+            case Numbers(messages, by_uid):
+                numbers = asked if by_uid else map(self.sequences.__getitem__, asked)
+                return _certainly(_among(asked, numbers, messages.intervals))
+            case Saved(when, day) if (days := self.saved_days) is not None:
+                return _certainly({uid for uid in asked if _falls(days[uid], when, day)})
+            case Identified(email_id) if (identifiers := self.email_ids) is not None:
+                return _certainly({uid for uid in asked if identifiers[uid] == email_id})
+            case Dated() | Within() | Sized() if (summaries := self.summaries) is not None:
+                test = _of_summary(leaf, self.context.now)
+                return _certainly({uid for uid in asked if test(summaries[uid])})
+            case Saved() | Identified() | Dated() | Within() | Sized():
+                return Verdict(_NOBODY, asked)
+            case HasField():
+                return self._field(leaf, asked)
+            case Text():
+                return self._text(leaf, asked)
+            case _:
+                assert_never(leaf)
+
+    def _flagged(self, leaf: Flagged | HasKeyword, asked: Uids) -> Verdict:
+        flags = self.flags
+        bit = leaf.bit if isinstance(leaf, Flagged) else self.context.names.keyword_bit(leaf.name)
+        if leaf.present:
+            return _certainly({uid for uid in asked if flags[uid] & bit})
+        return _certainly({uid for uid in asked if not flags[uid] & bit})
+
+    def _field(self, leaf: HasField, asked: Uids) -> Verdict:
+        name, needle = leaf.name, leaf.needle
+        if needle and self.index is not None:
+            # A word that is in the header need not be in this field: the index says only where it is not.
+            _, asked = self.index(_question(leaf), asked)
+        if _need(leaf) is Need.SUMMARY and self.summaries is not None:
+            at, text = _KEPT.index(name), self._kept_text
+            return _certainly({uid for uid in asked if needle in text(uid, at)})
+        if _need(leaf) is Need.HEADER and self.headers is not None:
+            octets = name.encode("utf-8", "replace")
+            return _certainly({uid for uid in asked if self._header_holds(uid, octets, needle)})
+        return Verdict(_NOBODY, asked)
+
+    def _kept_text(self, uid: int, at: int) -> str:
+        """Of a message whose summary is known, folded."""
+        found = self._texts.get((uid, at))
+        if found is None:
+            assert self.summaries is not None
+            found = self._texts[uid, at] = fold(self.summaries[uid].texts[at])
+        return found
+
+    def _header_holds(self, uid: int, name: bytes, needle: str) -> bool:
+        """Whether a field `name` of a message whose header is known holds `needle`."""
+        fields = self._fields.get(uid)
+        if fields is None:
+            assert self.headers is not None
+            fields = self._fields[uid] = header.pairs(self.headers[uid])
+        for found, raw in fields:
+            if found == name and needle in fold(encoded_words.decode(header.unfold(raw))):
                 return True
-            if found is None:
-                verdict = None
-        return verdict
+        return False
 
-    return judge
-
-
-def _negated(test: Test) -> Test:
-    def judge(candidate: Candidate) -> Verdict:
-        found = test(candidate)
-        return None if found is None else not found
-
-    return judge
-
-
-def _index(key: All | Flagged | HasKeyword | Numbers | Changed, context: Context) -> Test:
-    match key:
-        case All():
-            return lambda candidate: True
-        case Flagged(bit, present):
-            return _mask(bit, present=present)
-        case HasKeyword(name, present):
-            return _mask(context.names.keyword_bit(name), present=present)
-        case Changed(modseq):
-            return lambda candidate: candidate.modseq >= modseq
-        case Numbers(messages, _) if messages.saved:
-            saved = frozenset(context.saved)
-            return lambda candidate: candidate.uid in saved
-        case Numbers(messages, True):
-            belongs = _member(messages, context.last_uid)
-            return lambda candidate: belongs(candidate.uid)
-        case Numbers(messages, _):
-            belongs = _member(messages, context.last_sequence)
-            return lambda candidate: belongs(candidate.sequence)
+    def _text(self, leaf: Text, asked: Uids) -> Verdict:
+        needle = leaf.needle
+        if not needle:
+            return _certainly(asked)
+        if (contents := self.contents) is not None:
+            found = {uid for uid in asked if needle in contents[uid][1]}
+            if leaf.header:
+                found |= {uid for uid in asked if needle in contents[uid][0]}
+            return _certainly(found)
+        if self.index is not None:
+            return Verdict(*self.index(_question(leaf), asked))
+        return Verdict(_NOBODY, asked)
 
 
-def _mask(bit: int, *, present: bool) -> Test:
-    return lambda candidate: (candidate.flags & bit != 0) is present
+def _certainly(uids: Uids) -> Verdict:
+    return Verdict(uids, uids)
 
 
-def _member(messages: SequenceSet, last: int) -> Callable[[int], bool]:
-    intervals = messages.resolve(last)
-    lows = [low for low, _ in intervals]
-    highs = [high for _, high in intervals]
-
-    def belongs(number: int) -> bool:
-        at = bisect_right(lows, number) - 1
-        return at >= 0 and number <= highs[at]
-
-    return belongs
+def _between(numbers: Sequence[int], low: int, high: int) -> Uids:
+    """Those of `numbers`, ascending, that are neither below `low` nor above `high`."""
+    return frozenset(numbers[bisect_left(numbers, low) : bisect_right(numbers, high)])
 
 
-def _place(key: Saved | Identified) -> Test:
-    def test(candidate: Candidate) -> Verdict:
-        place = candidate.place
-        if place is None:
-            return None
-        match key:
-            case Saved(when, day):
-                return _falls(place.saved, when, day)
-            case Identified(email_id):
-                return place.email_id == email_id
-
-    return test
+def _among(uids: Uids, numbers: Iterable[int], intervals: Sequence[Interval]) -> Uids:
+    """Those of `uids` whose numbers, in the same order, lie in one of the intervals."""
+    if len(intervals) == 1:
+        ((low, high),) = intervals
+        return set(compress(uids, map(range(low, high + 1).__contains__, numbers)))
+    return set(compress(uids, map(partial(_lies_in, intervals), numbers)))
 
 
-def _summary(key: Dated | Within | Sized, context: Context) -> Test:
-    judge = _summary_judge(key, context)
-
-    def test(candidate: Candidate) -> Verdict:
-        return None if candidate.summary is None else judge(candidate.summary)
-
-    return test
+def _lies_in(intervals: Sequence[Interval], number: int) -> bool:
+    at = bisect_right(intervals, (number, NUMBER_MAX)) - 1
+    return at >= 0 and number <= intervals[at][1]
 
 
-def _summary_judge(key: Dated | Within | Sized, context: Context) -> Callable[[SearchedSummary], bool]:
-    match key:
+def _of_summary(leaf: Dated | Within | Sized, now: datetime) -> Callable[[Summary], bool]:
+    match leaf:
         case Dated(when, day, True):
-            return lambda summary: summary.sent is not None and _falls(summary.sent, when, day)
+            return lambda summary: (
+                summary.sent_at is not None
+                and _falls(_day(summary.sent_at, summary.sent_offset or 0), when, day)
+            )
         case Dated(when, day, _):
-            return lambda summary: _falls(summary.received.date(), when, day)
+            return lambda summary: _falls(_day(summary.internal_date, summary.internal_offset), when, day)
         case Within(seconds, younger):
-            edge = context.now - timedelta(seconds=seconds)
+            edge = now.timestamp() - seconds
             # RFC 5032 §3: OLDER takes in the edge, YOUNGER too.
             if younger:
-                return lambda summary: summary.received >= edge
-            return lambda summary: summary.received <= edge
+                return lambda summary: summary.internal_date >= edge
+            return lambda summary: summary.internal_date <= edge
         case Sized(octets, larger):
             if larger:
                 return lambda summary: summary.size > octets
             return lambda summary: summary.size < octets
+
+
+def _day(moment: int, offset: int) -> date:
+    """The day, in a zone `offset` minutes ahead of UTC, of so many seconds after 1970."""
+    return date.fromordinal(_FIRST_DAY + (moment + 60 * offset) // _DAY_SECONDS)
 
 
 def _falls(moment: date, when: When, day: date) -> bool:
@@ -282,37 +351,3 @@ def _falls(moment: date, when: When, day: date) -> bool:
             return moment == day
         case When.SINCE:
             return moment >= day
-
-
-def _field(name: str, needle: str) -> Test:
-    def test(candidate: Candidate) -> Verdict:
-        if _indexed(candidate, needle, "field") is False:
-            return False
-        texts = candidate.summary.texts(name) if candidate.summary is not None else None
-        if texts is None and candidate.header is not None:
-            texts = candidate.header.texts(name)
-        if texts is None:
-            return None
-        return any(needle in text for text in texts)
-
-    return test
-
-
-def _indexed(candidate: Candidate, needle: str, area: Area) -> Verdict:
-    if candidate.indexed is None or not needle:
-        return None
-    return candidate.indexed.holds(candidate.number, needle, area)
-
-
-def _text(needle: str, *, header: bool) -> Test:
-    area: Area = "text" if header else "body"
-
-    def test(candidate: Candidate) -> Verdict:
-        if not needle:
-            return True
-        content = candidate.content
-        if content is None:
-            return _indexed(candidate, needle, area)
-        return (header and content.header_contains(needle)) or content.body_contains(needle)
-
-    return test

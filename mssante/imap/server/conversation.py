@@ -16,7 +16,7 @@ from mssante.imap.grammar.events import AppendStart, Rejected, Signal
 from mssante.imap.grammar.lexer import Unacceptable
 from mssante.imap.grammar.responses import ResponseStatus
 from mssante.imap.rules.state import CONDSTORE, State, enables_condstore, expunges_allowed
-from mssante.imap.server import acl, append, fetch, folders, login, messages, sort, store
+from mssante.imap.server import acl, append, fetch, folders, idle, login, messages, searching, sorting, store
 from mssante.imap.server.persons import is_heavy
 from mssante.imap.server.session import OK, Answer, Goodbye, Left, Session
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
@@ -49,12 +49,12 @@ HANDLERS: dict[type, Handler] = {
     commands.ChangeAcl: acl.change_acl,
     commands.Fetch: fetch.fetch,
     commands.Store: store.store,
-    commands.Search: messages.search,
-    commands.Sort: sort.sort,
-    commands.Thread: sort.thread,
+    commands.Search: searching.search,
+    commands.Sort: sorting.sort,
+    commands.Thread: sorting.thread,
     commands.Copy: messages.copy,
     commands.Expunge: messages.expunge,
-    commands.Idle: messages.idle,
+    commands.Idle: idle.idle,
 }
 
 _ASKS_MESSAGES = commands.Fetch | commands.Store | commands.Search | commands.Sort | commands.Thread

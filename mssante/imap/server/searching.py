@@ -1,5 +1,8 @@
-"""SEARCH over sealed mail: flags first, then the index of words, then summaries, headers, and contents where
-nothing less decides.
+"""SEARCH over sealed mail: the command, and the stages that open messages until the key is decided.
+
+The stages: flags, which are in memory; the place in the folder, which the store tells; the index of words;
+then message by message the summary, the header and the content. Each adds to what is `Known`, and has the
+key judged again; what a key means is written in `imap.rules.matching`.
 
 Invariants: the result is what a scan of everything would give; a message that must be opened and does not is
 not found; the work is bounded in time; the loop is given to others between batches.
@@ -7,40 +10,108 @@ not found; the work is bounded in time; the loop is given to others between batc
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import date, datetime, timedelta, timezone
-from functools import partial
-from typing import NamedTuple
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 
+from mssante.imap.grammar import responses
+from mssante.imap.grammar.commands import Search
 from mssante.imap.grammar.need import Need
-from mssante.imap.grammar.search import And, Changed, HasField, Identified, Key, Not, Or, Saved, leaves
-from mssante.imap.rules.indexed import asks_words_only, bounds, questions
-from mssante.imap.rules.matching import Candidate, Context, Test, compiled, need_of
+from mssante.imap.grammar.search import Key, Query, Result
+from mssante.imap.rules.matching import Context, Known, Question, Uids, judged, needs, prepared, questions
 from mssante.imap.server.selected import Selected
+from mssante.imap.server.session import OK, Answer, Session
+from mssante.limits import KIB
 from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Message, Reader, breathe
-from mssante.mime import encoded_words, header
-from mssante.mime.folding import fold
-from mssante.mime.summary import SearchTexts, Summary
-from mssante.mime.text import Step
 from mssante.reasons import Refused
+from mssante.uid_arrays import UID_ARRAY
 
-_FLAGS_BATCH = 5000
+_AT_ONCE = 5000  # messages judged before the loop is given to others
+_CHARACTERS_HELD = 128 * KIB  # of opened texts, or one text that is longer
 _ASKED_MIN = 20  # fewer messages are opened sooner than the index
 
 
-class _Narrowed(NamedTuple):
-    """UIDs found, and who must be opened."""
+async def search(session: Session, command: Search) -> Answer:
+    """RFC 3501 §6.4.4, RFC 4731, RFC 5182."""
+    query, selected = command.query, session.selected
+    found = await searcher_of(session).search(selected, query.key, await search_context(session, query))
+    modseq = search_done(session, query, found)
+    numbers = found if command.uid else list(filter(None, selected.view.numbers_of(found)))
+    results = query.results
+    if results is None and session.protocol.rev2:
+        results = frozenset({Result.ALL})  # RFC 9051 §6.4.4
+    if results is None:
+        await session.send(responses.search(numbers, modseq=modseq))
+    elif not query.only_saves:
+        # The tag is that of the command being answered: RFC 4731 §3.1 correlates by it.
+        told = responses.esearch(session.tag, numbers, results, uid=command.uid, modseq=modseq)
+        await session.send(told)
+    return OK
 
-    found: list[int]
-    undecided: list[Candidate]
+
+async def search_context(session: Session, query: Query) -> Context:
+    """What the search keys of a command mean now."""
+    selected = session.selected
+    uids, saved = selected.view.uids, selected.saved
+    if query.saves:
+        selected.saved = array(UID_ARRAY)  # RFC 5182 §2.1: a SEARCH that fails with NO leaves nothing
+    return Context(
+        names=await session.folders.flag_names(),
+        last_sequence=len(uids),
+        last_uid=uids[-1] if uids else 0,
+        now=session.service.clock.now(),
+        saved=saved,
+    )
+
+
+def search_done(session: Session, query: Query, found: Sequence[int]) -> int | None:
+    """Saves of `found`, UIDs in the order they are told in, what `query` saves; answers the mod-sequence that
+    the response carries, if it does. MIN and MAX alone are about one message each (RFC 5182 §2.4, RFC 4731
+    §3.2)."""
+    chosen = found
+    results = query.results or frozenset({Result.ALL})
+    if results & {Result.MIN, Result.MAX} and not results & {Result.ALL, Result.COUNT}:
+        chosen = [*found[: Result.MIN in results], *(found[-1:] if Result.MAX in results else ())]
+    if query.saves:
+        session.selected.saved = array(UID_ARRAY, sorted(set(chosen)))
+    if not query.tells_modseq:
+        return None
+    rows = (session.selected.row(uid) for uid in chosen)
+    return max((row.modseq for row in rows if row is not None), default=None)
+
+
+def searcher_of(session: Session) -> Searcher:
+    service = session.service
+    return Searcher(session.reader, service.clock.monotonic, service.threads, session.index)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """One search under way: the UIDs found, and those in doubt, which ascend; what is known of the latter."""
+
+    selected: Selected
+    key: Key
+    needs: set[Need]
+    questions: set[Question]
+    known: Known
+    budget: Budget
+    found: list[int] = field(default_factory=list)
+    doubtful: list[int] = field(default_factory=list)
+
+    def judge(self, known: Known, uids: Uids) -> list[int]:
+        """Adds those that match to what is found; answers those that remain in doubt, ascending."""
+        sure, possible = judged(self.key, uids, known.judge)
+        self.found += sorted(sure)
+        return sorted(possible - sure)
 
 
 class Searcher:
-    """Runs one session's searches. `monotonic` gives seconds, for the budget; without an `index` every
+    """Runs searches of one mailbox. `monotonic` gives seconds, for the budget; without an `index` every
     message is looked through."""
 
     def __init__(
@@ -57,227 +128,127 @@ class Searcher:
 
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
         """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
-        budget = Budget(self._monotonic)
-        test, need = compiled(key, context), _need(key)
-        words_only = asks_words_only(key)  # all the same to its flags
-        by_modseq = any(isinstance(leaf, Changed) for leaf in leaves(key))
-        found: list[int] = []
-        undecided: list[Candidate] = []
-        for sequence, uid, mask in selected.messages([range(len(selected.view))]):
-            if sequence % _FLAGS_BATCH == 0:
-                await breathe()
-            candidate = Candidate(sequence, uid, mask)
-            if by_modseq and (row := selected.row(uid)) is not None:
-                candidate.modseq = row.modseq
-            verdict = None if words_only else test(candidate)
-            if verdict:
-                found.append(uid)
-            elif verdict is None:
-                undecided.append(candidate)
-        if any(isinstance(leaf, Saved | Identified) for leaf in leaves(key)):
-            undecided = await self._placed(selected, undecided)
-            found += [candidate.uid for candidate in undecided if test(candidate)]
-            undecided = [candidate for candidate in undecided if test(candidate) is None]
-        narrowed = await self._narrowed(selected, key, test, undecided, budget, fill=need is Need.BODY)
-        found += narrowed.found
-        async for uid in self._decided(selected, test, need, narrowed.undecided, budget):
-            found.append(uid)
-        return sorted(found)
+        key = prepared(key, context)
+        search = _Progress(
+            selected=selected,
+            key=key,
+            needs=needs(key),
+            questions=questions(key),
+            known=Known(context),
+            budget=Budget(self._monotonic),
+        )
+        for stage in (self._flags, self._places, self._words, self._messages):
+            await stage(search)
+        return sorted(search.found)
 
-    async def _narrowed(
-        self,
-        selected: Selected,
-        key: Key,
-        test: Test,
-        candidates: list[Candidate],
-        budget: Budget,
-        *,
-        fill: bool,
-    ) -> _Narrowed:
-        """What the index decides, if it is worth asking; it is not filled for what needs no body."""
-        asked = set(questions(key))
-        if self._index is None or not asked or len(candidates) < _ASKED_MIN:
-            return _Narrowed([], candidates)
-        uids = [candidate.uid for candidate in candidates]
-        numbers = await self._index.numbers(selected.id, uids)
-        answers = await self._index.ask(asked, selected.id, uids, numbers, budget, fill=fill)
-        everybody = frozenset(number for number in numbers if number is not None)
-        sure, possible = await self._threads.run(bounds, key, everybody, partial(answers.bounds, everybody))
-        found: list[int] = []
-        undecided: list[Candidate] = []
-        for at, (number, candidate) in enumerate(zip(numbers, candidates, strict=True)):
-            if at % _FLAGS_BATCH == 0:
+    async def _flags(self, search: _Progress) -> None:
+        """What this process knows of every message in the folder."""
+        asked = Need.FLAGS in search.needs
+        everybody = [range(len(search.selected.view))]
+        for at, (sequences, rows) in enumerate(search.selected.columns(everybody)):
+            if at:
                 await breathe()
-            if number in sure:
-                found.append(candidate.uid)
-            elif number in possible:
-                assert number is not None
-                candidate.number, candidate.indexed = number, answers
-                verdict = test(candidate)
-                if verdict:
-                    found.append(candidate.uid)
-                elif verdict is None:
-                    undecided.append(candidate)
-        return _Narrowed(found, undecided)
+            uids = rows.uids.tolist()
+            known = Known(search.known.context)
+            if asked:
+                known.flags = dict(zip(uids, rows.flags, strict=True))
+                known.sequences = dict(zip(uids, sequences, strict=True))
+                known.modseqs = dict(zip(uids, rows.modseqs, strict=True))
+            doubtful = search.judge(known, frozenset(uids))
+            search.doubtful += doubtful
+            if asked and doubtful:
+                search.known.learn(known, doubtful)
 
-    async def _placed(self, selected: Selected, candidates: Sequence[Candidate]) -> list[Candidate]:
-        """Those that are still there, their place known."""
-        places = await self._reader.places(selected.id, [candidate.uid for candidate in candidates])
-        found = []
-        for candidate in candidates:
-            candidate.place = places.get(candidate.uid)
-            if candidate.place is not None:
-                found.append(candidate)
+    async def _places(self, search: _Progress) -> None:
+        """What the store knows of a message in a folder. Those that have gone meanwhile are not found."""
+        if Need.PLACE not in search.needs:
+            return
+        uids, search.doubtful = search.doubtful, []
+        saved_days: dict[int, date] = {}
+        email_ids: dict[int, str] = {}
+        for start in range(0, len(uids), _AT_ONCE):
+            places = await self._reader.places(search.selected.id, uids[start : start + _AT_ONCE])
+            saved_days.update((uid, place.saved) for uid, place in places.items())
+            email_ids.update((uid, place.email_id) for uid, place in places.items())
+            search.known.saved_days, search.known.email_ids = saved_days, email_ids
+            search.doubtful += search.judge(search.known, frozenset(places))
+            await breathe()
+
+    async def _words(self, search: _Progress) -> None:
+        """What the index says, if it is worth asking; it is not filled for what needs no content."""
+        if self._index is None or not search.questions or len(search.doubtful) < _ASKED_MIN:
+            return
+        answers = await self._index.ask(
+            search.questions,
+            search.selected.id,
+            search.doubtful,
+            search.budget,
+            fill=Need.BODY in search.needs,
+        )
+        search.known.index = answers.holders
+        search.doubtful = await self._threads.run(search.judge, search.known, frozenset(answers.numbers))
+
+    async def _messages(self, search: _Progress) -> None:
+        """Those still in doubt, opened some at a time: first the summaries, of those that these do not decide
+        the headers, then the contents."""
+        by_header = Need.HEADER in search.needs
+        folder = search.selected.id
+        async for messages, _ in self._reader.messages(folder, search.doubtful, header=by_header):
+            by_uid: dict[int, Message] = {message.uid: message for message in messages}
+            known = replace(search.known, summaries={uid: each.summary for uid, each in by_uid.items()})
+            doubtful = search.judge(known, frozenset(by_uid))
+            if by_header and doubtful:
+                known.headers = await self._headers(by_uid[uid] for uid in doubtful)
+                doubtful = search.judge(known, frozenset(known.headers))
+            search.budget.require()
+            if doubtful:
+                await self._contents(search, known, [by_uid[uid] for uid in doubtful])
+
+    async def _headers(self, messages: Iterable[Message]) -> dict[int, bytes]:
+        """By UID, of those that open."""
+        found: dict[int, bytes] = {}
+        for message in messages:
+            block = message.header
+            if block is None:
+                try:
+                    block = await self._reader.octets(message, 0, message.summary.header_octets)
+                except Refused:
+                    continue  # damaged: already told
+            found[message.uid] = block
         return found
 
-    async def _decided(
-        self,
-        selected: Selected,
-        test: Test,
-        need: Need,
-        undecided: Sequence[Candidate],
-        budget: Budget,
-    ) -> AsyncIterator[int]:
-        by_uid = {candidate.uid: candidate for candidate in undecided}
-        header = need >= Need.HEADER
-        async for messages, _ in self._reader.messages(selected.id, list(by_uid), header=header):
-            deep: list[tuple[Candidate, Message]] = []
-            for message in messages:
-                candidate = by_uid.pop(message.uid)
-                candidate.summary = _SummaryTexts(message.summary, complete=need < Need.HEADER)
-                verdict = test(candidate)
-                if verdict is None:
-                    try:
-                        candidate.header = _HeaderTexts(await self._header_of(message))
-                    except Refused:
-                        continue  # damaged: already told
-                    verdict = test(candidate)
-                if verdict is None:
-                    deep.append((candidate, message))
-                elif verdict:
-                    yield message.uid
-            budget.require()
-            async for uid in self._looked_through(test, deep, budget):
-                yield uid
-
-    async def _header_of(self, message: Message) -> bytes:
-        if message.header is not None:
-            return message.header
-        return await self._reader.octets(message, 0, message.summary.header_octets)
-
-    async def _looked_through(
-        self, test: Test, deep: Sequence[tuple[Candidate, Message]], budget: Budget
-    ) -> AsyncIterator[int]:
-        """Those whose content makes them match. Small ones are opened and judged many at a time."""
-        candidates = {candidate.uid: candidate for candidate, _ in deep}
-        groups = self._reader.small_contents([message for _, message in deep])
+    async def _contents(self, search: _Progress, known: Known, messages: Sequence[Message]) -> None:
+        """Small ones are opened and judged many at a time; what does not open is not found."""
+        groups = self._reader.small_contents(messages)
         while True:
-            async with self._threads.turn(budget):
-                budget.require()
+            async with self._threads.turn(search.budget):
+                search.budget.require()
                 group = await anext(groups, None)
                 if group is None:
                     return
-                found = await self._judged(test, candidates, group, budget)
-            for uid in found:
-                yield uid
-
-    async def _judged(
-        self,
-        test: Test,
-        candidates: Mapping[int, Candidate],
-        group: Sequence[tuple[Message, bytes | None]],
-        budget: Budget,
-    ) -> list[int]:
-        small = [(candidates[message.uid], content) for message, content in group if content is not None]
-        found = await self._threads.run(_matching, test, small, budget.require)
-        for message in (message for message, content in group if content is None):
-            budget.require()
-            try:
-                content = await self._reader.octets(message, 0, message.summary.size)
-            except Refused:
-                continue  # damaged: already told
-            found += await self._threads.run(
-                _matching, test, [(candidates[message.uid], content)], budget.require
-            )
-        return found
+                opened = [(message, content) for message, content in group if content is not None]
+                await self._threads.run(_judge_contents, search, known, opened)
+                for message in (message for message, content in group if content is None):
+                    search.budget.require()
+                    try:
+                        content = await self._reader.octets(message, 0, message.summary.size)
+                    except Refused:
+                        continue  # damaged: already told
+                    await self._threads.run(_judge_contents, search, known, [(message, content)])
 
 
-_KEPT = ("subject", "from", "to", "cc", "bcc")  # SearchTexts
-
-
-def _need(key: Key) -> Need:
-    """As `need_of`, knowing what our summaries keep: whether a field they have *holds* something, they
-    decide; whether it is there at all, the header does."""
-    match key:
-        case HasField(name, needle):
-            return Need.SUMMARY if needle and name in _KEPT else Need.HEADER
-        case Not(inner):
-            return _need(inner)
-        case Or(either, other):
-            return max(_need(either), _need(other))
-        case And(keys):
-            return max(map(_need, keys))
-        case _:
-            return need_of(key)
-
-
-def _matching(test: Test, contents: Sequence[tuple[Candidate, bytes]], step: Step) -> list[int]:
-    """The UIDs of those that match once their content is known."""
-    found = []
-    for candidate, content in contents:
-        assert isinstance(candidate.summary, _SummaryTexts)
-        candidate.content = texts.of_message(content, candidate.summary.of, step)
-        if test(candidate):
-            found.append(candidate.uid)
-        candidate.content = None
-    return found
-
-
-class _SummaryTexts:
-    """A message's summary as the matching core asks it; `complete` when nobody will ask the header."""
-
-    __slots__ = ("_complete", "_texts", "of")
-
-    def __init__(self, summary: Summary, *, complete: bool) -> None:
-        self.of = summary
-        self._complete = complete
-        self._texts: SearchTexts | None = None
-
-    @property
-    def received(self) -> datetime:
-        zone = timezone(timedelta(minutes=self.of.internal_offset))
-        return datetime.fromtimestamp(self.of.internal_date, zone)
-
-    @property
-    def sent(self) -> date | None:
-        if self.of.sent_at is None:
-            return None
-        zone = timezone(timedelta(minutes=self.of.sent_offset or 0))
-        return datetime.fromtimestamp(self.of.sent_at, zone).date()
-
-    @property
-    def size(self) -> int:
-        return self.of.size
-
-    def texts(self, name: str) -> Sequence[str] | None:
-        if name not in _KEPT:
-            return None
-        if self._texts is None:
-            self._texts = self.of.texts
-        text = self._texts[_KEPT.index(name)]
-        if text:
-            return [fold(text)]
-        return [] if self._complete else None  # an empty one may be a missing field: the header tells
-
-
-class _HeaderTexts:
-    """A header block as the matching core asks it."""
-
-    __slots__ = ("block",)
-
-    def __init__(self, block: bytes) -> None:
-        self.block = block
-
-    def texts(self, name: str) -> Sequence[str]:
-        found = header.values(self.block, name.encode("utf-8", "replace"))
-        return [fold(encoded_words.decode(value)) for value in found]
+def _judge_contents(search: _Progress, known: Known, contents: Sequence[tuple[Message, bytes]]) -> None:
+    """In a thread. Short texts are judged many at a time, as a key of many leaves costs less so."""
+    opened = replace(known)
+    held: dict[int, tuple[str, str]] = {}
+    characters = 0
+    for message, content in contents:
+        text = texts.of_message(content, message.summary, search.budget.require)
+        held[message.uid] = text.header, text.body
+        characters += len(text.header) + len(text.body)
+        if characters >= _CHARACTERS_HELD:
+            opened.contents = held
+            search.judge(opened, frozenset(held))
+            held, characters = {}, 0
+    opened.contents = held
+    search.judge(opened, frozenset(held))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 
 from mssante.imap.grammar.lexer import NUMBER_MAX
@@ -104,14 +104,14 @@ class Selected:
 
     def messages(self, places: Iterable[range]) -> Iterator[tuple[int, int, int]]:
         """(sequence number, UID, flags with \\Recent) at these places of the view, without those gone."""
-        mask, plain = self.view.mask, not self.view.recent_count
+        for numbers, rows in self.columns(places):
+            yield from zip(numbers, rows.uids, rows.flags, strict=True)
+
+    def columns(self, places: Iterable[range]) -> Iterator[tuple[Sequence[int], FlagsRows]]:
+        """The same some at a time, sequence numbers and rows apart."""
         for piece in _pieces(places):
             numbers, rows = self._rows(piece)
-            if plain:
-                yield from zip(numbers, rows.uids, rows.flags, strict=True)
-            else:
-                found = zip(numbers, rows.uids, rows.flags, strict=True)
-                yield from ((n, uid, mask(uid, kept)) for n, uid, kept in found)
+            yield numbers, replace(rows, flags=self.view.masks(rows.uids, rows.flags))
 
     def changes(self, places: Iterable[range], render: Callable[[int], bytes]) -> Iterator[Change]:
         """The messages at these places, as `change_lines` tells them; `render` makes a mask's names."""

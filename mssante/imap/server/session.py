@@ -21,9 +21,7 @@ from mssante.imap.grammar.sets import SequenceSet
 from mssante.imap.grammar.wire import Wire
 from mssante.imap.rules.state import ProtocolState
 from mssante.imap.server.persons import Persons
-from mssante.imap.server.searching import Searcher
 from mssante.imap.server.selected import Manner, Selected
-from mssante.imap.server.sorting import Sorter
 from mssante.keys.broker import KeyBroker
 from mssante.limits import (
     COMMAND_SECONDS_MAX,
@@ -37,7 +35,7 @@ from mssante.limits import (
     KEYWORDS_MAX,
 )
 from mssante.mailbox.folders import Folders
-from mssante.mailbox.index.filling import Rest, tend
+from mssante.mailbox.index.filling import Silence, keep_filled
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.opening import OpenMailbox
@@ -132,8 +130,8 @@ class Session:
         self.picked: Selected | None = None
         self.has_room: Callable[[str], bool] = lambda person: True
         self._mailbox: OpenMailbox | None = None
-        self._tending: asyncio.Task[None] | None = None
-        self._rest = Rest(service.bounds.rest_seconds)
+        self._filling: asyncio.Task[None] | None = None
+        self._silence = Silence(service.bounds.rest_seconds)
         self._login_until = asyncio.get_running_loop().time() + service.bounds.login_seconds
 
     # The person's side
@@ -144,10 +142,7 @@ class Session:
         self.folders = Folders(mailbox)
         self.reader = Reader(mailbox)
         self.writer = Writer(mailbox, self.folders)
-        service = self.service
-        self.index = Index(mailbox, self.reader, service.threads)
-        self.searcher = Searcher(self.reader, service.clock.monotonic, service.threads, self.index)
-        self.sorter = Sorter(self.reader, self.searcher, service.sorts)
+        self.index = Index(mailbox, self.reader, self.service.threads)
         self.protocol.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_octets_max)
 
@@ -180,9 +175,9 @@ class Session:
     def select(self, selected: Selected, words: FlagWords) -> None:
         """The client has been told everything of `selected`, its keywords included."""
         self.picked, self.told_words = selected, words
-        if self._tending is None:
-            self._tending = asyncio.create_task(
-                tend(self.mailbox, self.index, self._rest.lasted), name="search index"
+        if self._filling is None:
+            self._filling = asyncio.create_task(
+                keep_filled(self.mailbox, self.index, self._silence.lasted), name="search index"
             )
         self.protocol.selected(read_only=selected.read_only)
 
@@ -195,8 +190,8 @@ class Session:
         if self._mailbox is None:
             return
         try:
-            if self._tending is not None:
-                await end_task(self._tending)
+            if self._filling is not None:
+                await end_task(self._filling)
             await self.reader.close()
         finally:
             self._mailbox.close()
@@ -214,7 +209,7 @@ class Session:
         waits = patient and self._mailbox is not None
         while (event := self.wire.next_event()) is Signal.NEED_DATA:
             bounds = self.service.bounds
-            with self._rest.begun() if waits else nullcontext():
+            with self._silence.begun() if waits else nullcontext():
                 octets = await self.stream.read(bounds.idle_seconds if waits else self._patience())
             if not octets:
                 raise Left

@@ -1,4 +1,5 @@
-"""SORT and THREAD over sealed mail: what was found is put in order by what its summaries say.
+"""SORT and THREAD over sealed mail: the commands, and how what was found is put in order by what its
+summaries say.
 
 Invariants: no content is opened, and a header only where a summary does not hold the references; a message
 that does not open has no fields; the loop is given to others between batches and between steps; so many
@@ -11,7 +12,9 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TypeVar
 
+from mssante.imap.grammar import responses
 from mssante.imap.grammar.casemap import casemap
+from mssante.imap.grammar.commands import Sort, Thread
 from mssante.imap.grammar.search import Key
 from mssante.imap.grammar.sorting import Algorithm, Criterion, SortKey
 from mssante.imap.rules.base_subject import base_subject
@@ -19,8 +22,9 @@ from mssante.imap.rules.matching import Context
 from mssante.imap.rules.sorting import Column, in_order
 from mssante.imap.rules.steps import Steps
 from mssante.imap.rules.threads import Forest, References, ancestry, identifiers_first, ordered_subject
-from mssante.imap.server.searching import Searcher
+from mssante.imap.server.searching import Searcher, search_context, search_done, searcher_of
 from mssante.imap.server.selected import Selected
+from mssante.imap.server.session import OK, Answer, Session
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.turns import turn
 from mssante.mime import encoded_words, header
@@ -30,7 +34,51 @@ from mssante.reasons import Refused
 
 _Value = TypeVar("_Value")
 _BUSY = "too much sorting at once"
+_NUMBERS_AT_ONCE = 5000
 _LINKS = (b"message-id", b"references", b"in-reply-to")
+
+
+async def sort(session: Session, command: Sort) -> Answer:
+    """RFC 5256 §3, RFC 5957, RFC 5267 §3."""
+    query = command.query
+    context = await search_context(session, query)
+    found = await _sorter_of(session).sort(session.selected, command.criteria, query.key, context)
+    modseq = search_done(session, query, found)
+    numbers = await _numbers(session, found, uid=command.uid)
+    if query.results is None:
+        await session.send(responses.sort(numbers, modseq=modseq))
+    elif not query.only_saves:
+        told = responses.esearch(session.tag, numbers, query.results, uid=command.uid, modseq=modseq)
+        await session.send(told)
+    return OK
+
+
+async def thread(session: Session, command: Thread) -> Answer:
+    """RFC 5256 §3."""
+    context = await search_context(session, command.query)
+    forest, found = await _sorter_of(session).threads(
+        session.selected, command.algorithm, command.query.key, context
+    )
+    numbers = await _numbers(session, found, uid=command.uid)
+    await session.send(responses.thread(await run_steps(forest.render(numbers))))
+    return OK
+
+
+async def _numbers(session: Session, uids: Sequence[int], *, uid: bool) -> Sequence[int]:
+    """What the client calls these messages. None of them is unknown to it: they were found in its view."""
+    if uid:
+        return uids
+    numbers: list[int] = []
+    for start in range(0, len(uids), _NUMBERS_AT_ONCE):
+        numbers += filter(
+            None, map(session.selected.view.sequence_of, uids[start : start + _NUMBERS_AT_ONCE])
+        )
+        await breathe()
+    return numbers
+
+
+def _sorter_of(session: Session) -> Sorter:
+    return Sorter(session.reader, searcher_of(session), session.service.sorts)
 
 
 class Sorter:
@@ -54,7 +102,7 @@ class Sorter:
                     values.extend(map(_VALUES[criterion.key], messages))
             turned = (criterion.reverse for criterion in criteria)
             steps = in_order([Column(*pair) for pair in zip(columns, turned, strict=True)], len(found))
-            return [found[place] for place in await done(steps)]
+            return [found[place] for place in await run_steps(steps)]
 
     async def threads(
         self, selected: Selected, algorithm: Algorithm, key: Key, context: Context
@@ -74,7 +122,7 @@ class Sorter:
         async for messages in self._summaries(selected.id, found):
             subjects += [_subject(message) for message in messages]
             sent += [_sent(message) for message in messages]
-        return await done(ordered_subject(subjects, sent))
+        return await run_steps(ordered_subject(subjects, sent))
 
     async def _by_references(self, selected: Selected, found: Sequence[int]) -> Forest:
         references = References()
@@ -89,7 +137,7 @@ class Sorter:
                     identifier=next(iter(identifiers_first(identifier)), b""),
                     references=ancestry(chain, parent),
                 )
-        return await done(references.threads())
+        return await run_steps(references.threads())
 
     async def _links_of(self, message: Message | None) -> Sequence[bytes]:
         """The Message-ID, References and In-Reply-To fields; of those repeated the first."""
@@ -119,7 +167,7 @@ class Sorter:
         yield [None] * (len(uids) - at)
 
 
-async def done(steps: Steps[_Value]) -> _Value:
+async def run_steps(steps: Steps[_Value]) -> _Value:
     """What `steps` come to, the loop given to others between two."""
     while True:
         try:

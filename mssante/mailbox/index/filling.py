@@ -1,7 +1,8 @@
-"""Keeping an open mailbox's index filled behind the session that opened it.
+"""Filling an open mailbox's index behind the session that opened it.
 
-Invariants: it works only while the session's client asks for nothing, and at most half of that time; it ends
-with the session, whose keys it uses; trouble of the store leaves it for the next change.
+Only who reads a mailbox can index it, so this is done in the time that its client leaves: once the client has
+been silent for a while, and of that time at most half. Invariants: it ends with the session, whose keys it
+uses; when the store gives trouble, the next change of the mailbox is waited for.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from mssante.reasons import Declined
 _SETTLE_SECONDS = 5.0  # after a change: more may come
 
 
-class Rest:
-    """Whether a session's client asks for nothing, and since when."""
+class Silence:
+    """The time in which a session's client asks for nothing; of less than `seconds` nothing is made."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -27,7 +28,7 @@ class Rest:
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """While the context lasts, the client is waited for."""
+        """It lasts while the context does: the client is waited for."""
         self._since = asyncio.get_running_loop().time()
         try:
             yield
@@ -35,18 +36,19 @@ class Rest:
             self._since = None
 
     async def lasted(self) -> None:
-        """Returns once the client has asked for nothing for `seconds`."""
+        """Returns when it has lasted for `seconds`."""
         while True:
-            rested = 0.0
+            silent = 0.0
             if self._since is not None:
-                rested = asyncio.get_running_loop().time() - self._since
-            if rested >= self._seconds:
+                silent = asyncio.get_running_loop().time() - self._since
+            if silent >= self._seconds:
                 return
-            await asyncio.sleep(self._seconds - rested)
+            await asyncio.sleep(self._seconds - silent)
 
 
-async def tend(mailbox: OpenMailbox, index: Index, rest: Callable[[], Awaitable[None]]) -> None:
-    """Until cancelled. `rest` returns when the client has asked for nothing for a moment."""
+async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], Awaitable[None]]) -> None:
+    """Indexes what the index lacks, now and after every change, until cancelled. `silence` returns when the
+    client has asked for nothing for a while."""
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -54,12 +56,12 @@ async def tend(mailbox: OpenMailbox, index: Index, rest: Callable[[], Awaitable[
         """Before each piece of work: as long as the last one took."""
         nonlocal began
         await asyncio.sleep(loop.time() - began)
-        await rest()
+        await silence()
         began = loop.time()
 
     with mailbox.store.subscribe(mailbox.id) as changed:
         while True:
-            await rest()
+            await silence()
             began = loop.time()
             try:
                 if await index.lacks():

@@ -10,14 +10,15 @@ mailbox; what two hosts did at once is kept once.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mssante.crypto import NotAuthentic
 from mssante.crypto.keys import random_id
 from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
-from mssante.mailbox.index.holders import Area, Holders, Numbers
 from mssante.mailbox.index.vocabulary import (
     MESSAGES_MAX,
     Needle,
@@ -40,43 +41,53 @@ from mssante.store.segments import FolderPlaces, SealedSegment, SegmentHead
 _SEGMENTS_AT_ONCE = 8  # read and asked: about a mebibyte
 _OPENED_INSTEAD_MAX = 64  # messages that a search opens rather than index them
 _UNHURRIED = Budget(lambda: 0.0)  # its time stands still
-_AREAS: dict[Area, tuple[bool, bool]] = {"text": (True, True), "body": (False, True), "field": (True, False)}
 
-Question = tuple[str, Area]
+Sought = tuple[str, bool, bool]  # a folded needle, and whether it is looked for in headers, in bodies
 Pause = Callable[[], Awaitable[None]]
+
+
+class Holders(NamedTuple):
+    """Of the messages asked about, by UID: those that hold a needle, and those that may (the former
+    included)."""
+
+    sure: AbstractSet[int]
+    possible: AbstractSet[int]
 
 
 @dataclass(slots=True)
 class Answers:
-    """What the index says to some questions: the messages it knows and, for each question, those that hold
-    the needle and those that may."""
+    """What the index says of some messages of a folder. `numbers`: by what number it knows each, by UID; what
+    has gone is not in it. `known`: the numbers whose words it has; of each needle sought, those that hold it
+    are in `sure`, and in `maybe` those that must be opened to tell. `complete`: it knows all of them."""
 
+    numbers: Mapping[int, int]
     known: set[int] = field(default_factory=set)
-    sure: dict[Question, set[int]] = field(default_factory=dict)
-    maybe: dict[Question, set[int]] = field(default_factory=dict)
+    sure: dict[Sought, set[int]] = field(default_factory=dict)
+    maybe: dict[Sought, set[int]] = field(default_factory=dict)
+    complete: bool = False
 
-    def holds(self, number: int, needle: str, area: Area) -> bool | None:
-        """As imap.indexed.Indexed."""
-        question = needle, area
-        if number in self.sure[question]:
-            return None if area == "field" else True
-        return None if number not in self.known or number in self.maybe[question] else False
+    def holders(self, sought: Sought, uids: AbstractSet[int]) -> Holders:
+        """Of the messages `uids`, all of them in `numbers`."""
+        numbers, known, sure, maybe = self.numbers, self.known, self.sure[sought], self.maybe[sought]
+        found = {uid for uid in uids if numbers[uid] in sure} if sure else set()
+        if self.complete and not maybe:
+            return Holders(found, found)
+        doubtful = {uid for uid in uids if numbers[uid] in maybe or numbers[uid] not in known}
+        return Holders(found, found | doubtful)
 
-    def bounds(self, everybody: Numbers, needle: str, area: Area) -> Holders:
-        """The same of many, as imap.indexed.bounds asks it."""
-        question = needle, area
-        found = self.sure[question] & everybody
-        possible = found | (self.maybe[question] & everybody) | (everybody - self.known)
-        return Holders(frozenset() if area == "field" else found, possible)
+    def unknown(self) -> list[int]:
+        """The UIDs of the messages that the index does not know, ascending."""
+        known = self.known
+        return [uid for uid, number in self.numbers.items() if number not in known]
 
-    def add(self, segment: Segment, needles: Mapping[Question, Needle]) -> None:
+    def add(self, segment: Segment, needles: Mapping[Sought, Needle]) -> None:
         """Asks one more segment. A message is in one segment only."""
         self.known.update(segment.numbers)
-        for question, needle in needles.items():
-            header, body = _AREAS[question[1]]
-            sure, maybe = segment.find(needle, header=header, body=body)
-            self.sure[question].update(segment.numbers_at(sure))
-            self.maybe[question].update(segment.numbers_at(maybe))
+        for sought, needle in needles.items():
+            _, in_header, in_body = sought
+            sure, maybe = segment.find(needle, header=in_header, body=in_body)
+            self.sure[sought].update(segment.numbers_at(sure))
+            self.maybe[sought].update(segment.numbers_at(maybe))
 
 
 class Index:
@@ -91,47 +102,41 @@ class Index:
 
     # Asking
 
-    async def numbers(self, folder: FolderId, uids: Sequence[int]) -> list[int | None]:
-        """By what number the index knows each of `uids` (ascending); None: it has gone."""
-        of = await self._places_of(folder, uids[-1] if uids else 0)
-        number_of = dict(zip(of.uids, of.numbers, strict=True))
-        return [number_of.get(uid) for uid in uids]
-
     async def ask(
         self,
-        questions: Iterable[Question],
+        questions: Iterable[Sought],
         folder: FolderId,
         uids: Sequence[int],
-        numbers: Sequence[int | None],
         budget: Budget,
         *,
         fill: bool,
     ) -> Answers:
-        """About the messages `numbers`, each with its UID in `folder`. With `fill` those not indexed yet are,
-        when they are many, within a budget of their own. Raises Refused(LIMIT_REACHED), and as `turn`; what
-        was indexed until then is kept."""
+        """About the messages `uids` (ascending) of a folder. With `fill` those not indexed yet are, when they
+        are many, within a budget of their own. Raises Refused(LIMIT_REACHED), and as `turn`; what was indexed
+        until then is kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
-        answers = Answers(sure={each: set() for each in needles}, maybe={each: set() for each in needles})
+        answers = Answers(
+            numbers=await self._numbers(folder, uids),
+            sure={each: set() for each in needles},
+            maybe={each: set() for each in needles},
+        )
         seen: set[int] = set()
-
-        def lacking() -> list[int]:
-            unknown = set(numbers) - answers.known - {None}
-            return [uid for uid, n in zip(uids, numbers, strict=True) if n in unknown] if unknown else []
-
         await self._ask_all(answers, needles, seen, budget.require)
-        if fill and len(lacking()) > _OPENED_INSTEAD_MAX:
+        unknown = answers.unknown()
+        if fill and len(unknown) > _OPENED_INSTEAD_MAX:
             with budget.apart():
                 async with self._filling():
                     indexing = budget.for_indexing()
-                    await self._ask_all(
-                        answers, needles, seen, indexing.require
-                    )  # another may have filled it
-                    async for segment in self._filled(folder, lacking(), indexing):
+                    # Another may have filled it meanwhile.
+                    await self._ask_all(answers, needles, seen, indexing.require)
+                    async for segment in self._filled(folder, answers.unknown(), indexing):
                         await self._threads.run(answers.add, segment, needles)
+            unknown = answers.unknown()
+        answers.complete = not unknown
         return answers
 
     async def _ask_all(
-        self, answers: Answers, needles: Mapping[Question, Needle], seen: set[int], step: Step
+        self, answers: Answers, needles: Mapping[Sought, Needle], seen: set[int], step: Step
     ) -> None:
         heads = await self._segments.heads(self._mailbox.id)
         wanted = [head.id for head in heads if head.id not in seen]
@@ -144,7 +149,7 @@ class Index:
                 await self._drop(each)
 
     def _ask_some(
-        self, answers: Answers, needles: Mapping[Question, Needle], sealed: Sequence[SealedSegment]
+        self, answers: Answers, needles: Mapping[Sought, Needle], sealed: Sequence[SealedSegment]
     ) -> list[SealedSegment]:
         """Those that do not open are left."""
         broken = []
@@ -199,8 +204,8 @@ class Index:
                     del made[:MESSAGES_MAX]
         damaged = [uid for uid in uids if uid not in opened]
         # Told already; not looked at again at every pass.
-        closed = dict.fromkeys(await self.numbers(folder, damaged))
-        made += [Words(number, None, None) for number in closed if number and number not in numbers]
+        closed = set((await self._numbers(folder, damaged)).values())
+        made += [Words(number, None, None) for number in sorted(closed - numbers)]
         for start in range(0, len(made), MESSAGES_MAX):
             yield await self._put(made[start : start + MESSAGES_MAX])
 
@@ -271,6 +276,12 @@ class Index:
             await self._segments.put(self._mailbox.id, None, instead_of=[sealed.id])
         except Passing:
             pass  # dropped another time
+
+    async def _numbers(self, folder: FolderId, uids: Sequence[int]) -> dict[int, int]:
+        """By what number the index knows each of `uids` (ascending), by UID; without those that have gone."""
+        of = await self._places_of(folder, uids[-1] if uids else 0)
+        number_of = dict(zip(of.uids, of.numbers, strict=True))
+        return {uid: number_of[uid] for uid in uids if uid in number_of}
 
     async def _places_of(self, folder: FolderId, last: int) -> FolderPlaces:
         """The folder's numbers, known as far as `last`. A message never changes its number."""

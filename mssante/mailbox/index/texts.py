@@ -25,14 +25,6 @@ class MessageText:
     header: str = field(repr=False)
     body: str = field(repr=False)
 
-    def header_contains(self, needle: str) -> bool:
-        """`needle` is folded."""
-        return needle in self.header
-
-    def body_contains(self, needle: str) -> bool:
-        """`needle` is folded."""
-        return needle in self.body
-
 
 def of_message(content: bytes, summary: Summary, step: Step) -> MessageText:
     """Opens what `content` holds; `step` is called often, and may raise."""

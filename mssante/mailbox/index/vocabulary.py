@@ -1,13 +1,29 @@
-"""The words of up to 256 messages, laid out so that any part of a word is found at once: one index segment.
+"""Which of up to 256 messages hold a needle: their words, laid out as one segment of the index.
 
-A word is what stands between two blanks of a folded text. A needle without a blank is in a text exactly if it
-is in one of its words; one with blanks only if each of its parts is at the right edge of some word, which
-narrows and does not decide. So there is nothing to guess for one or two characters either, and no false
-positive for what people mostly type.
+SEARCH asks for a part of a text, not for words: `dup` must find Dupont, and one letter must find what holds
+it. A list of whole words with the messages of each would not answer that, and one of all their pieces of
+three letters says nothing of shorter needles. So a segment keeps every word of its messages once, one behind
+the other in one long piece of octets, and looks through these for the needle. That is quick, because the
+different words of 256 letters are few octets beside their texts.
 
-Words of one message only (names, numbers, identifiers) lie message by message; the others once, the most
-frequent first, each with the places of its messages. Invariants: pure; what is found is what a look through
-the texts would find; a message with more than INDEX_WORDS_OCTETS_MAX of words is opaque: never decided.
+Texts are folded (`mime.folding`), and a word is what stands between two blanks of a folded text. From that
+follows what a segment can decide:
+
+- A needle without a blank is in a text exactly if it is in one of the text's words. What is found decides,
+  whatever the needle's length, and no message is opened to make sure.
+- A needle with blanks is in a text only if the part before a blank ends a word, the part behind it begins
+  one, and what stands between two blanks is a whole word. The segment finds who has such words, but not
+  whether they follow each other: this narrows, and the messages left must be opened. (`Needle.exact`)
+
+Words of the headers and of the bodies are kept apart, since a search may ask for either. Of each, the words
+that one message alone has (names, numbers, identifiers) lie together message by message, so the place where
+one is found tells whose it is. The others lie once, those of the most messages first, so that a search ends
+early when all are found; beside each stand the places of its messages, as single octets or as a map of bits.
+An edge stands before every word, and behind the last: a pattern that begins or ends with an edge is found
+only where a word begins or ends.
+
+Invariants: pure; what is found is what a look through the texts would find; a message with more than
+INDEX_WORDS_OCTETS_MAX of words is opaque: never decided, always opened.
 """
 
 from __future__ import annotations
@@ -45,7 +61,7 @@ class Words:
 
     @classmethod
     def of(cls, number: int, header: str, body: str) -> Words:
-        """`header` and `body`: folded texts (mailbox.texts)."""
+        """`header` and `body`: folded texts (mailbox.index.texts)."""
         octets = [_octets(text) for text in (header, body)]
         split = [frozenset(each.replace(b"\0", b" ").split()) for each in octets]
         # What is short has no room for too many words: a sum costs as much as the rest.
@@ -60,7 +76,7 @@ def _size(words: Sequence[frozenset[bytes]]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """A folded needle, as `Segment.places` looks for it. `exact`: what is found decides."""
+    """A folded needle, as `Segment.find` looks for it. `exact`: what is found decides."""
 
     patterns: tuple[bytes, ...] = field(repr=False)
     exact: bool

@@ -13,6 +13,7 @@ import pytest
 
 from mssante.model import PersonId
 from mssante.observe.events import Crashed
+from mssante.store.notifier import Subscription
 from tests.support.imap.client import ImapClient, Line
 from tests.support.imap.house import MARIE, ImapHouse, imap_house, letter
 from tests.support.postgres import Postgres
@@ -202,6 +203,26 @@ async def test_idle_without_a_folder_and_lines_that_are_not_done(house: ImapHous
     assert (await client.line()).tag == "+"
     assert (await client.answer("a")).status == "OK"
     assert (await client.answer("b")).status == "OK"
+
+
+async def test_idle_is_answered_once_its_wait_for_news_has_ended(
+    house: ImapHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    wait = Subscription.wait
+
+    async def ends_slowly(subscription: Subscription) -> None:
+        try:
+            await wait(subscription)
+        finally:
+            await asyncio.sleep(0.05)
+            order.append("ended")
+
+    monkeypatch.setattr(Subscription, "wait", ends_slowly)
+    async with idling(await house.login()):
+        pass
+    order.append("answered")
+    assert order == ["ended", "answered"]
 
 
 async def test_idle_hears_within_milliseconds_of_the_commit(house: ImapHouse) -> None:

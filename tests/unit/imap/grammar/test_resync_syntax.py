@@ -17,7 +17,7 @@ from mssante.imap.grammar.need import Need
 from mssante.imap.grammar.responses import ResponseStatus
 from mssante.imap.grammar.search import All, And, Changed, Flagged, Not, Numbers, Or, Query, Result
 from mssante.imap.grammar.sets import SequenceSet
-from mssante.imap.rules.matching import Candidate, Context, compiled, need_of
+from mssante.imap.rules.matching import Context, Known, judged, need_of, prepared
 from mssante.imap.rules.state import EXTENSIONS, ProtocolState, State, enables_condstore, expunges_allowed
 from tests.unit.imap.spoken import logged_in, only, refused
 
@@ -191,15 +191,14 @@ def test_a_uid_search_by_numbers_holds_expunges_back() -> None:
 
 def test_a_mod_sequence_matches_from_its_value_on() -> None:
     context = Context(FlagNames(), 9, 90, datetime(2026, 1, 1, tzinfo=UTC), saved=(20, 30))
-    changed = compiled(Changed(7), context)
-    assert [changed(Candidate(1, 10, 0, modseq=modseq)) for modseq in (6, 7, 8)] == [False, True, True]
+    modseqs = Known(context, modseqs={10: 6, 11: 7, 12: 8})
+    changed = judged(prepared(Changed(7), context), frozenset(modseqs.modseqs), modseqs.judge)
+    assert [uid in changed.sure for uid in (10, 11, 12)] == [False, True, True]
     for uid in (False, True):
-        saved = compiled(And((Numbers(SAVED, uid), Flagged(1, True))), context)
-        assert [saved(Candidate(n, uid_, 1)) for n, uid_ in ((1, 10), (2, 20), (20, 40))] == [
-            False,
-            True,
-            False,
-        ]
+        key = prepared(And((Numbers(SAVED, uid), Flagged(1, True))), context)
+        known = Known(context, flags={10: 1, 20: 1, 40: 1}, sequences={10: 1, 20: 2, 40: 20})
+        saved = judged(key, frozenset(known.flags), known.judge)
+        assert [uid_ in saved.sure for uid_ in (10, 20, 40)] == [False, True, False]
     assert need_of(Changed(7)) is need_of(Numbers(SAVED, uid=True)) is Need.FLAGS
 
 

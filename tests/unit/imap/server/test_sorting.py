@@ -12,7 +12,7 @@ from mssante.imap.grammar.search import All, HasField, Key
 from mssante.imap.grammar.sorting import Algorithm, Criterion, SortKey
 from mssante.imap.rules.matching import Context
 from mssante.imap.server.searching import Searcher
-from mssante.imap.server.sorting import Sorter, done
+from mssante.imap.server.sorting import Sorter, run_steps
 from mssante.mailbox import turns
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Reader
@@ -58,7 +58,7 @@ async def in_threads(owner: Owner, algorithm: Algorithm, reader: Reader | None =
     forest, uids = await sorter(owner, reader).threads(
         await owner.selected(), algorithm, All(), context(owner)
     )
-    return await done(forest.render(uids))
+    return await run_steps(forest.render(uids))
 
 
 @pytest.mark.parametrize(

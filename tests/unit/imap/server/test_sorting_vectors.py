@@ -14,7 +14,7 @@ from mssante.imap.grammar.lexer import Cursor
 from mssante.imap.grammar.search import All
 from mssante.imap.grammar.sorting import Algorithm, parse_criteria
 from mssante.imap.rules.matching import Context
-from mssante.imap.server.sorting import Sorter, done
+from mssante.imap.server.sorting import Sorter, run_steps
 from tests.support.owner import Owner
 from tests.unit.imap.server.test_sorting import sorter
 
@@ -55,4 +55,4 @@ async def test_the_threads_are_dovecots(filled: Owner) -> None:
         forest, uids = await sorter(filled).threads(
             await filled.selected(), Algorithm(name), All(), _context(filled)
         )
-        assert (await done(forest.render(uids))).decode() == threads, name
+        assert (await run_steps(forest.render(uids))).decode() == threads, name
