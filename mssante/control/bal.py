@@ -23,11 +23,11 @@ async def create(parts: Parts, arguments: Arguments) -> Result:
     if address.domain not in parts.config.operator.domains:
         ours = ", ".join(map(str, parts.config.operator.domains))
         raise Refused(Reason.NOT_PERMITTED, f"{address.domain} is not one of our domains ({ours})")
-    if await parts.store.mailbox(address.key):
+    if await parts.store.accounts.mailbox(address.key):
         raise Refused(Reason.NOT_PERMITTED, f"{address} exists already; its kind cannot change")
     row = new_row(parts, address, kind)
     public_key = await parts.broker.create_mailbox(row.id)
-    await parts.store.add_mailbox(row, public_key)
+    await parts.store.accounts.add(row, public_key)
     return {"address": str(address), "kind": kind.value, "status": row.status.value}
 
 
@@ -45,7 +45,7 @@ def new_row(parts: Parts, address: Address, kind: MailboxKind) -> MailboxRow:
 
 async def listing(parts: Parts, arguments: Arguments) -> Result:
     """Every mailbox, the operator's own outbox apart."""
-    rows = await parts.store.mailboxes()
+    rows = await parts.store.accounts.all()
     shown = [_shown(row) for row in rows if row.kind is not MailboxKind.QUEUE]
     return {"mailboxes": sorted(shown, key=lambda item: str(item["address"]))}
 
@@ -55,15 +55,15 @@ async def show(parts: Parts, arguments: Arguments) -> Result:
     row = await mailbox_named(parts, arguments)
     grants = await parts.broker.people_of(row.id)
     folders = []
-    for folder in await parts.store.folders(row.id):
-        counts = await parts.store.counts(folder.id)
+    for folder in await parts.store.folders.all(row.id):
+        counts = await parts.store.folders.counts(folder.id)
         name = folder.role.value if folder.role else "(sealed name)"
         folders.append({"folder": name, "messages": counts.messages, "unseen": counts.unseen})
     people = [
         {"person": g.person, "role": g.role, "until": g.until.isoformat() if g.until else None}
         for g in grants
     ]
-    sealed = await parts.store.sealed_bytes(row.id)
+    sealed = await parts.store.accounts.sealed_bytes(row.id)
     return {**_shown(row), "sealed_bytes": sealed, "folders": folders, "people": people}
 
 
@@ -86,7 +86,7 @@ async def _turn(parts: Parts, arguments: Arguments, status: MailboxStatus) -> Re
     row = await mailbox_named(parts, arguments)
     if row.status is MailboxStatus.CLOSED and status is not MailboxStatus.CLOSED:
         raise Refused(Reason.MAILBOX_CLOSED, f"{row.address} is closed, and stays so")
-    await parts.store.status_set(row.id, status)
+    await parts.store.accounts.set_status(row.id, status)
     return {"address": str(row.address), "status": status.value}
 
 

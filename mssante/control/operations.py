@@ -42,7 +42,7 @@ Operation = Callable[[Parts, Arguments], Awaitable[Result]]
 async def mailbox_named(parts: Parts, arguments: Arguments) -> MailboxRow:
     """The mailbox an operation speaks of. Raises Refused(MAILBOX_UNKNOWN)."""
     address = Address.parse(str(arguments["address"]))
-    row = await parts.store.mailbox(address.key)
+    row = await parts.store.accounts.mailbox(address.key)
     if row is None:
         raise Refused(
             Reason.MAILBOX_UNKNOWN, f"no mailbox {address} here; 'mssante bal list' shows those there are"

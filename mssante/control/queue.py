@@ -23,7 +23,7 @@ async def listing(parts: Parts, arguments: Arguments) -> Result:
             if recipient.state.final
             else _moment(max(recipient.next_at, message.created_at)),
         }
-        for message in await parts.store.queued()
+        for message in await parts.store.queue.messages()
         for recipient in message.recipients
     ]
     return {"recipients": recipients}
@@ -34,7 +34,7 @@ async def retry(parts: Parts, arguments: Arguments) -> Result:
     number = arguments.get("message")
     if number is not None and not isinstance(number, int):
         raise Malformed("a message is named by its number in queue list")
-    due = await parts.store.retry(None if number is None else MessageNumber(number))
+    due = await parts.store.queue.retry(None if number is None else MessageNumber(number))
     return {"due_now": due}
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, RowMapping, text
 
 from mssante.model import MailboxId
-from mssante.store.journal import START, ChainBroken, all_entries, check_link
+from mssante.store.chain import START, ChainBroken, check_link
+from mssante.store.journal import all_entries
 from mssante.store.records import BrokenInvariant, JournalEntry, JournalKind, JournalMark, RecipientState
 from mssante.store.sweeping import ORPHAN_SECONDS
 

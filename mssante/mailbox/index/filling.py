@@ -63,7 +63,7 @@ async def tend(mailbox: OpenMailbox, index: Index, rest: Callable[[], Awaitable[
             began = loop.time()
             try:
                 if await index.lacks():
-                    folders = await mailbox.store.folders(mailbox.id)
+                    folders = await mailbox.store.folders.all(mailbox.id)
                     await index.fill([folder.id for folder in folders], pause)
             except Declined:
                 pass  # the store does not answer, or the access has ended

@@ -19,7 +19,7 @@ from tests.support.postgres import Postgres
 
 
 async def fill(house: ImapHouse, count: int) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, count + 1)))
 
@@ -207,7 +207,7 @@ async def test_idle_without_a_folder_and_lines_that_are_not_done(house: ImapHous
 async def test_idle_hears_within_milliseconds_of_the_commit(house: ImapHouse) -> None:
     """Anchors: median ≤ 20 ms from the commit to EXISTS."""
     client = await house.selected()
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     delays = []
     async with idling(client):
@@ -259,7 +259,7 @@ async def test_sessions_in_two_processes_see_each_other(two: tuple[ImapHouse, Im
 
 async def test_idle_hears_of_another_process(two: tuple[ImapHouse, ImapHouse]) -> None:
     client = await two[1].selected()
-    row = await two[0].store.mailbox(MARIE)
+    row = await two[0].store.accounts.mailbox(MARIE)
     assert row is not None
     delays = []
     async with idling(client):
@@ -277,7 +277,7 @@ async def test_access_revoked_in_one_process_ends_sessions_in_the_other(
     two: tuple[ImapHouse, ImapHouse],
 ) -> None:
     client = await two[1].selected()
-    row = await two[0].store.mailbox(MARIE)
+    row = await two[0].store.accounts.mailbox(MARIE)
     assert row is not None
     await two[0].broker.revoke(PersonId(MARIE), row.id)
     await two[1].broker.recheck()  # what app does every few seconds
