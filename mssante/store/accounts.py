@@ -30,6 +30,16 @@ _COLUMNS = [
 ]
 _BY_ADDRESS = select(*_COLUMNS).where(tables.mailbox.c.address_key == bindparam("address_key"))
 _BY_ID = select(*_COLUMNS).where(tables.mailbox.c.id == bindparam("mailbox"))
+_ALL = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
+_OF_KIND = tables.mailbox.c.kind == bindparam("the_kind")
+_OF_STATUS = tables.mailbox.c.status == bindparam("the_status")
+# By whether a kind is asked for, and whether a status is.
+_ALL_OF = {
+    (False, False): _ALL,
+    (True, False): _ALL.where(_OF_KIND),
+    (False, True): _ALL.where(_OF_STATUS),
+    (True, True): _ALL.where(_OF_KIND, _OF_STATUS),
+}
 _NEW_MAILBOX = insert(tables.mailbox)
 _NEW_FOLDERS = insert(tables.folder)
 # A folder's number never comes back, so it serves as UIDVALIDITY: a folder made again under an old name
@@ -155,12 +165,9 @@ def all_of(
     connection: Connection, kind: MailboxKind | None = None, status: MailboxStatus | None = None
 ) -> list[MailboxRow]:
     """All mailboxes, of one kind or status if given, in the order of their addresses."""
-    wanted = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
-    if kind is not None:
-        wanted = wanted.where(tables.mailbox.c.kind == kind)
-    if status is not None:
-        wanted = wanted.where(tables.mailbox.c.status == status)
-    return [_mailbox(row) for row in connection.execute(wanted).mappings()]
+    wanted = _ALL_OF[kind is not None, status is not None]
+    rows = connection.execute(wanted, {"the_kind": kind, "the_status": status}).mappings()
+    return [_mailbox(row) for row in rows]
 
 
 def public_key(connection: Connection, mailbox: MailboxId) -> PublicKey:

@@ -42,7 +42,7 @@ _PICK = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_ELSEWHERE = _q.destination_tag.not_in(bindparam("busy", expanding=True))
+_PICK_ELSEWHERE = _PICK.where(_q.destination_tag.not_in(bindparam("busy", expanding=True)))
 _THIS = _q.id == bindparam("recipient")
 _LEASE = (
     update(tables.queue_recipient)
@@ -148,7 +148,7 @@ def lease_due(
     destinations in `exclude` wait. Rows another host is leasing are passed over, not waited for."""
     pick, asked = _PICK, dict[str, Any](now=now, most=limit)
     if exclude:
-        pick, asked["busy"] = _PICK.where(_ELSEWHERE), list(exclude)
+        pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
     ids = list(connection.execute(pick, asked).scalars())
     if not ids:
         return []
