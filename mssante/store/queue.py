@@ -84,7 +84,7 @@ _OWNER = (
     .join_from(tables.queue_recipient, tables.message, _m.number == _q.message_number)
     .where(_THIS)
 )
-_NOW = select(_q.message_number, _q.state, _q.attempts).where(_THIS)
+_STATE = select(_q.message_number, _q.state, _q.attempts).where(_THIS)
 _SETTLE = (
     update(tables.queue_recipient)
     .where(_THIS)
@@ -176,7 +176,7 @@ def settle(
     if owner is None:
         return False
     mailbox = ledger.open_one(owner)
-    row = connection.execute(_NOW, {"recipient": recipient}).first()
+    row = connection.execute(_STATE, {"recipient": recipient}).first()
     if row is None or RecipientState(row.state).final:
         return False
     if not state.final and (row.state, row.attempts) != (RecipientState.IN_FLIGHT, attempts):

@@ -98,7 +98,7 @@ def expunge_slice(
     gone = [Uid(uid) for uid, _ in doomed]
     remove_placements(connection, folder.id, Runs.of(gone), folder.mailbox.step())
     uid_of = {number: Uid(uid) for uid, number in doomed}
-    _settle(connection, folder, uid_of)
+    _record_and_shred(connection, folder, uid_of)
     return gone
 
 
@@ -111,7 +111,8 @@ def remove_placements(connection: Connection, folder: FolderId, runs: Runs, mods
     connection.execute(FOLDER_STEP, {"folder": folder} | step)
 
 
-def _settle(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) -> None:
+def _record_and_shred(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) -> None:
+    """Journals what became of messages whose placement went, and shreds those that lie nowhere any more."""
     runs = Runs.of(list(uid_of))
     rows = connection.execute(_lying_elsewhere(runs.form), runs.parameters).all()
     orphans: list[int] = []

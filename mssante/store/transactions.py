@@ -20,7 +20,7 @@ from mssante.store.ledger import Ledger
 from mssante.store.notifier import Notifier
 
 
-class Settled(Protocol):
+class ChangeReport(Protocol):
     """What a transaction shared with others answers to one of them: `changed` are the mailboxes to be
     told."""
 
@@ -30,7 +30,7 @@ class Settled(Protocol):
 
 T = TypeVar("T")
 P = TypeVar("P")
-S = TypeVar("S", bound=Settled)
+S = TypeVar("S", bound=ChangeReport)
 
 
 class Transactions:
