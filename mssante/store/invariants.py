@@ -46,7 +46,7 @@ def _highest(column: ColumnElement[int], folder: ColumnElement[int]) -> ScalarSe
     return select(func.coalesce(func.max(column), 0)).where(folder == _f.id).scalar_subquery()
 
 
-class Check(NamedTuple):
+class InvariantCheck(NamedTuple):
     """`invariant`: its number in docs/findings.md. `broken` takes one parameter at most, `orphaned`: when a
     blob begun then must have been swept."""
 
@@ -56,7 +56,7 @@ class Check(NamedTuple):
 
 
 CHECKS = (
-    Check(
+    InvariantCheck(
         1,
         "a message lies in no folder and not in the queue",
         _MESSAGE.where(
@@ -64,14 +64,14 @@ CHECKS = (
             ~_exists(_o.message_number == _m.number),
         ),
     ),
-    Check(
+    InvariantCheck(
         1,
         "a placement without its message",
         select(_p.folder_id.label("folder"))
         .join_from(tables.placement, tables.message, _m.number == _p.message_number, isouter=True)
         .where(_m.number.is_(None)),
     ),
-    Check(
+    InvariantCheck(
         1,
         "a placement in another mailbox's folder",
         _MESSAGE.add_columns(_p.folder_id.label("folder"))
@@ -80,21 +80,21 @@ CHECKS = (
         .join(tables.folder, _f.id == _p.folder_id)
         .where(_f.mailbox_id != _m.mailbox_id),
     ),
-    Check(
+    InvariantCheck(
         2,
         "a message without its DEK",
         _MESSAGE.select_from(tables.message)
         .outerjoin(tables.dek, _d.message_number == _m.number)
         .where(_d.message_number.is_(None)),
     ),
-    Check(
+    InvariantCheck(
         2,
         "a message without its header",
         _MESSAGE.select_from(tables.message)
         .outerjoin(tables.header, _h.message_number == _m.number)
         .where(_h.message_number.is_(None)),
     ),
-    Check(
+    InvariantCheck(
         2,
         "a message without all its chunks",
         _MESSAGE.select_from(tables.message)
@@ -106,19 +106,19 @@ CHECKS = (
             )
         ),
     ),
-    Check(
+    InvariantCheck(
         2,
         "two messages with one content",
         select(_m.blob_id.label("message")).group_by(_m.blob_id).having(func.count() > 1),
     ),
-    Check(
+    InvariantCheck(
         3,
         "a DEK without its message",
         select(_d.message_number.label("number"))
         .join_from(tables.dek, tables.message, _m.number == _d.message_number, isouter=True)
         .where(_m.number.is_(None)),
     ),
-    Check(
+    InvariantCheck(
         3,
         "chunks of no message and of none being received",
         select(_c.blob_id.label("message"))
@@ -128,7 +128,7 @@ CHECKS = (
             _c.blob_id.not_in(select(tables.blob.c.blob_id)),
         ),
     ),
-    Check(
+    InvariantCheck(
         3,
         "a message in another mailbox's index",
         _MESSAGE.select_from(tables.index_entry)
@@ -136,28 +136,28 @@ CHECKS = (
         .outerjoin(tables.message, _m.number == _entry.message_number)
         .where(or_(_m.number.is_(None), _m.mailbox_id != _segment.mailbox_id)),
     ),
-    Check(
+    InvariantCheck(
         9,
         "an abandoned reception older than an hour",
         select(tables.blob.c.blob_id.label("message")).where(
             tables.blob.c.started_at <= bindparam("orphaned")
         ),
     ),
-    Check(
+    InvariantCheck(
         4,
         "a UID the folder has not given out yet",
         _FOLDER.where(
             or_(_f.uidnext <= _highest(_p.uid, _p.folder_id), _f.uidnext <= _highest(_e.uid, _e.folder_id))
         ),
     ),
-    Check(
+    InvariantCheck(
         4,
         "a UID both present and expunged",
         select(_p.folder_id.label("folder")).join_from(
             tables.placement, tables.expunged, and_(_e.folder_id == _p.folder_id, _e.uid == _p.uid)
         ),
     ),
-    Check(
+    InvariantCheck(
         4,
         "a change newer than its folder",
         _FOLDER.where(
@@ -167,14 +167,14 @@ CHECKS = (
             )
         ),
     ),
-    Check(
+    InvariantCheck(
         4,
         "a folder newer than its mailbox",
         select(_b.id.label("mailbox"), _f.id.label("folder"))
         .join_from(tables.folder, tables.mailbox, _b.id == _f.mailbox_id)
         .where(_f.modseq > _b.modseq),
     ),
-    Check(
+    InvariantCheck(
         4,
         "sizes that do not add up to what is used",
         select(_b.id.label("mailbox")).where(
@@ -182,7 +182,7 @@ CHECKS = (
             != select(func.coalesce(func.sum(_m.size_kib), 0)).where(_m.mailbox_id == _b.id).scalar_subquery()
         ),
     ),
-    Check(
+    InvariantCheck(
         6,
         "a recipient in no known state",
         select(_q.message_number.label("number")).where(
@@ -193,7 +193,7 @@ CHECKS = (
             )
         ),
     ),
-    Check(
+    InvariantCheck(
         6,
         "a remote answer that was not kept",
         select(_q.message_number.label("number")).where(
@@ -201,7 +201,7 @@ CHECKS = (
             _q.reply_ct.is_(None),
         ),
     ),
-    Check(
+    InvariantCheck(
         6,
         "a queued message with nobody left to reach",
         _MESSAGE.join_from(tables.outbound, tables.message, _m.number == _o.message_number).where(

@@ -362,12 +362,12 @@ async def test_done_again_after_a_crash_a_local_delivery_and_a_notice_change_not
     async def killed(*_: object, **__: object) -> bool:
         raise Killed
 
-    home.store.recipient_outcome = killed  # type: ignore[method-assign]
+    home.store.queue.settle = killed  # type: ignore[method-assign]
     for _ in range(3):
         with pytest.raises(BaseExceptionGroup):
             await home.runner(far).run_once()
         home.clock.advance(timedelta(seconds=limits.QUEUE_LEASE_SECONDS + 1))
-    home.store.recipient_outcome = real  # type: ignore[method-assign]
+    home.store.queue.settle = real  # type: ignore[method-assign]
     await home.runner(far).run_once()
     assert len(await home.inbox("dr.z@chu-a.test")) == 1
     assert len(await home.inbox(A)) == 1
