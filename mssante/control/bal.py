@@ -115,11 +115,11 @@ async def create(parts: Parts, request: CreateBal) -> BalCreated:
     if address.domain not in domains:
         ours = ", ".join(map(str, domains))
         raise Refused(Reason.NOT_PERMITTED, f"{address.domain} is not one of our domains ({ours})")
-    if await parts.store.mailbox(address.key):
+    if await parts.store.accounts.mailbox(address.key):
         raise Refused(Reason.NOT_PERMITTED, f"{address} exists already; its kind cannot change")
     row = _new_row(parts, address, request.kind)
     public_key = await parts.broker.create_mailbox(row.id)
-    await parts.store.add_mailbox(row, public_key)
+    await parts.store.accounts.add(row, public_key)
     return BalCreated(address=address, kind=row.kind, status=row.status)
 
 
@@ -137,7 +137,7 @@ def _new_row(parts: Parts, address: Address, kind: MailboxKind) -> MailboxRow:
 
 async def listing(parts: Parts, request: ListBal) -> BalListing:
     """Every mailbox, the operator's own outbox apart."""
-    rows = [row for row in await parts.store.mailboxes() if row.kind is not MailboxKind.QUEUE]
+    rows = [row for row in await parts.store.accounts.all() if row.kind is not MailboxKind.QUEUE]
     rows.sort(key=lambda row: str(row.address))
     return BalListing(
         mailboxes=tuple(
@@ -158,8 +158,8 @@ async def show(parts: Parts, request: ShowBal) -> BalDetails:
     row = await mailbox_at(parts, request.address)
     grants = await parts.broker.people_of(row.id)
     folders = []
-    for folder in await parts.store.folders(row.id):
-        counts = await parts.store.counts(folder.id)
+    for folder in await parts.store.folders.all(row.id):
+        counts = await parts.store.folders.counts(folder.id)
         name = folder.role.value if folder.role else "(sealed name)"
         folders.append(BalFolder(folder=name, messages=counts.messages, unseen=counts.unseen))
     return BalDetails(
@@ -168,7 +168,7 @@ async def show(parts: Parts, request: ShowBal) -> BalDetails:
         status=row.status,
         used_kib=row.used_kib,
         quota_kib=row.quota_kib,
-        sealed_bytes=await parts.store.sealed_bytes(row.id),
+        sealed_bytes=await parts.store.accounts.sealed_bytes(row.id),
         folders=tuple(folders),
         people=tuple(BalAccess(person=g.person, role=g.role, until=g.until) for g in grants),
     )
@@ -193,5 +193,5 @@ async def _set_status(parts: Parts, address: Address, status: MailboxStatus) -> 
     row = await mailbox_at(parts, address)
     if row.status is MailboxStatus.CLOSED and status is not MailboxStatus.CLOSED:
         raise Refused(Reason.MAILBOX_CLOSED, f"{row.address} is closed, and stays so")
-    await parts.store.status_set(row.id, status)
+    await parts.store.accounts.set_status(row.id, status)
     return BalStatus(address=address_of(row), status=status)

@@ -81,7 +81,7 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
         yield HealthFinding(
             WRONG, "database", "takes no writes since a sync failed: check the disk, then restart"
         )
-    waiting = await parts.store.queued()
+    waiting = await parts.store.queue.messages()
     oldest = min((message.created_at for message in waiting), default=None)
     if oldest is not None and parts.clock.now().timestamp() - oldest > 4 * 3600:
         yield HealthFinding(

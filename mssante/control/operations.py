@@ -65,7 +65,7 @@ class Parts:
 
 async def mailbox_at(parts: Parts, address: Address) -> MailboxRow:
     """The mailbox an operation speaks of. Raises Refused(MAILBOX_UNKNOWN)."""
-    row = await parts.store.mailbox(address.key)
+    row = await parts.store.accounts.mailbox(address.key)
     if row is None:
         raise Refused(
             Reason.MAILBOX_UNKNOWN, f"no mailbox {address} here; 'mssante bal list' shows those there are"

@@ -13,7 +13,7 @@ from mssante.store.records import MailboxRow
 
 async def outbox(store: MailStore, broker: KeyBroker, clock: Clock) -> MailboxId:
     """The id of the queue's mailbox, made with its keys the first time."""
-    for row in await store.mailboxes(kind=MailboxKind.QUEUE):
+    for row in await store.accounts.all(kind=MailboxKind.QUEUE):
         return row.id
     row = MailboxRow(
         id=MailboxId(secrets.token_bytes(16)),
@@ -22,5 +22,5 @@ async def outbox(store: MailStore, broker: KeyBroker, clock: Clock) -> MailboxId
         created_at=int(clock.now().timestamp()),
         quota_kib=None,
     )
-    await store.add_mailbox(row, await broker.create_mailbox(row.id, queue=True))
+    await store.accounts.add(row, await broker.create_mailbox(row.id, queue=True))
     return row.id

@@ -58,7 +58,7 @@ async def listing(parts: Parts, request: ListQueue) -> QueueListing:
             if recipient.state.final
             else _moment(max(recipient.next_at, message.created_at)),
         )
-        for message in await parts.store.queued()
+        for message in await parts.store.queue.messages()
         for recipient in message.recipients
     )
     return QueueListing(recipients=recipients)
@@ -66,7 +66,7 @@ async def listing(parts: Parts, request: ListQueue) -> QueueListing:
 
 async def retry(parts: Parts, request: RetryQueue) -> QueueRetried:
     """Makes the recipients of one message, or all that wait, due now."""
-    return QueueRetried(due_now=await parts.store.retry(request.message))
+    return QueueRetried(due_now=await parts.store.queue.retry(request.message))
 
 
 def _moment(seconds: int) -> datetime:

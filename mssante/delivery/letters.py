@@ -59,7 +59,7 @@ class Letter:
         opener = ChunkOpener(self._dek, any_due.blob_id, content_octets=self.route.size)
         for first in range(0, opener.count, _CHUNKS_AT_ONCE):
             count = min(_CHUNKS_AT_ONCE, opener.count - first)
-            sealed = await self._store.chunks(any_due.blob_id, first, count)
+            sealed = await self._store.messages.chunks(any_due.blob_id, first, count)
             if len(sealed) != count:
                 raise corrupt(any_due)
             for n, chunk in enumerate(sealed, first):

@@ -87,7 +87,7 @@ class Reception:
         """A message for mailboxes of ours, into their INBOX. `once` names the delivery when its content does
         not (a retry of ours). Raises Passing."""
         distinct = {each.mailbox: each for each in recipients}
-        keys = [await self.store.public_key(mailbox) for mailbox in distinct]
+        keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(r.address for r in distinct.values()), once=once
         )
@@ -107,7 +107,7 @@ class Reception:
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(distinct.values()), queued=True, inspect=inspect
         )
-        return Intake(self, plan, [await self.store.public_key(self.queue)], b"")
+        return Intake(self, plan, [await self.store.accounts.public_key(self.queue)], b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,14 +56,14 @@ class Routing:
         that is not ours, Refused(MAILBOX_UNKNOWN, _CLOSED, _FULL), Passing(MAILBOX_SUSPENDED)."""
         if address.domain not in self.domains:
             raise Refused(Reason.RELAY_DENIED)
-        row = await self._store.mailbox_lately(address.key)
+        row = await self._store.accounts.cached_mailbox(address.key)
         try:
             return _open_to(row, address, size)
         except Declined:
             if row is None:
                 raise
         # What stood against it lately may not stand any more; the contrary is found when the letter is kept.
-        return _open_to(await self._store.mailbox(address.key), address, size)
+        return _open_to(await self._store.accounts.mailbox(address.key), address, size)
 
     # What a person of ours may do
 
@@ -73,7 +73,7 @@ class Routing:
         keys = set()
         for grant in await self._broker.grants_in_force(person):
             if grant.role is Role.FULL:
-                row = await self._store.mailbox_by_id(grant.mailbox)
+                row = await self._store.accounts.by_id(grant.mailbox)
                 if row.address is not None and row.status is MailboxStatus.ACTIVE:
                     keys.add(row.address.key)
         return frozenset(keys)

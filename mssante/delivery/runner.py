@@ -125,7 +125,7 @@ class Runner:
                 ring = self._ring = self._ring or await self._broker.open_queue(self._queue)
                 for destination, group in self._destinations.take(self._clock.now()):
                     tasks.create_task(self._attempt(destination, group, ring))
-                due = await self._store.due(limit=_LEASED_AT_ONCE, exclude=self._destinations.busy())
+                due = await self._store.queue.lease(limit=_LEASED_AT_ONCE, exclude=self._destinations.busy())
             except Passing:
                 return
             if not due:
@@ -142,7 +142,7 @@ class Runner:
             outcomes = await self._deliver(destination, letter)
             await self._notes.run(self._record(letter, outcomes, destination))
             if was_down and not destination.failures:
-                await self._store.hasten(destination.tag)  # what waited for it need wait no longer
+                await self._store.queue.hasten(destination.tag)  # what waited for it need wait no longer
         except Passing:
             pass  # our database: the lease runs out, the letter is taken again
         except Refused:  # a damaged letter, already told; or sealed for an epoch younger than our ring
@@ -275,7 +275,7 @@ class Runner:
         next_at: datetime | None = None,
     ) -> None:
         due = letter.due[address]
-        await self._store.recipient_outcome(
+        await self._store.queue.settle(
             due.id,
             attempts=due.attempts,
             state=state,
@@ -291,7 +291,7 @@ class Runner:
             next_at = now + retry.delay(due.attempts, self._chance())
             state = RecipientState.EXPIRED if over else RecipientState.PENDING
             try:
-                await self._store.recipient_outcome(
+                await self._store.queue.settle(
                     due.id, attempts=due.attempts, state=state, next_at=int(next_at.timestamp())
                 )
             except Exception as error:  # the lease runs out

@@ -8,17 +8,22 @@ from __future__ import annotations
 import struct
 from datetime import datetime
 
-import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, insert, select
 
 from mssante.crypto.keys import LABEL_PREFIX, NotAuthentic, random_key
 from mssante.database import CannotOpen
+from mssante.keys import tables
 from mssante.keys.root_key import RootKey
-from mssante.keys.tables import milliseconds, root_key, service_key
+from mssante.keys.tables import milliseconds
 
 MIGRATIONS = "mssante.keys.migrations"
 PURPOSE = "keys"
 _PROBE = b"mssop/v1/probe"
+
+_ROOT_KEYS = select(tables.root_key)
+_NEW_ROOT_KEY = insert(tables.root_key)
+_SERVICE_KEY = select(tables.service_key).where(tables.service_key.c.name == bindparam("name"))
+_NEW_SERVICE_KEY = insert(tables.service_key)
 
 
 class WrongRootKey(CannotOpen):
@@ -27,13 +32,11 @@ class WrongRootKey(CannotOpen):
 
 def prove_root_key(connection: Connection, root: RootKey, *, now: datetime) -> None:
     """Raises WrongRootKey. The first root key of an empty store is taken as its own."""
-    rows = connection.execute(sa.select(root_key)).all()
+    rows = connection.execute(_ROOT_KEYS).all()
     if not rows:
-        connection.execute(
-            sa.insert(root_key).values(
-                rk_id=root.id, probe=root.wrap(_PROBE, _aad(b"probe", root.id)), created=milliseconds(now)
-            )
-        )
+        probe = root.wrap(_PROBE, _aad(b"probe", root.id))
+        row = {"rk_id": root.id, "probe": probe, "created": milliseconds(now)}
+        connection.execute(_NEW_ROOT_KEY, row)
         return
     known = {row.rk_id: bytes(row.probe) for row in rows}
     if root.id not in known:
@@ -47,11 +50,11 @@ def prove_root_key(connection: Connection, root: RootKey, *, now: datetime) -> N
 def service_key_named(connection: Connection, root: RootKey, name: str) -> bytes:
     """A key of the operator's own, drawn at first use. Raises WrongRootKey."""
     label = b"service" + name.encode()
-    row = connection.execute(sa.select(service_key).where(service_key.c.name == name)).first()
+    row = connection.execute(_SERVICE_KEY, {"name": name}).first()
     if row is None:
         key = random_key()
         wrapped = root.wrap(key, _aad(label, root.id))
-        connection.execute(sa.insert(service_key).values(name=name, rk_id=root.id, wrapped=wrapped))
+        connection.execute(_NEW_SERVICE_KEY, {"name": name, "rk_id": root.id, "wrapped": wrapped})
         return key
     try:
         return root.unwrap(bytes(row.wrapped), _aad(label, row.rk_id))

@@ -51,7 +51,8 @@ class Folders:
     async def all(self) -> list[NamedFolder]:
         """As they are now. A name that does not open is shown by the folder's number: no letter hides."""
         return [
-            NamedFolder(self._name(folder), folder) for folder in await self._store.folders(self._mailbox.id)
+            NamedFolder(self._name(folder), folder)
+            for folder in await self._store.folders.all(self._mailbox.id)
         ]
 
     async def named(self, name: str) -> NamedFolder:
@@ -67,7 +68,7 @@ class Folders:
         if any(each.name == name for each in await self.all()):
             raise Refused(Reason.FOLDER_EXISTS)
         tag, sealed = self._sealed(name)
-        return (await self._store.folder_create(self._mailbox.id, tag, sealed)).id
+        return (await self._store.folders.create(self._mailbox.id, tag, sealed)).id
 
     async def delete(self, name: str) -> FolderId:
         """The folder that is gone. Raises Refused(FOLDER_UNKNOWN, FOLDER_HAS_CHILDREN, FOLDER_PROTECTED,
@@ -78,7 +79,7 @@ class Folders:
             # RFC 9051 §6.3.5: a level of hierarchy is not deleted while folders lie below it.
             below = any(other.startswith(name + DELIMITER) for other in there)
             raise Refused(Reason.FOLDER_HAS_CHILDREN if below else Reason.FOLDER_UNKNOWN)
-        await self._store.folder_delete(there[name])
+        await self._store.folders.delete(there[name])
         return there[name]
 
     async def rename(self, source: str, target: str) -> None:
@@ -91,8 +92,8 @@ class Folders:
             raise Refused(Reason.FOLDER_EXISTS)
         if source == INBOX:
             tag, sealed = self._sealed(target)
-            made = await self._store.folder_create(self._mailbox.id, tag, sealed)
-            await self._store.move(there[INBOX].id, range(1, 1 << 32), made.id)
+            made = await self._store.folders.create(self._mailbox.id, tag, sealed)
+            await self._store.messages.move(there[INBOX].id, range(1, 1 << 32), made.id)
             return
         below = source + DELIMITER
         # A level of hierarchy that is no folder itself (RFC 3501 §6.3.4) moves what lies below it.
@@ -109,11 +110,11 @@ class Folders:
         for old, new in moved.items():
             tag, sealed = self._sealed(new)
             names.append(FolderName(folder=there[old].id, tag=tag, ct=sealed, former=self._sealed(old)))
-        await self._store.folder_rename(self._mailbox.id, names)
+        await self._store.folders.rename(self._mailbox.id, names)
 
     async def subscribed_names(self) -> list[str]:
         """Subscribed names that are no folder's (any more)."""
-        sealed = await self._store.subscriptions(self._mailbox.id)
+        sealed = await self._store.folders.subscriptions(self._mailbox.id)
         return [name for each in sealed if (name := self._opened_name(FOLDER, each)) is not None]
 
     async def subscribe(self, name: str, *, on: bool) -> None:
@@ -125,18 +126,18 @@ class Folders:
             found = await self.named(name)
         except Refused:
             if not on:
-                await self._store.subscription_end(self._mailbox.id, self._sealed(name)[0])
+                await self._store.folders.end_subscription(self._mailbox.id, self._sealed(name)[0])
             elif name not in await self.subscribed_names():
                 raise
         else:
-            await self._store.folder_subscribe(found.id, subscribed=on)
+            await self._store.folders.subscribe(found.id, subscribed=on)
 
     async def flag_names(self, *, covering: int | None = None) -> FlagNames:
         """The mailbox's keywords, opened: as they are now, or as last known where that names every flag in
         the mask `covering`. The same object as long as nothing is new: keywords are never taken away."""
         if covering is not None and not covering & ~self._flag_names.known:
             return self._flag_names
-        keywords = await self._store.keywords(self._mailbox.id)
+        keywords = await self._store.folders.keywords(self._mailbox.id)
         names: list[str] = []
         for keyword in keywords:
             names += [
@@ -151,7 +152,7 @@ class Folders:
         """Raises Refused(LIMIT_REACHED)."""
         ring = self._mailbox.ring
         tag = ring.name_tag(KEYWORD, keyword.upper())  # RFC 3501 §2.3.2: flags have no case
-        await self._store.keyword_add(self._mailbox.id, tag, ring.seal_name(KEYWORD, keyword))
+        await self._store.folders.add_keyword(self._mailbox.id, tag, ring.seal_name(KEYWORD, keyword))
 
     # Inside
 

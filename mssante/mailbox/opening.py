@@ -53,7 +53,7 @@ async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: S
     person, wanted = user_parts(user)
     login = await broker.authenticate(person, password)
     await _require_access(broker, person)
-    rows = [await store.mailbox_by_id(grant.mailbox) for grant in await broker.grants_in_force(person)]
+    rows = [await store.accounts.by_id(grant.mailbox) for grant in await broker.grants_in_force(person)]
     row = _chosen(rows, person, wanted)
     try:
         ring = await broker.open(login, row.id)

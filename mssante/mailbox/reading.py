@@ -62,7 +62,7 @@ class Reader:
         at = 0
         while at < len(uids):
             wanted = uids[at : at + _BATCH]
-            sealed = await self._mailbox.store.sealed_summaries(
+            sealed = await self._mailbox.store.messages.summaries(
                 folder, wanted, header=header, bytes_max=_BATCH_OCTETS
             )
             at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
@@ -73,7 +73,9 @@ class Reader:
 
     async def places(self, folder: FolderId, uids: Sequence[int]) -> dict[int, KnownPlace]:
         """By UID, of those that are there; nothing is opened."""
-        return {each.uid: KnownPlace(each) for each in await self._mailbox.store.places(folder, uids)}
+        return {
+            each.uid: KnownPlace(each) for each in await self._mailbox.store.messages.places(folder, uids)
+        }
 
     async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
         """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the
@@ -92,7 +94,7 @@ class Reader:
         opener = ChunkOpener(dek, message.blob_id, content_octets=size)
         for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
             count = min(CHUNKS_AT_ONCE, wanted.stop - first)
-            chunks = await self._mailbox.store.chunks(message.blob_id, first, count)
+            chunks = await self._mailbox.store.messages.chunks(message.blob_id, first, count)
             for n in range(first, first + count):
                 try:
                     plain = opener.open(n, chunks[n - first])
@@ -134,7 +136,7 @@ class Reader:
 
     async def _contents_of(self, messages: Sequence[Message]) -> list[tuple[Message, bytes | None]]:
         small = {message.number: message for message in messages if message.summary.size <= _SMALL_OCTETS_MAX}
-        rows = await self._mailbox.store.deks(sorted(small), contents=True) if small else []
+        rows = await self._mailbox.store.messages.deks(sorted(small), contents=True) if small else []
         found: dict[MessageNumber, bytes] = {}
         for row, dek in zip(rows, await self._unwrapped(rows, small), strict=True):
             message = small[row.number]
@@ -151,7 +153,7 @@ class Reader:
         if not messages:
             return {}  # a listing after first use
         by_number = {message.number: message for message in messages}
-        rows = await self._mailbox.store.deks(sorted(by_number))
+        rows = await self._mailbox.store.messages.deks(sorted(by_number))
         deks = await self._unwrapped(rows, by_number)
         return {row.number: dek for row, dek in zip(rows, deks, strict=True) if dek is not None}
 
@@ -203,14 +205,14 @@ class Reader:
             return {}
         by_number = {each.number: each for each in sealed}
         asked = []
-        for row in await self._mailbox.store.deks(sorted(by_number)):
+        for row in await self._mailbox.store.messages.deks(sorted(by_number)):
             each = by_number[row.number]
             asked.append((each.message_id, each.blob_id, row.sealed_key, each.summary_ct, row.number))
         opened = await self._mailbox.ring.first_use([each[:4] for each in asked])
         found = {each[4]: both for each, both in zip(asked, opened, strict=True) if both is not None}
         await self._settle_reseal()
         closed = [(number, closed) for number, (_, closed) in found.items()]
-        self._resealing = asyncio.create_task(self._mailbox.store.reseal(closed))
+        self._resealing = asyncio.create_task(self._mailbox.store.messages.reseal(closed))
         return {number: octets for number, (octets, _) in found.items()}
 
     async def _settle_reseal(self) -> None:
@@ -229,7 +231,7 @@ class Reader:
     async def _damaged(self, suspects: Sequence[Message | SealedMessage]) -> set[MessageNumber]:
         """Those of `suspects` that are there and do not open, told to the operator. A message that was
         shredded between two looks at it is no damage."""
-        there = await self._mailbox.store.present(sorted({each.number for each in suspects}))
+        there = await self._mailbox.store.messages.present(sorted({each.number for each in suspects}))
         for each in suspects:
             if each.number in there:
                 mailbox, message, blob = self._mailbox.id, each.message_id, each.blob_id

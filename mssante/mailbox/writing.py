@@ -86,12 +86,12 @@ class Writer:
         """Begins an APPEND of `size` octets, whose room is promised from now on; `replacing` another message,
         whose room counts. Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
         self._mailbox.require_writable()
-        row = await self._mailbox.store.mailbox_by_id(self._mailbox.id)
-        rooms = self._mailbox.store.rooms
-        used_kib = rooms.promised(row.id) + (0 if replacing else row.used_kib)
+        row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
+        promises = self._mailbox.store.promises
+        used_kib = promises.promised(row.id) + (0 if replacing else row.used_kib)
         if row.quota_kib is not None and used_kib + size // KIB > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
-        room = rooms.promise(row.id, -(-size // KIB))
+        room = promises.promise(row.id, -(-size // KIB))
         return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags, room)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
@@ -104,7 +104,7 @@ class Writer:
     async def replace(self, folder: FolderId, uid: Uid, draft: Draft) -> tuple[Placed, ...]:
         """Keeps `draft` and removes the message `uid` of `folder`, together or not at all (RFC 8508 §3.4).
         Raises Refused, Passing; abandoned then."""
-        accepted = await self._mailbox.store.replace(folder, uid, self._acceptance([draft]))
+        accepted = await self._mailbox.store.messages.replace(folder, uid, self._acceptance([draft]))
         draft.kept()
         return accepted.placements
 
@@ -139,15 +139,15 @@ class Writer:
         which are left alone."""
         self._mailbox.require_writable()
         since = None if unchanged_since is None else ModSeq(unchanged_since)
-        return await self._mailbox.store.flags_store(folder, uids, mode, mask, unchangedsince=since)
+        return await self._mailbox.store.messages.store_flags(folder, uids, mode, mask, unchangedsince=since)
 
     async def copy(self, folder: FolderId, uids: Uids, to: FolderId, *, move: bool) -> list[tuple[Uid, Uid]]:
         """(old UID, new UID), ascending."""
         self._mailbox.require_writable()
-        act = self._mailbox.store.move if move else self._mailbox.store.copy
+        act = self._mailbox.store.messages.move if move else self._mailbox.store.messages.copy
         return await act(folder, uids, to)
 
     async def expunge(self, folder: FolderId, uids: Uids | None) -> list[Uid]:
         """Those with \\Deleted, of `uids` or of all."""
         self._mailbox.require_writable()
-        return await self._mailbox.store.expunge(folder, uids)
+        return await self._mailbox.store.messages.expunge(folder, uids)

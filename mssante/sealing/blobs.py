@@ -55,7 +55,7 @@ class Blobs:
         n = 0
         while n < blob.count:
             if n < blob.flowed:
-                found = await self._store.chunks(blob.id, n, min(_CHUNKS_AT_ONCE, blob.flowed - n))
+                found = await self._store.messages.chunks(blob.id, n, min(_CHUNKS_AT_ONCE, blob.flowed - n))
             else:
                 found = [chunk for number, chunk in blob.pending if number >= n]
             assert found, "a chunk given is a chunk kept"
@@ -67,12 +67,12 @@ class Blobs:
         """Takes away what flowed. Raises Passing; the sweep finds it then."""
         for blob in self._all:
             if blob.flowed:
-                await self._store.blob_abandon(blob.id)
+                await self._store.messages.abandon(blob.id)
 
     async def _flow(self, blob: Blob) -> None:
         if blob.pending:
             first, pending = blob.flowed, blob.pending
-            await self._store.chunks_append(blob.id, first, [chunk for _, chunk in pending])
+            await self._store.messages.append_chunks(blob.id, first, [chunk for _, chunk in pending])
             blob.flowed += len(pending)
             blob.pending = []
             self._held -= sum(len(chunk) for _, chunk in pending)

@@ -1,6 +1,7 @@
 """The mail store: every message, folder and queue row, sealed; never sees plaintext, holds no key.
 
-`MailStore` is the door; `records` are the values that go through it.
+`MailStore` is the house, with a door for each noun (`accounts`, `folders`, `messages`, `queue`, `journal`,
+`index`); `records` are the values that go through them.
 """
 
 from mssante.store.mail_store import MailStore

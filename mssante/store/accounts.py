@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import json
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, select, text, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from mssante.crypto import PublicKey, Suite
 from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus, SpecialUse
 from mssante.reasons import Reason, Refused
-from mssante.store import journal, tables
+from mssante.store import chain, tables
+from mssante.store.aged_cache import AgedCache
 from mssante.store.ledger import Ledger
 from mssante.store.records import JournalKind, MailboxRow
+from mssante.store.transactions import Transactions
+
+_REMEMBERED_MAX = 10_000  # mailboxes, and public keys of 1.2 KiB each
+_MAILBOX_SECONDS = 10
+_PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one opens for much longer
 
 _COLUMNS = [
     column
@@ -24,12 +30,24 @@ _COLUMNS = [
 ]
 _BY_ADDRESS = select(*_COLUMNS).where(tables.mailbox.c.address_key == bindparam("address_key"))
 _BY_ID = select(*_COLUMNS).where(tables.mailbox.c.id == bindparam("mailbox"))
+_ALL = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
+_OF_KIND = tables.mailbox.c.kind == bindparam("the_kind")
+_OF_STATUS = tables.mailbox.c.status == bindparam("the_status")
+# By whether a kind is asked for, and whether a status is.
+_ALL_OF = {
+    (False, False): _ALL,
+    (True, False): _ALL.where(_OF_KIND),
+    (False, True): _ALL.where(_OF_STATUS),
+    (True, True): _ALL.where(_OF_KIND, _OF_STATUS),
+}
 _NEW_MAILBOX = insert(tables.mailbox)
 _NEW_FOLDERS = insert(tables.folder)
 # A folder's number never comes back, so it serves as UIDVALIDITY: a folder made again under an old name
 # is not mistaken for the old one (RFC 3501 §2.3.1.1).
-UIDVALIDITY_FROM_ID = text(
-    "UPDATE folder SET uidvalidity = id WHERE mailbox_id = :mailbox AND uidvalidity = 0"
+UIDVALIDITY_FROM_ID = (
+    update(tables.folder)
+    .where(tables.folder.c.mailbox_id == bindparam("mailbox"), tables.folder.c.uidvalidity == 0)
+    .values(uidvalidity=tables.folder.c.id)
 )
 _NEW_KEY = insert(tables.mailbox_key)
 _KEY = (
@@ -37,6 +55,12 @@ _KEY = (
     .where(tables.mailbox_key.c.mailbox_id == bindparam("mailbox"))
     .order_by(tables.mailbox_key.c.epoch.desc())
     .limit(1)
+)
+_SEALED_OCTETS = (
+    select(func.coalesce(func.sum(func.length(tables.chunk.c.ct)), 0))
+    .select_from(tables.message)
+    .join(tables.chunk, tables.chunk.c.blob_id == tables.message.c.blob_id)
+    .where(tables.message.c.mailbox_id == bindparam("mailbox"))
 )
 _STATUS = (
     update(tables.mailbox)
@@ -68,7 +92,7 @@ def add(ledger: Ledger, row: MailboxRow, key: PublicKey) -> None:
             "modseq": 0,
             "journal_n": 0,
             "journal_at": 0,
-            "journal_head": journal.START,
+            "journal_head": chain.START,
         },
     )
     mailbox = ledger.open_one(row.id)
@@ -141,12 +165,9 @@ def all_of(
     connection: Connection, kind: MailboxKind | None = None, status: MailboxStatus | None = None
 ) -> list[MailboxRow]:
     """All mailboxes, of one kind or status if given, in the order of their addresses."""
-    wanted = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
-    if kind is not None:
-        wanted = wanted.where(tables.mailbox.c.kind == kind)
-    if status is not None:
-        wanted = wanted.where(tables.mailbox.c.status == status)
-    return [_mailbox(row) for row in connection.execute(wanted).mappings()]
+    wanted = _ALL_OF[kind is not None, status is not None]
+    rows = connection.execute(wanted, {"the_kind": kind, "the_status": status}).mappings()
+    return [_mailbox(row) for row in rows]
 
 
 def public_key(connection: Connection, mailbox: MailboxId) -> PublicKey:
@@ -155,6 +176,11 @@ def public_key(connection: Connection, mailbox: MailboxId) -> PublicKey:
     if row is None:
         raise Refused(Reason.MAILBOX_UNKNOWN)
     return PublicKey(mailbox, row.epoch, Suite(row.suite), row.public)
+
+
+def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:
+    """Octets of ciphertext kept for a mailbox: its contents' chunks."""
+    return int(connection.execute(_SEALED_OCTETS, {"mailbox": mailbox}).scalar_one())
 
 
 def _mailbox(row: RowMapping) -> MailboxRow:
@@ -168,3 +194,78 @@ def _mailbox(row: RowMapping) -> MailboxRow:
         used_kib=row["used_kib"],
         modseq=row["modseq"],
     )
+
+
+class AccountsDoor:
+    """`MailStore.accounts`: mailboxes, their status and quota, and the public keys that letters are sealed
+    with.
+
+    Each method is one transaction. Each raises Passing when the database does not answer or is too busy."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._mailboxes = AgedCache[str, MailboxRow](
+            transactions.clock, seconds=_MAILBOX_SECONDS, most=_REMEMBERED_MAX
+        )
+        self._public_keys = AgedCache[MailboxId, PublicKey](
+            transactions.clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
+        )
+
+    async def add(self, row: MailboxRow, key: PublicKey) -> None:
+        """Adds a mailbox with its first public key and, unless it is the queue's, its six folders. Raises
+        database.Conflict if its id or its address is taken."""
+        await self._transactions.write(lambda ledger: add(ledger, row, key))
+
+    async def add_key(self, key: PublicKey) -> None:
+        """Adds a new epoch's public key: this process seals with it at once, others within a minute. Raises
+        Refused(MAILBOX_UNKNOWN)."""
+        await self._transactions.write(lambda ledger: add_key(ledger, key))
+        self._public_keys.forget()
+
+    async def mailbox(self, address_key: str) -> MailboxRow | None:
+        """The mailbox of an address (`Address.key`); None if it is not ours."""
+        return await self._transactions.read(lambda c: by_address(c, address_key))
+
+    async def cached_mailbox(self, address_key: str) -> MailboxRow | None:
+        """As `mailbox`, perhaps as it was ten seconds ago if another host changed it, and with `used_kib` of
+        then: for a first judgement, when the transaction judges again. Spares a look for each recipient."""
+        row = self._mailboxes.known(address_key)
+        if row is None:
+            row = await self.mailbox(address_key)
+            if row is not None:
+                self._mailboxes.remember(address_key, row)
+        return row
+
+    async def by_id(self, mailbox: MailboxId) -> MailboxRow:
+        """A mailbox as it is now. Raises Refused(MAILBOX_UNKNOWN)."""
+        return await self._transactions.read(lambda c: by_id(c, mailbox))
+
+    async def all(
+        self, kind: MailboxKind | None = None, status: MailboxStatus | None = None
+    ) -> list[MailboxRow]:
+        """Every mailbox, of one kind or one status if given, in the order of the addresses."""
+        return await self._transactions.read(lambda c: all_of(c, kind, status))
+
+    async def set_status(self, mailbox: MailboxId, status: MailboxStatus) -> None:
+        """Opens, suspends or closes a mailbox, and writes it in its journal. Raises
+        Refused(MAILBOX_UNKNOWN)."""
+        await self._transactions.write(lambda ledger: set_status(ledger, mailbox, status))
+        self._mailboxes.forget()
+
+    async def set_quota(self, mailbox: MailboxId, quota_kib: int | None) -> None:
+        """None: no bound. What lies there already stays, even above it. Raises Refused(MAILBOX_UNKNOWN)."""
+        await self._transactions.write(lambda ledger: set_quota(ledger, mailbox, quota_kib))
+        self._mailboxes.forget()
+
+    async def public_key(self, mailbox: MailboxId) -> PublicKey:
+        """The newest epoch's public key, at most a minute late if another host added it. Raises
+        Refused(MAILBOX_UNKNOWN)."""
+        key = self._public_keys.known(mailbox)
+        if key is None:
+            key = await self._transactions.read(lambda c: public_key(c, mailbox))
+            self._public_keys.remember(mailbox, key)
+        return key
+
+    async def sealed_bytes(self, mailbox: MailboxId) -> int:
+        """Octets of ciphertext kept for the contents of a mailbox; 0 for an unknown one."""
+        return await self._transactions.read(lambda c: sealed_bytes(c, mailbox))

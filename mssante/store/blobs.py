@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, text
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from mssante.model import BlobId
 from mssante.store import tables
+from mssante.store.statements import insert_unless_there
 
-_BEGIN = text(
-    "INSERT INTO blob (blob_id, started_at) VALUES (:blob_id, :started_at) ON CONFLICT (blob_id) DO NOTHING"
-)
 _APPEND = insert(tables.chunk)
 _THERE = (
     select(tables.chunk.c.blob_id, func.count())
@@ -34,7 +32,9 @@ def append_chunks(
     connection: Connection, blob: BlobId, first_n: int, sealed: list[bytes], started_at: int
 ) -> None:
     """Keeps chunks `first_n`, `first_n` + 1, … of a message still being received."""
-    connection.execute(_BEGIN, {"blob_id": blob, "started_at": started_at})
+    connection.execute(
+        insert_unless_there(connection, tables.blob), {"blob_id": blob, "started_at": started_at}
+    )
     if sealed:
         connection.execute(
             _APPEND, [{"blob_id": blob, "n": first_n + i, "ct": ct} for i, ct in enumerate(sealed)]

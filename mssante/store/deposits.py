@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, insert, update
+from sqlalchemy import Connection, Integer, Text, bindparam, column, func, insert, select, table, update
 
 from mssante.store import tables
 from mssante.store.records import SECONDS_PER_DAY, Deposit, Outbound, Placed, RecipientState
@@ -39,9 +39,10 @@ _RECIPIENTS = Bulk(
     *("message_number", "destination_tag", "address_ct", "state", "attempts", "next_at"),
 )
 # SQLite: one writer, so the numbers after the last one given out are ours (AUTOINCREMENT remembers it).
-_LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'message'"
-_NEXT_NUMBERS = (
-    "SELECT nextval(pg_get_serial_sequence('message', 'number')) FROM generate_series(1, CAST($1 AS int))"
+_given_out = table("sqlite_sequence", column("name", Text), column("seq", tables.Number))
+_LAST_NUMBER = select(func.coalesce(func.max(_given_out.c.seq), 0)).where(_given_out.c.name == "message")
+_NEXT_NUMBERS = select(func.nextval(func.pg_get_serial_sequence("message", "number"))).select_from(
+    func.generate_series(1, bindparam("count", type_=Integer))
 )
 
 
@@ -76,9 +77,9 @@ def write(connection: Connection, taken: Sequence[Taken], dedup_keys: Sequence[b
 
 def _numbers(connection: Connection, count: int) -> Sequence[int]:
     if connection.dialect.name == "sqlite":
-        last: int = connection.exec_driver_sql(_LAST_NUMBER).scalar_one()
+        last: int = connection.execute(_LAST_NUMBER).scalar_one()
         return range(last + 1, last + 1 + count)
-    return connection.exec_driver_sql(_NEXT_NUMBERS, (count,)).scalars().all()
+    return connection.execute(_NEXT_NUMBERS, {"count": count}).scalars().all()
 
 
 def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]]) -> None:

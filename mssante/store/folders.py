@@ -8,35 +8,40 @@ UIDVALIDITY, never come back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from mssante.limits import FOLDERS_MAX, KEYWORDS_MAX
-from mssante.model import FolderId, MailboxId, SpecialUse
+from mssante.model import FolderId, MailboxId, ModSeq, SpecialUse, Uid
 from mssante.reasons import Reason, Refused
-from mssante.store import reading, subscriptions, tables
+from mssante.store import folder_reading, shredding, subscriptions, tables
 from mssante.store.accounts import UIDVALIDITY_FROM_ID
+from mssante.store.folder_reading import FolderNumbers
 from mssante.store.ledger import Ledger, lock_owner
-from mssante.store.records import Folder, FolderName, JournalKind
+from mssante.store.live import LiveFolder
+from mssante.store.records import Changes, Folder, FolderCounts, FolderName, JournalKind, Keyword
 from mssante.store.shredding import expunge_slice
+from mssante.store.transactions import Transactions
 
-_NEW = text(
-    "INSERT INTO folder (mailbox_id, name_tag, name_ct, uidvalidity, uidnext, subscribed, modseq)"
-    " VALUES (:mailbox, :tag, :ct, 0, 1, :subscribed, :modseq) RETURNING id"
+_f, _k = tables.folder.c, tables.keyword.c
+_THIS = _f.id == bindparam("folder")
+_NEW = insert(tables.folder).returning(_f.id)
+_UNNAME = update(tables.folder).where(_THIS).values(name_tag=None)
+_NAME = (
+    update(tables.folder)
+    .where(_THIS)
+    .values(name_tag=bindparam("new_tag"), name_ct=bindparam("new_ct"), modseq=bindparam("new_modseq"))
 )
-_UNNAME = text("UPDATE folder SET name_tag = NULL WHERE id = :folder")
-_NAME = text("UPDATE folder SET name_tag = :tag, name_ct = :ct, modseq = :modseq WHERE id = :folder")
-_SUBSCRIBE = text("UPDATE folder SET subscribed = :subscribed WHERE id = :folder")
-_FORGET_EXPUNGED = text("DELETE FROM expunged WHERE folder_id = :folder")
-_FORGET = text("DELETE FROM folder WHERE id = :folder")
-_LOCK_OWNER = lock_owner(tables.folder, tables.folder.c.id == bindparam("folder"))
-_RECENT = text("SELECT recent_uid FROM folder WHERE id = :folder")
-_CLAIM = text("UPDATE folder SET recent_uid = :up_to WHERE id = :the_folder")
-_KEYWORD = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox AND name_tag = :tag")
-_KEYWORDS_TAKEN = text("SELECT number FROM keyword WHERE mailbox_id = :mailbox")
-_NEW_KEYWORD = text(
-    "INSERT INTO keyword (mailbox_id, number, name_tag, name_ct) VALUES (:mailbox, :number, :tag, :ct)"
-)
+_SUBSCRIBE = update(tables.folder).where(_THIS).values(subscribed=bindparam("new_subscribed"))
+_FORGET_EXPUNGED = delete(tables.expunged).where(tables.expunged.c.folder_id == bindparam("folder"))
+_FORGET = delete(tables.folder).where(_THIS)
+_LOCK_OWNER = lock_owner(tables.folder, _THIS)
+_RECENT = select(_f.recent_uid).where(_THIS)
+_CLAIM = update(tables.folder).where(_THIS).values(recent_uid=bindparam("up_to"))
+_KEYWORDS = select(_k.number).where(_k.mailbox_id == bindparam("mailbox"))
+_KEYWORD = _KEYWORDS.where(_k.name_tag == bindparam("tag"))
+_NEW_KEYWORD = insert(tables.keyword)
 
 
 def create(
@@ -44,7 +49,7 @@ def create(
 ) -> Folder:
     """Raises Refused(MAILBOX_UNKNOWN), Refused(FOLDER_EXISTS), Refused(LIMIT_REACHED)."""
     opened = ledger.open_one(mailbox)
-    there = reading.folders(ledger.connection, mailbox)
+    there = folder_reading.folders(ledger.connection, mailbox)
     if any(folder.name_tag == name_tag for folder in there):
         raise Refused(Reason.FOLDER_EXISTS)
     if len(there) >= FOLDERS_MAX:
@@ -52,16 +57,18 @@ def create(
     made: FolderId = ledger.connection.execute(
         _NEW,
         {
-            "mailbox": mailbox,
-            "tag": name_tag,
-            "ct": name_ct,
+            "mailbox_id": mailbox,
+            "name_tag": name_tag,
+            "name_ct": name_ct,
+            "uidvalidity": 0,
+            "uidnext": 1,
             "subscribed": subscriptions.take(ledger.connection, mailbox, name_tag) or subscribed,
             "modseq": opened.step(),
         },
     ).scalar_one()
     ledger.connection.execute(UIDVALIDITY_FROM_ID, {"mailbox": mailbox})
     opened.record(JournalKind.FOLDER_CREATED, folder=made)
-    return reading.folder(ledger.connection, made)
+    return folder_reading.folder(ledger.connection, made)
 
 
 def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> None:
@@ -69,7 +76,7 @@ def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> N
     subscribed if the old ones were, which stay so. Raises Refused(FOLDER_UNKNOWN),
     Refused(FOLDER_PROTECTED) for INBOX, Refused(FOLDER_EXISTS)."""
     opened = ledger.open_one(mailbox)
-    there = {folder.id: folder for folder in reading.folders(ledger.connection, mailbox)}
+    there = {folder.id: folder for folder in folder_reading.folders(ledger.connection, mailbox)}
     tags = {folder.id: folder.name_tag for folder in there.values() if folder.name_tag is not None}
     for name in names:
         if name.folder not in there:
@@ -84,20 +91,21 @@ def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> N
         ledger.connection.execute(_UNNAME, {"folder": name.folder})
     for name in names:
         ledger.connection.execute(
-            _NAME, {"folder": name.folder, "tag": name.tag, "ct": name.ct, "modseq": modseq}
+            _NAME,
+            {"folder": name.folder, "new_tag": name.tag, "new_ct": name.ct, "new_modseq": modseq},
         )
         if name.former is not None and there[name.folder].subscribed:
             subscriptions.keep(ledger.connection, mailbox, *name.former)
         opened.record(JournalKind.FOLDER_RENAMED, folder=name.folder)
     for name in names:
         if subscriptions.take(ledger.connection, mailbox, name.tag):
-            ledger.connection.execute(_SUBSCRIBE, {"folder": name.folder, "subscribed": True})
+            ledger.connection.execute(_SUBSCRIBE, {"folder": name.folder, "new_subscribed": True})
 
 
 def subscribe(ledger: Ledger, folder: FolderId, subscribed: bool) -> None:
     """Raises Refused(FOLDER_UNKNOWN)."""
     ledger.open_folder(folder)
-    ledger.connection.execute(_SUBSCRIBE, {"folder": folder, "subscribed": subscribed})
+    ledger.connection.execute(_SUBSCRIBE, {"folder": folder, "new_subscribed": subscribed})
 
 
 def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
@@ -108,11 +116,11 @@ def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
     if before is None:
         return up_to  # the folder is gone
     if before < up_to:
-        connection.execute(_CLAIM, {"the_folder": folder, "up_to": up_to})
+        connection.execute(_CLAIM, {"folder": folder, "up_to": up_to})
     return int(before)
 
 
-def delete(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
+def delete_slice(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
     """Expunges at most `slice_max` messages; when none is left removes the folder and answers True.
     A subscription outlives it. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder
     with a role."""
@@ -121,7 +129,7 @@ def delete(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
         raise Refused(Reason.FOLDER_PROTECTED)
     if len(expunge_slice(ledger, opened, None, slice_max, deleted_only=False)) >= slice_max:
         return False
-    row = reading.folder(ledger.connection, folder)
+    row = folder_reading.folder(ledger.connection, folder)
     if row.subscribed and row.name_tag is not None and row.name_ct is not None:
         subscriptions.keep(ledger.connection, row.mailbox, row.name_tag, row.name_ct)
     ledger.connection.execute(_FORGET_EXPUNGED, {"folder": folder})
@@ -139,9 +147,118 @@ def add_keyword(ledger: Ledger, mailbox: MailboxId, name_tag: bytes, name_ct: by
     known: int | None = connection.execute(_KEYWORD, {"mailbox": mailbox, "tag": name_tag}).scalar()
     if known is not None:
         return known
-    taken = set(connection.execute(_KEYWORDS_TAKEN, {"mailbox": mailbox}).scalars())
+    taken = set(connection.execute(_KEYWORDS, {"mailbox": mailbox}).scalars())
     number = next((n for n in range(KEYWORDS_MAX) if n not in taken), None)
     if number is None:
         raise Refused(Reason.LIMIT_REACHED)
-    connection.execute(_NEW_KEYWORD, {"mailbox": mailbox, "number": number, "tag": name_tag, "ct": name_ct})
+    connection.execute(
+        _NEW_KEYWORD, {"mailbox_id": mailbox, "number": number, "name_tag": name_tag, "name_ct": name_ct}
+    )
     return number
+
+
+class FoldersDoor:
+    """`MailStore.folders`: the folders of mailboxes, what they are called, which messages lie in them by
+    number, and the keywords a mailbox marks messages with.
+
+    Each method is one transaction, except where it says so. Each raises Passing when the database does not
+    answer or is too busy. Sessions of the mailbox are told what a method changed, if they can see it."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._live = WeakValueDictionary[FolderId, LiveFolder]()  # of folders somebody looks at
+
+    # Which there are
+
+    async def all(self, mailbox: MailboxId) -> list[Folder]:
+        """A mailbox's folders, oldest first; none of an unknown mailbox."""
+        return await self._transactions.read(lambda c: folder_reading.folders(c, mailbox))
+
+    async def by_id(self, folder: FolderId) -> Folder:
+        """A folder as it is now. Raises Refused(FOLDER_UNKNOWN)."""
+        return await self._transactions.read(lambda c: folder_reading.folder(c, folder))
+
+    async def create(
+        self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes, *, subscribed: bool = False
+    ) -> Folder:
+        """A new, empty folder, subscribed if asked for or if its name was already. Raises
+        Refused(MAILBOX_UNKNOWN), Refused(FOLDER_EXISTS), Refused(LIMIT_REACHED)."""
+        return await self._transactions.write(
+            lambda ledger: create(ledger, mailbox, name_tag, name_ct, subscribed=subscribed)
+        )
+
+    async def rename(self, mailbox: MailboxId, names: Sequence[FolderName]) -> None:
+        """Gives all these folders their names at once (a parent and what lies below it), or none. The new
+        names are subscribed if the old ones were, which stay so. Raises Refused(MAILBOX_UNKNOWN),
+        Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for INBOX, Refused(FOLDER_EXISTS)."""
+        await self._transactions.write(lambda ledger: rename(ledger, mailbox, names))
+
+    async def delete(self, folder: FolderId) -> None:
+        """Shreds what lies in it alone, some hundred messages to a transaction, then the folder goes; its
+        subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a
+        role."""
+        self._transactions.shredded = True
+        most = shredding.EXPUNGED_AT_ONCE
+        while not await self._transactions.write(lambda ledger: delete_slice(ledger, folder, most)):
+            pass
+
+    # Who subscribed to them
+
+    async def subscribe(self, folder: FolderId, *, subscribed: bool) -> None:
+        """Subscribes to a folder, or ends that. Raises Refused(FOLDER_UNKNOWN)."""
+        await self._transactions.write(lambda ledger: subscribe(ledger, folder, subscribed))
+
+    async def subscriptions(self, mailbox: MailboxId) -> list[bytes]:
+        """Sealed names that are subscribed and no folder's."""
+        return await self._transactions.read(lambda c: subscriptions.names(c, mailbox))
+
+    async def end_subscription(self, mailbox: MailboxId, name_tag: bytes) -> bool:
+        """For a name that is no folder's; whether it was subscribed."""
+        return await self._transactions.write_quietly(lambda c: subscriptions.take(c, mailbox, name_tag))
+
+    # What lies in them
+
+    async def numbers(self, folder: FolderId) -> FolderNumbers:
+        """UID, flags and modseq of every message in it. Raises Refused(FOLDER_UNKNOWN)."""
+        return await self._transactions.read(lambda c: folder_reading.numbers(c, folder))
+
+    async def live(self, folder: FolderId) -> LiveFolder:
+        """The folder's numbers as they are now, the same object for whoever looks at it meanwhile. Two
+        transactions at most. Raises Refused(FOLDER_UNKNOWN)."""
+        known = self._live.get(folder)
+        if known is None:
+            numbers = await self.numbers(folder)
+            known = self._live.get(folder)
+            if known is None:
+                known = self._live[folder] = LiveFolder(numbers)
+                return known
+        await known.take(await self.changes(folder, known.modseq))
+        return known
+
+    async def changes(self, folder: FolderId, since: ModSeq) -> Changes:
+        """What is new, changed or gone after `since`. Raises Refused(FOLDER_UNKNOWN)."""
+        return await self._transactions.read(lambda c: folder_reading.changes(c, folder, since))
+
+    async def expunged(self, folder: FolderId, since: ModSeq, up_to: ModSeq) -> Sequence[int]:
+        """The UIDs gone after `since` and not after `up_to`, ascending; none for an unknown folder."""
+        return await self._transactions.read(lambda c: folder_reading.expunged(c, folder, since, up_to))
+
+    async def counts(self, folder: FolderId) -> FolderCounts:
+        """What STATUS tells. Raises Refused(FOLDER_UNKNOWN)."""
+        return await self._transactions.read(lambda c: folder_reading.counts(c, folder))
+
+    async def claim_recent(self, folder: FolderId, up_to: Uid) -> int:
+        """A session has heard of the messages up to this UID: they are recent to nobody else. The UID up to
+        which others had heard before; `up_to` when the folder is gone. Tells nobody."""
+        return await self._transactions.write_quietly(lambda c: claim_recent(c, folder, up_to))
+
+    # Keywords
+
+    async def keywords(self, mailbox: MailboxId) -> list[Keyword]:
+        """A mailbox's keywords, in the order of their numbers."""
+        return await self._transactions.read(lambda c: folder_reading.keywords(c, mailbox))
+
+    async def add_keyword(self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
+        """The number of the keyword of this name, old or new. Raises Refused(MAILBOX_UNKNOWN),
+        Refused(LIMIT_REACHED) when all KEYWORDS_MAX are taken."""
+        return await self._transactions.write(lambda ledger: add_keyword(ledger, mailbox, name_tag, name_ct))

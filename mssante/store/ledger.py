@@ -10,12 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, insert, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Select,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from mssante.model import FolderId, MailboxId, MailboxKind, MailboxStatus, MessageId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.store import tables
-from mssante.store.journal import link
+from mssante.store.chain import link
 from mssante.store.notifier import CHANNEL
 from mssante.store.records import JournalEntry, JournalKind
 from mssante.store.statements import Among, Bulk
@@ -54,7 +66,8 @@ _FOLDER_OWNER = select(tables.folder.c.mailbox_id).where(tables.folder.c.id == b
 _FOLDER = select(tables.folder.c.role, tables.folder.c.uidnext, tables.folder.c.modseq).where(
     tables.folder.c.id == bindparam("folder"), tables.folder.c.mailbox_id == bindparam("mailbox")
 )
-_TELL = text(f"SELECT pg_notify('{CHANNEL}', told) FROM unnest(CAST(:told AS text[])) AS told")
+_TOLD = func.unnest(bindparam("told", type_=ARRAY(Text))).column_valued("told")
+_TELL = select(func.pg_notify(CHANNEL, _TOLD))  # PostgreSQL only
 
 
 def lock_owner(of: Table, this: ColumnElement[bool]) -> Select[MailboxId]:

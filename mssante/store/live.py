@@ -15,7 +15,7 @@ from functools import reduce
 from operator import ge, or_
 
 from mssante.model import ModSeq, Uid
-from mssante.store.reading import FolderNumbers
+from mssante.store.folder_reading import FolderNumbers
 from mssante.store.records import Changes, FlagMask, FlagsRow, FlagsRows
 from mssante.uid_arrays import UID_ARRAY, without
 

@@ -1,8 +1,8 @@
 """Many numbers in few objects: sets of numbers as runs, columns of numbers as arrays.
 
-Why: 100,000 rows cost a driver 110 ms, the same numbers in three aggregates 50 ms; 100,000 UIDs as
-bound parameters exceed what a statement may have, as runs they are one. The only SQL that differs
-between SQLite and PostgreSQL lies here.
+Why: 100,000 rows cost a driver 110 ms, the same numbers in three aggregates 50 ms; 100,000 UIDs as bound
+parameters exceed what a statement may have, as runs they are one. The only SQL that is written twice, for
+SQLite and for PostgreSQL, lies here, as two constructs that statements use like any other of SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -11,17 +11,75 @@ import json
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import BigInteger, Boolean, ColumnElement, Select, Subquery, Text, bindparam, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 
-# The numbers of one parameter, a JSON list: in both, the set is made once and looked up by hash or tree,
-# whatever the planner thinks of it (a join with stretches took PostgreSQL a minute for 10,000 of them).
-_NUMBERS_OF = {
-    "sqlite": "SELECT value FROM json_each(:numbers)",
-    "postgresql": "SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:numbers AS json))",
-}
-_COLUMN = {"sqlite": "json_group_array({0})", "postgresql": "array_agg({0} ORDER BY {1})"}
+_LOW, _HIGH = bindparam("lo", type_=BigInteger), bindparam("hi", type_=BigInteger)
+_NUMBERS = bindparam("numbers", type_=Text)
+
+
+class _ListedIn(FunctionElement[bool]):
+    """The condition that a column is one of the numbers of one parameter, a JSON list: in both databases,
+    the set is made once and looked up by hash or tree, whatever the planner thinks of it (a join with
+    stretches took PostgreSQL a minute for 10,000 of them)."""
+
+    name = "listed_in"
+    type = Boolean()
+    inherit_cache = True
+
+    def self_group(self, against: OperatorType | None = None) -> _ListedIn:
+        return self  # a condition already: SQLAlchemy would compare it with 1 on SQLite
+
+
+@compiles(_ListedIn, "sqlite")
+def _(element: _ListedIn, compiler: SQLCompiler, **kw: Any) -> str:
+    column, numbers = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({numbers}))"
+
+
+@compiles(_ListedIn, "postgresql")
+def _(element: _ListedIn, compiler: SQLCompiler, **kw: Any) -> str:
+    column, numbers = (compiler.process(clause, **kw) for clause in element.clauses)
+    listed = f"SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST({numbers} AS json))"
+    return f"{column} IN ({listed})"
+
+
+class _Whole(FunctionElement[Any]):
+    """Every number of a column as one value, in the order of a second column."""
+
+    name = "whole"
+    inherit_cache = True
+
+
+@compiles(_Whole, "sqlite")
+def _(element: _Whole, compiler: SQLCompiler, **kw: Any) -> str:
+    column, _ = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"json_group_array({column})"  # in the order in which the rows come
+
+
+@compiles(_Whole, "postgresql")
+def _(element: _Whole, compiler: SQLCompiler, **kw: Any) -> str:
+    column, order = (compiler.process(clause, **kw) for clause in element.clauses)
+    return f"array_agg({column} ORDER BY {order})"
+
+
+class Form(Enum):
+    """How a set of numbers is asked for. A statement is made once for each form (`functools.cache`)."""
+
+    STRETCH = auto()  # everything between two numbers
+    LIST = auto()
+
+    def includes(self, column: ColumnElement[int]) -> ColumnElement[bool]:
+        """The condition that `column` is in a set of this form; its parameters are `Runs.parameters`."""
+        if self is Form.STRETCH:
+            return column.between(_LOW, _HIGH)
+        return _ListedIn(column, _NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +111,28 @@ class Runs:
         return bool(self.stretches)
 
     @property
+    def form(self) -> Form:
+        """Which statement asks for this set."""
+        return Form.STRETCH if len(self.stretches) == 1 else Form.LIST
+
+    @property
     def parameters(self) -> dict[str, Any]:
-        """What a statement with the condition below is run with."""
+        """What a statement of this form is run with."""
         if len(self.stretches) == 1:
             return {"lo": self.stretches[0][0], "hi": self.stretches[0][1]}
         numbers = [number for low, high in self.stretches for number in range(low, high + 1)]
         return {"numbers": json.dumps(numbers, separators=(",", ":"))}
-
-    def include(self, connection: Connection, column: str) -> str:
-        """The condition that `column` is in this set."""
-        if len(self.stretches) == 1:
-            return f"{column} BETWEEN :lo AND :hi"
-        return f"{column} IN ({_NUMBERS_OF[connection.dialect.name]})"
 
     def __str__(self) -> str:
         """As a sequence set of RFC 3501: 1:5,9."""
         return ",".join(str(low) if low == high else f"{low}:{high}" for low, high in self.stretches)
 
 
-def columns(connection: Connection, names: Sequence[str], *, order: str) -> str:
-    """What to SELECT to have each of `names` whole, as one value, in the order of `order` (ascending).
-    On SQLite the rows must already come in that order: aggregate over an ordered subquery."""
-    return ", ".join(_COLUMN[connection.dialect.name].format(name, order) for name in names)
+def columns(rows: Select[*tuple[Any, ...]], *, order: str) -> Select[*tuple[Any, ...]]:
+    """One row: each column of `rows` whole, in the ascending order of the one named `order`."""
+    # SQLite's aggregate takes rows as they come, so the subquery puts them in order.
+    ordered: Subquery = rows.order_by(rows.selected_columns[order]).subquery("rows_in_order")
+    return select(*(_Whole(column, ordered.c[order]) for column in ordered.c))
 
 
 def unpacked(row: Iterable[Any]) -> tuple[array[int], ...]:

@@ -11,10 +11,11 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, or_, select, text
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
 
+from mssante import limits
 from mssante.crypto import SealedKey
-from mssante.model import BlobId, MailboxId, MessageId
+from mssante.model import BlobId, MailboxId, MailboxKind, MessageId
 from mssante.store import tables
 from mssante.store.ledger import Ledger
 from mssante.store.records import (
@@ -27,6 +28,7 @@ from mssante.store.records import (
     RecipientState,
 )
 from mssante.store.shredding import shred_outbound
+from mssante.store.transactions import Transactions
 
 _q, _m, _d, _o = tables.queue_recipient.c, tables.message.c, tables.dek.c, tables.outbound.c
 _READY = or_(
@@ -40,10 +42,14 @@ _PICK = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_ELSEWHERE = _q.destination_tag.not_in(bindparam("busy", expanding=True))
-_LEASE = text(
-    "UPDATE queue_recipient SET state = 'in_flight', attempts = attempts + 1, leased_until = :until"
-    " WHERE id = :id"
+_PICK_ELSEWHERE = _PICK.where(_q.destination_tag.not_in(bindparam("busy", expanding=True)))
+_THIS = _q.id == bindparam("recipient")
+_LEASE = (
+    update(tables.queue_recipient)
+    .where(_THIS)
+    .values(
+        state=RecipientState.IN_FLIGHT.value, attempts=_q.attempts + 1, leased_until=bindparam("new_until")
+    )
 )
 _LEASED = (
     select(
@@ -73,35 +79,66 @@ _LEASED = (
     .where(_q.id.in_(bindparam("ids", expanding=True)))
     .order_by(_q.next_at, _q.id)
 )
-_OWNER = text(
-    "SELECT m.mailbox_id FROM queue_recipient AS q JOIN message AS m ON m.number = q.message_number"
-    " WHERE q.id = :id"
+_OWNER = (
+    select(_m.mailbox_id)
+    .join_from(tables.queue_recipient, tables.message, _m.number == _q.message_number)
+    .where(_THIS)
 )
-_NOW = text("SELECT message_number, state, attempts FROM queue_recipient WHERE id = :id")
-_SETTLE = text(
-    "UPDATE queue_recipient SET state = :state, next_at = :next_at, leased_until = NULL, reply_ct = :reply"
-    " WHERE id = :id"
+_STATE = select(_q.message_number, _q.state, _q.attempts).where(_THIS)
+_SETTLE = (
+    update(tables.queue_recipient)
+    .where(_THIS)
+    .values(
+        state=bindparam("new_state"),
+        next_at=bindparam("new_next_at"),
+        leased_until=None,
+        reply_ct=bindparam("new_reply_ct"),
+    )
 )
-_OPEN_LEFT = text(
-    "SELECT count(*) FROM queue_recipient"
-    " WHERE message_number = :number AND state IN ('pending', 'in_flight')"
+_MESSAGE_ID = select(_m.id).where(_m.number == bindparam("number"))
+_OPEN_LEFT = select(func.count()).where(
+    _q.message_number == bindparam("number"),
+    _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
 )
-_QUEUED = text(
-    "SELECT m.number, m.id AS message_id, o.created_at, m.size_kib, q.id, q.state, q.attempts, q.next_at"
-    " FROM queue_recipient AS q JOIN outbound AS o ON o.message_number = q.message_number"
-    " JOIN message AS m ON m.number = q.message_number ORDER BY m.number, q.id"
+_QUEUED = (
+    select(
+        _m.number,
+        _m.id.label("message_id"),
+        _o.created_at,
+        _m.size_kib,
+        _q.id,
+        _q.state,
+        _q.attempts,
+        _q.next_at,
+    )
+    .select_from(tables.queue_recipient)
+    .join(tables.outbound, _o.message_number == _q.message_number)
+    .join(tables.message, _m.number == _q.message_number)
+    .order_by(_m.number, _q.id)
 )
 _ASKED_FOR = 0  # as next_at: somebody said "now"
+_WAITS = and_(_q.state == RecipientState.PENDING.value, _q.next_at > bindparam("now"))
 _RETRY = (
-    f"UPDATE queue_recipient SET next_at = {_ASKED_FOR} WHERE state = 'pending' AND next_at > :now"
-    " AND message_number IN (SELECT number FROM message WHERE mailbox_id = :mailbox)"
+    update(tables.queue_recipient)
+    .where(_WAITS, _q.message_number.in_(select(_m.number).where(_m.mailbox_id == bindparam("mailbox"))))
+    .values(next_at=_ASKED_FOR)
 )
-_HASTEN = text(
-    "UPDATE queue_recipient SET next_at = :now"
-    " WHERE state = 'pending' AND next_at > :now AND destination_tag = :tag"
+_RETRY_ONE = _RETRY.where(_q.message_number == bindparam("the_number"))
+_HASTEN = (
+    update(tables.queue_recipient)
+    .where(_WAITS, _q.destination_tag == bindparam("tag"))
+    .values(next_at=bindparam("now"))
 )
-_QUEUE_MAILBOXES = text("SELECT id FROM mailbox WHERE kind = 'QUEUE' ORDER BY id")
-_RELEASE = text("UPDATE queue_recipient SET state = 'pending', leased_until = NULL WHERE state = 'in_flight'")
+_QUEUE_MAILBOXES = (
+    select(tables.mailbox.c.id)
+    .where(tables.mailbox.c.kind == MailboxKind.QUEUE.value)
+    .order_by(tables.mailbox.c.id)
+)
+_RELEASE = (
+    update(tables.queue_recipient)
+    .where(_q.state == RecipientState.IN_FLIGHT.value)
+    .values(state=RecipientState.PENDING.value, leased_until=None)
+)
 
 
 def lease_due(
@@ -111,11 +148,11 @@ def lease_due(
     destinations in `exclude` wait. Rows another host is leasing are passed over, not waited for."""
     pick, asked = _PICK, dict[str, Any](now=now, most=limit)
     if exclude:
-        pick, asked["busy"] = _PICK.where(_ELSEWHERE), list(exclude)
+        pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
     ids = list(connection.execute(pick, asked).scalars())
     if not ids:
         return []
-    connection.execute(_LEASE, [{"id": one, "until": now + lease_seconds} for one in ids])
+    connection.execute(_LEASE, [{"recipient": one, "new_until": now + lease_seconds} for one in ids])
     return [_due(row) for row in connection.execute(_LEASED, {"ids": ids})]
 
 
@@ -135,23 +172,20 @@ def settle(
     assert state is not RecipientState.IN_FLIGHT
     assert reply_ct is not None or state not in (RecipientState.DELIVERED, RecipientState.BOUNCED)
     connection = ledger.connection
-    owner: MailboxId | None = connection.execute(_OWNER, {"id": recipient}).scalar()
+    owner: MailboxId | None = connection.execute(_OWNER, {"recipient": recipient}).scalar()
     if owner is None:
         return False
     mailbox = ledger.open_one(owner)
-    row = connection.execute(_NOW, {"id": recipient}).first()
+    row = connection.execute(_STATE, {"recipient": recipient}).first()
     if row is None or RecipientState(row.state).final:
         return False
     if not state.final and (row.state, row.attempts) != (RecipientState.IN_FLIGHT, attempts):
         return False
-    connection.execute(
-        _SETTLE, {"id": recipient, "state": state.value, "next_at": next_at, "reply": reply_ct}
-    )
+    settled = {"new_state": state.value, "new_next_at": next_at, "new_reply_ct": reply_ct}
+    connection.execute(_SETTLE, {"recipient": recipient} | settled)
     if not state.final:
         return False
-    message_id: MessageId = connection.execute(
-        text("SELECT id FROM message WHERE number = :number"), {"number": row.message_number}
-    ).scalar_one()
+    message_id: MessageId = connection.execute(_MESSAGE_ID, {"number": row.message_number}).scalar_one()
     mailbox.record(
         JournalKind.OUTCOME,
         message_id=message_id,
@@ -190,9 +224,11 @@ def retry(ledger: Ledger, number: MessageNumber | None) -> int:
     moved = 0
     connection = ledger.connection
     for mailbox in ledger.open(connection.execute(_QUEUE_MAILBOXES).scalars()).values():
-        one = "" if number is None else " AND message_number = :number"
-        asked = {"now": ledger.now, "mailbox": mailbox.id, **({} if number is None else {"number": number})}
-        changed = connection.execute(text(_RETRY + one), asked).rowcount
+        asked: dict[str, Any] = {"now": ledger.now, "mailbox": mailbox.id}
+        if number is None:
+            changed = connection.execute(_RETRY, asked).rowcount
+        else:
+            changed = connection.execute(_RETRY_ONE, asked | {"the_number": number}).rowcount
         if changed:
             mailbox.step()
             moved += changed
@@ -227,3 +263,61 @@ def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
         asked_for=row.next_at == _ASKED_FOR,
         leased_until=row.leased_until,
     )
+
+
+class QueueDoor:
+    """`MailStore.queue`: who is still to be reached, leased to one worker at a time.
+
+    Each method is one transaction. Each raises Passing when the database does not answer or is too busy. What
+    goes in comes by `MailStore.accept`."""
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+
+    async def lease(
+        self,
+        *,
+        limit: int,
+        exclude: Collection[bytes] = (),
+        lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
+    ) -> list[DueRecipient]:
+        """Leases at most `limit` recipients whose time has come, the longest waiting first; those of the
+        destinations in `exclude` wait."""
+        now = self._transactions.now
+        return await self._transactions.write_quietly(
+            lambda c: lease_due(c, now=now, limit=limit, lease_seconds=lease_seconds, exclude=exclude)
+        )
+
+    async def settle(
+        self,
+        recipient: RecipientId,
+        *,
+        attempts: int,
+        state: RecipientState,
+        next_at: int = 0,
+        reply_ct: bytes | None = None,
+    ) -> bool:
+        """Notes what became of attempt number `attempts`; True when the message was forgotten with it: it
+        was its last recipient. PENDING puts the recipient back until `next_at`, unless its lease ran out
+        and another has it. A final state stands whoever brings it first (a delivery is a fact); what comes
+        later, or for an unknown recipient, changes nothing."""
+        forgotten = await self._transactions.write(
+            lambda ledger: settle(
+                ledger, recipient, attempts=attempts, state=state, next_at=next_at, reply_ct=reply_ct
+            )
+        )
+        self._transactions.shredded = self._transactions.shredded or forgotten
+        return forgotten
+
+    async def messages(self) -> list[QueuedMessage]:
+        """Every message still in the queue, oldest first, without address or content."""
+        return await self._transactions.read(queued)
+
+    async def retry(self, number: MessageNumber | None = None) -> int:
+        """Makes waiting recipients due now, asked for: of one message, or of all. How many."""
+        return await self._transactions.write(lambda ledger: retry(ledger, number))
+
+    async def hasten(self, destination_tag: bytes) -> None:
+        """Makes all that wait for one destination due now: it answers again (C16)."""
+        now = self._transactions.now
+        await self._transactions.write_quietly(lambda c: hasten(c, destination_tag, now))

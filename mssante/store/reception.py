@@ -54,14 +54,14 @@ class Settled(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Arrival:
+class _FolderInBatch:
     """A folder of this batch, and the UID its next message gets."""
 
     id: FolderId
     uidnext: int
 
 
-Places = dict[tuple[MailboxId, SpecialUse | FolderId], _Arrival]
+Places = dict[tuple[MailboxId, SpecialUse | FolderId], _FolderInBatch]
 
 
 @dataclass(slots=True)
@@ -145,10 +145,10 @@ def _places(connection: Connection, every: list[Deposit]) -> Places:
     places: Places = {}
     for role, mailboxes in by_role.items():
         for folder, mailbox, uidnext in _FOLDERS_OF_ROLE.run(connection, list(mailboxes), role=role.value):
-            places[mailbox, role] = places[mailbox, folder] = _Arrival(folder, uidnext)
+            places[mailbox, role] = places[mailbox, folder] = _FolderInBatch(folder, uidnext)
     if ids:
         for folder, mailbox, uidnext in _FOLDERS.run(connection, list(ids)):
-            places.setdefault((mailbox, folder), _Arrival(folder, uidnext))
+            places.setdefault((mailbox, folder), _FolderInBatch(folder, uidnext))
     return places
 
 

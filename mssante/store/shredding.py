@@ -9,16 +9,75 @@ On SQLite the bytes leave the file with secure_delete and the next emptied write
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Delete, Insert, Select, Table, bindparam, delete, insert, select, update
 
 from mssante.model import Flag, FolderId, MessageId, Uid
-from mssante.store import segments
+from mssante.store import index, tables
 from mssante.store.ledger import Ledger, MailboxInTransaction, OpenFolder
-from mssante.store.packed import Runs
+from mssante.store.packed import Form, Runs
 from mssante.store.records import JournalKind, Uids
 
-_SHREDDED_FIRST = ("dek", "header", "outbound")  # tables keyed by message_number
+EXPUNGED_AT_ONCE = 500  # messages shredded in one transaction: receptions wait no longer than that
+_SHREDDED_FIRST = (tables.dek, tables.header, tables.outbound)  # keyed by message_number
+
+_p, _m = tables.placement.c, tables.message.c
+_OUTBOUND = select(_m.id, _m.size_kib).where(_m.number == bindparam("number"))
+_RECIPIENTS_GONE = delete(tables.queue_recipient).where(
+    tables.queue_recipient.c.message_number == bindparam("number")
+)
+FOLDER_STEP = (
+    update(tables.folder)
+    .where(tables.folder.c.id == bindparam("folder"))
+    .values(modseq=bindparam("new_modseq"))
+)
+
+
+@cache
+def _doomed(form: Form | None, deleted_only: bool) -> Select[*tuple[Any, ...]]:
+    wanted = select(_p.uid, _p.message_number).where(_p.folder_id == bindparam("folder"))
+    if form is not None:
+        wanted = wanted.where(form.includes(_p.uid))
+    if deleted_only:
+        wanted = wanted.where(_p.flags.bitwise_and(Flag.DELETED.value) != 0)
+    return wanted.order_by(_p.uid).limit(bindparam("most"))
+
+
+@cache
+def _remember_gone(form: Form) -> Insert:
+    gone = select(_p.folder_id, _p.uid, bindparam("new_modseq", type_=tables.Number)).where(
+        _p.folder_id == bindparam("folder"), form.includes(_p.uid)
+    )
+    return insert(tables.expunged).from_select(["folder_id", "uid", "modseq"], gone)
+
+
+@cache
+def _placements_gone(form: Form) -> Delete:
+    return delete(tables.placement).where(_p.folder_id == bindparam("folder"), form.includes(_p.uid))
+
+
+@cache
+def _lying_elsewhere(form: Form) -> Select[*tuple[Any, ...]]:
+    placed = select(1).where(_p.message_number == _m.number).exists()
+    return select(_m.number, _m.id, _m.size_kib, placed).where(form.includes(_m.number)).order_by(_m.number)
+
+
+@cache
+def _rows_gone(form: Form, table: Table) -> Delete:
+    return delete(table).where(form.includes(table.c.message_number))
+
+
+@cache
+def _chunks_gone(form: Form) -> Delete:
+    blobs = select(_m.blob_id).where(form.includes(_m.number))
+    return delete(tables.chunk).where(tables.chunk.c.blob_id.in_(blobs))
+
+
+@cache
+def _messages_gone(form: Form) -> Delete:
+    return delete(tables.message).where(form.includes(_m.number))
 
 
 def expunge_slice(
@@ -31,12 +90,7 @@ def expunge_slice(
         return []
     connection = ledger.connection
     doomed = connection.execute(
-        text(
-            "SELECT uid, message_number FROM placement WHERE folder_id = :folder"
-            + (f" AND {runs.include(connection, 'uid')}" if runs else "")
-            + (f" AND flags & {Flag.DELETED.value} <> 0" if deleted_only else "")
-            + " ORDER BY uid LIMIT :most"
-        ),
+        _doomed(runs.form if runs else None, deleted_only),
         {"folder": folder.id, "most": most, **(runs.parameters if runs else {})},
     ).all()
     if not doomed:
@@ -44,37 +98,23 @@ def expunge_slice(
     gone = [Uid(uid) for uid, _ in doomed]
     remove_placements(connection, folder.id, Runs.of(gone), folder.mailbox.step())
     uid_of = {number: Uid(uid) for uid, number in doomed}
-    _settle(connection, folder, uid_of)
+    _record_and_shred(connection, folder, uid_of)
     return gone
 
 
 def remove_placements(connection: Connection, folder: FolderId, runs: Runs, modseq: int) -> None:
     """Takes the placements of `runs` away and remembers that they are gone. The messages stay."""
-    asked = {"folder": folder, "modseq": modseq, **runs.parameters}
-    where = f"WHERE folder_id = :folder AND {runs.include(connection, 'uid')}"
-    connection.execute(
-        text(
-            "INSERT INTO expunged (folder_id, uid, modseq)"
-            f" SELECT folder_id, uid, CAST(:modseq AS bigint) FROM placement {where}"
-        ),
-        asked,
-    )
-    connection.execute(text(f"DELETE FROM placement {where}"), asked)
-    connection.execute(
-        text("UPDATE folder SET modseq = :modseq WHERE id = :folder"), {"folder": folder, "modseq": modseq}
-    )
+    asked = {"folder": folder, **runs.parameters}
+    step = {"new_modseq": modseq}
+    connection.execute(_remember_gone(runs.form), asked | step)
+    connection.execute(_placements_gone(runs.form), asked)
+    connection.execute(FOLDER_STEP, {"folder": folder} | step)
 
 
-def _settle(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) -> None:
+def _record_and_shred(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) -> None:
+    """Journals what became of messages whose placement went, and shreds those that lie nowhere any more."""
     runs = Runs.of(list(uid_of))
-    rows = connection.execute(
-        text(
-            "SELECT number, id, size_kib,"
-            " EXISTS (SELECT 1 FROM placement AS p WHERE p.message_number = message.number)"
-            f" FROM message WHERE {runs.include(connection, 'number')} ORDER BY number"
-        ),
-        runs.parameters,
-    ).all()
+    rows = connection.execute(_lying_elsewhere(runs.form), runs.parameters).all()
     orphans: list[int] = []
     for number, message_id, size_kib, placed in rows:
         if not placed:
@@ -91,10 +131,8 @@ def _settle(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) 
 
 def shred_outbound(connection: Connection, mailbox: MailboxInTransaction, number: int) -> None:
     """Forgets a message of the queue whose recipients are all final."""
-    message_id, size_kib = connection.execute(
-        text("SELECT id, size_kib FROM message WHERE number = :number"), {"number": number}
-    ).one()
-    connection.execute(text("DELETE FROM queue_recipient WHERE message_number = :number"), {"number": number})
+    message_id, size_kib = connection.execute(_OUTBOUND, {"number": number}).one()
+    connection.execute(_RECIPIENTS_GONE, {"number": number})
     mailbox.used_kib -= size_kib
     mailbox.record(JournalKind.SHREDDED, message_id=MessageId(message_id))
     shred(connection, [number])
@@ -105,14 +143,8 @@ def shred(connection: Connection, numbers: Sequence[int]) -> None:
     runs = Runs.of(numbers)
     if not runs:
         return
-    segments.forget(connection, runs)  # words too
-    asked = runs.parameters
+    index.forget(connection, runs)  # words too
     for table in _SHREDDED_FIRST:
-        connection.execute(
-            text(f"DELETE FROM {table} WHERE {runs.include(connection, 'message_number')}"), asked
-        )
-    messages = runs.include(connection, "number")
-    connection.execute(
-        text(f"DELETE FROM chunk WHERE blob_id IN (SELECT blob_id FROM message WHERE {messages})"), asked
-    )
-    connection.execute(text(f"DELETE FROM message WHERE {messages}"), asked)
+        connection.execute(_rows_gone(runs.form, table), runs.parameters)
+    connection.execute(_chunks_gone(runs.form), runs.parameters)
+    connection.execute(_messages_gone(runs.form), runs.parameters)

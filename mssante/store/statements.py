@@ -1,17 +1,20 @@
-"""Statements of the delivery path: compiled once for each dialect, then handed to the driver as text.
+"""How statements are run where it must be quick, and the one INSERT for which SQLAlchemy has no common word.
 
-Why: a message takes some fifteen statements; SQLAlchemy's own handling of their parameters cost more than
-SQLite's work on them (0.4 against 0.15 ms a message). Written in SQLAlchemy Core all the same, so one
-statement serves both dialects, bound parameters only (K15). SQLite's cursor is used as it is: its errors
-hold no value, and `database.faults` knows them.
+Every statement of the stores is written in SQLAlchemy Core over the tables, values as bound parameters only
+(K15): docs/decisions/0013-sql-in-one-way.md. Those of the delivery path are compiled once for each dialect
+(`Bulk`, `Among`), then handed to the driver: a message takes some fifteen, and SQLAlchemy's own handling of
+their parameters cost more than SQLite's work on them (0.4 against 0.15 ms a message). SQLite's cursor is
+used as it is: its errors hold no value, and `database.faults` knows them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Select, Update
+from sqlalchemy import Connection, Insert, Select, Table, Update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 
@@ -77,3 +80,15 @@ class Among:
         key = connection.dialect.name, len(padded)
         self._compiled[key] = str(compiled), tuple(compiled.positiontup)
         return self._compiled[key]
+
+
+def insert_unless_there(connection: Connection, table: Table) -> Insert:
+    """Adds a row of `table`, or does nothing if there is one with its key."""
+    return _insert_unless_there(connection.dialect.name, table)
+
+
+@cache
+def _insert_unless_there(dialect: str, table: Table) -> Insert:
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()

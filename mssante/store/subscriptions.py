@@ -6,18 +6,19 @@ not kept.
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from mssante.limits import FOLDERS_MAX
 from mssante.model import MailboxId
+from mssante.store import tables
+from mssante.store.statements import insert_unless_there
 
-_NAMES = text("SELECT name_ct FROM subscription WHERE mailbox_id = :mailbox ORDER BY name_tag")
-_COUNT = text("SELECT count(*) FROM subscription WHERE mailbox_id = :mailbox")
-_KEEP = text(
-    "INSERT INTO subscription (mailbox_id, name_tag, name_ct) VALUES (:mailbox, :tag, :ct)"
-    " ON CONFLICT DO NOTHING"
+_s = tables.subscription.c
+_NAMES = select(_s.name_ct).where(_s.mailbox_id == bindparam("mailbox")).order_by(_s.name_tag)
+_COUNT = select(func.count()).where(_s.mailbox_id == bindparam("mailbox"))
+_TAKE = delete(tables.subscription).where(
+    _s.mailbox_id == bindparam("mailbox"), _s.name_tag == bindparam("tag")
 )
-_TAKE = text("DELETE FROM subscription WHERE mailbox_id = :mailbox AND name_tag = :tag")
 
 
 def names(connection: Connection, mailbox: MailboxId) -> list[bytes]:
@@ -28,7 +29,8 @@ def names(connection: Connection, mailbox: MailboxId) -> list[bytes]:
 def keep(connection: Connection, mailbox: MailboxId, tag: bytes, ct: bytes) -> None:
     """Its folder is gone, the subscription stays."""
     if connection.execute(_COUNT, {"mailbox": mailbox}).scalar_one() < FOLDERS_MAX:
-        connection.execute(_KEEP, {"mailbox": mailbox, "tag": tag, "ct": ct})
+        row = {"mailbox_id": mailbox, "name_tag": tag, "name_ct": ct}
+        connection.execute(insert_unless_there(connection, tables.subscription), row)
 
 
 def take(connection: Connection, mailbox: MailboxId, tag: bytes) -> bool:

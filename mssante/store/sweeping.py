@@ -6,17 +6,24 @@ Invariants: only blobs without a message are swept, and no reception lasts as lo
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, bindparam, delete, select
 
 from mssante.limits import DEDUP_DAYS
+from mssante.store import tables
 from mssante.store.blobs import abandon
 from mssante.store.records import SECONDS_PER_DAY
 
 ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK older than an hour
 BLOBS_AT_ONCE = 16  # up to 35 MiB each: the writer has others to serve
 
-_OLD_BLOBS = text("SELECT blob_id FROM blob WHERE started_at <= :before ORDER BY started_at LIMIT :most")
-_OLD_KEYS = text("DELETE FROM dedup WHERE day < :before")
+_b = tables.blob.c
+_OLD_BLOBS = (
+    select(_b.blob_id)
+    .where(_b.started_at <= bindparam("before"))
+    .order_by(_b.started_at)
+    .limit(bindparam("most"))
+)
+_OLD_KEYS = delete(tables.dedup).where(tables.dedup.c.day < bindparam("before"))
 
 
 def sweep_blobs(connection: Connection, now: int) -> int:

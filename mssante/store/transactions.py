@@ -1,36 +1,47 @@
 """The store's transactions: run to their end, then told to whoever waits.
 
-Invariants: what is kept is told, even if the caller went away meanwhile; told only after the commit; on
-one snapshot what is read belongs together.
+Invariants: what is kept is told, even if the caller went away meanwhile; told only after the commit; on one
+snapshot what is read belongs together. Every method raises Passing when the database does not answer or is
+too busy, besides what the function given to it raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 from mssante.clock import Clock
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
-from mssante.reasons import Declined
-from mssante.store import reception
 from mssante.store.ledger import Ledger
 from mssante.store.notifier import Notifier
-from mssante.store.records import Acceptance, Accepted
 from mssante.tasks import Unbroken
 
+
+class ChangeReport(Protocol):
+    """What a transaction shared with others answers to one of them: `changed` are the mailboxes to be
+    told."""
+
+    @property
+    def changed(self) -> Sequence[MailboxId]: ...
+
+
 T = TypeVar("T")
+P = TypeVar("P")
+S = TypeVar("S", bound=ChangeReport)
 
 
 class Transactions:
-    """Over one database, at the time of `clock`."""
+    """Over one database, at the time of `clock`. `shredded`: something that was shredded may still lie in the
+    write-ahead log; at the start it may, whatever a process before us did."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
         self.clock = clock
         self.notifier = Notifier()
+        self.shredded = True
         self._unbroken = Unbroken("store transaction")
 
     async def close(self) -> None:
@@ -51,6 +62,11 @@ class Transactions:
         """Runs `fn` in a transaction that changes nothing a session sees."""
         return await self.database.write(fn)
 
+    async def write_at_leisure(self, fn: Callable[[Connection], T]) -> T:
+        """As `write_quietly`, for what is a comfort and no duty: raises Passing at once where the database is
+        busy, so that no letter waits for it."""
+        return await self.database.write_at_leisure(fn)
+
     async def write(self, change: Callable[[Ledger], T]) -> T:
         """Runs `change` in a transaction and wakes the sessions of the mailboxes it stepped."""
         now, origin = self.now, self.notifier.origin
@@ -68,16 +84,18 @@ class Transactions:
 
         return await self._unbroken.run(write_and_tell())
 
-    async def accept(self, acceptance: Acceptance, announced: Announcement | None = None) -> Accepted:
-        """As `reception.accept_batch`, together with what else is ready. Raises what declines it."""
-        arrival = reception.Arrival(acceptance, self.now, self.notifier.origin)
+    async def write_together(
+        self,
+        handler: Callable[[Connection, list[P]], list[S]],
+        payload: P,
+        announced: Announcement | None = None,
+    ) -> S:
+        """Runs `handler` for `payload` together with what else is ready for it, in one transaction, and wakes
+        the sessions of the mailboxes it changed."""
 
-        async def write_and_tell() -> Accepted | Declined:
-            settled = await self.database.write_many(reception.accept_batch, arrival, announced=announced)
+        async def write_and_tell() -> S:
+            settled = await self.database.write_many(handler, payload, announced=announced)
             self.notifier.tell(settled.changed)
-            return settled.outcome
+            return settled
 
-        outcome = await self._unbroken.run(write_and_tell())
-        if isinstance(outcome, Declined):
-            raise outcome
-        return outcome
+        return await self._unbroken.run(write_and_tell())

@@ -20,7 +20,7 @@ async def curl(house: ImapHouse, where: str, *options: str, password: str = PASS
 
 
 async def fill(house: ImapHouse, count: int) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, count + 1)))
 

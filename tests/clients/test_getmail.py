@@ -52,7 +52,7 @@ received = false
 
 
 async def test_each_letter_is_taken_once(house: ImapHouse, tmp_path: Path) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, 4)))
     client = await house.login()
@@ -65,7 +65,7 @@ async def test_each_letter_is_taken_once(house: ImapHouse, tmp_path: Path) -> No
 
 
 async def test_what_was_taken_is_deleted_there(house: ImapHouse, tmp_path: Path) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, 4)))
     getmail = Getmail(tmp_path, house, '("INBOX",)', "delete = true")

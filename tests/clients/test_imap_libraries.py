@@ -13,7 +13,7 @@ from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, letter
 
 
 async def fill(house: ImapHouse, count: int) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, count + 1)))
 
@@ -99,9 +99,9 @@ async def test_imapclient(house: ImapHouse) -> None:
 
 async def test_imapclient_with_what_is_advertised(house: ImapHouse) -> None:
     """QUOTA, SORT, THREAD, CONDSTORE and IDLE, as the library reads their answers."""
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
-    await house.store.quota_set(row.id, 1_000_000)
+    await house.store.accounts.set_quota(row.id, 1_000_000)
     answer = letter(3, subject="Re: s2").replace(
         b"\r\n\r\n", b"\r\nIn-Reply-To: <2@operateur-b.test>\r\n\r\n", 1
     )

@@ -23,9 +23,9 @@ WORDS = "Glycémie à jeun"
 
 async def test_a_day_with_imapflow(house: ImapHouse) -> None:
     assert (PACKAGES / "node_modules" / "imapflow").is_dir(), "`make clients` installs imapflow"
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
-    await house.store.quota_set(row.id, 1_000_000)
+    await house.store.accounts.set_quota(row.id, 1_000_000)
     bodies = {4: f"{WORDS} 5,1 mmol/L\r\n"}
     await house.deliver(row.id, *(letter(n, body=bodies.get(n, "Bonjour\r\n")) for n in range(1, 6)))
     settings = {

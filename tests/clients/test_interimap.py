@@ -49,7 +49,7 @@ SSL_hostname =
 
 async def test_two_mailboxes_stay_the_same_whatever_changes(house: ImapHouse, tmp_path: Path) -> None:
     team = await house.mailbox(TEAM)
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, 21)))
     await house.deliver(team, *(letter(n) for n in range(21, 31)))

@@ -53,7 +53,7 @@ SyncState *
 
 
 async def test_two_sides_come_to_the_same(house: ImapHouse, tmp_path: Path) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, 6)))
     client = await house.login()
@@ -104,7 +104,7 @@ async def test_two_sides_come_to_the_same(house: ImapHouse, tmp_path: Path) -> N
 
 
 async def test_both_sides_change_the_same_letters(house: ImapHouse, tmp_path: Path) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, 6)))
     client = await house.login()

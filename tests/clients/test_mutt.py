@@ -70,7 +70,7 @@ set beep = no
 
 @both
 async def test_a_day_with_the_keyboard(program: str, house: ImapHouse, tmp_path: Path) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     told = {5: "Glycémie à jeun 5,1 mmol/L\r\n"}
     await house.deliver(row.id, *(letter(n, body=told.get(n, "Bonjour\r\n")) for n in range(1, 7)))
@@ -109,7 +109,7 @@ async def test_a_draft_is_kept(program: str, house: ImapHouse, tmp_path: Path) -
 
 @both
 async def test_a_new_letter_shows_by_itself(program: str, house: ImapHouse, tmp_path: Path) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, letter(1))
     terminal = await Mutt(program, tmp_path, house).open()
@@ -128,7 +128,7 @@ async def test_what_happened_meanwhile_is_known_at_the_next_start(
     program: str, house: ImapHouse, tmp_path: Path
 ) -> None:
     """From the header cache of the first run (by QRESYNC where both speak it) to what lies there now."""
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, 5)))
     mutt = Mutt(program, tmp_path, house)

@@ -100,10 +100,10 @@ class Dialogue:
         self.clients: dict[str, ImapClient] = {}
 
     async def run(self) -> None:
-        row = await self.house.store.mailbox(MARIE)
+        row = await self.house.store.accounts.mailbox(MARIE)
         assert row is not None
         await self.house.grant(await self.house.person("marie", "secret"), row.id)
-        await self.house.store.quota_set(row.id, 1_000_000)
+        await self.house.store.accounts.set_quota(row.id, 1_000_000)
         count = int(self.settings.get("messages", "0"))
         if count:
             letters = [f"Subject: s{n}\r\n\r\nbody {n}".encode() for n in range(1, count + 1)]

@@ -89,7 +89,9 @@ async def _live(home: House, remotes: Remotes, chance: random.Random) -> None:
             home.clock.advance(timedelta(seconds=limits.QUEUE_LEASE_SECONDS + 1))
             runner = home.runner(remotes, chance.random)
             continue
-        waiting = [r.next_at for m in await home.store.queued() for r in m.recipients if not r.state.final]
+        waiting = [
+            r.next_at for m in await home.store.queue.messages() for r in m.recipients if not r.state.final
+        ]
         if not waiting:
             return
         home.clock.advance(
@@ -143,4 +145,4 @@ async def test_every_recipient_has_the_letter_or_its_sender_was_told_once(
         assert set(failed.values()) <= {1}
         assert set(late.values()) <= {1}
         assert max(remotes.attempts.values()) <= 100
-        assert await home.store.queued() == []
+        assert await home.store.queue.messages() == []

@@ -44,7 +44,7 @@ class Desk:
             created_at=0,
             quota_kib=None,
         )
-        await self.store.add_mailbox(row, await self.broker.create_mailbox(row.id))
+        await self.store.accounts.add(row, await self.broker.create_mailbox(row.id))
         for person in people:
             await self.grant(person, row.id)
         return row.id
@@ -79,7 +79,7 @@ class Owner:
     async def deliver(self, content: bytes) -> int:
         """As `append`, by delivery, which knows the mailbox's public key only."""
         store = self.mailbox.store
-        sealer, blobs = MessageSealer(await store.public_key(self.mailbox.id)), Blobs(store)
+        sealer, blobs = MessageSealer(await store.accounts.public_key(self.mailbox.id)), Blobs(store)
         blob = blobs.open(sealer.blob_id)
         await blobs.add(blob, sealer.feed(content))
         sealed, last = sealer.finish(internal_date=self.clock.now())

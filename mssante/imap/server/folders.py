@@ -185,7 +185,7 @@ async def status(session: Session, command: Status) -> Answer:
 
 
 async def _status(session: Session, folder: NamedFolder, items: tuple[StatusItem, ...]) -> bytes:
-    counts = await session.mailbox.store.counts(folder.id)
+    counts = await session.mailbox.store.folders.counts(folder.id)
     values: dict[StatusItem, int | bytes] = {
         StatusItem.MESSAGES: counts.messages,
         StatusItem.RECENT: counts.recent,
@@ -233,7 +233,7 @@ async def quota_root(session: Session, command: GetQuotaRoot) -> Answer:
 
 
 async def _quota(session: Session) -> bytes:
-    row = await session.mailbox.store.mailbox_by_id(session.mailbox.id)
+    row = await session.mailbox.store.accounts.by_id(session.mailbox.id)
     if row.quota_kib is None:
         return b""
     return responses.quota(QUOTA_ROOT, {"STORAGE": (row.used_kib, row.quota_kib)})

@@ -64,7 +64,7 @@ class Selected:
     ) -> Selected:
         """Without `recent` nothing is told of it, and nothing taken from those who ask (RFC 9051 §2.3.2).
         Raises Refused(FOLDER_UNKNOWN)."""
-        selected = cls(store, folder, await store.live(folder.id), read_only=read_only)
+        selected = cls(store, folder, await store.folders.live(folder.id), read_only=read_only)
         uids = selected.view.uids
         if not recent:
             selected.tells_recent = False
@@ -138,7 +138,7 @@ class Selected:
     async def expunged_since(self, since: int, known: SequenceSet | None) -> Sequence[int]:
         """The UIDs gone after `since`, of `known` or of all, as far as this session has heard (RFC 7162
         §3.2.6). `*` means the last message there is and whatever came after it."""
-        gone = array(UID_ARRAY, await self._store.expunged(self.id, ModSeq(since), self._modseq))
+        gone = array(UID_ARRAY, await self._store.folders.expunged(self.id, ModSeq(since), self._modseq))
         if known is None:
             return gone
         if known.saved:
@@ -173,7 +173,7 @@ class Selected:
 
     async def refresh(self) -> None:
         """Takes in what others did since. Raises Refused(FOLDER_UNKNOWN) when the folder is gone."""
-        changes = await self._store.changes(self.id, self._modseq)
+        changes = await self._store.folders.changes(self.id, self._modseq)
         if changes.modseq == self._modseq:
             return
         await self._live.take(changes)
@@ -218,7 +218,7 @@ class Selected:
         if last <= known or self.read_only:
             return known
         try:
-            return await self._store.recent_claim(self.id, Uid(last))
+            return await self._store.folders.claim_recent(self.id, Uid(last))
         except Passing:
             return known  # C3: a database that takes no writes is still read
 

@@ -65,7 +65,7 @@ async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], 
             began = loop.time()
             try:
                 if await index.lacks():
-                    folders = await mailbox.store.folders(mailbox.id)
+                    folders = await mailbox.store.folders.all(mailbox.id)
                     await index.fill([folder.id for folder in folders], pause)
             except Declined:
                 pass  # the store does not answer, or the access has ended

@@ -36,7 +36,7 @@ from mssante.model import FolderId
 from mssante.observe import report
 from mssante.observe.events import IndexSegmentDropped
 from mssante.reasons import Passing, Reason, Refused
-from mssante.store.segments import FolderPlaces, SealedSegment, SegmentHead
+from mssante.store.index import FolderPlaces, SealedSegment, SegmentHead
 
 _SEGMENTS_AT_ONCE = 8  # read and asked: about a mebibyte
 _OPENED_INSTEAD_MAX = 64  # messages that a search opens rather than index them
@@ -97,7 +97,7 @@ class Index:
         self._mailbox = mailbox
         self._reader = reader
         self._threads = threads
-        self._segments = mailbox.store.segments
+        self._segments = mailbox.store.index
         self._places: tuple[FolderId, FolderPlaces] | None = None
 
     # Asking

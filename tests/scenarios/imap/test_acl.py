@@ -17,7 +17,7 @@ FULL = "lrswipkxtecd"
 @pytest.fixture
 async def reader(house: ImapHouse) -> ImapClient:
     """Paul may read Marie's mailbox; Léa could until yesterday, Zoé may from tomorrow."""
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     now, day = house.clock.now(), timedelta(days=1)
     for name in ("paul", "léa", "zoé"):

@@ -260,7 +260,7 @@ async def test_a_client_that_does_not_read_holds_no_memory_of_ours(tmp_path: Pat
 
 
 async def test_others_are_served_while_a_client_reads_slowly(house: ImapHouse) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n, body="x" * 900 + "\r\n") for n in range(200)))
     connection = await deaf(house, b"c FETCH 1:* BODY.PEEK[]\r\n" * 50)
@@ -328,8 +328,10 @@ async def test_trouble_of_the_storage_is_told_as_passing_and_passes(
             raise Passing(Reason.STORAGE_UNAVAILABLE)
 
         with monkeypatch.context() as patch:
-            for name in ("changes", "accept", "folders", "flags_store"):
-                patch.setattr(house.store, name, down)
+            folders, messages = house.store.folders, house.store.messages
+            for door, name in ((folders, "changes"), (folders, "all"), (messages, "store_flags")):
+                patch.setattr(door, name, down)
+            patch.setattr(house.store, "accept", down)
             for command in ("NOOP", "SELECT INBOX", "STATUS INBOX (MESSAGES)", 'LIST "" *'):
                 answer = await client.ask(command)
                 assert (answer.status, answer.code) in [("NO", "UNAVAILABLE"), ("OK", None)], command

@@ -149,7 +149,7 @@ async def test_octets_that_are_refused_break_nothing_where_they_lie_all_the_same
     client = await house.selected()
     for name, octets in FORBIDDEN_OCTETS.items():
         assert (await client.ask("APPEND INBOX \n", octets)).status in ("NO", "BAD"), name
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, letter(1), *FORBIDDEN_OCTETS.values(), letter(2))
     await client.ok("NOOP")

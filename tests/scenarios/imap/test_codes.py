@@ -13,7 +13,7 @@ from mssante.imap.server.session import SessionBounds
 from mssante.keys.ring import Role
 from mssante.model import MailboxStatus, PersonId
 from mssante.reasons import Passing, Reason
-from mssante.store import MailStore
+from mssante.store.folders import FoldersDoor
 from tests.support.imap.client import Answer, ImapClient
 from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, imap_house, letter
 
@@ -89,14 +89,14 @@ async def test_too_large_and_over_the_quota_are_two_things(tmp_path: Path) -> No
         client = await house.selected()
         assert await refused(client, "APPEND INBOX \n", b"x" * 5001) == "TOOBIG"
         assert await refused(client, "APPEND INBOX \n", b"x" * 5000) == "OVERQUOTA"
-        await house.store.status_set(mailbox, MailboxStatus.SUSPENDED)
+        await house.store.accounts.set_status(mailbox, MailboxStatus.SUSPENDED)
         assert await refused(client, "APPEND INBOX \n", b"x" * 100) == "CONTACTADMIN"
-        await house.store.status_set(mailbox, MailboxStatus.CLOSED)
+        await house.store.accounts.set_status(mailbox, MailboxStatus.CLOSED)
         assert await refused(client, "APPEND INBOX \n", b"x" * 100) == "CONTACTADMIN"
 
 
 async def test_a_grant_to_read_refuses_what_writes(house: ImapHouse) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.person("paul")
     await house.grant("paul", row.id, Role.READ)
@@ -130,7 +130,7 @@ async def test_trouble_of_ours_passes_and_says_so(
         raise Passing(Reason.STORAGE_UNAVAILABLE)
 
     with monkeypatch.context() as broken:
-        broken.setattr(MailStore, "counts", fails)
+        broken.setattr(FoldersDoor, "counts", fails)
         assert await refused(client, "STATUS INBOX (MESSAGES)") == "UNAVAILABLE"
     assert (await client.ask("STATUS INBOX (MESSAGES)")).status == "OK"
 
@@ -145,7 +145,7 @@ async def test_a_bug_of_ours_is_named_and_nothing_of_it_told(
         await house.mailbox()
         client = await house.login()
         with monkeypatch.context() as broken:
-            broken.setattr(MailStore, "counts", fails)
+            broken.setattr(FoldersDoor, "counts", fails)
             answer = await client.ask("STATUS INBOX (MESSAGES)")
         assert said(answer) == ("NO", "SERVERBUG")
         assert "secret" not in answer.text
@@ -167,7 +167,7 @@ async def test_a_login_says_what_can_be_said(house: ImapHouse) -> None:
 
 
 async def test_an_access_that_ran_out_is_told_to_who_knows_the_password(house: ImapHouse) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     paul, now = await house.person("paul"), house.clock.now()
     await house.broker.grant(paul, row.id, since=now - timedelta(days=2), until=now - timedelta(days=1))
@@ -191,7 +191,7 @@ async def test_too_many_connections_of_one_person(tmp_path: Path) -> None:
 
 
 async def test_a_session_whose_access_ends_hears_who_must_act(house: ImapHouse) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.person("paul")
     await house.grant("paul", row.id)

@@ -207,7 +207,7 @@ async def test_rename_takes_what_lies_below_with_it(house: ImapHouse) -> None:
 
 async def test_renaming_inbox_empties_it_and_leaves_it(house: ImapHouse) -> None:
     """RFC 3501 §6.3.5."""
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, letter(1), letter(2))
     client = await house.login()
@@ -298,7 +298,7 @@ async def test_patterns(house: ImapHouse) -> None:
 
 async def test_list_status(house: ImapHouse) -> None:
     """RFC 5819."""
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, letter(1), letter(2), flags=1)
     await house.deliver(row.id, letter(3))
@@ -328,9 +328,9 @@ async def test_quota(house: ImapHouse) -> None:
     client = await house.login()
     assert (await client.ok("GETQUOTAROOT INBOX")).one("QUOTAROOT").values == [b"INBOX"]
     assert (await client.ask('GETQUOTA ""')).status == "NO"
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
-    await house.store.quota_set(row.id, 100)
+    await house.store.accounts.set_quota(row.id, 100)
     answer = await client.ok("GETQUOTAROOT INBOX")
     assert answer.one("QUOTAROOT").values == [b"INBOX", b""]
     assert answer.one("QUOTA").values == [b"", ["STORAGE", "0", "100"]]

@@ -39,7 +39,7 @@ MOST_SECONDS = 5.0
 async def searched(house: ImapHouse, messages: int) -> tuple[float, float]:
     """The slowest query; and the longest the loop was held, in seconds of its own processor time, which a
     busy machine does not lengthen."""
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     body = "Bonjour, voici le compte rendu de consultation aaaaaaaaaaaaaaaaaaaaaaaaaaaa!\r\n" * 12
     for start in range(0, messages, 500):

@@ -23,7 +23,7 @@ STEP_SECONDS_MAX = 0.05  # of the processor, whatever else the machine does; the
 
 
 async def large(house: ImapHouse) -> ImapClient:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     for start in range(0, DELIVERED, 100):
         await house.deliver(row.id, *(letter(n) for n in range(start, start + 100)))

@@ -34,7 +34,7 @@ async def told(house: ImapHouse, names: str, partial: str = "") -> list[bytes]:
 
 @pytest.mark.parametrize("names", [THUNDERBIRD, "subject", "X-PRIORITY", "subject received", '"x%d"'])
 async def test_listed_fields_come_as_from_the_header(house: ImapHouse, names: str) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, FOLDED, MANY, BARE)
     chosen = frozenset(names.lower().replace('"', "").encode().split())
@@ -46,7 +46,7 @@ async def test_listed_fields_come_as_from_the_header(house: ImapHouse, names: st
 
 
 async def test_a_listing_reads_no_key_no_header_and_no_content(house: ImapHouse) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, FOLDED)
     before = await told(house, THUNDERBIRD)
@@ -66,7 +66,7 @@ async def test_a_listing_reads_no_key_no_header_and_no_content(house: ImapHouse)
 
 
 async def test_a_field_that_is_not_kept_marks_nothing_and_reading_marks_seen(house: ImapHouse) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, FOLDED, MANY)
     client = await house.selected()

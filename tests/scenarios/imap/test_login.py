@@ -159,7 +159,7 @@ async def test_mechanisms_we_do_not_speak_are_refused(house: ImapHouse) -> None:
 
 async def test_login_takes_atoms_quoted_strings_and_literals(house: ImapHouse) -> None:
     await house.person('dr "Zoé"\\x', password="pâté é")
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.grant('dr "Zoé"\\x', row.id)
     client = await house.connect()

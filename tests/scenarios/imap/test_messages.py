@@ -37,7 +37,7 @@ async def inbox(house: ImapHouse) -> ImapClient:
 
 
 async def fill(house: ImapHouse, *contents: bytes, **how: Any) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *contents, **how)
 

@@ -8,7 +8,7 @@ import pytest
 
 from mssante.limits import CHUNK_OCTETS
 from mssante.model import BlobId
-from mssante.store import MailStore
+from mssante.store.messages import MessagesDoor
 from tests.support.imap.client import ImapClient
 from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, client_tls
 from tests.support.imap.process import running
@@ -24,13 +24,13 @@ async def test_pieces_of_one_chunk_open_it_once(house: ImapHouse, monkeypatch: p
     content = large(2)
     await client.ok("APPEND INBOX \n", content)
     read: list[tuple[int, int]] = []
-    chunks = MailStore.chunks
+    chunks = MessagesDoor.chunks
 
-    async def counted(store: MailStore, blob: BlobId, first: int, count: int) -> list[bytes]:
+    async def counted(messages: MessagesDoor, blob: BlobId, first: int, count: int) -> list[bytes]:
         read.append((first, count))
-        return await chunks(store, blob, first, count)
+        return await chunks(messages, blob, first, count)
 
-    monkeypatch.setattr(MailStore, "chunks", counted)
+    monkeypatch.setattr(MessagesDoor, "chunks", counted)
     for at in [*range(100), *range(CHUNK_OCTETS - 50, CHUNK_OCTETS + 50), 10, CHUNK_OCTETS + 1]:
         found = (await client.ok(f"FETCH 1 BODY.PEEK[]<{at}.1>")).fetched()[1][f"BODY[]<{at}>"]
         assert found == content[at : at + 1]

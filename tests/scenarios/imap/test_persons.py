@@ -53,7 +53,7 @@ async def test_an_address_has_so_many_connections_and_no_more(tmp_path: Path) ->
 
 
 async def _full(house: ImapHouse, messages: int) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(messages)))
 
@@ -130,17 +130,17 @@ async def test_room_is_promised_as_a_message_is_announced(tmp_path: Path) -> Non
         assert answers == ["+", "+", "+", "OVERQUOTA", "OVERQUOTA"]
         clients[0].close()  # gone in the middle
         async with asyncio.timeout(10):
-            while house.store.rooms.promised(mailbox) > 600:
+            while house.store.promises.promised(mailbox) > 600:
                 await asyncio.sleep(0.01)
         assert await _begins(clients[3], 300_000) == "+"
         for client in (clients[1], clients[2], clients[3]):
             await client.send(b"x" * 299_998 + b"\r\n" + b"\r\n")
             assert (await client.answer("a")).status == "OK"
-        assert house.store.rooms.promised(mailbox) == 0
+        assert house.store.promises.promised(mailbox) == 0
         assert await _begins(clients[4], 300_000) == "OVERQUOTA"
         refused = await clients[4].ask("APPEND INBOX \n", b"bare\nend")
         assert refused.status == "NO"
-        assert house.store.rooms.promised(mailbox) == 0
+        assert house.store.promises.promised(mailbox) == 0
 
 
 async def test_several_messages_of_one_command_are_promised_together(tmp_path: Path) -> None:

@@ -14,9 +14,9 @@ from tests.support.imap.house import MARIE, ImapHouse, letter
 async def test_the_quota_judges_both_together(house: ImapHouse) -> None:
     client = await house.selected()
     await client.ok("APPEND INBOX \n", letter(1, body="x" * 8000))
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
-    await house.store.quota_set(row.id, 10)
+    await house.store.accounts.set_quota(row.id, 10)
     assert (await client.ask("APPEND INBOX \n", letter(2, body="y" * 8000))).code == "OVERQUOTA"
     await client.ok("REPLACE 1 INBOX \n", letter(2, body="y" * 8000))
     assert (await client.ok("FETCH 1:* (UID)")).fetched() == {1: {"UID": "2"}}

@@ -36,7 +36,7 @@ async def filled(house: ImapHouse, *folders: str) -> tuple[MailboxId, ImapClient
 
 async def is_filled(house: ImapHouse, mailbox: MailboxId) -> None:
     async with asyncio.timeout(60):
-        while await house.store.segments.lacking(mailbox):
+        while await house.store.index.lacking(mailbox):
             await asyncio.sleep(0.02)
 
 
@@ -89,6 +89,6 @@ async def test_two_sessions_and_many_searches_at_once_agree(house: ImapHouse) ->
 async def test_a_client_that_leaves_ends_the_filling(house: ImapHouse) -> None:
     mailbox, client = await filled(house)
     await client.ok("LOGOUT")
-    before = await house.store.segments.lacking(mailbox)
+    before = await house.store.index.lacking(mailbox)
     await asyncio.sleep(0.3)
-    assert await house.store.segments.lacking(mailbox) == before
+    assert await house.store.index.lacking(mailbox) == before

@@ -20,7 +20,7 @@ from tests.support.postgres import Postgres
 
 
 async def fill(house: ImapHouse, count: int) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *(letter(n) for n in range(1, count + 1)))
 
@@ -228,7 +228,7 @@ async def test_idle_is_answered_once_its_wait_for_news_has_ended(
 async def test_idle_hears_within_milliseconds_of_the_commit(house: ImapHouse) -> None:
     """Anchors: median ≤ 20 ms from the commit to EXISTS."""
     client = await house.selected()
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     delays = []
     async with idling(client):
@@ -280,7 +280,7 @@ async def test_sessions_in_two_processes_see_each_other(two: tuple[ImapHouse, Im
 
 async def test_idle_hears_of_another_process(two: tuple[ImapHouse, ImapHouse]) -> None:
     client = await two[1].selected()
-    row = await two[0].store.mailbox(MARIE)
+    row = await two[0].store.accounts.mailbox(MARIE)
     assert row is not None
     delays = []
     async with idling(client):
@@ -298,7 +298,7 @@ async def test_access_revoked_in_one_process_ends_sessions_in_the_other(
     two: tuple[ImapHouse, ImapHouse],
 ) -> None:
     client = await two[1].selected()
-    row = await two[0].store.mailbox(MARIE)
+    row = await two[0].store.accounts.mailbox(MARIE)
     assert row is not None
     await two[0].broker.revoke(PersonId(MARIE), row.id)
     await two[1].broker.recheck()  # what app does every few seconds

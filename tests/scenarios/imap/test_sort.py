@@ -50,7 +50,7 @@ def some_mail(count: int, seed: int) -> list[Letter]:
 
 
 async def fill(house: ImapHouse, *contents: bytes) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     await house.deliver(row.id, *contents)
 

@@ -37,7 +37,7 @@ for number, command in enumerate([f'LOGIN "{user}" "{password}"', "SELECT INBOX"
 
 
 async def filled(house: ImapHouse, count: int) -> None:
-    row = await house.store.mailbox(MARIE)
+    row = await house.store.accounts.mailbox(MARIE)
     assert row is not None
     for start in range(0, count, 200):
         await house.deliver(row.id, *(letter(n, body=LINES) for n in range(start, min(count, start + 200))))

@@ -141,7 +141,7 @@ async def test_contents_are_looked_through_two_at_a_time(
     house: ImapHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Twenty sessions that search the same large letters cost no more memory than two."""
-    marie = (await house.store.mailboxes())[0].id
+    marie = (await house.store.accounts.all())[0].id
     await house.deliver(marie, *(letter(n, body="corps\r\n" * 20_000) for n in range(4)))
     under_way, most = 0, 0
     octets = Reader.octets

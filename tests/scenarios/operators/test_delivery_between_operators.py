@@ -147,7 +147,7 @@ async def test_a_letter_crosses_and_is_sealed_octet_for_octet(both: Operators) -
     fields = [line.partition(":")[0] for line in trace.splitlines() if line[:1] not in "\t "]
     assert fields == ["Return-Path", "Received", "Received"]
     assert trace.startswith(f"Return-Path: <{A}>\r\n")
-    assert await both.a.store.queued() == []
+    assert await both.a.store.queue.messages() == []
     (sent,) = [event for event in told if isinstance(event, events.MessageSent)]
     assert (sent.destination, sent.recipients) == ("operateur-b.test", 1)
     assert "mss.operateur-b.test" in sent.dn
@@ -164,16 +164,16 @@ async def test_an_unknown_recipient_is_told_in_the_words_of_the_other_operator(b
 
 
 async def test_a_suspended_mailbox_waits_and_a_closed_one_comes_back(both: Operators) -> None:
-    mailbox = (await both.b.store.mailbox(B)).id  # type: ignore[union-attr]
-    await both.b.store.status_set(mailbox, MailboxStatus.SUSPENDED)
+    mailbox = (await both.b.store.accounts.mailbox(B)).id  # type: ignore[union-attr]
+    await both.b.store.accounts.set_status(mailbox, MailboxStatus.SUSPENDED)
     await both.submit([B])
     await both.send()
-    assert len(await both.a.store.queued()) == 1
-    await both.b.store.status_set(mailbox, MailboxStatus.ACTIVE)
+    assert len(await both.a.store.queue.messages()) == 1
+    await both.b.store.accounts.set_status(mailbox, MailboxStatus.ACTIVE)
     both.a.clock.advance(timedelta(minutes=10))
     await both.send()
     assert len(await both.b.inbox(B)) == 1
-    await both.b.store.status_set(mailbox, MailboxStatus.CLOSED)
+    await both.b.store.accounts.set_status(mailbox, MailboxStatus.CLOSED)
     await both.submit([B], LETTER + b"again\r\n")
     await both.send()
     assert b"Status: 5.2.1\r\n" in (await both.a.inbox(A))[0]
@@ -187,7 +187,7 @@ async def test_a_lost_250_is_asked_for_again_and_kept_once(both: Operators) -> N
         both.a.clock.advance(timedelta(hours=2))
     assert [receipt.duplicate for receipt in both.backend.receipts] == [False, True, True, True]
     assert len(await both.b.inbox(B)) == 1
-    assert await both.a.store.queued() == []
+    assert await both.a.store.queue.messages() == []
 
 
 async def test_a_listed_operator_cannot_write_for_another_domain(both: Operators) -> None:
@@ -195,7 +195,7 @@ async def test_a_listed_operator_cannot_write_for_another_domain(both: Operators
     await both.submit([B], sender="pdg@operateur-b.test")
     await both.send()
     assert await both.b.inbox(B) == []
-    assert await both.a.store.queued() == []
+    assert await both.a.store.queue.messages() == []
 
 
 def _any_letter(chance: random.Random) -> bytes:

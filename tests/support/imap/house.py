@@ -73,7 +73,7 @@ class ImapHouse:
             created_at=int(self.clock.now().timestamp()),
             quota_kib=quota_kib,
         )
-        await self.store.add_mailbox(row, await self.broker.create_mailbox(row.id))
+        await self.store.accounts.add(row, await self.broker.create_mailbox(row.id))
         person = PersonId(owner or address)
         if person not in {each.person for each in await self.broker.people()}:
             await self.person(person)
@@ -96,7 +96,7 @@ class ImapHouse:
         flags: int = 0,
     ) -> tuple[Placed, ...]:
         """Letters that reception has taken in, in one transaction."""
-        key = await self.store.public_key(mailbox)
+        key = await self.store.accounts.public_key(mailbox)
         deposits = []
         for content in contents:
             sealer = MessageSealer(key)
@@ -122,7 +122,7 @@ class ImapHouse:
         return (await self.store.accept(acceptance)).placements
 
     async def folder(self, mailbox: MailboxId, role: SpecialUse = SpecialUse.INBOX) -> FolderId:
-        return next(each.id for each in await self.store.folders(mailbox) if each.role is role)
+        return next(each.id for each in await self.store.folders.all(mailbox) if each.role is role)
 
     async def connect(self) -> ImapClient:
         """Inside TLS, not logged in."""

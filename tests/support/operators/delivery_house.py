@@ -95,7 +95,7 @@ class House:
             created_at=int(self.clock.now().timestamp()),
             quota_kib=quota_kib,
         )
-        await self.store.add_mailbox(row, await self.broker.create_mailbox(row.id))
+        await self.store.accounts.add(row, await self.broker.create_mailbox(row.id))
         person = PersonId(address)
         await self.broker.create_person(person, Secret("secret"))
         await self.broker.grant(person, row.id)
@@ -103,18 +103,18 @@ class House:
 
     async def inbox(self, address: str) -> list[bytes]:
         """What lies in the INBOX, opened as its owner does."""
-        row = await self.store.mailbox(Address.parse(address).key)
+        row = await self.store.accounts.mailbox(Address.parse(address).key)
         assert row is not None
         login = await self.broker.authenticate(PersonId(address), Secret("secret"))
         ring = await self.broker.open(login, row.id)
-        (folder,) = [f for f in await self.store.folders(row.id) if f.role is SpecialUse.INBOX]
+        (folder,) = [f for f in await self.store.folders.all(row.id) if f.role is SpecialUse.INBOX]
         found = []
-        for sealed in await self.store.sealed_summaries(folder.id, range(1, folder.uidnext)):
-            (held,) = await self.store.deks([sealed.number])
+        for sealed in await self.store.messages.summaries(folder.id, range(1, folder.uidnext)):
+            (held,) = await self.store.messages.deks([sealed.number])
             dek = ring.unwrap(sealed.message_id, sealed.blob_id, held.sealed_key)
             summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
             opener = ChunkOpener(dek, sealed.blob_id, content_octets=summary.size)
-            chunks = await self.store.chunks(sealed.blob_id, 0, opener.count + 1)
+            chunks = await self.store.messages.chunks(sealed.blob_id, 0, opener.count + 1)
             assert len(chunks) == opener.count
             found.append(b"".join(opener.open(n, chunk) for n, chunk in enumerate(chunks)))
         return found
@@ -195,7 +195,7 @@ async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIt
             created_at=int(clock.now().timestamp()),
             quota_kib=None,
         )
-        await store.add_mailbox(queue, await broker.create_mailbox(queue.id, queue=True))
+        await store.accounts.add(queue, await broker.create_mailbox(queue.id, queue=True))
         reception = Reception(
             store=store, broker=broker, queue=queue.id, clock=clock, hostname="mss.chu-a.test"
         )

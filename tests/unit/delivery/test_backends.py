@@ -98,7 +98,7 @@ async def test_what_changes_between_rcpt_and_the_end_of_data_is_seen(
     await relay.recipient(PEER, A)
     intake = await relay.begin(PEER, Envelope(B, (A,)), None)
     await intake.write(LETTER)
-    await a_house.store.status_set(found.mailbox, MailboxStatus.SUSPENDED)
+    await a_house.store.accounts.set_status(found.mailbox, MailboxStatus.SUSPENDED)
     with pytest.raises(Passing) as caught:
         await intake.commit()
     assert _reason(caught) is Reason.MAILBOX_SUSPENDED
@@ -139,12 +139,12 @@ async def test_a_person_writes_as_themselves_and_nobody_else(
         with pytest.raises(Refused) as caught:
             await _said(submission, ME, sender, B, content)
         assert _reason(caught) is Reason.SENDER_NOT_YOURS
-    assert len(await a_house.store.queued()) == 1
+    assert len(await a_house.store.queue.messages()) == 1
 
 
 async def test_a_receipt_goes_out_without_a_sender(a_house: House, submission: SubmissionBackend) -> None:
     await _said(submission, ME, None, B)
-    assert len(await a_house.store.queued()) == 1
+    assert len(await a_house.store.queue.messages()) == 1
 
 
 async def test_a_recipient_outside_the_trust_space_is_refused_while_the_sender_looks(
@@ -165,7 +165,7 @@ async def test_a_session_opened_with_a_password_ends_with_it(
     with pytest.raises(Refused) as caught:
         await _said(submission, session, A, B)
     assert _reason(caught) is Reason.AUTHENTICATION_REQUIRED
-    assert len(await a_house.store.queued()) == 1
+    assert len(await a_house.store.queue.messages()) == 1
 
 
 async def test_a_message_begun_before_the_password_changed_is_not_taken_after(

@@ -34,7 +34,7 @@ async def _begin(house: House, recipients: Sequence[str], sender: Address | None
     found = []
     for each in recipients:
         address = Address.parse(each)
-        row = await house.store.mailbox(address.key)
+        row = await house.store.accounts.mailbox(address.key)
         assert row is not None
         found.append(Recipient(row.id, address))
     return await house.reception.deposit(sender=sender, recipients=found, trace=TRACE)
@@ -148,7 +148,7 @@ async def test_a_mailbox_that_closes_meanwhile_takes_nothing(
     mailbox = await a_house.mailbox("dr.a@chu-a.test")
     intake = await _begin(a_house, ["dr.a@chu-a.test"])
     await intake.write(LETTER + b"x" * 3 * limits.MIB)
-    await a_house.store.status_set(mailbox, status)
+    await a_house.store.accounts.set_status(mailbox, status)
     with pytest.raises(kind) as caught:
         await intake.commit()
     assert caught.value.reason is reason
@@ -196,7 +196,7 @@ async def test_the_event_and_the_journal_tell_who_and_how_much_and_no_more(a_hou
     (event,) = [each for each in told if isinstance(each, events.MessageAccepted)]
     assert (event.message, event.source, event.dn, event.recipients) == (receipt.id, "peer", PEER.dn, 1)
     assert event.bytes == len((await a_house.inbox("dr.a@chu-a.test"))[0])
-    (line,) = [each for each in await a_house.store.journal(mailbox) if each.kind == "accepted"]
+    (line,) = [each for each in await a_house.store.journal.entries(mailbox) if each.kind == "accepted"]
     assert line.detail == f'{{"crl":7,"list":"2026-01-01","peer":"{PEER.fingerprint}","source":"peer"}}'
 
 
@@ -215,4 +215,4 @@ async def test_a_submission_without_message_id_may_be_said_twice(a_house: House)
     for content, queued in ((nameless, 2), (LETTER, 3)):
         for _ in range(2):
             await a_house.submit(["dr.z@cabinet-b.test"], content)
-        assert len(await a_house.store.queued()) == queued
+        assert len(await a_house.store.queue.messages()) == queued

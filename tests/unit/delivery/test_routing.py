@@ -46,8 +46,10 @@ async def test_a_recipient_of_ours_is_found_whatever_its_case(a_house: House) ->
 async def test_why_a_recipient_is_not_taken(
     a_house: House, address: str, kind: type[Declined], reason: Reason
 ) -> None:
-    await a_house.store.status_set(await a_house.mailbox("closed@chu-a.test"), MailboxStatus.CLOSED)
-    await a_house.store.status_set(await a_house.mailbox("suspended@chu-a.test"), MailboxStatus.SUSPENDED)
+    await a_house.store.accounts.set_status(await a_house.mailbox("closed@chu-a.test"), MailboxStatus.CLOSED)
+    await a_house.store.accounts.set_status(
+        await a_house.mailbox("suspended@chu-a.test"), MailboxStatus.SUSPENDED
+    )
     await a_house.mailbox("full@chu-a.test", quota_kib=10)
     with pytest.raises(kind) as caught:
         await a_house.routing.local(Address.parse(address), size=20_000)
@@ -65,13 +67,13 @@ async def test_a_mailbox_that_was_full_a_moment_ago_is_looked_at_again(a_house: 
     with pytest.raises(Refused) as caught:
         await a_house.routing.local(address, size=5000)
     assert caught.value.reason is Reason.MAILBOX_FULL
-    (inbox,) = [f for f in await a_house.store.folders(mailbox) if f.role is SpecialUse.INBOX]
-    await a_house.store.expunge(inbox.id, [Uid(1)], deleted_only=False)
+    (inbox,) = [f for f in await a_house.store.folders.all(mailbox) if f.role is SpecialUse.INBOX]
+    await a_house.store.messages.expunge(inbox.id, [Uid(1)], deleted_only=False)
     assert (await a_house.routing.local(address, size=5000)).mailbox == mailbox
 
 
 async def test_the_queue_has_no_address_to_write_to(a_house: House) -> None:
-    assert [row.address for row in await a_house.store.mailboxes() if row.id == a_house.queue] == [None]
+    assert [row.address for row in await a_house.store.accounts.all() if row.id == a_house.queue] == [None]
 
 
 async def test_a_person_writes_from_what_they_may_change(a_house: House) -> None:
@@ -93,7 +95,7 @@ async def test_a_person_writes_from_what_they_may_change(a_house: House) -> None
 
 @pytest.mark.parametrize("status", [MailboxStatus.SUSPENDED, MailboxStatus.CLOSED])
 async def test_nobody_writes_from_a_mailbox_that_is_not_active(a_house: House, status: MailboxStatus) -> None:
-    await a_house.store.status_set(await a_house.mailbox(A), status)
+    await a_house.store.accounts.set_status(await a_house.mailbox(A), status)
     with pytest.raises(Refused) as caught:
         await a_house.routing.person_sends_from(ME, Address.parse(A))
     assert caught.value.reason is Reason.SENDER_NOT_YOURS

@@ -59,7 +59,7 @@ def _notice(octets: bytes) -> tuple[str, list[Mapping[str, str]]]:
 
 async def _outcomes(home: House) -> list[str]:
     """How recipients left the queue, as its journal tells."""
-    lines = await home.store.journal(home.queue)
+    lines = await home.store.journal.entries(home.queue)
     return [json.loads(line.detail)["state"] for line in lines if line.kind == "outcome"]
 
 
@@ -73,7 +73,7 @@ async def test_a_letter_to_ourselves_takes_the_same_road(home: House) -> None:
     assert kept.endswith(LETTER)
     ((address, sent),) = far.delivered
     assert (str(address), sent.endswith(LETTER), sent[:9]) == (B, True, b"Received:")
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_the_same_words_sent_twice_arrive_twice(home: House) -> None:
@@ -109,40 +109,40 @@ async def test_a_refusal_comes_back_to_its_sender_in_two_languages(home: House) 
     assert b"XDM/1.0/DDM+CR" in notice
     assert sorted(await _outcomes(home)) == ["bounced", "delivered"]
     assert b"\r\nBonjour\r\n" not in notice, "of the letter only its header comes back"
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_a_notice_is_never_answered(home: House) -> None:
     await home.submit([B, "nobody@chu-a.test"], sender=None)
     await home.runner(by_recipient(b=REFUSED)).run_once()
     assert await home.inbox(A) == []
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 @pytest.mark.parametrize("status", [MailboxStatus.CLOSED, None])
 async def test_a_sender_that_is_gone_is_not_told(home: House, status: MailboxStatus | None) -> None:
     await home.submit([B], sender=A if status else "gone@chu-a.test")
     if status:
-        row = await home.store.mailbox(A)
+        row = await home.store.accounts.mailbox(A)
         assert row is not None
-        await home.store.status_set(row.id, status)
+        await home.store.accounts.set_status(row.id, status)
     await home.runner(by_recipient(b=REFUSED)).run_once()
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_a_sender_that_is_suspended_is_told_when_it_is_back(home: House) -> None:
-    row = await home.store.mailbox(A)
+    row = await home.store.accounts.mailbox(A)
     assert row is not None
     await home.submit([B])
-    await home.store.status_set(row.id, MailboxStatus.SUSPENDED)
+    await home.store.accounts.set_status(row.id, MailboxStatus.SUSPENDED)
     far = by_recipient(b=REFUSED)
     await home.runner(far).run_once()
-    assert len(await home.store.queued()) == 1
-    await home.store.status_set(row.id, MailboxStatus.ACTIVE)
+    assert len(await home.store.queue.messages()) == 1
+    await home.store.accounts.set_status(row.id, MailboxStatus.ACTIVE)
     home.clock.advance(timedelta(minutes=10))
     await home.runner(far).run_once()
     assert len(await home.inbox(A)) == 1
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def _five_days(home: House, far: FakeCourier, *, days: float = 5.2) -> None:
@@ -167,7 +167,7 @@ async def test_a_letter_nobody_takes_is_told_late_once_and_given_up_after_five_d
     assert (fields["Action"], fields["Status"]) == ("failed", "5.4.7")
     assert 60 < len(far.attempts) <= 100
     assert await _outcomes(home) == ["expired"]
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
     (failed,) = [event for event in told if isinstance(event, events.DeliveryFailed)]
     assert failed.reason == "expired_in_queue"
 
@@ -180,7 +180,7 @@ async def test_a_destination_that_is_back_gets_at_once_all_that_waited_for_it(ho
     runner = home.runner(far)  # started again, it knows of no trouble yet
     home.clock.advance(timedelta(hours=2))
     await runner.run_once()
-    waiting = {r.next_at for message in await home.store.queued() for r in message.recipients}
+    waiting = {r.next_at for message in await home.store.queue.messages() for r in message.recipients}
     assert min(waiting) - home.clock.now().timestamp() > 3600, "they have waited long, and wait long again"
     far.behaviour = lambda sent: sent.all(DELIVERED)
     home.clock.advance(timedelta(minutes=10))
@@ -195,13 +195,13 @@ async def test_a_destination_that_is_down_costs_one_attempt_for_each_back_off(ho
         await home.submit([B], LETTER + b"%d\r\n" % n)
     await _five_days(home, far, days=1)
     assert 15 < len(far.attempts) < 60, "not twenty times as many"
-    assert len(await home.store.queued()) == 20
+    assert len(await home.store.queue.messages()) == 20
     far.behaviour = lambda sent: sent.all(DELIVERED)
     far.attempts.clear()
     await _five_days(home, far, days=0.15)
     assert len(far.attempts) == len(far.delivered) == 20
     assert len({content for _, content in far.delivered}) == 20
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_a_retry_that_is_asked_for_knocks_where_nobody_answered_a_moment_ago(home: House) -> None:
@@ -211,11 +211,11 @@ async def test_a_retry_that_is_asked_for_knocks_where_nobody_answered_a_moment_a
         await home.submit([B], LETTER + b"%d\r\n" % n)
     await runner.run_once()
     before = len(far.attempts)
-    await home.store.retry()
+    await home.store.queue.retry()
     await runner.run_once()
     assert len(far.attempts) == before + 1, "one knocks for all, and they wait again"
     far.behaviour = lambda sent: sent.all(DELIVERED)
-    await home.store.retry()
+    await home.store.queue.retry()
     await runner.run_once()
     assert len(far.delivered) == 10
 
@@ -257,7 +257,7 @@ async def test_a_black_hole_holds_up_nobody_but_itself(home: House) -> None:
     far.opened.set()
     await working
     assert len(far.delivered) == 21
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_a_new_letter_is_taken_at_once(home: House) -> None:
@@ -282,7 +282,7 @@ async def test_stopping_lets_what_is_under_way_end(home: House) -> None:
     runner.stop()
     far.opened.set()
     await running
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_cancelled_in_the_middle_the_letter_stays(home: House) -> None:
@@ -363,7 +363,7 @@ async def test_done_again_after_a_crash_a_local_delivery_and_a_notice_change_not
         raise Killed
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(home.store, "recipient_outcome", killed)
+        patch.setattr(home.store.queue, "settle", killed)
         for _ in range(3):
             with pytest.raises(BaseExceptionGroup):
                 await home.runner(far).run_once()
@@ -371,7 +371,7 @@ async def test_done_again_after_a_crash_a_local_delivery_and_a_notice_change_not
     await home.runner(far).run_once()
     assert len(await home.inbox("dr.z@chu-a.test")) == 1
     assert len(await home.inbox(A)) == 1
-    assert await home.store.queued() == []
+    assert await home.store.queue.messages() == []
 
 
 async def test_a_letter_whose_key_is_of_an_unknown_kind_is_told_and_holds_up_no_other(
@@ -392,5 +392,5 @@ async def test_a_letter_whose_key_is_of_an_unknown_kind_is_told_and_holds_up_no_
     assert [str(address) for address, _ in far.delivered] == [C]
     assert [each.message for each in told if isinstance(each, events.CorruptionFound)] == [damaged]
     assert not [each for each in told if isinstance(each, events.Crashed)]
-    (waiting,) = await home.store.queued()
+    (waiting,) = await home.store.queue.messages()
     assert waiting.message_id.hex() == damaged

@@ -15,14 +15,14 @@ async def test_what_a_remote_took_is_noted_before_a_cancelled_runner_ends(
     await a_house.mailbox("dr.a@chu-a.test")
     await a_house.submit(["dr.b@cabinet-b.test"])
     noting, gate = asyncio.Event(), asyncio.Event()
-    note = a_house.store.recipient_outcome
+    note = a_house.store.queue.settle
 
     async def slow(*arguments: object, **named: object) -> None:
         noting.set()
         await gate.wait()
         await note(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(a_house.store, "recipient_outcome", slow)
+    monkeypatch.setattr(a_house.store.queue, "settle", slow)
     running = asyncio.create_task(a_house.runner(FakeCourier()).run())
     await noting.wait()
     running.cancel()
@@ -32,4 +32,4 @@ async def test_what_a_remote_took_is_noted_before_a_cancelled_runner_ends(
     gate.set()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert await a_house.store.queued() == []
+    assert await a_house.store.queue.messages() == []

@@ -61,7 +61,7 @@ async def test_an_appended_message_is_at_once_as_after_first_use(
 ) -> None:
     await owner.append(b"Subject: s\r\n\r\nx")
     assert await kept(desk) == {(EnvelopeForm.WRAPPED, 1)}
-    monkeypatch.setattr(owner.mailbox.store, "deks", None)  # a listing opens no key
+    monkeypatch.setattr(owner.mailbox.store.messages, "deks", None)  # a listing opens no key
     ((message,),) = await read(owner, range(1, 2))
     assert message.summary.size == 15
 
@@ -74,10 +74,10 @@ async def test_a_database_that_takes_no_writes_is_still_read(
     async def full(*_: object) -> None:
         raise Passing(Reason.STORAGE_FULL)
 
-    monkeypatch.setattr(owner.mailbox.store, "reseal", full)
+    monkeypatch.setattr(owner.mailbox.store.messages, "reseal", full)
     ((message,),) = await read(owner, range(1, 2))
     assert await owner.reader.octets(message, 0, 100) == b"Subject: s\r\n\r\nx"
-    monkeypatch.setattr(owner.mailbox.store, "recent_claim", full)
+    monkeypatch.setattr(owner.mailbox.store.folders, "claim_recent", full)
     assert len((await owner.selected()).view) == 1
 
 
@@ -127,15 +127,15 @@ async def test_a_message_shredded_between_two_looks_is_gone_and_not_damaged(
     await owner.append(b"Subject: s\r\n\r\n" + b"x" * 3 * CHUNK)
     inbox = await owner.folders.named("INBOX")
     ((*_, large),) = await read(owner, range(3, 4))
-    find = store.deks
+    find = store.messages.deks
 
     async def expunged(*asked: Any, **named: Any) -> object:
-        monkeypatch.setattr(store, "deks", find)
-        await store.flags_store(inbox.id, range(1, 4, 2), FlagsMode.ADD, Flag.DELETED.value)
-        await store.expunge(inbox.id, None)
+        monkeypatch.setattr(store.messages, "deks", find)
+        await store.messages.store_flags(inbox.id, range(1, 4, 2), FlagsMode.ADD, Flag.DELETED.value)
+        await store.messages.expunge(inbox.id, None)
         return await find(*asked, **named)
 
-    monkeypatch.setattr(store, "deks", expunged)
+    monkeypatch.setattr(store.messages, "deks", expunged)
     remove = add_sink(told.append)
     (found,) = [each async for each in owner.reader.messages(inbox.id, range(1, 4), header=True)]
     assert ([message.uid for message in found[0]], found[1]) == ([2, 3], [])

@@ -62,7 +62,7 @@ async def test_several_messages_are_kept_together_or_not_at_all(owner: Owner) ->
         await owner.writer.keep(drafts)
     assert refusal.value.reason is Reason.FOLDER_UNKNOWN
     inbox = await owner.folders.named("INBOX")
-    assert len((await owner.mailbox.store.uids(inbox.id)).uids) == 0
+    assert len((await owner.mailbox.store.folders.numbers(inbox.id)).uids) == 0
 
 
 async def test_an_abandoned_draft_leaves_nothing(owner: Owner, desk: Desk) -> None:
@@ -79,7 +79,7 @@ async def test_an_abandoned_draft_leaves_nothing(owner: Owner, desk: Desk) -> No
 
 
 async def test_the_quota_is_looked_at_before_an_octet_comes(owner: Owner) -> None:
-    await owner.mailbox.store.quota_set(owner.mailbox.id, 10)
+    await owner.mailbox.store.accounts.set_quota(owner.mailbox.id, 10)
     inbox = await owner.folders.named("INBOX")
     with pytest.raises(Refused) as refusal:
         await owner.writer.draft(inbox, 0, 20_000)
@@ -88,7 +88,7 @@ async def test_the_quota_is_looked_at_before_an_octet_comes(owner: Owner) -> Non
 
 async def test_the_journal_names_who_appended(owner: Owner) -> None:
     await owner.append(b"x")
-    entry = (await owner.mailbox.store.journal(owner.mailbox.id))[-1]
+    entry = (await owner.mailbox.store.journal.entries(owner.mailbox.id))[-1]
     assert json.loads(entry.detail)["person"] == "marie@a.test"
 
 

@@ -114,14 +114,14 @@ class House:
         row = MailboxRow(
             id=id, address=address, kind=kind, created_at=self.now, quota_kib=quota_kib, status=status
         )
-        await self.store.add_mailbox(row, public_key(id))
+        await self.store.accounts.add(row, public_key(id))
         return id
 
     async def queue(self) -> MailboxId:
         return await self.mailbox(kind=MailboxKind.QUEUE)
 
     async def folder(self, mailbox: MailboxId, role: SpecialUse = SpecialUse.INBOX) -> Folder:
-        return next(folder for folder in await self.store.folders(mailbox) if folder.role is role)
+        return next(folder for folder in await self.store.folders.all(mailbox) if folder.role is role)
 
     async def fill(self, mailbox: MailboxId, count: int, **how: Unpack[How]) -> FolderId:
         """Puts `count` messages into INBOX; its id."""
@@ -139,4 +139,4 @@ class House:
         )
 
     async def uids(self, folder: FolderId) -> list[int]:
-        return list((await self.store.uids(folder)).uids)
+        return list((await self.store.folders.numbers(folder)).uids)

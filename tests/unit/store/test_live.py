@@ -15,8 +15,8 @@ from mssante.imap.rules.view import FolderNews as Heard
 from mssante.imap.rules.view import FolderView
 from mssante.model import ModSeq
 from mssante.store import live
+from mssante.store.folder_reading import FolderNumbers
 from mssante.store.live import LiveFolder
-from mssante.store.reading import FolderNumbers
 from mssante.store.records import Changes, FlagsRow, FlagsRows
 
 

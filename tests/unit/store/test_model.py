@@ -94,7 +94,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(folder=st.integers(0, 1), uids=uid_sets, mode=st.sampled_from(FlagsMode), mask=masks)
     def store_flags(self, folder: int, uids: list[int], mode: FlagsMode, mask: int) -> None:
-        rows = self.runner.run(self.house.store.flags_store(self.folders[folder], uids, mode, mask))
+        rows = self.runner.run(self.house.store.messages.store_flags(self.folders[folder], uids, mode, mask))
         there = self.model.folders[folder]
         for uid in there.keys() & set(self._only_real(uids)):
             message, flags = there[uid]
@@ -111,7 +111,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(folder=st.integers(0, 1), to=st.integers(0, 1), uids=uid_sets, moving=st.booleans())
     def copy_or_move(self, folder: int, to: int, uids: list[int], moving: bool) -> None:
-        act = self.house.store.move if moving else self.house.store.copy
+        act = self.house.store.messages.move if moving else self.house.store.messages.copy
         pairs = self.runner.run(act(self.folders[folder], uids, self.folders[to]))
         there = self.model.folders[folder]
         chosen = sorted(there.keys() & set(self._only_real(uids)))
@@ -124,7 +124,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(folder=st.integers(0, 1), uids=st.none() | uid_sets, deleted_only=st.booleans())
     def expunge(self, folder: int, uids: list[int] | None, deleted_only: bool) -> None:
         gone = self.runner.run(
-            self.house.store.expunge(self.folders[folder], uids, deleted_only=deleted_only)
+            self.house.store.messages.expunge(self.folders[folder], uids, deleted_only=deleted_only)
         )
         there = self.model.folders[folder]
         wanted = there.keys() if uids is None else there.keys() & set(self._only_real(uids))
@@ -136,7 +136,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(folder=st.integers(0, 1))
     def watch(self, folder: int) -> None:
         """A session that only ever asks for changes sees the folder as it is."""
-        changes = self.runner.run(self.house.store.changes(self.folders[folder], self.known[folder]))
+        changes = self.runner.run(self.house.store.folders.changes(self.folders[folder], self.known[folder]))
         view = self.watched[folder]
         for row in changes.present:
             view[row.uid] = row.flags
@@ -151,10 +151,10 @@ class StoreMachine(RuleBasedStateMachine):
         if not hasattr(self, "house"):
             return
         for index, folder in enumerate(self.folders):
-            numbers = self.runner.run(self.house.store.uids(folder))
+            numbers = self.runner.run(self.house.store.folders.numbers(folder))
             told = dict(zip(numbers.uids, numbers.flags, strict=True))
             assert told == {uid: flags for uid, (_, flags) in self.model.folders[index].items()}
-            counts = self.runner.run(self.house.store.counts(folder))
+            counts = self.runner.run(self.house.store.folders.counts(folder))
             assert (counts.messages, counts.uidnext) == (len(told), self.model.uidnext[index])
             assert list(numbers.uids) == sorted(numbers.uids)
 
@@ -167,7 +167,7 @@ class StoreMachine(RuleBasedStateMachine):
     async def _end(self) -> None:
         findings = await self.house.store.verify()
         kept = await self.house.count("message")
-        used = (await self.house.store.mailbox_by_id(self.mailbox)).used_kib
+        used = (await self.house.store.accounts.by_id(self.mailbox)).used_kib
         await self.house.store.close()
         await self.house.database.close()
         assert findings == []

@@ -32,11 +32,11 @@ async def test_every_change_wakes_the_mailbox_s_readers_and_nobody_else(house: H
     store = house.store
     changes = (
         lambda: house.one(mailbox),
-        lambda: store.flags_store(folder, [1], FlagsMode.ADD, 1),
-        lambda: store.copy(folder, [1], archive),
-        lambda: store.move(folder, [1], archive),
-        lambda: store.expunge(archive, [1], deleted_only=False),
-        lambda: store.folder_create(mailbox, b"tag", b"ct"),
+        lambda: store.messages.store_flags(folder, [1], FlagsMode.ADD, 1),
+        lambda: store.messages.copy(folder, [1], archive),
+        lambda: store.messages.move(folder, [1], archive),
+        lambda: store.messages.expunge(archive, [1], deleted_only=False),
+        lambda: store.folders.create(mailbox, b"tag", b"ct"),
     )
     with store.subscribe(mailbox) as changed, store.subscribe(other) as quiet:
         unmoved = asyncio.create_task(quiet.wait())
@@ -75,7 +75,7 @@ async def test_what_changed_nothing_wakes_nobody(house: House) -> None:
         waiting = asyncio.create_task(changed.wait())
         with pytest.raises(Refused):
             await house.one(full)
-        await house.store.flags_store((await house.folder(full)).id, [99], FlagsMode.ADD, 1)
+        await house.store.messages.store_flags((await house.folder(full)).id, [99], FlagsMode.ADD, 1)
         assert not await woken(waiting)
         waiting.cancel()
 
@@ -84,14 +84,14 @@ async def test_what_is_kept_is_told_though_the_caller_went_away(house: House) ->
     mailbox = await house.mailbox()
     folder = (await house.folder(mailbox)).id
     with house.store.subscribe(mailbox) as changed:
-        for change in (house.one(mailbox), house.store.flags_store(folder, [1], FlagsMode.ADD, 1)):
+        for change in (house.one(mailbox), house.store.messages.store_flags(folder, [1], FlagsMode.ADD, 1)):
             caller = asyncio.ensure_future(change)
             await asyncio.sleep(0)
             caller.cancel()
             await asyncio.gather(caller, return_exceptions=True)
             assert caller.cancelled()
             await asyncio.wait_for(changed.wait(), 5)
-    assert (await house.store.counts(folder)).unseen == 0
+    assert (await house.store.folders.counts(folder)).unseen == 0
 
 
 async def test_a_subscription_ends_with_its_context() -> None:
@@ -126,7 +126,7 @@ async def test_a_delivery_on_one_host_wakes_a_session_on_the_other(two_hosts: tu
         assert await there.uids(folder) == [1]
         with there.store.subscribe(other) as quiet:
             unmoved = asyncio.create_task(quiet.wait())
-            await here.store.flags_store(folder, [1], FlagsMode.ADD, 1)
+            await here.store.messages.store_flags(folder, [1], FlagsMode.ADD, 1)
             await asyncio.wait_for(changed.wait(), 5)
             assert not await woken(unmoved)
             unmoved.cancel()

@@ -22,12 +22,14 @@ LEASE = timedelta(seconds=600)
 
 
 async def due(house: House, limit: int = 10, exclude: tuple[bytes, ...] = ()) -> list[DueRecipient]:
-    return await house.store.due(limit=limit, exclude=exclude, lease_seconds=int(LEASE.total_seconds()))
+    return await house.store.queue.lease(
+        limit=limit, exclude=exclude, lease_seconds=int(LEASE.total_seconds())
+    )
 
 
 async def settle(house: House, one: DueRecipient, state: RecipientState, next_at: int = 0) -> bool:
     reply = b"sealed reply" if state.final else None
-    return await house.store.recipient_outcome(
+    return await house.store.queue.settle(
         one.id, attempts=one.attempts, state=state, next_at=next_at, reply_ct=reply
     )
 
@@ -46,7 +48,7 @@ async def test_a_queued_message_is_due_with_all_that_sending_it_needs(house: Hou
     assert (first.envelope_ct, first.address_ct) == (b"sealed envelope", b"sealed address")
     assert (first.attempts, first.leased_until) == (1, house.now + 600)
     assert first.chunks == 1
-    assert (await house.store.mailbox_by_id(queue)).used_kib == 4
+    assert (await house.store.accounts.by_id(queue)).used_kib == 4
 
 
 async def test_a_lease_is_one_worker_s_until_it_runs_out(house: House) -> None:
@@ -91,8 +93,8 @@ async def test_the_last_outcome_shreds_the_message(house: House) -> None:
     assert await settle(house, third, RecipientState.EXPIRED)
     for table in ("message", "dek", "chunk", "outbound", "queue_recipient"):
         assert await house.count(table) == 0, table
-    assert (await house.store.mailbox_by_id(queue)).used_kib == 0
-    kinds = [entry.kind for entry in await house.store.journal(queue)]
+    assert (await house.store.accounts.by_id(queue)).used_kib == 0
+    kinds = [entry.kind for entry in await house.store.journal.entries(queue)]
     assert kinds == [
         JournalKind.CREATED,
         JournalKind.QUEUED,
@@ -110,7 +112,7 @@ async def test_a_delivery_is_a_fact_even_after_its_lease_and_nothing_undoes_it(h
     await settle(house, slow, RecipientState.DELIVERED)
     await settle(house, other, RecipientState.PENDING, next_at=house.now)
     await settle(house, other, RecipientState.BOUNCED)
-    (message,) = await house.store.queued()
+    (message,) = await house.store.queue.messages()
     assert [one.state for one in message.recipients] == [RecipientState.DELIVERED, RecipientState.IN_FLIGHT]
 
 
@@ -125,14 +127,14 @@ async def test_a_late_deferral_does_not_take_the_recipient_from_who_has_it_now(h
 
 async def test_an_outcome_for_what_is_gone_changes_nothing(house: House) -> None:
     await house.queue()
-    assert not await house.store.recipient_outcome(
+    assert not await house.store.queue.settle(
         RecipientId(999), attempts=1, state=RecipientState.DELIVERED, reply_ct=b"sealed"
     )
 
 
 async def test_a_delivery_without_the_remote_s_answer_is_a_bug(house: House) -> None:
     with pytest.raises(AssertionError):
-        await house.store.recipient_outcome(RecipientId(1), attempts=1, state=RecipientState.DELIVERED)
+        await house.store.queue.settle(RecipientId(1), attempts=1, state=RecipientState.DELIVERED)
 
 
 async def test_the_queue_is_told_without_addresses(house: House) -> None:
@@ -141,7 +143,7 @@ async def test_the_queue_is_told_without_addresses(house: House) -> None:
     house.clock.advance(timedelta(seconds=5))
     await house.store.accept(submission(queue, C, next_at=house.now + 60))
     await due(house, limit=1)
-    old, new = await house.store.queued()
+    old, new = await house.store.queue.messages()
     assert [one.state for one in old.recipients] == [RecipientState.IN_FLIGHT, RecipientState.PENDING]
     assert (old.created_at, new.created_at) == (house.now - 5, house.now)
     assert new.recipients[0].next_at == house.now + 60
@@ -151,12 +153,12 @@ async def test_a_retry_makes_one_or_all_due_now(house: House) -> None:
     queue = await house.queue()
     for _ in range(3):
         await house.store.accept(submission(queue, A, next_at=house.now + 4000))
-    first, *_ = await house.store.queued()
-    assert await house.store.retry(first.number) == 1
+    first, *_ = await house.store.queue.messages()
+    assert await house.store.queue.retry(first.number) == 1
     assert len(await due(house)) == 1
-    assert await house.store.retry() == 2
+    assert await house.store.queue.retry() == 2
     assert len(await due(house)) == 2
-    assert await house.store.retry(MessageNumber(999)) == 0
+    assert await house.store.queue.retry(MessageNumber(999)) == 0
 
 
 async def test_two_workers_share_the_queue_without_taking_the_same(house: House) -> None:
@@ -180,7 +182,7 @@ async def test_a_worker_on_another_host_passes_over_what_is_being_leased(house: 
         seen: list[DueRecipient] = []
 
         async def lease_the_rest() -> None:
-            seen.extend(await other.due(limit=10))
+            seen.extend(await other.queue.lease(limit=10))
 
         def slowly(connection: Connection) -> list[DueRecipient]:
             mine = lease_due(connection, now=house.now, limit=1, lease_seconds=600, exclude=())
@@ -201,7 +203,7 @@ async def test_a_restart_of_the_only_process_frees_what_it_had_leased(house: Hou
     await house.store.accept(submission(await house.queue(), A))
     assert len(await due(house)) == 1
     restarted = await MailStore.start(house.database, clock=house.clock)
-    assert len(await restarted.due(limit=1)) == 1
+    assert len(await restarted.queue.lease(limit=1)) == 1
     await restarted.close()
 
 

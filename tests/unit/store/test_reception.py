@@ -22,13 +22,15 @@ async def test_an_accepted_message_lies_in_its_folder_as_it_was_sealed(house: Ho
     accepted = await house.store.accept(acceptance(given))
     (placed,) = accepted.placements
     assert (accepted.duplicate, placed.mailbox, placed.uid) == (False, mailbox, 1)
-    (found,) = await house.store.sealed_summaries(placed.folder, range(1, 2), header=True)
+    (found,) = await house.store.messages.summaries(placed.folder, range(1, 2), header=True)
     assert (found.message_id, found.blob_id) == (given.message_id, given.blob_id)
-    (dek,) = await house.store.deks([found.number], contents=True)
+    (dek,) = await house.store.messages.deks([found.number], contents=True)
     assert (dek.sealed_key, dek.small_ct) == (given.sealed_key, None)
     assert (found.summary_ct, found.header_ct) == (given.summary_ct, given.header_ct)
-    assert await house.store.chunks(given.blob_id, 1, 5) == [ct for _, ct in given.pending_chunks[1:]]
-    numbers = await house.store.uids(placed.folder)
+    assert await house.store.messages.chunks(given.blob_id, 1, 5) == [
+        ct for _, ct in given.pending_chunks[1:]
+    ]
+    numbers = await house.store.folders.numbers(placed.folder)
     assert (list(numbers.uids), list(numbers.flags)) == ([1], [5])
 
 
@@ -36,7 +38,9 @@ async def test_a_message_for_several_mailboxes_lies_in_each(house: House) -> Non
     boxes = [await house.mailbox() for _ in range(3)]
     accepted = await house.store.accept(acceptance(*map(deposit, boxes)))
     assert [placed.mailbox for placed in accepted.placements] == boxes
-    assert {(await house.store.counts(placed.folder)).messages for placed in accepted.placements} == {1}
+    assert {(await house.store.folders.counts(placed.folder)).messages for placed in accepted.placements} == {
+        1
+    }
 
 
 async def test_a_hundred_retries_leave_one_message_for_each_recipient(house: House) -> None:
@@ -81,7 +85,7 @@ async def test_a_retry_is_answered_as_the_first_time_even_when_the_mailbox_is_fu
     mailbox = await house.mailbox(quota_kib=4)
     key = os.urandom(32)
     await house.store.accept(acceptance(deposit(mailbox), dedup_key=key))
-    await house.store.status_set(mailbox, MailboxStatus.CLOSED)
+    await house.store.accounts.set_status(mailbox, MailboxStatus.CLOSED)
     assert (await house.store.accept(acceptance(deposit(mailbox), dedup_key=key))).duplicate
 
 
@@ -90,7 +94,7 @@ async def test_a_declined_message_may_come_again(house: House) -> None:
     key = os.urandom(32)
     with pytest.raises(Refused):
         await house.store.accept(acceptance(deposit(mailbox), dedup_key=key))
-    await house.store.quota_set(mailbox, None)
+    await house.store.accounts.set_quota(mailbox, None)
     assert not (await house.store.accept(acceptance(deposit(mailbox), dedup_key=key))).duplicate
 
 
@@ -101,7 +105,7 @@ async def test_a_full_mailbox_refuses_to_the_kibibyte_within_one_batch_too(house
     )
     refused = [answer for answer in answers if isinstance(answer, Refused)]
     assert [answer.reason for answer in refused] == [Reason.MAILBOX_FULL] * 2
-    assert (await house.store.mailbox_by_id(mailbox)).used_kib == 12
+    assert (await house.store.accounts.by_id(mailbox)).used_kib == 12
 
 
 async def test_one_full_mailbox_keeps_the_message_out_of_the_others_too(house: House) -> None:
@@ -110,7 +114,7 @@ async def test_one_full_mailbox_keeps_the_message_out_of_the_others_too(house: H
         await house.store.accept(acceptance(deposit(roomy), deposit(full)))
     assert refused.value.reason is Reason.MAILBOX_FULL
     assert await house.count("message") == 0
-    assert (await house.store.mailbox_by_id(roomy)).used_kib == 0
+    assert (await house.store.accounts.by_id(roomy)).used_kib == 0
 
 
 async def test_a_closed_mailbox_refuses_and_a_suspended_one_says_later(house: House) -> None:
@@ -160,19 +164,19 @@ async def test_one_bad_message_does_not_spoil_the_batch(house: House) -> None:
 async def test_chunks_that_flowed_before_belong_to_the_message(house: House) -> None:
     mailbox, blob = await house.mailbox(), BlobId(os.urandom(16))
     early = [os.urandom(50) for _ in range(5)]
-    await house.store.chunks_append(blob, 0, early[:3])
-    await house.store.chunks_append(blob, 3, early[3:])
+    await house.store.messages.append_chunks(blob, 0, early[:3])
+    await house.store.messages.append_chunks(blob, 3, early[3:])
     given = deposit(mailbox, chunks=7, early=5, blob=blob)
     await house.store.accept(acceptance(given))
     late = [ct for _, ct in given.pending_chunks]
-    assert await house.store.chunks(blob, 0, 10) == early + late
-    assert await house.store.chunks(blob, 4, 2) == [early[4], late[0]]
+    assert await house.store.messages.chunks(blob, 0, 10) == early + late
+    assert await house.store.messages.chunks(blob, 4, 2) == [early[4], late[0]]
     assert await house.count("blob") == 0
 
 
 async def test_a_message_whose_early_chunks_are_gone_is_not_kept(house: House) -> None:
     mailbox, blob = await house.mailbox(), BlobId(os.urandom(16))
-    await house.store.chunks_append(blob, 0, [b"only one"])
+    await house.store.messages.append_chunks(blob, 0, [b"only one"])
     with pytest.raises(Passing) as passing:
         await house.store.accept(acceptance(deposit(mailbox, chunks=3, early=2, blob=blob)))
     assert passing.value.reason is Reason.STORAGE_UNAVAILABLE
@@ -185,7 +189,7 @@ async def test_what_flowed_for_a_duplicate_or_a_declined_message_is_taken_away(h
     await house.store.accept(acceptance(deposit(mailbox), dedup_key=key))
     for box, dedup_key in ((mailbox, key), (full, None)):
         blob = BlobId(os.urandom(16))
-        await house.store.chunks_append(blob, 0, [b"early"])
+        await house.store.messages.append_chunks(blob, 0, [b"early"])
         again = acceptance(deposit(box, chunks=2, early=1, blob=blob), dedup_key=dedup_key)
         if dedup_key:
             assert (await house.store.accept(again)).duplicate
@@ -198,8 +202,8 @@ async def test_what_flowed_for_a_duplicate_or_a_declined_message_is_taken_away(h
 
 async def test_an_abandoned_reception_leaves_nothing(house: House) -> None:
     blob = BlobId(os.urandom(16))
-    await house.store.chunks_append(blob, 0, [b"early"])
-    await house.store.blob_abandon(blob)
+    await house.store.messages.append_chunks(blob, 0, [b"early"])
+    await house.store.messages.abandon(blob)
     assert await house.count("chunk") + await house.count("blob") == 0
 
 
@@ -207,13 +211,13 @@ async def test_a_sweep_takes_what_nobody_finished_for_an_hour_and_nothing_else(h
     mailbox = await house.mailbox()
     await house.one(mailbox)
     old, young = BlobId(os.urandom(16)), BlobId(os.urandom(16))
-    await house.store.chunks_append(old, 0, [b"old"])
+    await house.store.messages.append_chunks(old, 0, [b"old"])
     house.clock.advance(_seconds(ORPHAN_SECONDS - 1))
-    await house.store.chunks_append(young, 0, [b"young"])
+    await house.store.messages.append_chunks(young, 0, [b"young"])
     assert (await house.store.sweep()).blobs == 0
     house.clock.advance(_seconds(1))
     assert (await house.store.sweep()).blobs == 1
-    assert await house.store.chunks(young, 0, 1) == [b"young"]
+    assert await house.store.messages.chunks(young, 0, 1) == [b"young"]
     assert await house.count("chunk") == 2
 
 
@@ -238,7 +242,7 @@ async def test_deliveries_from_two_processes_never_share_a_uid_or_a_modseq_step_
 async def test_a_deposit_goes_to_the_folder_of_its_role(house: House) -> None:
     mailbox = await house.mailbox()
     await house.store.accept(acceptance(deposit(mailbox, SpecialUse.SENT)))
-    assert (await house.store.counts((await house.folder(mailbox, SpecialUse.SENT)).id)).messages == 1
+    assert (await house.store.folders.counts((await house.folder(mailbox, SpecialUse.SENT)).id)).messages == 1
 
 
 async def test_a_folder_without_numbers_left_refuses(house: House) -> None:

@@ -68,10 +68,10 @@ async def test_sqlite_gives_no_number_twice_and_keeps_placements_in_their_key(ho
 async def test_a_message_number_never_comes_back(house: House) -> None:
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 2)
-    last = (await house.store.sealed_summaries(folder, range(1, 3)))[-1].number
-    await house.store.expunge(folder, range(1, 3), deleted_only=False)
+    last = (await house.store.messages.summaries(folder, range(1, 3)))[-1].number
+    await house.store.messages.expunge(folder, range(1, 3), deleted_only=False)
     await house.one(mailbox)
-    (found,) = await house.store.sealed_summaries(folder, [3])
+    (found,) = await house.store.messages.summaries(folder, [3])
     assert found.number > last
 
 
@@ -115,7 +115,7 @@ async def test_what_is_shredded_is_in_no_file_after_the_sweep(house: House, tmp_
     await house.store.accept(acceptance(given))
     folder = (await house.folder(mailbox)).id
     assert any(canary in file.read_bytes() for file in tmp_path.iterdir())
-    await house.store.expunge(folder, [1], deleted_only=False)
+    await house.store.messages.expunge(folder, [1], deleted_only=False)
     assert (await house.store.sweep()).log_emptied
     kept = [file.read_bytes() for file in tmp_path.iterdir()]
     for secret in (canary, given.sealed_key.ciphertext, given.summary_ct, given.header_ct):

@@ -1,4 +1,4 @@
-"""mssante.store.segments: what knows a message's words is gone with it, and holds only what is there."""
+"""mssante.store.index: what knows a message's words is gone with it, and holds only what is there."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mssante.database import Database
 from mssante.model import MailboxId, SpecialUse
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store import MailStore
+from mssante.store.index import SealedSegment
 from mssante.store.mail_store import MIGRATIONS
-from mssante.store.segments import SealedSegment
 from tests.unit.store.building import House
 
 
@@ -24,16 +24,16 @@ def segment(id_: int, epoch: int = 1) -> SealedSegment:
 
 
 async def numbers(house: House, mailbox: MailboxId) -> list[int]:
-    return list((await house.store.segments.places((await house.folder(mailbox)).id)).numbers)
+    return list((await house.store.index.places((await house.folder(mailbox)).id)).numbers)
 
 
 async def ids(house: House, mailbox: MailboxId) -> list[int]:
-    return [head.id for head in await house.store.segments.heads(mailbox)]
+    return [head.id for head in await house.store.index.heads(mailbox)]
 
 
 async def unindexed(house: House, mailbox: MailboxId, after: int = 0, most: int = 100) -> list[int]:
     folder = (await house.folder(mailbox)).id
-    return await house.store.segments.unindexed(folder, after=after, most=most)
+    return await house.store.index.unindexed(folder, after=after, most=most)
 
 
 async def test_what_is_put_is_read_and_its_messages_are_indexed(house: House) -> None:
@@ -42,17 +42,17 @@ async def test_what_is_put_is_read_and_its_messages_are_indexed(house: House) ->
     await house.fill(other, 1)
     of = await numbers(house, mailbox)
     first, second = segment(2**63 - 1), segment(7)
-    assert await house.store.segments.put(mailbox, first, of[:2])
-    assert await house.store.segments.put(mailbox, second, of[3:4])
+    assert await house.store.index.put(mailbox, first, of[:2])
+    assert await house.store.index.put(mailbox, second, of[3:4])
     assert await unindexed(house, mailbox) == [3, 5]
     assert await unindexed(house, mailbox, after=3) == [5]
     assert await unindexed(house, mailbox, most=1) == [3]
-    assert [tuple(head) for head in await house.store.segments.heads(mailbox)] == [
+    assert [tuple(head) for head in await house.store.index.heads(mailbox)] == [
         (7, 1, 1),
         (2**63 - 1, 1, 2),
     ]
-    assert await house.store.segments.heads(other) == []
-    read = await house.store.segments.sealed([7, 2**63 - 1, 99])
+    assert await house.store.index.heads(other) == []
+    read = await house.store.index.sealed([7, 2**63 - 1, 99])
     assert sorted((each.id, each.ct) for each in read) == [(7, second.ct), (2**63 - 1, first.ct)]
 
 
@@ -61,8 +61,8 @@ async def test_shredding_one_message_takes_its_segment_and_no_other(house: House
     folder = await house.fill(mailbox, 6)
     of = await numbers(house, mailbox)
     for n in range(3):
-        assert await house.store.segments.put(mailbox, segment(n + 1), of[2 * n : 2 * n + 2])
-    await house.store.expunge(folder, [3], deleted_only=False)
+        assert await house.store.index.put(mailbox, segment(n + 1), of[2 * n : 2 * n + 2])
+    await house.store.messages.expunge(folder, [3], deleted_only=False)
     assert await ids(house, mailbox) == [1, 3]
     assert await unindexed(house, mailbox) == [4]
     assert await house.count("index_entry") == 4
@@ -71,13 +71,13 @@ async def test_shredding_one_message_takes_its_segment_and_no_other(house: House
 async def test_a_message_copied_or_moved_stays_indexed_until_its_last_placement_goes(house: House) -> None:
     mailbox = await house.mailbox()
     folder, archive = await house.fill(mailbox, 2), await house.folder(mailbox, SpecialUse.ARCHIVE)
-    assert await house.store.segments.put(mailbox, segment(1), await numbers(house, mailbox))
-    await house.store.copy(folder, [1], archive.id)
-    await house.store.move(folder, [2], archive.id)
-    assert await house.store.segments.unindexed(archive.id, after=0, most=9) == []
-    await house.store.expunge(folder, [1], deleted_only=False)
+    assert await house.store.index.put(mailbox, segment(1), await numbers(house, mailbox))
+    await house.store.messages.copy(folder, [1], archive.id)
+    await house.store.messages.move(folder, [2], archive.id)
+    assert await house.store.index.unindexed(archive.id, after=0, most=9) == []
+    await house.store.messages.expunge(folder, [1], deleted_only=False)
     assert await ids(house, mailbox) == [1]
-    await house.store.expunge(archive.id, [1], deleted_only=False)
+    await house.store.messages.expunge(archive.id, [1], deleted_only=False)
     assert await ids(house, mailbox) == []
 
 
@@ -85,7 +85,7 @@ async def test_a_segment_is_replaced_whole_or_not_at_all(house: House) -> None:
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 4)
     of = await numbers(house, mailbox)
-    put = house.store.segments.put
+    put = house.store.index.put
     assert await put(mailbox, segment(1), of[:2])
     assert not await put(mailbox, segment(2), of[1:3]), "a message is in one segment"
     assert not await put(mailbox, segment(2), of, instead_of=[1, 9]), "9 is gone"
@@ -94,7 +94,7 @@ async def test_a_segment_is_replaced_whole_or_not_at_all(house: House) -> None:
     assert await ids(house, mailbox) == [1]
     assert await put(mailbox, segment(2), of, instead_of=[1])
     assert await ids(house, mailbox) == [2]
-    await house.store.expunge(folder, [1], deleted_only=False)
+    await house.store.messages.expunge(folder, [1], deleted_only=False)
     assert not await put(mailbox, segment(3), of), "a message was shredded meanwhile"
     assert await put(mailbox, segment(4), of[1:])
     assert await put(mailbox, None, instead_of=[4])
@@ -104,9 +104,9 @@ async def test_a_segment_is_replaced_whole_or_not_at_all(house: House) -> None:
 async def test_an_index_costs_no_quota_and_moves_no_modseq(house: House) -> None:
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 2)
-    before = await house.store.mailbox_by_id(mailbox), await house.store.folder(folder)
-    assert await house.store.segments.put(mailbox, segment(1), await numbers(house, mailbox))
-    assert (await house.store.mailbox_by_id(mailbox), await house.store.folder(folder)) == before
+    before = await house.store.accounts.by_id(mailbox), await house.store.folders.by_id(folder)
+    assert await house.store.index.put(mailbox, segment(1), await numbers(house, mailbox))
+    assert (await house.store.accounts.by_id(mailbox), await house.store.folders.by_id(folder)) == before
 
 
 async def test_of_what_was_forgotten_no_octet_stays_in_the_file(house: House, tmp_path: Path) -> None:
@@ -115,9 +115,9 @@ async def test_of_what_was_forgotten_no_octet_stays_in_the_file(house: House, tm
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 4)
     of, kept, gone = await numbers(house, mailbox), segment(1), segment(2)
-    assert await house.store.segments.put(mailbox, kept, of[:2])
-    assert await house.store.segments.put(mailbox, gone, of[2:])
-    await house.store.expunge(folder, [3], deleted_only=False)
+    assert await house.store.index.put(mailbox, kept, of[:2])
+    assert await house.store.index.put(mailbox, gone, of[2:])
+    await house.store.messages.expunge(folder, [3], deleted_only=False)
     assert (await house.store.sweep()).log_emptied
 
     def lies_there(sealed: SealedSegment) -> bool:
@@ -129,9 +129,9 @@ async def test_of_what_was_forgotten_no_octet_stays_in_the_file(house: House, tm
 
 
 async def test_an_unknown_mailbox_has_no_index(house: House) -> None:
-    assert await house.store.segments.heads(MailboxId(bytes(16))) == []
+    assert await house.store.index.heads(MailboxId(bytes(16))) == []
     with pytest.raises(Refused) as refusal:
-        await house.store.segments.put(MailboxId(bytes(16)), segment(1))
+        await house.store.index.put(MailboxId(bytes(16)), segment(1))
     assert refusal.value.reason is Reason.MAILBOX_UNKNOWN
 
 
@@ -148,10 +148,10 @@ async def test_of_two_hosts_that_index_the_same_one_wins(house: House, postgres_
         parts: Sequence[Sequence[int]] = [of[n : n + 4] for n in range(0, 40, 4)]
         for n, part in enumerate(parts, 1):
             with suppress(Passing):  # the other has the mailbox: a comfort does not wait
-                await store.segments.put(mailbox, segment(own + n), part)
+                await store.index.put(mailbox, segment(own + n), part)
 
     async def shred() -> int:
-        return len(await house.store.expunge(folder, range(1, 41, 7), deleted_only=False))
+        return len(await house.store.messages.expunge(folder, range(1, 41, 7), deleted_only=False))
 
     try:
         _, _, gone = await asyncio.gather(fill(house.store, 0), fill(other, 100), shred())

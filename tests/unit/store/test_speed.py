@@ -49,17 +49,17 @@ async def test_a_hundred_thousand_messages_are_an_ordinary_folder(house: House) 
     for _ in range(MANY // 500):
         await asyncio.gather(*(house.store.accept(acceptance(deposit(mailbox))) for _ in range(500)))
     odd = range(1, MANY, 2)
-    first = await house.store.sealed_summaries(folder, range(1, 10_001))
+    first = await house.store.messages.summaries(folder, range(1, 10_001))
     wrapped = SealedKey(1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, bytes(60))  # as after their first use
-    await house.store.reseal([(each.number, Closed(wrapped, each.summary_ct, 1)) for each in first])
+    await house.store.messages.reseal([(each.number, Closed(wrapped, each.summary_ct, 1)) for each in first])
     store, to = house.store, (await house.folder(mailbox, SpecialUse.ARCHIVE)).id
     figures: dict[str, tuple[int, Callable[[], Awaitable[object]]]] = {
-        "uids": (100, lambda: store.uids(folder)),
-        "flags of all": (400, lambda: store.flags_store(folder, range(1, 2**32), FlagsMode.ADD, 1)),
-        "flags of every other": (400, lambda: store.flags_store(folder, odd, FlagsMode.ADD, 4)),
-        "10,000 summaries": (60, lambda: store.sealed_summaries(folder, range(1, 10_001))),
-        "copy of 1,000": (40, lambda: store.copy(folder, range(1, 1001), to)),
-        "move of 1,000": (40, lambda: store.move(folder, range(1, 1001), to)),
+        "uids": (100, lambda: store.folders.numbers(folder)),
+        "flags of all": (400, lambda: store.messages.store_flags(folder, range(1, 2**32), FlagsMode.ADD, 1)),
+        "flags of every other": (400, lambda: store.messages.store_flags(folder, odd, FlagsMode.ADD, 4)),
+        "10,000 summaries": (60, lambda: store.messages.summaries(folder, range(1, 10_001))),
+        "copy of 1,000": (40, lambda: store.messages.copy(folder, range(1, 1001), to)),
+        "move of 1,000": (40, lambda: store.messages.move(folder, range(1, 1001), to)),
     }
     taken = {}
     for name, (_, work) in figures.items():

@@ -13,9 +13,9 @@ from mssante.clock import ManualClock
 from mssante.database import Database
 from mssante.model import BlobId, MailboxId, SpecialUse
 from mssante.store import MailStore, RecipientState
+from mssante.store.index import SealedSegment
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.records import BrokenInvariant, JournalMark
-from mssante.store.segments import SealedSegment
 from mssante.store.sweeping import ORPHAN_SECONDS
 from mssante.store.verify import verify
 from tests.unit.store.building import House, acceptance, deposit, submission
@@ -39,10 +39,10 @@ async def inhabited(house: House) -> MailboxId:
     """A mailbox with some mail in two folders, and a queue with one message for two."""
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 3, chunks=2)
-    await house.store.copy(folder, [2], (await house.folder(mailbox, SpecialUse.SENT)).id)
-    await house.store.expunge(folder, [1], deleted_only=False)
-    places = await house.store.segments.places(folder)
-    assert await house.store.segments.put(mailbox, SealedSegment(1, 1, b"words"), list(places.numbers))
+    await house.store.messages.copy(folder, [2], (await house.folder(mailbox, SpecialUse.SENT)).id)
+    await house.store.messages.expunge(folder, [1], deleted_only=False)
+    places = await house.store.index.places(folder)
+    assert await house.store.index.put(mailbox, SealedSegment(1, 1, b"words"), list(places.numbers))
     await house.store.accept(submission(await house.queue(), bytes(32), bytes(range(32))))
     return mailbox
 
@@ -70,7 +70,7 @@ async def damaged(house: House, statement: str) -> list[BrokenInvariant]:
 
 async def test_nothing_is_found_where_nothing_is_broken(house: House) -> None:
     await inhabited(house)
-    await house.store.chunks_append(BlobId(os.urandom(16)), 0, [b"being received"])
+    await house.store.messages.append_chunks(BlobId(os.urandom(16)), 0, [b"being received"])
     assert await house.store.verify() == []
 
 
@@ -136,7 +136,7 @@ async def test_each_broken_invariant_is_found(house: House) -> None:
 
 async def test_an_abandoned_reception_is_found_after_an_hour(broken: House) -> None:
     blob = BlobId(os.urandom(16))
-    await broken.store.chunks_append(blob, 0, [b"early"])
+    await broken.store.messages.append_chunks(blob, 0, [b"early"])
     broken.clock.advance(timedelta(seconds=ORPHAN_SECONDS))
     (finding,) = await broken.store.verify()
     assert (finding.invariant, finding.message) == (9, blob.hex())
@@ -145,7 +145,7 @@ async def test_an_abandoned_reception_is_found_after_an_hour(broken: House) -> N
 async def test_a_database_put_back_in_time_is_named_by_the_marks_kept_elsewhere(broken: House) -> None:
     """K4: the old database is whole in itself; only what was marked later betrays it."""
     mailbox = await inhabited(broken)
-    marks = await broken.store.journal_heads()
+    marks = await broken.store.journal.heads()
     assert await broken.store.verify(marks) == []
     later = {**marks, mailbox: JournalMark(marks[mailbox].n + 1, os.urandom(32))}
     (finding,) = await broken.store.verify(later)
@@ -163,18 +163,16 @@ async def test_the_journal_tells_what_happened_without_content_and_time_never_go
     house.clock.advance(timedelta(days=-365))
     given = deposit(mailbox)
     await house.store.accept(acceptance(given, detail='{"person":"marie"}'))
-    created, accepted = await house.store.journal(mailbox)
+    created, accepted = await house.store.journal.entries(mailbox)
     assert accepted.at == created.at
     assert (accepted.n, accepted.message_id, accepted.uid) == (2, given.message_id, 1)
     assert accepted.detail == '{"person":"marie"}'
-    assert await house.store.journal(mailbox, after=1, most=1) == [accepted]
-    assert await house.store.journal(mailbox, after=2) == []
+    assert await house.store.journal.entries(mailbox, after=1, most=1) == [accepted]
+    assert await house.store.journal.entries(mailbox, after=2) == []
 
 
 async def test_a_finished_queue_leaves_nothing_to_find(house: House) -> None:
     await house.store.accept(submission(await house.queue(), bytes(32)))
-    (one,) = await house.store.due(limit=1)
-    await house.store.recipient_outcome(
-        one.id, attempts=1, state=RecipientState.BOUNCED, reply_ct=b"sealed reply"
-    )
+    (one,) = await house.store.queue.lease(limit=1)
+    await house.store.queue.settle(one.id, attempts=1, state=RecipientState.BOUNCED, reply_ct=b"sealed reply")
     assert await house.store.verify() == []

@@ -18,8 +18,8 @@ from mssante.imap.server.selected import Manner, Selected
 from mssante.mailbox.folders import NamedFolder
 from mssante.model import Flag, FolderId, MailboxId, ModSeq, Uid
 from mssante.store import MailStore
+from mssante.store.folder_reading import FolderNumbers
 from mssante.store.live import LiveFolder
-from mssante.store.reading import FolderNumbers
 from mssante.store.records import Changes, FlagsMode, FlagsRows, Folder
 from tests.support.owner import Owner
 
@@ -221,7 +221,7 @@ async def test_in_the_end_it_is_what_the_store_holds(owner: Owner, script: list[
         assert counted == sorted(counted)
     await selected.refresh()
     told(selected)
-    now = await owner.mailbox.store.uids(selected.id)
+    now = await owner.mailbox.store.folders.numbers(selected.id)
     assert [(uid, mask) for _, uid, mask in everything(selected)] == list(
         zip(now.uids, now.flags, strict=True)
     )

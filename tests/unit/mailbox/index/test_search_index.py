@@ -108,17 +108,17 @@ class Seeker:
         return await self.looked_up(key), self.reader.opened
 
     async def segments(self) -> list[int]:
-        heads = await self.owner.mailbox.store.segments.heads(self.owner.mailbox.id)
+        heads = await self.owner.mailbox.store.index.heads(self.owner.mailbox.id)
         return sorted(head.messages for head in heads)
 
     async def lacking(self) -> int:
-        return await self.owner.mailbox.store.segments.lacking(self.owner.mailbox.id)
+        return await self.owner.mailbox.store.index.lacking(self.owner.mailbox.id)
 
     async def fill(self) -> None:
         async def at_once() -> None:
             pass
 
-        folders = await self.owner.mailbox.store.folders(self.owner.mailbox.id)
+        folders = await self.owner.mailbox.store.folders.all(self.owner.mailbox.id)
         await self.index.fill([folder.id for folder in folders], at_once)
 
 
@@ -317,7 +317,7 @@ async def test_shredding_takes_the_words_away_and_the_others_are_indexed_again(s
     await letters_of(owner, 6)
     await seeker.fill()
     folder = (await owner.selected()).id
-    await owner.mailbox.store.expunge(folder, [3], deleted_only=False)
+    await owner.mailbox.store.messages.expunge(folder, [3], deleted_only=False)
     assert await seeker.segments() == []
     assert await seeker.looked_up("mot002") == []
     assert await seeker.looked_up("mot003") == [4]
@@ -346,7 +346,7 @@ async def test_another_version_of_the_texts_is_made_again(
 async def test_a_segment_of_another_mailbox_or_place_is_no_answer(seeker: Seeker, desk: Desk) -> None:
     await letters_of(seeker.owner, 3)
     await seeker.fill()
-    (before,) = await seeker.owner.mailbox.store.segments.heads(seeker.owner.mailbox.id)
+    (before,) = await seeker.owner.mailbox.store.index.heads(seeker.owner.mailbox.id)
     moved = "UPDATE index_segment SET id = 5"
 
     def move(connection: Connection) -> None:
@@ -356,7 +356,7 @@ async def test_a_segment_of_another_mailbox_or_place_is_no_answer(seeker: Seeker
 
     await desk.database.write(move)
     assert await seeker.looked_up("mot001") == [2]
-    (after,) = await seeker.owner.mailbox.store.segments.heads(seeker.owner.mailbox.id)
+    (after,) = await seeker.owner.mailbox.store.index.heads(seeker.owner.mailbox.id)
     assert after.id not in (before.id, 5)
 
 
@@ -371,7 +371,7 @@ async def test_an_old_epochs_segments_are_sealed_anew(
     monkeypatch.setattr(ring, "_newest", 2)
     assert await seeker.opened_by("mot003") == ([4], 0)
     await seeker.fill()
-    heads = await seeker.owner.mailbox.store.segments.heads(seeker.owner.mailbox.id)
+    heads = await seeker.owner.mailbox.store.index.heads(seeker.owner.mailbox.id)
     assert [(head.epoch, head.messages) for head in heads] == [(2, 6)]
     monkeypatch.setitem(epochs, 1, epochs[2])  # the old one is gone
     assert await seeker.opened_by("mot003") == ([4], 0)
@@ -422,6 +422,6 @@ async def test_a_store_that_takes_no_writes_is_searched_all_the_same(
         raise Passing(Reason.STORAGE_UNAVAILABLE, "busy")
 
     await letters_of(seeker.owner, 6)
-    monkeypatch.setattr(seeker.owner.mailbox.store.segments, "put", busy)
+    monkeypatch.setattr(seeker.owner.mailbox.store.index, "put", busy)
     assert await seeker.looked_up("mot003") == [4]
     assert await seeker.segments() == []

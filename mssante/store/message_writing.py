@@ -9,15 +9,30 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Insert,
+    Select,
+    Update,
+    bindparam,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from mssante.crypto import Closed
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.store import tables
 from mssante.store.ledger import Ledger, OpenFolder, lock_owner
-from mssante.store.packed import Runs, columns, unpacked
+from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.records import (
     SECONDS_PER_DAY,
     FlagsMode,
@@ -26,16 +41,22 @@ from mssante.store.records import (
     MessageNumber,
     Uids,
 )
-from mssante.store.shredding import remove_placements
+from mssante.store.shredding import FOLDER_STEP, remove_placements
 from mssante.store.statements import Bulk
 
-_NEW_FLAGS = {
-    FlagsMode.ADD: ("flags | :mask", "flags & :mask <> :mask"),
-    FlagsMode.REMOVE: ("flags & ~:mask", "flags & :mask <> 0"),
-    FlagsMode.REPLACE: (":mask", "flags <> :mask"),
+_p, _f = tables.placement.c, tables.folder.c
+_MASK = bindparam("mask", type_=tables.Number)
+# What the flags become, and which messages that changes.
+_NEW_FLAGS: dict[FlagsMode, tuple[ColumnElement[int], ColumnElement[bool]]] = {
+    FlagsMode.ADD: (_p.flags.bitwise_or(_MASK), _p.flags.bitwise_and(_MASK) != _MASK),
+    FlagsMode.REMOVE: (_p.flags.bitwise_and(_MASK.bitwise_not()), _p.flags.bitwise_and(_MASK) != 0),
+    FlagsMode.REPLACE: (_MASK, _p.flags != _MASK),
 }
-_FOLDER_STEP = text("UPDATE folder SET modseq = :modseq WHERE id = :folder")
-_FOLDER_GROW = text("UPDATE folder SET modseq = :modseq, uidnext = :uidnext WHERE id = :folder")
+_FOLDER_GROW = (
+    update(tables.folder)
+    .where(_f.id == bindparam("folder"))
+    .values(modseq=bindparam("new_modseq"), uidnext=bindparam("new_uidnext"))
+)
 # A rotation may have come between: what stands there for a newer epoch is not taken back.
 _REWRAP = Bulk(
     update(tables.dek)
@@ -63,6 +84,52 @@ _RELIST = Bulk(
 _LOCK_OWNER = lock_owner(tables.message, tables.message.c.number == bindparam("number"))
 
 
+@cache
+def _flag(form: Form, mode: FlagsMode, unchanged: bool) -> Update:
+    value, differs = _NEW_FLAGS[mode]
+    step = (
+        update(tables.placement)
+        .where(_p.folder_id == bindparam("folder"), form.includes(_p.uid), differs)
+        .values(flags=value, modseq=bindparam("new_modseq"))
+    )
+    return step.where(_p.modseq <= bindparam("since")) if unchanged else step
+
+
+@cache
+def _flagged(form: Form, unchanged: bool) -> Select[*tuple[Any, ...]]:
+    rows = select(_p.uid, _p.flags, _p.modseq).where(
+        _p.folder_id == bindparam("folder"), form.includes(_p.uid)
+    )
+    if unchanged:
+        rows = rows.where(or_(_p.modseq <= bindparam("since"), _p.modseq == bindparam("new_modseq")))
+    return columns(rows, order="uid")
+
+
+@cache
+def _there(form: Form) -> Select[*tuple[Any, ...]]:
+    return columns(
+        select(_p.uid).where(_p.folder_id == bindparam("folder"), form.includes(_p.uid)), order="uid"
+    )
+
+
+@cache
+def _copied(form: Form) -> Insert:
+    new = {
+        name: bindparam(f"new_{name}", type_=tables.Number) for name in ("folder", "first", "modseq", "day")
+    }
+    copies = select(
+        new["folder"],
+        new["first"] - 1 + func.row_number().over(order_by=_p.uid),
+        _p.message_number,
+        _p.flags,
+        new["modseq"],
+        new["day"],
+        _p.size_kib,
+    ).where(_p.folder_id == bindparam("folder"), form.includes(_p.uid))
+    names = ["folder_id", "uid", "message_number", "flags", "modseq", "saved_day", "size_kib"]
+    return insert(tables.placement).from_select(names, copies)
+
+
 def store_flags(
     ledger: Ledger,
     folder_id: FolderId,
@@ -81,20 +148,14 @@ def store_flags(
         return FlagsRows(before=folder.modseq)
     connection = ledger.connection
     modseq = folder.mailbox.modseq + 1
-    value, differs = (part.replace(":mask", "CAST(:mask AS bigint)") for part in _NEW_FLAGS[mode])
-    asked = {"folder": folder_id, "mask": mask, "modseq": modseq, **runs.parameters}
-    where = f"folder_id = :folder AND {runs.include(connection, 'uid')}"
-    still = ""
-    if unchanged_since is not None:
+    asked = {"folder": folder_id, "mask": mask, "new_modseq": modseq, **runs.parameters}
+    unchanged = unchanged_since is not None
+    if unchanged:
         asked["since"] = unchanged_since
-        still = " AND modseq <= :since"
-    changed = connection.execute(
-        text(f"UPDATE placement SET flags = {value}, modseq = :modseq WHERE {where} AND {differs}{still}"),
-        asked,
-    ).rowcount
+    changed = connection.execute(_flag(runs.form, mode, unchanged), asked).rowcount
     if changed:
         folder.mailbox.step()
-        connection.execute(_FOLDER_STEP, {"folder": folder_id, "modseq": modseq})
+        connection.execute(FOLDER_STEP, {"folder": folder_id, "new_modseq": modseq})
     now = _flags_now(connection, folder_id, runs, unchanged_since, modseq)
     return replace(now, own=modseq if changed else 0, before=folder.modseq)
 
@@ -103,18 +164,9 @@ def _flags_now(
     connection: Connection, folder: FolderId, runs: Runs, since: ModSeq | None, new: int
 ) -> FlagsRows:
     asked = {"folder": folder, **runs.parameters}
-    still = ""
     if since is not None:
-        asked |= {"since": since, "new": new}
-        still = " AND (modseq <= :since OR modseq = :new)"
-    row = connection.execute(
-        text(
-            f"SELECT {columns(connection, ('uid', 'flags', 'modseq'), order='uid')} FROM"
-            f" (SELECT uid, flags, modseq FROM placement WHERE folder_id = :folder"
-            f" AND {runs.include(connection, 'uid')}{still} ORDER BY uid) AS rows_in_order"
-        ),
-        asked,
-    ).one()
+        asked |= {"since": since, "new_modseq": new}
+    row = connection.execute(_flagged(runs.form, since is not None), asked).one()
     numbers, flags, modseqs = unpacked(row)
     return FlagsRows(numbers, flags, modseqs)
 
@@ -151,40 +203,24 @@ def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: U
     if not runs:
         return []
     connection = ledger.connection
-    (there,) = unpacked(
-        connection.execute(
-            text(
-                f"SELECT {columns(connection, ('uid',), order='uid')} FROM (SELECT uid FROM placement"
-                f" WHERE folder_id = :folder AND {runs.include(connection, 'uid')}"
-                " ORDER BY uid) AS rows_in_order"
-            ),
-            {"folder": source.id, **runs.parameters},
-        ).one()
-    )
+    asked = {"folder": source.id, **runs.parameters}
+    (there,) = unpacked(connection.execute(_there(runs.form), asked).one())
     if not there:
         return []
     first = target.uidnext
     if first + len(there) > 2**32:
         raise Refused(Reason.LIMIT_REACHED)
     modseq = source.mailbox.step()
-    connection.execute(
-        text(
-            "INSERT INTO placement (folder_id, uid, message_number, flags, modseq, saved_day, size_kib)"
-            " SELECT CAST(:target AS bigint), CAST(:first AS bigint) - 1 + row_number() OVER (ORDER BY uid),"
-            " message_number, flags, CAST(:modseq AS bigint), CAST(:day AS bigint), size_kib"
-            f" FROM placement WHERE folder_id = :folder AND {runs.include(connection, 'uid')}"
-        ),
-        {
-            "target": target.id,
-            "first": first,
-            "modseq": modseq,
-            "day": ledger.now // SECONDS_PER_DAY,
-            "folder": source.id,
-            **runs.parameters,
-        },
-    )
+    new = {
+        "new_folder": target.id,
+        "new_first": first,
+        "new_modseq": modseq,
+        "new_day": ledger.now // SECONDS_PER_DAY,
+    }
+    connection.execute(_copied(runs.form), asked | new)
     target.uidnext = first + len(there)
-    connection.execute(_FOLDER_GROW, {"folder": target.id, "modseq": modseq, "uidnext": target.uidnext})
+    grown = {"folder": target.id, "new_modseq": modseq, "new_uidnext": target.uidnext}
+    connection.execute(_FOLDER_GROW, grown)
     return [(Uid(old), Uid(first + i)) for i, old in enumerate(there)]
 
 

@@ -1,0 +1,49 @@
+"""Lines of a mailbox's journal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from mssante.model import FolderId, MailboxId, MessageId, Uid
+
+
+class JournalKind(StrEnum):
+    """What a mailbox's journal tells (project format)."""
+
+    CREATED = "created"  # the mailbox
+    STATUS = "status"
+    KEY = "key"  # a new epoch
+    ACCEPTED = "accepted"  # a message, before its 250
+    QUEUED = "queued"  # a message to be sent on
+    COPIED = "copied"
+    MOVED = "moved"
+    EXPUNGED = "expunged"  # a placement; the message lies elsewhere still
+    SHREDDED = "shredded"  # the last placement, and with it DEK, metadata and content
+    OUTCOME = "outcome"  # of a queued recipient
+    FOLDER_CREATED = "folder_created"
+    FOLDER_RENAMED = "folder_renamed"
+    FOLDER_DELETED = "folder_deleted"
+
+
+class JournalEntry(NamedTuple):
+    """One line of a mailbox's journal; `hash` closes the chain up to it. As its row stands in the table."""
+
+    mailbox: MailboxId
+    n: int
+    at: int
+    kind: str
+    message_id: MessageId | None
+    folder_id: FolderId | None
+    uid: Uid | None
+    detail: str
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JournalMark:
+    """How far a mailbox's journal had come: kept elsewhere, it betrays a database put back in time."""
+
+    n: int
+    hash: bytes

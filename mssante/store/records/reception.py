@@ -1,0 +1,80 @@
+"""What comes in: everything one 250 promises, and where it came to lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mssante.crypto import SealedKey
+from mssante.model import BlobId, FolderId, MailboxId, MessageId, ModSeq, SpecialUse, Uid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deposit:
+    """One message for one mailbox, sealed. `pending_chunks` are those not yet appended: (n, ct).
+
+    `folder` None only for the queue's mailbox, whose messages lie in no folder. `listing_epoch`: of the
+    listing key the summary is under, None when it is under the DEK (crypto.Closed)."""
+
+    mailbox: MailboxId
+    folder: SpecialUse | FolderId | None
+    message_id: MessageId
+    blob_id: BlobId
+    sealed_key: SealedKey
+    chunk_count: int
+    pending_chunks: tuple[tuple[int, bytes], ...] = field(repr=False)
+    summary_ct: bytes = field(repr=False)
+    header_ct: bytes = field(repr=False)
+    day: int
+    size_kib: int
+    flags: int = 0
+    listing_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueRecipientNew:
+    """A recipient to be reached: `destination_tag` (32 bytes) groups those of one domain."""
+
+    destination_tag: bytes
+    address_ct: bytes
+    next_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outbound:
+    """A message for the queue's mailbox; `envelope_ct` is its sender and options, sealed."""
+
+    deposit: Deposit
+    envelope_ct: bytes
+    recipients: tuple[QueueRecipientNew, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acceptance:
+    """Everything one 250 promises: kept together or not at all. `dedup_key` names the message: a mailbox that
+    has it already gets no second copy of it.
+
+    `journal_detail` is a small JSON object without content: {"peer": fingerprint, "list": generation,
+    "crl": number, …} for a peer, {"person": name, …} otherwise (invariant 7 of `verify`)."""
+
+    dedup_key: bytes | None
+    deposits: tuple[Deposit, ...]
+    outbound: Outbound | None
+    journal_detail: str
+
+
+class Placed(NamedTuple):
+    """Where a deposit came to lie."""
+
+    mailbox: MailboxId
+    folder: FolderId
+    uid: Uid
+    modseq: ModSeq
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`duplicate`: every mailbox has this very message already; nothing was written now."""
+
+    duplicate: bool
+    placements: tuple[Placed, ...]
