@@ -38,7 +38,6 @@ class Reason(StrEnum):
     MAILBOX_CLOSED = "mailbox_closed"
     MAILBOX_FULL = "mailbox_full"
     SENDER_NOT_YOURS = "sender_not_yours"
-    RECIPIENT_UNKNOWN_IN_DIRECTORY = "recipient_unknown_in_directory"
     # The message
     MESSAGE_TOO_LARGE = "message_too_large"
     BARE_LINE_ENDING = "bare_line_ending"

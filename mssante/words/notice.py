@@ -19,11 +19,6 @@ class Explanation:
     english: str
 
 
-_MAILBOX_UNKNOWN = Explanation(
-    "5.1.1",
-    "Cette adresse n’existe pas chez son opérateur. Vérifiez-la dans l’annuaire, puis renvoyez le message.",
-    "This address does not exist at its operator. Check it in the directory, then send your message again.",
-)
 _THEIR_CERTIFICATE = Explanation(
     "5.7.5",
     "Le serveur du destinataire n’a pas prouvé son identité : son opérateur doit corriger son certificat "
@@ -38,8 +33,13 @@ _OUR_TROUBLE = Explanation(
 )
 
 _SAID: dict[Reason, Explanation] = {
-    Reason.MAILBOX_UNKNOWN: _MAILBOX_UNKNOWN,
-    Reason.RECIPIENT_UNKNOWN_IN_DIRECTORY: _MAILBOX_UNKNOWN,
+    Reason.MAILBOX_UNKNOWN: Explanation(
+        "5.1.1",
+        "Cette adresse n’existe pas chez son opérateur. Vérifiez-la dans l’annuaire, puis renvoyez le "
+        "message.",
+        "This address does not exist at its operator. Check it in the directory, then send your message "
+        "again.",
+    ),
     Reason.MAILBOX_CLOSED: Explanation(
         "5.2.1",
         "Cette boîte aux lettres est fermée. Cherchez une autre adresse du destinataire dans l’annuaire.",

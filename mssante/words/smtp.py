@@ -147,12 +147,6 @@ _SMTP: dict[Reason, tuple[str | None, str, str]] = {
         "Cette adresse d'expediteur n'est pas la votre: choisissez une de vos boites"
         " / This sender address is not yours: choose one of your mailboxes",
     ),
-    R.RECIPIENT_UNKNOWN_IN_DIRECTORY: (
-        "550 5.1.1",
-        "450 4.1.1",
-        "Destinataire absent de l'annuaire: verifiez l'adresse"
-        " / Recipient not in the directory: check the address",
-    ),
     R.MESSAGE_TOO_LARGE: (
         "552 5.3.4",
         "452 4.3.4",

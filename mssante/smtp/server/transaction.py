@@ -23,7 +23,7 @@ from mssante.smtp.server.wire import TOO_MANY_RECIPIENTS, Hangup, ServerWire, Se
 from mssante.words.reply import Reply
 from mssante.words.smtp import smtp_answer
 
-_UNKNOWN = (Reason.MAILBOX_UNKNOWN, Reason.RECIPIENT_UNKNOWN_IN_DIRECTORY, Reason.RELAY_DENIED)
+_UNKNOWN = (Reason.MAILBOX_UNKNOWN, Reason.RELAY_DENIED)
 _FOREIGN = (Reason.DOMAIN_OF_ANOTHER_OPERATOR, Reason.DOMAIN_NOT_LISTED)
 
 
