@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from mssante.imap.grammar import encode
+from mssante.imap.grammar import bodystructure, encode, envelope
 from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary
 
@@ -65,15 +65,15 @@ class MessageLine(NamedTuple):
 
     @property
     def envelope(self) -> bytes:
-        return self.summary.envelope
+        return envelope.envelope(self.summary.envelope)
 
     @property
     def body(self) -> bytes:
-        return self.summary.body
+        return bodystructure.body(self.summary.structure)
 
     @property
     def structure(self) -> bytes:
-        return self.summary.bodystructure
+        return bodystructure.bodystructure(self.summary.structure)
 
     @property
     def preview(self) -> bytes:
