@@ -6,7 +6,7 @@ from functools import partial
 
 from mssante.imap.grammar import envelope
 from mssante.imap.grammar.encode import NIL
-from mssante.imap.grammar.templates import Templates, Writer
+from mssante.imap.grammar.templates import Templates, ValueWriter
 from mssante.mime import outline
 from mssante.mime.outline import FlatParameters, Multipart, SinglePart
 from mssante.mime.packed import Packed, Tree
@@ -16,7 +16,7 @@ _NO_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 _NO_PART_EXTENDED = _NO_PART.removesuffix(b")") + b" NIL NIL NIL NIL)"
 
 
-def render(tree: Tree, writer: Writer, *, extended: bool) -> bytes:
+def render(tree: Tree, writer: ValueWriter, *, extended: bool) -> bytes:
     """The BODYSTRUCTURE of an outline's tree or, not `extended`, its BODY."""
     # Recursion is bounded: the scanner opens no more than MIME_DEPTH_MAX parts inside one another.
     part = outline.of_tree(tree)
@@ -27,7 +27,7 @@ def render(tree: Tree, writer: Writer, *, extended: bool) -> bytes:
     return b"(%b)" % b" ".join(pieces)
 
 
-def _single(part: SinglePart, writer: Writer, *, extended: bool) -> list[bytes]:
+def _single(part: SinglePart, writer: ValueWriter, *, extended: bool) -> list[bytes]:
     string, nstring, number = writer.string, writer.nstring, writer.number
     pieces = [
         string(part.media),
@@ -48,7 +48,7 @@ def _single(part: SinglePart, writer: Writer, *, extended: bool) -> list[bytes]:
     return pieces
 
 
-def _multipart(part: Multipart, writer: Writer, *, extended: bool) -> list[bytes]:
+def _multipart(part: Multipart, writer: ValueWriter, *, extended: bool) -> list[bytes]:
     parts = b"".join([render(each, writer, extended=extended) for each in part.parts])
     pieces = [parts or (_NO_PART_EXTENDED if extended else _NO_PART), writer.string(part.subtype)]
     if extended:
@@ -56,7 +56,7 @@ def _multipart(part: Multipart, writer: Writer, *, extended: bool) -> list[bytes
     return pieces
 
 
-def _extension(part: SinglePart | Multipart, writer: Writer) -> tuple[bytes, bytes, bytes]:
+def _extension(part: SinglePart | Multipart, writer: ValueWriter) -> tuple[bytes, bytes, bytes]:
     """Disposition, language, location."""
     disposition = NIL
     if part.disposition is not None:
@@ -67,7 +67,7 @@ def _extension(part: SinglePart | Multipart, writer: Writer) -> tuple[bytes, byt
     return disposition, language, writer.nstring(part.location)
 
 
-def _parameters(parameters: FlatParameters, writer: Writer) -> bytes:
+def _parameters(parameters: FlatParameters, writer: ValueWriter) -> bytes:
     return b"(%b)" % b" ".join(map(writer.string, parameters)) if parameters else NIL
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from mssante.imap.grammar.encode import NIL
-from mssante.imap.grammar.templates import Templates, Writer
+from mssante.imap.grammar.templates import Templates, ValueWriter
 from mssante.mime.addresses import AddressEntry
 from mssante.mime.envelope import EnvelopeValues
 from mssante.mime.packed import Packed, Tree
 
 
-def render(tree: Tree, writer: Writer) -> bytes:
+def render(tree: Tree, writer: ValueWriter) -> bytes:
     """The ENVELOPE of an EnvelopeValues' tree."""
     values = EnvelopeValues.of_tree(tree)
     nstring = writer.nstring
-    # A value is written as often as it stands in the text, so the author's addresses are written anew.
+    # In the order in which they stand in the text: a template notes which value comes where.
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
         nstring(values.date),
         nstring(values.subject),
@@ -29,7 +29,7 @@ def render(tree: Tree, writer: Writer) -> bytes:
     )
 
 
-def _addresses(entries: tuple[AddressEntry, ...], writer: Writer) -> bytes:
+def _addresses(entries: tuple[AddressEntry, ...], writer: ValueWriter) -> bytes:
     if not entries:
         return NIL
     nstring = writer.nstring

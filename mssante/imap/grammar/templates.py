@@ -20,7 +20,7 @@ _PLAIN = SEPARATOR + bytes(octet for octet in range(1, 128) if octet not in b'\r
 _SHAPE_OCTETS_MAX = 500  # an ordinary letter's has less than 200; what is longer is seldom seen twice
 
 
-class Writer(NamedTuple):
+class ValueWriter(NamedTuple):
     """How the values of a tree are written."""
 
     string: Callable[[bytes], bytes]
@@ -30,7 +30,7 @@ class Writer(NamedTuple):
         return encode.NIL if octets is None else self.string(octets)
 
 
-PLAIN_WRITER = Writer(encode.string, b"%d".__mod__)
+PLAIN_WRITER = ValueWriter(encode.string, b"%d".__mod__)
 
 
 class _Template(NamedTuple):
@@ -46,7 +46,7 @@ class _Template(NamedTuple):
 class Templates:
     """Writes packed trees as `render` does."""
 
-    def __init__(self, render: Callable[[Tree, Writer], bytes]) -> None:
+    def __init__(self, render: Callable[[Tree, ValueWriter], bytes]) -> None:
         self._render = render
         self._known: dict[bytes, _Template] = {}
 
@@ -80,7 +80,7 @@ class Templates:
             return b"%b"
 
         places = [b"%d" % at for at in range(1, shape.count(b"s") + shape.count(b"n") + 1)]
-        quoted = self._render(filled(shape, places), Writer(string, number))
+        quoted = self._render(filled(shape, places), ValueWriter(string, number))
         if len(self._known) >= _TEMPLATES_MAX:
             self._known.clear()
         template = _Template(quoted, quoted.replace(b'"%b"', b"%b"), _taking(order), tuple(numbers))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mssante.imap.grammar import encode, templates
 from mssante.imap.grammar.envelope import render
-from mssante.imap.grammar.templates import PLAIN_WRITER, Templates, Writer
+from mssante.imap.grammar.templates import PLAIN_WRITER, Templates, ValueWriter
 from mssante.mime.packed import Packed, Tree, pack, unpack
 from mssante.reasons import Refused
 from tests.unit.imap.spoken import fastest
@@ -30,7 +30,7 @@ def test_a_filled_text_is_what_rendering_gives(tree: Tree) -> None:
         assert prepared.written(pack(tree)) == render(unpack(pack(tree)), PLAIN_WRITER)
 
 
-def numbers(tree: Tree, writer: Writer) -> bytes:
+def numbers(tree: Tree, writer: ValueWriter) -> bytes:
     return b"(%b %b %b)" % (writer.number(tree[1]), writer.nstring(tree[0]), writer.number(tree[1]))
 
 
