@@ -1,7 +1,9 @@
 """Nested values as one run of octets: their shape first, then the values one after another.
 
 A tree is a sequence of octets, numbers, None and further sequences. Its shape writes `s` for octets, `n` for
-a number, `-` for None and `(`…`)` around a sequence: a letter's envelope is `ss((s-ss))()()((s-ss))()()-s`.
+a number, `-` for None and `(`…`)` around a sequence. Before them stands `=` where all octets are printable
+US-ASCII without quotation marks and backslashes, else `~`. A letter's envelope is
+`=ss((s-ss))()()((s-ss))()()-s`.
 
 Invariants: values are as they were but for NUL, which separates them here and is left out of them; a
 mailbox's letters have few shapes, so that whoever writes them out prepares each shape once and fills it in.
@@ -18,6 +20,8 @@ Packed = NewType("Packed", bytes)
 Tree = tuple[Any, ...]  # of bytes, int, None and trees
 
 SEPARATOR = b"\0"
+PLAIN, OTHER = b"=", b"~"
+_PLAIN_OCTETS = SEPARATOR + bytes(octet for octet in range(32, 127) if octet not in b'"\\')
 _VALUE_OCTETS_MIN = 3  # an empty one, written out: quotes and a space
 _NEVER = 1 << 62
 
@@ -36,6 +40,7 @@ def pack(tree: Iterable[Any], *, octets_max: int | None = None) -> Packed:
     run = SEPARATOR.join([laid, *values])
     if run.count(SEPARATOR) != len(values):
         run = SEPARATOR.join([laid, *[value.replace(SEPARATOR, b"") for value in values]])
+    run = (OTHER if run.translate(None, _PLAIN_OCTETS) else PLAIN) + run
     if octets_max is not None:
         # Quotes around the values, something before each quote within them, a word for None.
         written = len(run) + 2 * laid.count(b"-") + run.count(b'"') + run.count(b"\\")
@@ -55,7 +60,9 @@ def filled(shape: bytes, values: Sequence[bytes]) -> Tree:
     rows: list[list[Any]] = [[]]
     left = iter(values)
     try:
-        for kind in shape.decode("ascii"):
+        if shape[:1] not in (PLAIN, OTHER):
+            raise ValueError(shape[:1])
+        for kind in shape[1:].decode("ascii"):
             match kind:
                 case "s":
                     rows[-1].append(next(left))

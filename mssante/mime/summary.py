@@ -22,7 +22,7 @@ from mssante.mime.packed import Packed, TooLarge
 from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
-_VERSION = 2
+_VERSION = b"\x02"
 _TYPES = (bytes, bytes, bytes, bytes, int, int, bytes, bytes)
 _SHAPES = {(int, int, *sent, *_TYPES) for sent in ((int, int), (type(None), type(None)))}
 
@@ -121,18 +121,17 @@ class Summary(NamedTuple):
 
     def to_bytes(self) -> bytes:
         packed: bytes = msgpack.packb(tuple(self))
-        return bytes((_VERSION,)) + packed
+        return _VERSION + packed
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> Summary:
         """Raises Refused(CORRUPTION) when the octets are no summary, or of a version we do not know."""
-        version = octets[:1]
-        if version not in (b"\x02", b"\x01"):
+        if octets[:1] != _VERSION:
+            if octets[:1] == summary_v1.VERSION:
+                return cls(*summary_v1.fields(_unpacked(octets[1:])))
             raise Refused(Reason.CORRUPTION, "message summary: unknown version")
         found = _unpacked(octets[1:])
-        if version == b"\x01":
-            found = summary_v1.fields(found)
-        elif tuple(map(type, found)) not in _SHAPES:
+        if tuple(map(type, found)) not in _SHAPES:
             found = found[: len(cls._fields)]  # those of a later layout are passed over
             if tuple(map(type, found)) not in _SHAPES:
                 raise Refused(Reason.CORRUPTION, "message summary: fields missing")
@@ -141,7 +140,7 @@ class Summary(NamedTuple):
 
 def is_of_before(octets: bytes) -> bool:
     """Whether a summary is of an earlier version: read like any other, and worth keeping anew."""
-    return octets[:1] != b"\x02"
+    return octets[:1] != _VERSION
 
 
 def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gives it; checked by the callers

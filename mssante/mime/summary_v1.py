@@ -21,7 +21,7 @@ from mssante.mime.outline import FlatParameters, Multipart, SinglePart
 from mssante.mime.packed import Tree, pack
 from mssante.reasons import Reason, Refused
 
-VERSION = 1
+VERSION = b"\x01"
 _TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes, bytes)
 # The first layout had 10 fields; after came internal_offset, then packed_listed, then preview.
 _SHAPES = {

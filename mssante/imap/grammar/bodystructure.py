@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from mssante.imap.grammar import envelope
@@ -71,15 +72,7 @@ def _parameters(parameters: FlatParameters, writer: ValueWriter) -> bytes:
     return b"(%b)" % b" ".join(map(writer.string, parameters)) if parameters else NIL
 
 
-_BODY = Templates(partial(render, extended=False))
-_BODYSTRUCTURE = Templates(partial(render, extended=True))
-
-
-def body(packed: Packed) -> bytes:
-    """The parenthesised BODY: the structure without extension data. Raises Refused(CORRUPTION)."""
-    return _BODY.written(packed)
-
-
-def bodystructure(packed: Packed) -> bytes:
-    """The parenthesised BODYSTRUCTURE. Raises Refused(CORRUPTION)."""
-    return _BODYSTRUCTURE.written(packed)
+# A packed outline to the parenthesised BODYSTRUCTURE and, without extension data, BODY. Raise
+# Refused(CORRUPTION).
+bodystructure: Callable[[Packed], bytes] = Templates(partial(render, extended=True)).written
+body: Callable[[Packed], bytes] = Templates(partial(render, extended=False)).written

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mssante.imap.grammar.encode import NIL
 from mssante.imap.grammar.templates import Templates, ValueWriter
 from mssante.mime.addresses import AddressEntry
@@ -39,9 +41,5 @@ def _addresses(entries: tuple[AddressEntry, ...], writer: ValueWriter) -> bytes:
     )  # fmt: skip
 
 
-_TEMPLATES = Templates(render)
-
-
-def envelope(packed: Packed) -> bytes:
-    """The parenthesised ENVELOPE. Raises Refused(CORRUPTION)."""
-    return _TEMPLATES.written(packed)
+# Packed EnvelopeValues to the parenthesised ENVELOPE. Raises Refused(CORRUPTION).
+envelope: Callable[[Packed], bytes] = Templates(render).written

@@ -1,7 +1,7 @@
 """Kept values written as IMAP text, the text around them prepared once for each shape.
 
-Invariants: what comes out is what rendering the tree value by value would give; a value stands in quotes only
-where none of the message's values needs more than that, else each is written as `encode.string` writes it;
+Invariants: what comes out is what rendering the tree value by value would give; the quotes are part
+of the text only where all of a message's values are plain, else each is written as `encode.string` writes it;
 what is remembered is bounded, whatever shapes letters come in.
 """
 
@@ -12,11 +12,9 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from mssante.imap.grammar import encode
-from mssante.mime.packed import SEPARATOR, Packed, Tree, filled, unpack
+from mssante.mime.packed import PLAIN, SEPARATOR, Packed, Tree, filled, unpack
 
 _TEMPLATES_MAX = 1000
-# What may stand in quotes as it is. All values are looked at in one go: each for itself costs ten times that.
-_PLAIN = SEPARATOR + bytes(octet for octet in range(1, 128) if octet not in b'\r\n"\\')
 _SHAPE_OCTETS_MAX = 500  # an ordinary letter's has less than 200; what is longer is seldom seen twice
 
 
@@ -34,13 +32,12 @@ PLAIN_WRITER = ValueWriter(encode.string, b"%d".__mod__)
 
 
 class _Template(NamedTuple):
-    """The text of one shape: `quoted` has its strings in quotes, `loose` leaves them to the values; `take`
-    gives the values that stand in it, in order; `numbers` are those never quoted."""
+    """The text of one shape; `take` gives the values that stand in it, in order. `numbers`: None where the
+    text has the quotes already; else it leaves them to the values, and these are not to be quoted."""
 
-    quoted: bytes
-    loose: bytes
+    text: bytes
     take: Callable[[Sequence[bytes]], tuple[bytes, ...]]
-    numbers: tuple[int, ...]
+    numbers: Sequence[int] | None
 
 
 class Templates:
@@ -58,12 +55,13 @@ class Templates:
             if len(pieces[0]) > _SHAPE_OCTETS_MAX:
                 return self._render(unpack(packed), PLAIN_WRITER)
             template = self._prepared(pieces[0])
-        if not packed.translate(None, _PLAIN):
-            return template.quoted % template.take(pieces)
+        text, take, numbers = template
+        if numbers is None:
+            return text % take(pieces)
         written = list(map(encode.string, pieces))
-        for at in template.numbers:
+        for at in numbers:
             written[at] = pieces[at]
-        return template.loose % template.take(written)
+        return text % take(written)
 
     def _prepared(self, shape: bytes) -> _Template:
         """Renders a tree whose values are their own places, and notes which of them it writes where."""
@@ -80,10 +78,13 @@ class Templates:
             return b"%b"
 
         places = [b"%d" % at for at in range(1, shape.count(b"s") + shape.count(b"n") + 1)]
-        quoted = self._render(filled(shape, places), ValueWriter(string, number))
+        text = self._render(filled(shape, places), ValueWriter(string, number))
         if len(self._known) >= _TEMPLATES_MAX:
             self._known.clear()
-        template = _Template(quoted, quoted.replace(b'"%b"', b"%b"), _taking(order), tuple(numbers))
+        if shape.startswith(PLAIN):
+            template = _Template(text, _taking(order), None)
+        else:
+            template = _Template(text.replace(b'"%b"', b"%b"), _taking(order), numbers)
         self._known[shape] = template
         return template
 

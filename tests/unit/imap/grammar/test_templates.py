@@ -56,7 +56,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(count._known) <= 10
 
 
-@pytest.mark.parametrize("octets", [b"x", b"(", b")", b"ss", b"\xe9", b"sx\0a\0b"])
+@pytest.mark.parametrize("octets", [b"", b"ss\0a\0b", b"=x", b"=(", b"=)", b"=ss", b"~\xe9", b"~sx\0a\0b"])
 def test_what_is_no_packed_tree_is_refused(octets: bytes) -> None:
     with pytest.raises(Refused):
         unpack(Packed(octets))
