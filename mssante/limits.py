@@ -53,6 +53,7 @@ MIME_HEADER_LINES_MAX = 1000
 MIME_ADDRESSES_MAX = 1000  # per field
 MIME_PARAMETERS_MAX = 100  # per field
 MIME_BOUNDARY_OCTETS_MAX = 200
+MIME_STRUCTURE_OCTETS_MAX = 256 * KIB  # written out; a thousand ordinary parts take a third of it
 HEADER_KEPT_OCTETS_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
 LISTED_OCTETS_MAX = 4 * KIB  # of the fields that listings ask for, kept in the summary; a letter has 0.6 KiB
 SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # of one message's text parts, as they are written; no letter has that

@@ -16,9 +16,8 @@ from mssante.model import MessageId
 class Purpose(StrEnum):
     """What a metadata blob is for. The value is part of its key and of what it authenticates."""
 
-    META = "meta"  # envelope, exact size and date: what a listing needs
+    META = "meta"  # the summary: envelope, structure, exact size and date: what a listing needs
     HEADER = "header"  # the top header
-    STRUCTURE = "structure"  # parts and their offsets
     ROUTE = "route"  # who a queued message is from and to
 
 

@@ -18,10 +18,9 @@ from mssante.keys.ring import Ring
 from mssante.model import Address, Domain
 from mssante.observe.events import CorruptionFound, report
 from mssante.reasons import Reason, Refused
+from mssante.sealing.chunks import opened_chunks
 from mssante.store import MailStore
 from mssante.store.records import DueRecipient
-
-_CHUNKS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +56,11 @@ class Letter:
         """Its octets, in blocks. Raises Refused(CORRUPTION), Passing."""
         any_due = next(iter(self.due.values()))
         opener = ChunkOpener(self._dek, any_due.blob_id, content_octets=self.route.size)
-        for first in range(0, opener.count, _CHUNKS_AT_ONCE):
-            count = min(_CHUNKS_AT_ONCE, opener.count - first)
-            sealed = await self._store.messages.chunks(any_due.blob_id, first, count)
-            if len(sealed) != count:
-                raise corrupt(any_due)
-            for n, chunk in enumerate(sealed, first):
-                try:
-                    yield opener.open(n, chunk)
-                except NotAuthentic:
-                    raise corrupt(any_due) from None
+        try:
+            async for _, octets in opened_chunks(self._store, any_due.blob_id, opener, range(opener.count)):
+                yield octets
+        except NotAuthentic:
+            raise corrupt(any_due) from None
 
     async def header(self) -> bytes:
         """The top header, cut at HEADER_KEPT_OCTETS_MAX; what a notice gives back."""

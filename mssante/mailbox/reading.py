@@ -8,27 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from mssante.crypto import ChunkOpener, Dek, NotAuthentic, Purpose
+from mssante.crypto import ChunkOpener, Closed, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import CHUNK_OCTETS, KIB, MIB
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.places import KnownPlace
-from mssante.mime.summary import Summary
+from mssante.mime.summary import Summary, is_of_before
 from mssante.model import BlobId, FolderId, MessageId, Uid
 from mssante.observe import report
 from mssante.observe.events import CorruptionFound, crashed
 from mssante.reasons import Passing, Reason, Refused
+from mssante.sealing.chunks import opened_chunks
 from mssante.store.records import MessageNumber, SealedDek, SealedMessage
 
 _BATCH = 500  # messages read from the store in one go
 _BATCH_OCTETS = MIB  # of sealed metadata held for it
 _STEP = 100  # opened before the loop is given to others: a millisecond or two
+_STEP_OCTETS = 128 * KIB  # as much as so many letters have; a summary full of parts takes long to write out
 _TOGETHER_OCTETS = 512 * KIB  # of small contents read in one go
 _SMALL_OCTETS_MAX = CHUNK_OCTETS
-CHUNKS_AT_ONCE = 16  # a mebibyte of a content at a time
 
 
 class Message(NamedTuple):
@@ -66,8 +67,8 @@ class Reader:
                 folder, wanted, header=header, bytes_max=_BATCH_OCTETS
             )
             at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
-            for start in range(0, len(sealed), _STEP):
-                yield await self._open(sealed[start : start + _STEP], header=header)
+            for step in _steps(sealed):
+                yield await self._open(step, header=header)
                 await breathe()
         await self._settle_reseal()
 
@@ -92,18 +93,14 @@ class Reader:
         if dek is None:
             raise await self._unreadable(message)
         opener = ChunkOpener(dek, message.blob_id, content_octets=size)
-        for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
-            count = min(CHUNKS_AT_ONCE, wanted.stop - first)
-            chunks = await self._mailbox.store.messages.chunks(message.blob_id, first, count)
-            for n in range(first, first + count):
-                try:
-                    plain = opener.open(n, chunks[n - first])
-                except (NotAuthentic, IndexError):
-                    raise await self._unreadable(message) from None
+        try:
+            async for n, plain in opened_chunks(self._mailbox.store, message.blob_id, opener, wanted):
                 start = n * CHUNK_OCTETS
                 if len(wanted) == 1 and size > CHUNK_OCTETS:
                     self._lately = message.blob_id, n, plain
                 yield plain[max(0, offset - start) : end - start]
+        except NotAuthentic:
+            raise await self._unreadable(message) from None
 
     async def small_contents(
         self, messages: Sequence[Message]
@@ -181,12 +178,16 @@ class Reader:
         opened: list[Message] = []
         closed: list[SealedMessage] = []
         headless: list[SealedMessage] = []
+        of_before: list[tuple[SealedMessage, Summary]] = []
         for each in sealed:
             listing = each.listing_epoch is not None
-            summary = _summary(next(octets) if listing else first.get(each.number))
-            if summary is None:
+            plain = next(octets) if listing else first.get(each.number)
+            summary = None if plain is None else _summary(plain)
+            if plain is None or summary is None:
                 closed.append(each)
                 continue
+            if is_of_before(plain):
+                of_before.append((each, summary))
             block = None
             if each.header_ct is not None:
                 block = _header(each, deks.get(each.number))
@@ -195,6 +196,8 @@ class Reader:
                 elif len(block) != summary.header_octets:
                     block = None  # longer than is kept apart
             opened.append(Message(each.uid, each.number, each.message_id, each.blob_id, summary, block))
+        if of_before:
+            await self._renew(of_before)
         there = await self._damaged([*closed, *headless]) if closed or headless else set()
         return opened, [each.uid for each in closed if each.number in there]
 
@@ -210,10 +213,25 @@ class Reader:
             asked.append((each.message_id, each.blob_id, row.sealed_key, each.summary_ct, row.number))
         opened = await self._mailbox.ring.first_use([each[:4] for each in asked])
         found = {each[4]: both for each, both in zip(asked, opened, strict=True) if both is not None}
-        await self._settle_reseal()
-        closed = [(number, closed) for number, (_, closed) in found.items()]
-        self._resealing = asyncio.create_task(self._mailbox.store.messages.reseal(closed))
+        await self._reseal([(n, closed) for n, (octets, closed) in found.items() if not is_of_before(octets)])
         return {number: octets for number, (octets, _) in found.items()}
+
+    async def _renew(self, of_before: Sequence[tuple[SealedMessage, Summary]]) -> None:
+        """Summaries of an earlier version: from now on they are kept as they are made today."""
+        ring = self._mailbox.ring
+        deks = await self._deks([each for each, _ in of_before])
+        await self._reseal(
+            [
+                (each.number, ring.closed(each.message_id, each.blob_id, dek, summary.to_bytes()))
+                for each, summary in of_before
+                if (dek := deks.get(each.number)) is not None
+            ]
+        )
+
+    async def _reseal(self, closed: Sequence[tuple[MessageNumber, Closed]]) -> None:
+        await self._settle_reseal()
+        if closed:
+            self._resealing = asyncio.create_task(self._mailbox.store.messages.reseal(closed))
 
     async def _settle_reseal(self) -> None:
         """Behind the reading, one at a time."""
@@ -239,9 +257,20 @@ class Reader:
         return there
 
 
-def _summary(octets: bytes | None) -> Summary | None:
+def _steps(sealed: Sequence[SealedMessage]) -> Iterator[Sequence[SealedMessage]]:
+    start = held = 0
+    for end, each in enumerate(sealed, 1):
+        held += len(each.summary_ct)
+        if end - start == _STEP or held >= _STEP_OCTETS:
+            yield sealed[start:end]
+            start, held = end, 0
+    if start < len(sealed):
+        yield sealed[start:]
+
+
+def _summary(octets: bytes) -> Summary | None:
     try:
-        return None if octets is None else Summary.from_bytes(octets)
+        return Summary.from_bytes(octets)
     except Refused:
         return None
 

@@ -7,7 +7,7 @@ MIME_ADDRESSES_MAX entries are read from one field. Encoded words are left as wr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from mssante import limits
 from mssante.mime import encoded_words
@@ -22,8 +22,7 @@ _WORD = rb'[^\s"\[<>@,;:()\\]++'
 _PLAIN = re.compile(rb"(?:(%b(?: %b)*+) ?+)?+<(%b)@(%b)>" % (_WORD, _WORD, _WORD, _WORD))
 
 
-@dataclass(frozen=True, slots=True)
-class AddressEntry:
+class AddressEntry(NamedTuple):
     """One address: display name, source route, local part, domain. A group opens with `host` None and its
     name in `mailbox`, and closes with all four None (RFC 3501 §7.4.2)."""
 

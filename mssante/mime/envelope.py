@@ -1,64 +1,99 @@
-"""Reading back the ENVELOPEs that `rendering` made: the first address of a field, as SORT needs it.
+"""A message's envelope as values: date, subject, addresses and identifiers, and how they are kept.
 
-Invariants: linear; only what `rendering.envelope` writes is read, anything else has no address.
+Invariants: what is kept is what the sender wrote, field by field, and nothing is made up: a field that is not
+there is None, an address field without addresses is an empty list. In no protocol's words: IMAP's ENVELOPE
+is written of it by the grammar, SORT reads addresses out of it.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
+from typing import NamedTuple
 
+from mssante.mime import addresses
 from mssante.mime.addresses import AddressEntry
-from mssante.mime.header import unescaped
+from mssante.mime.content import EnvelopeFields
+from mssante.mime.packed import SEPARATOR, Packed, Tree, filled, pack
+from mssante.reasons import Refused
 
-_STRING = rb'(?:NIL|"(?:[^"\\]|\\.)*+")'
-_LIST = rb"(?:NIL|\((?:\(%b %b %b %b\))++\))" % ((_STRING,) * 4)
-_FIRST = rb"(?:NIL|\(\((%b) (%b) (%b) (%b)\))" % ((_STRING,) * 4)
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|\{([0-9]{1,10})\}\r\n', re.DOTALL)
+_CACHED_SHAPE_OCTETS_MAX = 500  # some sixty addresses; what is longer is seldom seen twice
+
+
+class EnvelopeValues(NamedTuple):
+    """What a message's envelope says, its address fields read. The places are stored: they never change."""
+
+    date: bytes | None = None
+    subject: bytes | None = None
+    from_: tuple[AddressEntry, ...] = ()
+    sender: tuple[AddressEntry, ...] = ()
+    reply_to: tuple[AddressEntry, ...] = ()
+    to: tuple[AddressEntry, ...] = ()
+    cc: tuple[AddressEntry, ...] = ()
+    bcc: tuple[AddressEntry, ...] = ()
+    in_reply_to: bytes | None = None
+    message_id: bytes | None = None
+
+    @classmethod
+    def of(cls, fields: EnvelopeFields) -> EnvelopeValues:
+        return cls(
+            fields.date,
+            fields.subject,
+            _entries(fields.from_),
+            _entries(fields.sender),
+            _entries(fields.reply_to),
+            _entries(fields.to),
+            _entries(fields.cc),
+            _entries(fields.bcc),
+            fields.in_reply_to,
+            fields.message_id,
+        )
+
+    @classmethod
+    def of_tree(cls, tree: Tree) -> EnvelopeValues:
+        """Out of what `pack` was given."""
+        date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id = tree
+        lists = from_, sender, reply_to, to, cc, bcc
+        from_, sender, reply_to, to, cc, bcc = (tuple([AddressEntry(*each) for each in one]) for one in lists)
+        return cls(date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id)
+
+    def packed(self) -> Packed:
+        return pack(self)
 
 
 class AddressField(Enum):
-    """The fields SORT asks for; the value: how many lists of addresses stand before (RFC 3501 §7.4.2)."""
+    """The address fields that SORT asks for; the value: their place in EnvelopeValues."""
 
-    FROM = 0
-    TO = 3
-    CC = 4
-
-
-# The date, the subject, so many lists, and the first entry of the next.
-_PLACES = {
-    field: re.compile(rb"\(%b %b %b%b" % (_STRING, _STRING, (_LIST + b" ") * field.value, _FIRST), re.DOTALL)
-    for field in AddressField
-}
+    FROM = 2
+    TO = 5
+    CC = 6
 
 
-def first_address(envelope: bytes, field: AddressField) -> AddressEntry | None:
+def first_address(envelope: Packed, field: AddressField) -> AddressEntry | None:
     """The first entry of an address field, None when there is none. A group's name is an entry of its own,
     as for IMAP."""
-    found = _PLACES[field].match(envelope)
-    if found is None and b"{" in envelope:
-        found = _PLACES[field].match(_without_literals(envelope))
-    if found is None or found[3] is None:
-        return None
-    return AddressEntry(*map(_text, found.groups()))
+    pieces = envelope.split(SEPARATOR)
+    shape = pieces[0]
+    find = _first if len(shape) <= _CACHED_SHAPE_OCTETS_MAX else _first.__wrapped__
+    try:
+        places = find(shape, field)
+        return None if places is None else _entry(pieces, places)
+    except (Refused, IndexError):
+        return None  # it is no envelope: what is sorted has no address
 
 
-def _text(string: bytes) -> bytes | None:
-    return None if string == b"NIL" else unescaped(string[1:-1])
+@lru_cache(maxsize=1000)
+def _first(shape: bytes, field: AddressField) -> tuple[int | None, ...] | None:
+    """Which of the values behind the shape the first entry's four are."""
+    at_places = [b"%d" % at for at in range(1, shape.count(b"s") + 1)]
+    entries = filled(shape, at_places)[field.value]
+    return tuple(None if at is None else int(at) for at in entries[0]) if entries else None
 
 
-def _without_literals(envelope: bytes) -> bytes:
-    """Every literal as the quoted string it might have been, line ends and all."""
-    pieces: list[bytes] = []
-    at = 0
-    while token := _TOKEN.search(envelope, at):
-        if token[1] is None:
-            pieces.append(envelope[at : token.end()])
-            at = token.end()
-            continue
-        end = token.end() + int(token[1])
-        literal = envelope[token.end() : end].replace(b"\\", rb"\\").replace(b'"', rb"\"")
-        pieces += [envelope[at : token.start()], b'"', literal, b'"']
-        at = end
-    pieces.append(envelope[at:])
-    return b"".join(pieces)
+def _entry(pieces: Sequence[bytes], places: Sequence[int | None]) -> AddressEntry:
+    return AddressEntry(*[None if at is None else pieces[at] for at in places])
+
+
+def _entries(value: bytes | None) -> tuple[AddressEntry, ...]:
+    return addresses.parse(value) if value else ()

@@ -7,9 +7,7 @@ most MIME_HEADER_LINES_MAX lines and MIME_PARAMETERS_MAX parameters are read, th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
 from mssante import limits
 
@@ -18,6 +16,9 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 # RFC 5322 §2.2 and §2.2.3: a name, a colon, then lines; a line that begins with a blank continues the
 # field. Possessive, so that no input makes it backtrack. Garbage lines match nothing and are skipped.
 _FIELD = re.compile(rb"(?m)^([!-9;-~]{1,998}+)[ \t]*+:((?:[^\n]*+\n(?=[ \t]))*+[^\n]*+\n?)")
+# One field and its folded lines, or a line that is none.
+_FIELD_OR_LINE = re.compile(rb"([^\s:]++)[ \t]*+:[^\n]*+\n?(?:[ \t][^\n]*+\n?)*|[^\n]*\n|[^\n]+")
+_TO_COLON = re.compile(rb"[ \t]*+:")
 _LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % limits.MIME_HEADER_LINES_MAX)
 _TO_COMMENT = re.compile(rb'((?:"(?:[^"\\]|\\.)*+"?|\\.|[^"(\\]|\\)*+)\(', re.DOTALL)
 _COMMENT_EDGE = re.compile(rb"[()\\]")
@@ -73,20 +74,45 @@ def values(block: bytes, name: bytes) -> tuple[bytes, ...]:
     return tuple(unfold(raw) for found, raw in pairs(block) if found == name)
 
 
-@lru_cache(maxsize=256)
-def _selection(names: frozenset[bytes], but: bool) -> re.Pattern[bytes]:
-    named = b"|".join(re.escape(name) for name in sorted(names)) or b"(?!)"
-    wanted = rb"(?!(?:%b)[ \t]*+:)[!-9;-~]++" % named if but else rb"(?:%b)" % named
-    return re.compile(rb"(?mi)^%b[ \t]*+:(?:[^\n]*+\n(?=[ \t]))*+[^\n]*+\n?" % wanted)
+def chosen_fields(block: bytes, names: frozenset[bytes], *, others: bool = False) -> bytes:
+    """The fields of `block` whose name (any case) is in `names` (lower case), or with `others` is not, then a
+    blank line: what IMAP's HEADER.FIELDS answers (RFC 3501 §6.4.5). Octets come out as they are, order,
+    folding and repeats kept; no pattern is made of the names. `block`: its blank line included or not."""
+    kept = _other_fields(block, names) if others else _named_fields(block, names)
+    if kept and not kept[-1].endswith(b"\n"):
+        kept.append(b"\r\n")
+    kept.append(b"\r\n")
+    return b"".join(kept)
 
 
-def select(block: bytes, names: Iterable[bytes], *, but: bool = False) -> bytes:
-    """The named fields as written, in the block's order, then the blank line: what IMAP's HEADER.FIELDS
-    answers (RFC 3501 §6.4.5). `but`: all fields except those (HEADER.FIELDS.NOT)."""
-    found = _selection(frozenset(name.lower() for name in names), but).findall(block)
-    if found and not found[-1].endswith(b"\r\n"):  # a block cut short of its last line end
-        found[-1] = found[-1].rstrip(b"\r\n") + b"\r\n"
-    return b"".join(found) + b"\r\n"
+def _other_fields(block: bytes, names: frozenset[bytes]) -> list[bytes]:
+    return [
+        found.group()
+        for found in _FIELD_OR_LINE.finditer(block)
+        if found.group(1) is not None and found.group(1).lower() not in names
+    ]
+
+
+def _named_fields(block: bytes, names: frozenset[bytes]) -> list[bytes]:
+    """Looks for each name at the start of a line, which costs less than reading every field."""
+    lowered = b"\n" + block.lower()  # so the line that starts at n in `block` has its "\n" at n here
+    places = []
+    for name in names:
+        start = b"\n" + name
+        at = lowered.find(start)
+        while at >= 0:
+            if _TO_COLON.match(lowered, at + len(start)):
+                places.append(at)
+            at = lowered.find(start, at + 1)
+    places.sort()
+    return [block[at : _end_of_field(block, at)] for at in places]
+
+
+def _end_of_field(block: bytes, at: int) -> int:
+    end = block.find(b"\n", at)
+    while end >= 0 and block[end + 1 : end + 2] in (b" ", b"\t"):
+        end = block.find(b"\n", end + 1)
+    return len(block) if end < 0 else end + 1
 
 
 def end_of_comment(value: bytes, position: int) -> int:

@@ -1,8 +1,9 @@
 """What is kept, sealed, of each message besides its octets: enough to list and search without opening a body.
 
 Invariants: the layout is versioned by its first octet and frozen by test vectors; fields may be added at
-the end, and a reader that does not know them passes over them. ENVELOPE, BODY and BODYSTRUCTURE are
-ready to send; the search texts, the table of parts and the listed fields are decoded only when asked for.
+the end, and a reader that does not know them passes over them. What is kept speaks no protocol; all but
+numbers and the preview is unpacked only when asked for. A summary of the first version becomes one of today's
+when it is read (mime.summary_v1).
 """
 
 from __future__ import annotations
@@ -14,19 +15,16 @@ from typing import Literal, NamedTuple
 
 import msgpack
 
-from mssante.mime import addresses, dates, encoded_words, listed, preview, rendering
+from mssante.mime import addresses, dates, encoded_words, listed, outline, preview, summary_v1
 from mssante.mime.content import Content, EnvelopeFields
+from mssante.mime.envelope import EnvelopeValues
+from mssante.mime.packed import Packed, TooLarge
 from mssante.mime.structure import Part, Structure
 from mssante.reasons import Reason, Refused
 
-_VERSION = 1
-# The types of fields. The first layout had 10; after came internal_offset, then packed_listed, then preview.
-_TYPES = (bytes, bytes, bytes, bytes, bytes, int, int, bytes, bytes)
-_SHAPES = {
-    (int, int, *sent, *_TYPES[:count])
-    for sent in ((int, int), (type(None), type(None)))
-    for count in range(6, len(_TYPES) + 1)
-}
+_VERSION = b"\x02"
+_TYPES = (bytes, bytes, bytes, bytes, int, int, bytes, bytes)
+_SHAPES = {(int, int, *sent, *_TYPES) for sent in ((int, int), (type(None), type(None)))}
 
 SectionText = Literal["", "HEADER", "TEXT", "MIME"]
 
@@ -78,7 +76,8 @@ class PartTable:
 class Summary(NamedTuple):
     """`size` in octets; `internal_date` in Unix seconds, its zone's offset in minutes apart; `sent_at` and
     `sent_offset`: the Date field's instant and offset, None when there is no date that can be read;
-    `preview`: the first words, in UTF-8 (RFC 8970), empty when there are none.
+    `envelope`: its EnvelopeValues, packed; `structure`: its outline, packed; `preview`: the first words, in
+    UTF-8 (RFC 8970), empty when there are none.
 
     A named tuple, not a dataclass: 100,000 are made to list one folder, and it is made 6 times faster."""
 
@@ -86,15 +85,14 @@ class Summary(NamedTuple):
     internal_date: int
     sent_at: int | None
     sent_offset: int | None
-    envelope: bytes
-    body: bytes
-    bodystructure: bytes
+    envelope: Packed
+    structure: Packed
     packed_texts: bytes
     packed_parts: bytes
     header_octets: int
-    internal_offset: int = 0
-    packed_listed: bytes = b""
-    preview: bytes = b""
+    internal_offset: int
+    packed_listed: bytes
+    preview: bytes
 
     def __repr__(self) -> str:  # it holds names and subjects
         return f"Summary(size={self.size})"
@@ -123,12 +121,14 @@ class Summary(NamedTuple):
 
     def to_bytes(self) -> bytes:
         packed: bytes = msgpack.packb(tuple(self))
-        return bytes((_VERSION,)) + packed
+        return _VERSION + packed
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> Summary:
         """Raises Refused(CORRUPTION) when the octets are no summary, or of a version we do not know."""
-        if octets[:1] != b"\x01":
+        if octets[:1] != _VERSION:
+            if octets[:1] == summary_v1.VERSION:
+                return cls(*summary_v1.fields(_unpacked(octets[1:])))
             raise Refused(Reason.CORRUPTION, "message summary: unknown version")
         found = _unpacked(octets[1:])
         if tuple(map(type, found)) not in _SHAPES:
@@ -136,6 +136,11 @@ class Summary(NamedTuple):
             if tuple(map(type, found)) not in _SHAPES:
                 raise Refused(Reason.CORRUPTION, "message summary: fields missing")
         return cls(*found)
+
+
+def is_of_before(octets: bytes) -> bool:
+    """Whether a summary is of an earlier version: read like any other, and worth keeping anew."""
+    return octets[:1] != _VERSION
 
 
 def _unpacked(octets: bytes) -> list:  # type: ignore[type-arg]  # as msgpack gives it; checked by the callers
@@ -154,29 +159,28 @@ def summarise(structure: Structure, *, internal_date: datetime, head: bytes = b"
     message's first octets, which its preview is made of."""
     root = structure.root
     fields = root.envelope or EnvelopeFields()
-    lists = rendering.address_lists(fields)
+    envelope = EnvelopeValues.of(fields)
     sent = dates.parse(fields.date) if fields.date else None
     offset = sent.utcoffset() if sent else None
     try:
-        bodystructure = rendering.bodystructure(root)
-    except rendering.TooLarge:  # catalogue R10: a trivial structure, the message readable as a whole
+        kept = outline.packed(root)
+    except TooLarge:  # catalogue R10: a trivial structure, the message readable as a whole
         root = _as_text(root)
-        bodystructure = rendering.bodystructure(root)
+        kept = outline.packed(root)
     texts = (
         encoded_words.decode(fields.subject) if fields.subject else "",
-        addresses.text(lists["from"]),
-        addresses.text(lists["to"]),
-        addresses.text(lists["cc"]),
-        addresses.text(lists["bcc"]),
+        addresses.text(envelope.from_),
+        addresses.text(envelope.to),
+        addresses.text(envelope.cc),
+        addresses.text(envelope.bcc),
     )
     return Summary(
         size=structure.size,
         internal_date=int(internal_date.timestamp()),
         sent_at=int(sent.timestamp()) if sent else None,
         sent_offset=offset // timedelta(minutes=1) if offset is not None else None,
-        envelope=rendering.envelope(fields, lists),
-        body=rendering.body(root),
-        bodystructure=bodystructure,
+        envelope=envelope.packed(),
+        structure=kept,
         packed_texts=msgpack.packb(texts),
         packed_parts=msgpack.packb(_table(root)),
         header_octets=root.header_octets,

@@ -10,10 +10,9 @@ from collections.abc import AsyncIterator, Sequence
 
 from mssante import limits
 from mssante.model import BlobId, FolderId, SpecialUse
+from mssante.sealing.chunks import sealed_chunks
 from mssante.sealing.message import Sealed
 from mssante.store import Deposit, MailStore
-
-_CHUNKS_AT_ONCE = 16  # read back: a mebibyte
 
 
 class Blob:
@@ -54,14 +53,14 @@ class Blobs:
         """All chunks so far, in order. Nothing may be added to this blob meanwhile."""
         n = 0
         while n < blob.count:
-            if n < blob.flowed:
-                found = await self._store.messages.chunks(blob.id, n, min(_CHUNKS_AT_ONCE, blob.flowed - n))
-            else:
-                found = [chunk for number, chunk in blob.pending if number >= n]
-            assert found, "a chunk given is a chunk kept"
-            for chunk in found:
+            before = n
+            async for chunk in sealed_chunks(self._store, blob.id, range(n, blob.flowed)):
                 yield chunk
-            n += len(found)
+                n += 1
+            for chunk in [chunk for number, chunk in blob.pending if number >= n]:
+                yield chunk
+                n += 1
+            assert n > before, "a chunk given is a chunk kept"
 
     async def abandon(self) -> None:
         """Takes away what flowed. Raises Passing; the sweep finds it then."""

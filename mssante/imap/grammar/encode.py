@@ -14,10 +14,10 @@ from mssante.imap.grammar import folder_names
 from mssante.imap.grammar.lexer import MONTHS
 
 NIL = b"NIL"
-QUOTED_OCTETS_MAX = 1000  # longer strings go as literals: some clients read quoted strings line-wise
+_NAME_QUOTED_OCTETS_MAX = 1000  # longer names go as literals: some clients read quoted strings line-wise
 
-_PLAIN = re.compile(rb"[\x20\x21\x23-\x5b\x5d-\x7e]*")
-_QUOTABLE = re.compile(rb"[\x20-\x7e]*")
+_NOT_PLAIN = re.compile(rb'[\x00\r\n\x80-\xff"\\]')
+_NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
 _UNQUOTABLE = re.compile(rb"[\x00-\x1f\x7f]")
 _OBJECT_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _FIRST_DAY = date(1970, 1, 1)
@@ -25,13 +25,19 @@ _UNTEXT = re.compile(r"[^\x20-\x7e]")
 
 
 def string(octets: bytes) -> bytes:
-    """A quoted string where the grammar allows it, else a literal."""
-    if len(octets) <= QUOTED_OCTETS_MAX:
-        if _PLAIN.fullmatch(octets):
-            return b'"%b"' % octets
-        if _QUOTABLE.fullmatch(octets):
-            return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
-    return literal(octets)
+    """A quoted string where the grammar allows it, else a literal: CR, LF and eight-bit octets never stand in
+    quotes."""
+    if not _NOT_PLAIN.search(octets):
+        return b'"%b"' % octets
+    if _NOT_QUOTABLE.search(octets):
+        octets = octets.replace(b"\0", b"")
+        if _NOT_QUOTABLE.search(octets):
+            return literal(octets)
+    return _quoted(octets)
+
+
+def _quoted(octets: bytes) -> bytes:
+    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def nstring(octets: bytes | None) -> bytes:
@@ -48,12 +54,10 @@ def literal(octets: bytes) -> bytes:
 
 def mailbox(name: str, *, utf8: bool = False) -> bytes:
     """A folder's name, quoted: modified UTF-7 or, to a client that asked for it, UTF-8 (RFC 9051 §4.3)."""
-    if not utf8:
-        return string(folder_names.encode(name))
-    octets = name.encode("utf-8", "replace")
-    if _UNQUOTABLE.search(octets):
+    octets = name.encode("utf-8", "replace") if utf8 else folder_names.encode(name)
+    if _UNQUOTABLE.search(octets) or (len(octets) > _NAME_QUOTED_OCTETS_MAX and not utf8):
         return literal(octets)
-    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return _quoted(octets)
 
 
 def date_time(moment: datetime) -> bytes:

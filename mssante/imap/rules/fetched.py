@@ -1,4 +1,4 @@
-"""FETCH responses (RFC 3501 §7.4.2), assembled from prepared pieces.
+"""FETCH responses (RFC 3501 §7.4.2), assembled from values that are ready to send.
 
 Invariants: the line's frame is made once per command, so 10,000 lines cost 10,000 substitutions; a body
 is announced by its size and follows as octets, so it need never be held whole.

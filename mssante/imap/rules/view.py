@@ -77,9 +77,9 @@ class FolderView:
         return [self.sequence_of(uid) or 0 for uid in uids]
 
     def positions(self, messages: SequenceSet, *, uid: bool) -> list[range]:
-        """Places in `uids` of the messages a command names, ascending, without those that are gone
-        unless asked by `is_gone`. UIDs that do not exist are passed over (RFC 3501 §6.4.8); sequence
-        numbers that do not exist raise Unacceptable (RFC 9051 §9 seq-number)."""
+        """Places in `uids` of the messages a command names, ascending, those that are `gone` too. UIDs that
+        do not exist are passed over (RFC 3501 §6.4.8); sequence numbers that do not exist raise Unacceptable
+        (RFC 9051 §9 seq-number)."""
         if uid:
             return messages.positions(self._uids)
         count = len(self._uids)
@@ -87,12 +87,9 @@ class FolderView:
             raise Unacceptable("No message has that number")
         return [range(low - 1, high) for low, high in messages.resolve(count)]
 
-    def is_gone(self, uid: int) -> bool:
-        """Whether another session has expunged it while this client still counts it (RFC 2180 §4.1)."""
-        return uid in self._expunged
-
     @property
     def gone(self) -> frozenset[int]:
+        """What other sessions have expunged while this client still counts it (RFC 2180 §4.1)."""
         return frozenset(self._expunged)
 
     def places_of(self, uids: Sequence[int]) -> list[range]:

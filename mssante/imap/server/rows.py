@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from mssante.imap.grammar import encode
+from mssante.imap.grammar.bodystructure import body, bodystructure
+from mssante.imap.grammar.envelope import envelope
 from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary
 
@@ -65,15 +67,15 @@ class MessageLine(NamedTuple):
 
     @property
     def envelope(self) -> bytes:
-        return self.summary.envelope
+        return envelope(self.summary.envelope)
 
     @property
     def body(self) -> bytes:
-        return self.summary.body
+        return body(self.summary.structure)
 
     @property
     def structure(self) -> bytes:
-        return self.summary.bodystructure
+        return bodystructure(self.summary.structure)
 
     @property
     def preview(self) -> bytes:

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from mssante.imap.grammar.fetch import BodySection, SectionForm, Slice
-from mssante.imap.rules.header_fields import chosen_fields
 from mssante.limits import MIME_HEADER_OCTETS_MAX
 from mssante.mailbox.reading import Message, Reader
 from mssante.mime import content as mime_content
 from mssante.mime.decoding import decoded, decoder
+from mssante.mime.header import chosen_fields
 from mssante.mime.listed import Chooser
 from mssante.mime.summary import SectionText, Summary
 from mssante.reasons import Reason, Refused

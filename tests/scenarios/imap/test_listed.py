@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mssante.imap.rules.header_fields import chosen_fields
+from mssante.mime.header import chosen_fields
 from mssante.observe.events import CorruptionFound
 from tests.support.imap.house import MARIE, ImapHouse
 

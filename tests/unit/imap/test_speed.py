@@ -13,9 +13,9 @@ from mssante.imap.grammar.fetch import parse
 from mssante.imap.grammar.lexer import Cursor
 from mssante.imap.grammar.sets import render
 from mssante.imap.rules.fetched import FetchFormat
-from mssante.imap.rules.header_fields import chosen_fields
 from mssante.imap.rules.matching import Context, Known, judged, prepared
 from mssante.imap.rules.view import FolderView
+from mssante.mime.header import chosen_fields
 from tests.unit.imap.spoken import fastest, logged_in
 
 

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 
 from mssante.crypto import EnvelopeForm
+from mssante.imap.grammar.envelope import envelope
 from mssante.mailbox import reading
 from mssante.mailbox.reading import Message
+from mssante.mime.summary import Summary
 from mssante.model import Flag
 from mssante.observe.events import CorruptionFound, Event, add_sink
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 from tests.support.owner import Desk, Owner
+from tests.vectors.make_summaries import of_version_1
 
 CHUNK = 65_536
 
@@ -54,6 +57,44 @@ async def test_a_delivered_message_opens_faster_after_first_use(owner: Owner, de
     after = await read(owner, range(1, 4))
     assert [await owner.reader.octets(m, 0, 99) for m in after[0]] == [b"Subject: s\r\n\r\nx"] * 3
     assert [m.summary for group in after for m in group] == [m.summary for group in before for m in group]
+
+
+async def summaries_kept(owner: Owner) -> list[bytes | None]:
+    inbox = await owner.folders.named("INBOX")
+    rows = await owner.mailbox.store.messages.summaries(
+        inbox.id, range(1, 99), header=False, bytes_max=1 << 20
+    )
+    assert all(row.listing_epoch == 1 for row in rows)
+    return owner.mailbox.ring.open_summaries([(r.message_id, r.blob_id, 1, r.summary_ct) for r in rows])
+
+
+async def test_summaries_of_an_earlier_version_are_read_and_kept_anew(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = [vector for vector in of_version_1() if b"\0" not in vector.letter]  # which APPEND refuses
+    for vector in vectors:
+        for keep in (owner.append, owner.deliver):  # under the listing key, and under the message's own
+            with monkeypatch.context() as patch:
+                patch.setattr(Summary, "to_bytes", lambda _, old=vector.summary: old)
+                await keep(vector.letter)
+    before = [message for group in await read(owner, range(1, 99)) for message in group]
+    assert [envelope(message.summary.envelope) for message in before[::2]] == [v.envelope for v in vectors]
+    now = await summaries_kept(owner)
+    assert now == [message.summary.to_bytes() for message in before]
+    after = [message for group in await read(owner, range(1, 99), header=True) for message in group]
+    assert [message.summary for message in after] == [message.summary for message in before]
+    assert [await owner.reader.octets(m, 0, 9999) for m in after[1::2]] == [v.letter for v in vectors]
+    assert await summaries_kept(owner) == now
+
+
+async def test_summaries_full_of_parts_are_opened_few_at_a_time(owner: Owner) -> None:
+    for _ in range(6):
+        await owner.append(
+            b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + b"--b\r\n\r\nx\r\n" * 999 + b"--b--\r\n"
+        )
+    groups = await read(owner, range(1, 7))
+    assert [message.uid for group in groups for message in group] == list(range(1, 7))
+    assert max(len(group) for group in groups) <= 2
 
 
 async def test_an_appended_message_is_at_once_as_after_first_use(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imapclient.response_parser import parse_fetch_response
 from imapclient.response_types import Envelope
 
+from mssante.imap.grammar import bodystructure, envelope
 from mssante.mime.structure import scan
 from mssante.mime.summary import summarise
 
@@ -58,11 +59,14 @@ def text(value: Any) -> bytes:
 def check(values: list[bytes]) -> None:
     header = b"".join(b"%b: %b\r\n" % pair for pair in zip(FIELDS, values, strict=True))
     summary = summarise(scan(header + b"\r\nx\r\n"), internal_date=AT)
-    line = b"1 (ENVELOPE %b BODYSTRUCTURE %b UID 7)" % (summary.envelope, summary.bodystructure)
+    line = b"1 (ENVELOPE %b BODYSTRUCTURE %b UID 7)" % (
+        envelope.envelope(summary.envelope),
+        bodystructure.bodystructure(summary.structure),
+    )
     (found,) = parse_fetch_response(as_imaplib(line), normalise_times=False).values()
     assert set(found) == {b"SEQ", b"ENVELOPE", b"BODYSTRUCTURE"}
-    envelope: Envelope = found[b"ENVELOPE"]
-    told = (envelope.subject, envelope.in_reply_to, envelope.message_id)
+    read: Envelope = found[b"ENVELOPE"]
+    told = (read.subject, read.in_reply_to, read.message_id)
     for value, at in zip(told, (0, 2, 3), strict=True):
         if value is None or not values[at].strip():
             continue

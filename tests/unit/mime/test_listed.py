@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.imap.rules.header_fields import chosen_fields
 from mssante.limits import LISTED_OCTETS_MAX
+from mssante.mime.header import chosen_fields
 from mssante.mime.listed import NAMES, Chooser, pack
 from mssante.mime.structure import scan
 from mssante.mime.summary import Summary, summarise

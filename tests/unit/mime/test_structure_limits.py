@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from mssante import limits
+from mssante.imap.grammar.bodystructure import bodystructure
 from mssante.mime.structure import Note, Part, Scanner, Structure, scan
 from mssante.mime.summary import Summary, summarise
 from tests.unit.mime.bombs import BOMBS
@@ -46,7 +47,8 @@ def test_a_bomb_is_summarised_within_its_time(bomb: Callable[[int], bytes], size
     assert count(structure.root) <= limits.MIME_PARTS_MAX
     assert depth(structure.root) <= 2 * limits.MIME_DEPTH_MAX
     before = time.process_time()
-    assert Summary.from_bytes(summary.to_bytes()).bodystructure == summary.bodystructure
+    again = Summary.from_bytes(summary.to_bytes())
+    assert bodystructure(again.structure) == bodystructure(summary.structure)
     assert time.process_time() - before <= 0.1
 
 

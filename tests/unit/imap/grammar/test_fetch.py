@@ -16,7 +16,7 @@ from mssante.imap.grammar.fetch import Attribute, BodySection, FetchItems, Parti
 from mssante.imap.grammar.lexer import Cursor, Unacceptable
 from mssante.imap.grammar.need import Need
 from mssante.imap.rules.fetched import CLOSING, Change, FetchFormat, change_lines, modseq_lines
-from mssante.imap.rules.header_fields import chosen_fields
+from mssante.mime.header import chosen_fields
 
 
 def items(text: str) -> FetchItems:

@@ -28,6 +28,7 @@ from mssante.imap.rules.matching import (
     questions,
 )
 from mssante.mime.folding import fold
+from mssante.mime.packed import pack
 from mssante.mime.summary import SearchTexts, Summary
 from mssante.model import Flag
 
@@ -74,12 +75,14 @@ class Mail:
             internal_date=int(self.received.timestamp()),
             sent_at=None if sent is None else int(sent.timestamp()),
             sent_offset=None if sent is None else 0,
-            envelope=b"",
-            body=b"",
-            bodystructure=b"",
+            envelope=pack(()),
+            structure=pack(()),
             packed_texts=msgpack.packb(texts),
             packed_parts=b"",
             header_octets=0,
+            internal_offset=0,
+            packed_listed=b"",
+            preview=b"",
         )
 
     def header(self) -> str:

@@ -1,0 +1,106 @@
+"""What a message is made of, as values: the tree of its parts, and how it is kept.
+
+Invariants: as the scanner found it (mime.structure), each part's own words as the sender wrote them; a tree
+that would take more than MIME_STRUCTURE_OCTETS_MAX to write out is not kept, and its message shown as one
+text. In no protocol's words: IMAP's BODY and BODYSTRUCTURE are written of it by the grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from mssante.limits import MIME_STRUCTURE_OCTETS_MAX
+from mssante.mime.content import Content, EnvelopeFields
+from mssante.mime.envelope import EnvelopeValues
+from mssante.mime.header import Parameters
+from mssante.mime.packed import Packed, Tree, pack
+from mssante.mime.structure import Part
+
+FlatParameters = tuple[bytes, ...]  # a name, its text, the next name …
+
+
+class SinglePart(NamedTuple):
+    """A part that is no multipart, its `octets` and `lines` those of its body. `lines` is there for texts
+    and messages; `message` for message/rfc822: its envelope and its own outline; `disposition`: its word and
+    its parameters. The places are stored: they never change."""
+
+    media: bytes
+    subtype: bytes
+    parameters: FlatParameters
+    id: bytes | None
+    description: bytes | None
+    encoding: bytes
+    octets: int
+    lines: int | None
+    message: Iterable[Tree] | None
+    md5: bytes | None
+    disposition: tuple[bytes, FlatParameters] | None
+    languages: tuple[bytes, ...]
+    location: bytes | None
+
+
+class Multipart(NamedTuple):
+    """A multipart; `parts` are trees, none where no delimiter was found. The places are stored."""
+
+    parts: Iterable[Tree]
+    subtype: bytes
+    parameters: FlatParameters
+    disposition: tuple[bytes, FlatParameters] | None
+    languages: tuple[bytes, ...]
+    location: bytes | None
+
+
+def of_tree(tree: Tree) -> SinglePart | Multipart:
+    """Out of what `packed` keeps: a multipart begins with its parts, another part with its media type."""
+    return Multipart(*tree) if isinstance(tree[0], tuple) else SinglePart(*tree)
+
+
+def packed(root: Part) -> Packed:
+    """Raises packed.TooLarge."""
+    return pack(_outline(root), octets_max=MIME_STRUCTURE_OCTETS_MAX)
+
+
+def _outline(part: Part) -> SinglePart | Multipart:
+    # What lies within is made when it is asked for, so that of a tree too large little is made.
+    content = part.content
+    if content.is_multipart:
+        return Multipart(
+            map(_outline, part.children),
+            content.subtype,
+            _flat(content.parameters),
+            _disposition(content),
+            content.languages,
+            content.location,
+        )
+    message = _message(part.children[0]) if content.is_message else None
+    return SinglePart(
+        content.media,
+        content.subtype,
+        _flat(content.parameters),
+        content.id,
+        content.description,
+        content.encoding,
+        part.body_octets,
+        part.lines if message or content.media == b"text" else None,
+        message,
+        content.md5,
+        _disposition(content),
+        content.languages,
+        content.location,
+    )
+
+
+def _message(within: Part) -> Iterator[Tree]:
+    yield EnvelopeValues.of(within.envelope or EnvelopeFields())
+    yield _outline(within)
+
+
+def _disposition(content: Content) -> tuple[bytes, FlatParameters] | None:
+    if not content.disposition:
+        return None
+    return content.disposition, _flat(content.disposition_parameters)
+
+
+def _flat(parameters: Parameters) -> FlatParameters:
+    return tuple([each for pair in parameters for each in pair])

@@ -1,0 +1,39 @@
+"""Sealed chunks read back from the database: a content's octets, a mebibyte at a time.
+
+Invariants: a content is never held whole; no transaction is open while a caller handles what it was given;
+what was given before a chunk that does not open is genuine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from mssante.crypto import ChunkOpener, NotAuthentic
+from mssante.model import BlobId
+from mssante.store import MailStore
+
+_AT_ONCE = 16  # a mebibyte
+
+
+async def sealed_chunks(store: MailStore, blob: BlobId, wanted: range) -> AsyncIterator[bytes]:
+    """The chunks numbered `wanted` as they lie there; ends early where one lacks. Raises Passing."""
+    for first in range(wanted.start, wanted.stop, _AT_ONCE):
+        count = min(_AT_ONCE, wanted.stop - first)
+        found = await store.messages.chunks(blob, first, count)
+        for chunk in found:
+            yield chunk
+        if len(found) < count:
+            return
+
+
+async def opened_chunks(
+    store: MailStore, blob: BlobId, opener: ChunkOpener, wanted: range
+) -> AsyncIterator[tuple[int, bytes]]:
+    """The same opened, each with its number. Raises NotAuthentic at the first one that is not there or does
+    not open, Passing."""
+    n = wanted.start
+    async for chunk in sealed_chunks(store, blob, wanted):
+        yield n, opener.open(n, chunk)
+        n += 1
+    if n < wanted.stop:
+        raise NotAuthentic
