@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from certs.make import build
 from mssante.clock import SystemClock
+from mssante.demo.certs.make import build
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps

@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from certs.make import UNLISTED
+from mssante.demo.certs.make import UNLISTED
 from mssante.reasons import Declined, Passing, Reason
 from mssante.trust import tls
 from mssante.trust.policy import Direction
