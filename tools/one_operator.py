@@ -21,10 +21,10 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-import annuaire
-from certs.make import Pki, build, operator_subject
-from certs.white_list import write as write_white_list
 from mssante.cli import main
+from mssante.demo import annuaire
+from mssante.demo.certs.make import Pki, build, operator_subject
+from mssante.demo.certs.white_list import write as write_white_list
 
 HOST = "127.0.0.1"
 DOMAIN, PEER_DOMAIN = "chu-a.mssante.test", "cabinet-b.mssante.test"

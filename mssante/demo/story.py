@@ -18,11 +18,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import annuaire
-from certs.make import build
-from certs.white_list import write as write_white_list
 from mssante.control.bal import ShowBal
 from mssante.control.socket import ask
+from mssante.demo import annuaire
+from mssante.demo.certs.make import build
+from mssante.demo.certs.white_list import write as write_white_list
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.demo.sample import Patient, letter
 from mssante.model import Address

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import annuaire
-from certs.make import build
-from certs.white_list import write as write_white_list
 from mssante.control.bal import CreateBal
 from mssante.control.socket import ask
+from mssante.demo import annuaire
+from mssante.demo.certs.make import build
+from mssante.demo.certs.white_list import write as write_white_list
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.limits import MIB
 from mssante.model import Address, MailboxKind

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from annuaire import BASE_DN, dev_ldif_path
-from annuaire.slapd import Running
 from mssante.annuaire.directory import Directory
 from mssante.annuaire.ldap import LdapDirectory
 from mssante.annuaire.ldif import LdifDirectory
+from mssante.demo.annuaire import BASE_DN, dev_ldif_path
+from mssante.demo.annuaire.slapd import Running
 from mssante.ldap.client.session import LdapTarget
 from mssante.limits import DIRECTORY_FOUND_MAX
 from mssante.model import Address, Domain, MailboxKind, MailboxStatus, Malformed

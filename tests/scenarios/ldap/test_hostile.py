@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from annuaire import BASE_DN
-from annuaire.slapd import ADMIN_DN, TlsFiles
 from mssante.annuaire.ldap import LdapDirectory
+from mssante.demo.annuaire import BASE_DN
+from mssante.demo.annuaire.slapd import ADMIN_DN, TlsFiles
 from mssante.ldap.client.session import LdapTarget
 from mssante.limits import LDAP_MESSAGE_OCTETS_MAX, LDAP_QUESTIONS_AT_ONCE, LDAP_QUESTIONS_MAX
 from mssante.model import Address, Secret

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from annuaire import BASE_DN
 from mssante.annuaire.ldap import LdapDirectory
+from mssante.demo.annuaire import BASE_DN
 from mssante.ldap.client.session import LdapTarget
 from mssante.model import Address, Malformed
 from tests.support.ldap.fake_ldap import SEARCH, Conversation, done, fake_ldap

@@ -8,28 +8,27 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-import annuaire.slapd
-from annuaire import dev_ldif_path
-from annuaire.slapd import SlapdFailed, serve
 from mssante.annuaire.ldap import LdapDirectory
+from mssante.demo import annuaire
+from mssante.demo.annuaire.slapd import SlapdFailed, serve
 from mssante.ldap.client.session import LdapTarget
 from mssante.model import Address
 
-SERVE = dev_ldif_path().parent / "serve"
+ROOT = Path(__file__).parents[3]
+SERVE = ROOT / "annuaire" / "serve"
 
 
 @contextmanager
 def _served(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         # Any Python will do: the script needs the standard library alone.
-        [sys.executable, "-I", str(SERVE), *arguments],
+        [str(SERVE), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -67,14 +66,15 @@ def test_it_works_as_an_ordinary_user(tmp_path: Path) -> None:
     folder = Path("/tmp") / f"{tmp_path.name}-{os.getpid()}"
     folder.mkdir(mode=0o755)
     try:
-        shutil.copytree(SERVE.parent, folder / "annuaire")
+        shutil.copytree(ROOT / "annuaire", folder / "annuaire")
+        shutil.copytree(ROOT / "mssante", folder / "mssante")
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o755)  # whatever the umask of this run and of its checkout
         home = folder / "home"
         home.mkdir()
         os.chown(home, nobody.pw_uid, nobody.pw_gid)
         process = subprocess.Popen(
-            ["/usr/bin/env", "python3", str(folder / "annuaire" / "serve")],
+            [str(folder / "annuaire" / "serve")],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -115,7 +115,7 @@ def test_data_that_slapd_refuses_is_told(tmp_path: Path) -> None:
 
 
 def test_a_missing_slapd_is_an_error_not_a_skip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(annuaire.slapd, "_SLAPD", ("/nowhere/slapd",))
+    monkeypatch.setattr("mssante.demo.annuaire.slapd._SLAPD", ("/nowhere/slapd",))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SlapdFailed, match="not installed"), serve(into=tmp_path):
         pass

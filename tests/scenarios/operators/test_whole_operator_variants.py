@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from annuaire.slapd import Running
 from mssante.cli import main
+from mssante.demo.annuaire.slapd import Running
 from mssante.reasons import Reason
 from tests.support.ldap.slapd import slapd
 from tests.support.operators.mail_clients import deliver, field, inbox, note, reading, relay, submit

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from certs.make import UNLISTED, build
 from mssante.delivery.couriers import Consignment
+from mssante.demo.certs.make import UNLISTED, build
 from mssante.model import Address, Direction, Domain
 from mssante.observe.events import Event
 from mssante.smtp.client.courier import SmtpCourier

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from annuaire import dev_ldif_path
-from annuaire.slapd import Running, TlsFiles, serve
+from mssante.demo.annuaire import dev_ldif_path
+from mssante.demo.annuaire.slapd import Running, TlsFiles, serve
 
 
 @contextmanager

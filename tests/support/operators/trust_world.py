@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from certs.make import UNLISTED, Leaf, Pki
+from mssante.demo.certs.make import UNLISTED, Leaf, Pki
 from mssante.model import Direction, Domain
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors

@@ -24,12 +24,12 @@ from typing import Any
 
 import pytest
 
-import annuaire
-from certs.make import UNLISTED, Leaf, Pki, build, operator_subject
-from certs.white_list import write as write_white_list
 from mssante.control.catalogue import request_named
 from mssante.control.json_values import encoded
 from mssante.control.socket import ask
+from mssante.demo import annuaire
+from mssante.demo.certs.make import UNLISTED, Leaf, Pki, build, operator_subject
+from mssante.demo.certs.white_list import write as write_white_list
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator
 
 START_SECONDS_MAX = 60

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from certs.make import build
 from mssante.clock import SystemClock
 from mssante.delivery.backends import Speaker
 from mssante.delivery.reception import Intake, Receipt
+from mssante.demo.certs.make import build
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Direction, Domain, Envelope, PersonId, Secret
 from mssante.net.listener import Caps

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annuaire import dev_ldif_path, schema_path
 from mssante.annuaire.attributes import OF_DOMAIN, OF_MAILBOX, OF_OPERATOR, SEARCHED, luhn_remainder
 from mssante.annuaire.entries import MailboxEntry, address_keys, domain_entry, mailbox_entry, operator_entry
 from mssante.annuaire.ldif import LdifDirectory
 from mssante.annuaire.ldif_reader import LdifRecord, read_ldif
+from mssante.demo.annuaire import dev_ldif_path, schema_path
 from mssante.limits import DIRECTORY_VALUE_OCTETS_MAX, DIRECTORY_VALUES_MAX
 from mssante.model import Address, MailboxKind, MailboxStatus, Malformed
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from annuaire import dev_ldif_path
-from certs.make import operator_subject
 from mssante.annuaire.ldif import LdifDirectory
 from mssante.annuaire.trust_answer import trust_answer
+from mssante.demo.annuaire import dev_ldif_path
+from mssante.demo.certs.make import operator_subject
 from mssante.ldap.grammar.values import Found
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from certs.make import build
-from certs.white_list import write as write_white_list
 from mssante.cli import main
 from mssante.clock import SystemClock
 from mssante.config import DirectorySource, load
+from mssante.demo.certs.make import build
+from mssante.demo.certs.white_list import write as write_white_list
 from tests.support.postgres import Postgres
 
 DOMAIN = "chu-a.mssante.test"
@@ -51,7 +51,7 @@ def cli(tmp_path: Path) -> Cli:
 @pytest.fixture
 def trusted(cli: Cli) -> Cli:
     """The same, with a PKI, a white list and a directory in place."""
-    import annuaire
+    from mssante.demo import annuaire
 
     now = SystemClock().now()
     pki = build(cli.folder / "pki", now=now, operators=("a",), with_cases=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from certs.make import UNLISTED, build
+from mssante.demo.certs.make import UNLISTED, build
 from tests.support.operators.trust_world import TrustWorld as World
 from tests.support.operators.trust_world import chain_of
 

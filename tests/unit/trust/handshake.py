@@ -6,7 +6,7 @@ import contextlib
 import ssl
 from dataclasses import dataclass
 
-from certs.make import Leaf
+from mssante.demo.certs.make import Leaf
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 

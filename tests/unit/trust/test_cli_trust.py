@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from certs.make import UNLISTED
-from certs.white_list import white_list
 from mssante.cli.trust import trust
+from mssante.demo.certs.make import UNLISTED
+from mssante.demo.certs.white_list import white_list
 
 from .conftest import NOW, World
 

@@ -21,9 +21,9 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from certs.authority import Authority, Issued, p256, root, usage
-from certs.cases import Workshop, authority_name
 from mssante import limits
+from mssante.demo.certs.authority import Authority, Issued, p256, root, usage
+from mssante.demo.certs.cases import Workshop, authority_name
 from mssante.model import Malformed
 from mssante.reasons import Reason, Refused
 from mssante.trust.certificate import Certificate

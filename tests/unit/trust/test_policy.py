@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs.authority import host_names, p256, usage
+from mssante.demo.certs.authority import host_names, p256, usage
 from mssante.model import Direction, Domain
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import Certificate, identity_of

@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from certs import der
-from certs.authority import Authority, p256, rsa2048, usage
-from certs.cases import authority_name
 from mssante import limits
+from mssante.demo.certs import der
+from mssante.demo.certs.authority import Authority, p256, rsa2048, usage
+from mssante.demo.certs.cases import authority_name
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import Certificate
 from mssante.trust.revocation import CrlState, Revocations

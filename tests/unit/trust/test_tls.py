@@ -6,7 +6,7 @@ import ssl
 
 import pytest
 
-from certs.make import UNLISTED
+from mssante.demo.certs.make import UNLISTED
 from mssante.model import Direction
 from mssante.reasons import Declined, Passing, Reason
 from mssante.trust import tls

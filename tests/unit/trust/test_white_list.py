@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certs.white_list import white_list
 from mssante import limits
+from mssante.demo.certs.white_list import white_list
 from mssante.model import Domain, Malformed
 from mssante.trust.names import DistinguishedName
 from mssante.trust.white_list import Odd, WhiteList, read

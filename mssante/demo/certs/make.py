@@ -1,4 +1,4 @@
-"""Makes the development PKI in a folder: `python -m certs.make DIR [--operators a,b,c]`.
+"""Makes the development PKI in a folder: `python -m mssante.demo.certs.make DIR [--operators a,b,c]`.
 
 Invariants: everything is made anew at each call, in the folder given, and nothing of it is committed;
 secret keys are mode 0600; the names are the same every time, so that `annuaire/dev.ldif` and a white
@@ -18,8 +18,8 @@ from types import MappingProxyType
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from certs.authority import Authority, Issued, Key, Subject, host_names, p256, root, rsa2048
-from certs.cases import Workshop, authority_name, cases
+from mssante.demo.certs.authority import Authority, Issued, Key, Subject, host_names, p256, root, rsa2048
+from mssante.demo.certs.cases import Workshop, authority_name, cases
 
 UNLISTED = "operateur-inconnu"
 # The operators of annuaire/dev.ldif: (idNatStruct, organisation, state). Accents and parentheses as in
@@ -202,7 +202,7 @@ def _pem(certificates: Iterable[x509.Certificate]) -> bytes:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m certs.make", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m mssante.demo.certs.make", description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--operators", default="a,b,c", help="letters, separated by commas")
     arguments = parser.parse_args()

@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import NameOID
 
-from certs.make import UNLISTED, Pki, build, operator_subject
-from certs.white_list import white_list, write
+from mssante.demo.annuaire import dev_ldif_path
+from mssante.demo.certs.make import UNLISTED, Pki, build, operator_subject
+from mssante.demo.certs.white_list import white_list, write
 from mssante.trust.names import DistinguishedName
 from mssante.trust.white_list import read
 
@@ -101,7 +102,7 @@ def test_names_are_the_same_every_time_since_files_are_written_after_them(pki: P
 
 
 def test_the_development_directory_knows_the_operators_by_these_names() -> None:
-    ldif = (Path(__file__).parents[3] / "annuaire" / "dev.ldif").read_text(encoding="utf-8")
+    ldif = dev_ldif_path().read_text(encoding="utf-8")
     names = re.findall(r"(?m)^mssDnCertificat: (.+)$", ldif)
     assert {operator_subject(letter).dn for letter in "abcd"} <= set(names)
 

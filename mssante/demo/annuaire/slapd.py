@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from annuaire import BASE_DN, dev_ldif_path, schema_path
+from mssante.demo.annuaire import BASE_DN, dev_ldif_path, schema_path
 
 ADMIN_DN = f"cn=admin,{BASE_DN}"
 START_SECONDS_MAX = 60

@@ -46,8 +46,8 @@ def _child(parent: etree._Element, name: str, text: str | None = None) -> etree.
 
 
 def main() -> None:
-    """`python -m certs.white_list FILE DOMAIN=DN…`: a white list dated now, for a trial."""
-    parser = argparse.ArgumentParser(prog="certs.white_list", description=__doc__)
+    """`python -m mssante.demo.certs.white_list FILE DOMAIN=DN…`: a white list dated now, for a trial."""
+    parser = argparse.ArgumentParser(prog="python -m mssante.demo.certs.white_list", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("pairs", nargs="+", metavar="DOMAIN=DN")
     asked = parser.parse_args()

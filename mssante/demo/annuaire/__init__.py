@@ -1,7 +1,7 @@
 """The development directory: its schema, its data, and a real slapd to serve them. A project format.
 
 Invariants: nothing here is read by a server in service unless its configuration names it; the code
-that reads a directory is `mssante.annuaire`.
+that reads a directory is `mssante.annuaire`. The format is described in `annuaire/README.md`.
 """
 
 from __future__ import annotations

@@ -16,8 +16,18 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from certs import der
-from certs.authority import CLIENT, SERVER, Authority, Issued, Key, Subject, host_names, root, self_signed
+from mssante.demo.certs import der
+from mssante.demo.certs.authority import (
+    CLIENT,
+    SERVER,
+    Authority,
+    Issued,
+    Key,
+    Subject,
+    host_names,
+    root,
+    self_signed,
+)
 
 _DAY = timedelta(days=1)
 

@@ -1,1 +1,0 @@
-"""The development PKI, shaped like IGC-Santé. It makes certificates; `mssante/trust` judges them."""

@@ -1,0 +1,1 @@
+"""The development PKI, shaped like IGC-Santé. It makes certificates; `mssante.trust` judges them."""
