@@ -1,4 +1,10 @@
-"""Every bound in the system, with the clause or the measurement that sets it. Bytes and seconds."""
+"""Every bound in the system, one a line, each with what sets it. Octets and seconds, unless the name says else.
+
+Invariants: no other module holds a bound of its own, and every line says why it is so, which a test sees to
+(tests/unit/test_limits.py): a clause, a measurement, a fact, a row of docs/attack-catalogue.md (R7), a finding
+of docs/findings.md (A44), what other servers do (where the bounds come from, in the same page), or "ours":
+our own judgement, which may be changed.
+"""
 
 from __future__ import annotations
 
@@ -6,162 +12,273 @@ KIB = 1024
 MIB = 1024 * KIB
 
 # Messages
-MESSAGE_OCTETS_MAX = (
-    35 * MIB
-)  # default; configurable. MSSanté letters carry 25 MB of documents, base64 adds a third.
-LINE_OCTETS_MAX = (
-    4096  # inbound text line without CRLF; RFC 5321 §4.5.3.1.6 asks 998, field software writes more.
-)
-LINE_OCTETS_OUT_MAX = 998  # RFC 5322 §2.1.1: what we write ourselves.
-RECEIVED_HOPS_MAX = 25  # RFC 5321 §6.3 asks a large count; ours is a closed space of few hops.
+MESSAGE_OCTETS_MAX = 35 * MIB  # default: MSSanté letters carry 25 MB of documents, base64 adds a third
+LINE_OCTETS_MAX = 4096  # inbound, without CRLF: RFC 5321 §4.5.3.1.6 asks 998, field software writes more
+LINE_OCTETS_OUT_MAX = 998  # RFC 5322 §2.1.1: what we write ourselves
+HEADER_WORD_OCTETS_MAX = LINE_OCTETS_OUT_MAX - 100  # ours: leaves room for any field name before the word
+RECEIVED_HOPS_MAX = 25  # RFC 5321 §6.3 asks a large count; ours is a closed space of few hops (R11)
 
-# SMTP sessions (docs/findings.md, where the bounds come from)
-COMMAND_LINE_OCTETS_MAX = 2048  # RFC 5321 §4.5.3.1.4 asks 512; MAIL and RCPT parameters grow it.
-RECIPIENTS_MAX = 200  # RFC 5321 §4.5.3.1.8 asks at least 100.
-UNKNOWN_RECIPIENTS_MAX = 20  # per session: more is harvesting.
-SESSION_ERRORS_MAX = 20
-SESSION_JUNK_MAX = 100  # NOOP, RSET, EHLO without mail.
-SESSION_COMMANDS_WITHOUT_MAIL_MAX = 1000
-NULL_SENDERS_AT_ONCE = 300  # of one peer, from <> (T7): a morning's receipts; more is told 450
-NULL_SENDERS_PER_MINUTE = 60  # what comes back of it: 86,400 notices and receipts a day
-NULL_SENDERS_PEERS_REMEMBERED_MAX = 10_000  # 392 names were listed in March 2025
-HANDSHAKE_SECONDS_MAX = 10
-GREETING_SECONDS_MAX = 30
-COMMAND_SECONDS_MAX = 60
-SESSION_SECONDS_MAX = 1800
-DATA_OCTETS_PER_SECOND_MIN = 500
-DATA_CREDIT_SECONDS = 300
-WRITE_SECONDS_MAX = 60
-CONNECTIONS_MAX = 500
-CONNECTIONS_PER_ADDRESS_MAX = 50
-CONNECTIONS_PRE_TLS_MAX = 200
-CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10
-MESSAGES_IN_FLIGHT_MAX = 64  # messages between DATA and 250, all sessions; above: 452 4.3.1.
-TLS_BUFFER_OCTETS = 65536  # asyncio keeps 256 KiB a connection (finding A44).
+# SMTP sessions
+COMMAND_LINE_OCTETS_MAX = 2048  # RFC 5321 §4.5.3.1.4 asks 512; MAIL and RCPT parameters grow it
+PATH_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3
+ESMTP_PARAMETERS_MAX = 8  # ours: of one MAIL or RCPT; we offer fewer
+ENVID_OCTETS_MAX = 100  # RFC 3461 §5.4
+ORCPT_OCTETS_MAX = 500  # RFC 3461 §5.4
+RECIPIENTS_MAX = 200  # RFC 5321 §4.5.3.1.8 asks at least 100
+UNKNOWN_RECIPIENTS_MAX = 20  # ours: per session; more is harvesting
+SESSION_ERRORS_MAX = 20  # Postfix's; then 421 (R9)
+SESSION_JUNK_MAX = 100  # ours: NOOP, RSET, EHLO without mail (R9)
+SESSION_COMMANDS_WITHOUT_MAIL_MAX = 1000  # ours: whoever asks so much and sends nothing keeps others out (R7)
+NULL_SENDERS_AT_ONCE = 300  # ours: of one peer, from <> (T7): a morning's receipts; more is told 450
+NULL_SENDERS_PER_MINUTE = 60  # ours: what comes back of it: 86,400 notices and receipts a day
+NULL_SENDERS_PEERS_REMEMBERED_MAX = 10_000  # ours: 392 names were listed in March 2025
+HANDSHAKE_SECONDS_MAX = 10  # ours: a TLS handshake takes far less, and a slow one holds a place (R7)
+GREETING_SECONDS_MAX = 30  # ours: from our greeting to the first command (R7)
+COMMAND_SECONDS_MAX = 60  # ours: Postfix waits 300, and 10 under stress (R7)
+SESSION_SECONDS_MAX = 1800  # ours: whoever has more to send opens another session (R7)
+DATA_OCTETS_PER_SECOND_MIN = 500  # Postfix's, on average after the credit (R7)
+DATA_CREDIT_SECONDS = 300  # ours: what a peer may wait in all before its average counts (R7)
+WRITE_SECONDS_MAX = 60  # ours: a peer that reads nothing for so long is cut (R7)
+LINGER_SECONDS = 2  # ours: how long octets are thrown away behind our last words, so that they are read
+LINGER_OCTETS_MAX = 1 * MIB  # ours: how much is thrown away behind our last words
+CONNECTIONS_MAX = 500  # ours: per port, known peers and strangers together (R8)
+CONNECTIONS_PER_ADDRESS_MAX = 50  # Postfix's; configurable, for hospitals behind one address (I8)
+CONNECTIONS_PRE_TLS_MAX = 200  # ours: strangers; a peer known as good is let in beside them (R8)
+CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10  # ours: a peer needs no more handshakes at once (R8)
+KNOWN_ADDRESSES_REMEMBERED_MAX = 1000  # ours: addresses that were good; the oldest are forgotten
+MESSAGES_IN_FLIGHT_MAX = 64  # ours: messages between DATA and 250, all sessions; above: 452 4.3.1 (R3)
+TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
+
+# Sending to other operators
+RECIPIENTS_OUT_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes in one transaction
+MESSAGES_OUT_PER_CONNECTION = 100  # ours: then the connection ends, and the next letter begins a new one
+CONNECTION_OUT_IDLE_SECONDS = 10  # ours: a connection waits so long for the next letter to the same domain
+RESOLVE_SECONDS_MAX = 20  # ours: all questions to the DNS about one domain
+HOSTS_TRIED_MAX = 5  # RFC 5321 §5.1 asks at least two addresses; ours: more than five is not our patience
+REMOTE_REPLY_CHARACTERS_MAX = 500  # ours: of a remote's text, kept for the log and told in notices
 
 # Sealing
-CHUNK_OCTETS = 65536  # plaintext octets per sealed chunk
-INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # sealed content kept in memory before it flows into chunk rows
-DEDUP_DAYS = 7
+CHUNK_OCTETS = 65536  # ours: plaintext octets per sealed chunk; the stored format has it
+CHUNKS_AT_ONCE = 16  # ours: read and opened together: a mebibyte
+INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # ours: sealed content kept in memory before it flows into chunk rows
+PUBLIC_KEYS_REMEMBERED_MAX = 4096  # ours: keys read into the library's form, 1.2 KiB each
+DEDUP_DAYS = 7  # ours: a peer may bring a letter again for QUEUE_DAYS_MAX, as we do (R14)
 
-# MIME (catalogue R10): beyond a limit the rest is opaque text, the message still delivered.
-MIME_DEPTH_MAX = 50
-MIME_PARTS_MAX = 1000
-MIME_HEADER_OCTETS_MAX = 256 * KIB  # per part
-MIME_HEADER_OCTETS_TOTAL_MAX = 1 * MIB
-MIME_HEADER_LINES_MAX = 1000
-MIME_ADDRESSES_MAX = 1000  # per field
-MIME_PARAMETERS_MAX = 100  # per field
-MIME_BOUNDARY_OCTETS_MAX = 200
-MIME_STRUCTURE_OCTETS_MAX = 256 * KIB  # written out; a thousand ordinary parts take a third of it
-HEADER_KEPT_OCTETS_MAX = 64 * KIB  # of the top header, sealed apart so that listing never opens a body
-LISTED_OCTETS_MAX = 4 * KIB  # of the fields that listings ask for, kept in the summary; a letter has 0.6 KiB
-SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # of one message's text parts, as they are written; no letter has that
-ARCHIVE_ENTRIES_MAX = 1000  # X1: of a zip whose documents are searched
-ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # of text inflated from one of them
+# MIME: beyond a limit the rest is opaque text, the message still delivered (R10)
+MIME_DEPTH_MAX = 50  # ours: Dovecot and Postfix take 100
+MIME_PARTS_MAX = 1000  # ours: Dovecot takes 10,000
+MIME_HEADER_OCTETS_MAX = 256 * KIB  # ours: per part; a quarter of the whole message's
+MIME_HEADER_OCTETS_TOTAL_MAX = 1 * MIB  # ours: all parts; Dovecot takes 50 MiB
+MIME_HEADER_LINES_MAX = 1000  # ours: per part (R10)
+MIME_ADDRESSES_MAX = 1000  # ours: per field (R10)
+MIME_PARAMETERS_MAX = 100  # ours: per field (R10)
+MIME_ENCODED_WORDS_MAX = 1000  # ours: read in one value (R10); the rest stays as written
+MIME_ENCODED_LINE_OCTETS_MAX = 64 * KIB  # ours: of quoted-printable; RFC 2045 §6.7 asks 76
+MIME_BOUNDARY_OCTETS_MAX = 200  # ours: RFC 2046 §5.1.1 allows 70
+MIME_DELIMITER_OCTETS_MAX = MIME_BOUNDARY_OCTETS_MAX + 52  # ours: the boundary, `--`, and blanks behind it
+MIME_SCANNED_OCTETS_AT_ONCE = 128 * KIB  # ours: of a message, searched in one go
+MIME_STRUCTURE_OCTETS_MAX = 256 * KIB  # ours: a thousand ordinary parts take a third of it
+HEADER_KEPT_OCTETS_MAX = 64 * KIB  # ours: of the top header, sealed apart so that listing opens no body
+LISTED_OCTETS_MAX = 4 * KIB  # ours: of the fields that listings ask for, in the summary; a letter has 0.6 KiB
+LISTED_CHOICES_REMEMBERED_MAX = 1000  # ours: choices of fields made ready; then all are forgotten
+SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # ours: of one message's text parts, as they are written; no letter has that
+TEXT_PIECE_CHARACTERS = 64 * KIB  # ours: of text looked through in one go
+TEXT_DECODED_OCTETS_AT_ONCE = 1 * MIB  # ours: of base64; base64 needs a multiple of 4
+ARCHIVE_ENTRIES_MAX = 1000  # ours: of a zip whose documents are searched (X1)
+ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # ours: of text inflated from one of them (X1)
 
-PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3; above 256 it forbids
-PREVIEW_OCTETS_READ_MAX = 64 * KIB  # from the start of a message, header included
+PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3 asks 200; above 256 it forbids
+PREVIEW_OCTETS_READ_MAX = 64 * KIB  # ours: from the start of a message, header included
+PREVIEW_PLAIN_OCTETS_READ_MAX = 8 * KIB  # ours: two hundred characters, with room for quotations
+PREVIEW_MARKUP_OCTETS_READ_FIRST = 8 * KIB  # ours: of HTML; all that may be read only if that is too little
 
-# IMAP (docs/findings.md, where the bounds come from)
-IMAP_LINE_OCTETS_MAX = 64 * KIB
-IMAP_LINE_OCTETS_PRE_AUTH_MAX = 8 * KIB
-IMAP_LITERAL_OCTETS_PRE_AUTH_MAX = 1 * KIB
-IMAP_PRE_AUTH_OCTETS_MAX = 16 * KIB
-IMAP_LITERAL_OCTETS_MAX = 100 * KIB  # APPEND's message apart
-IMAP_LITERALS_MAX = 1000
-IMAP_COMMAND_OCTETS_MAX = 1 * MIB
-IMAP_NESTING_MAX = 20
-IMAP_SET_ELEMENTS_MAX = 10_000
-IMAP_SEARCH_KEYS_MAX = 100
-IMAP_FETCH_ITEMS_MAX = 100
-IMAP_DECODED_SECTIONS_MAX = 32  # BINARY items in one FETCH; each may decode a whole part: 35 MiB cost 0.2 s
-IMAP_HEADER_NAMES_MAX = 100  # in one BODY[HEADER.FIELDS (...)]
-IMAP_LIST_PATTERNS_MAX = 20
-IMAP_TAG_OCTETS_MAX = 128
-IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # of a refused APPEND whose client does not wait (LITERAL+)
-IMAP_PART_DEPTH_MAX = 50
-IMAP_SEARCH_SECONDS_MAX = 5  # of a search's own work (catalogue I4)
-IMAP_INDEXING_SECONDS_MAX = 60  # of a search that is the first to ask: 10,000 letters take some 5, once
-IMAP_SORT_CRITERIA_MAX = 20  # there are nine keys
-IMAP_SORTS_AT_ONCE = 4  # per port; one of 100,000 messages holds some 50 MiB
-IMAP_THREAD_REFERENCES_MAX = 100  # of one message; RFC 5322 §3.6.4 gives no bound, what writes it cuts
-IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # named by references, of messages that are not there
-IMAP_THREAD_STEPS_MAX = 1_000_000  # up chains of references whose links were broken: a tenth of a second
-IMAP_CONTENTS_SEARCHED_AT_ONCE = 2  # per port; a 32 MiB message costs 180 MiB while it is looked through
-IMAP_REST_SECONDS = 1  # a client that has asked for nothing so long leaves time for its mailbox's index
-INDEX_WORDS_OCTETS_MAX = 256 * KIB  # of one message: its different words; above, it is opened at every search
-IMAP_LOGIN_SECONDS_MAX = 180  # from the greeting to a login, however busy the client seems (Dovecot's)
+# IMAP
+IMAP_LINE_OCTETS_MAX = 64 * KIB  # Dovecot's (I2)
+IMAP_LINE_OCTETS_PRE_AUTH_MAX = 8 * KIB  # ours: a login fits, with any token (I2)
+IMAP_LITERAL_OCTETS_PRE_AUTH_MAX = 1 * KIB  # ours: a login or a password fits; no room for a bomb (I1)
+IMAP_PRE_AUTH_OCTETS_MAX = 16 * KIB  # ours: all that a stranger may send (I1)
+IMAP_LITERAL_OCTETS_MAX = 100 * KIB  # ours: APPEND's message apart (I1)
+IMAP_LITERALS_MAX = 1000  # mox's (I1)
+IMAP_COMMAND_OCTETS_MAX = 1 * MIB  # mox's (I1)
+IMAP_NESTING_MAX = 20  # ours: parentheses or brackets; no client goes deeper than a few (I2)
+IMAP_SET_ELEMENTS_MAX = 10_000  # ours: a client names scattered messages of a large folder (I3)
+IMAP_SEARCH_KEYS_MAX = 100  # ours: of one SEARCH (I4)
+IMAP_FETCH_ITEMS_MAX = 100  # ours: of one FETCH (I5)
+IMAP_FETCH_REMEMBERED_OCTETS_MAX = 1 * KIB  # ours: lists of items that clients repeat are shorter
+IMAP_DECODED_SECTIONS_MAX = 32  # ours: BINARY items of one FETCH; each may decode 35 MiB, which cost 0.2 s
+IMAP_HEADER_NAMES_MAX = 100  # ours: in one BODY[HEADER.FIELDS (...)] (I5)
+IMAP_LIST_PATTERNS_MAX = 20  # ours: of one LIST; each is matched with every folder
+IMAP_TAG_OCTETS_MAX = 128  # ours: clients write a few; a tag comes back in the answer
+IMAP_ACL_IDENTIFIER_OCTETS_MAX = 256  # ours: a mail address fits (RFC 5321 §4.5.3.1.3)
+IMAP_CASEMAP_REMEMBERED_MAX = 20_000  # ours: characters; what mail is written in takes some hundreds
+IMAP_QUOTED_OCTETS_MAX = 1000  # ours: longer ones go as literals: some clients read quoted strings line-wise
+IMAP_SKIPPED_OCTETS_MAX = 128 * MIB  # ours: of a refused APPEND whose client does not wait (LITERAL+)
+IMAP_PART_DEPTH_MAX = 50  # MIME_DEPTH_MAX: a longer path leads to no part (I5)
+IMAP_SEARCH_SECONDS_MAX = 5  # ours: of a search's own work (I4)
+IMAP_INDEXING_SECONDS_MAX = 60  # ours: of a search that is the first to ask: 10,000 letters take some 5, once
+IMAP_SORT_CRITERIA_MAX = 20  # ours: RFC 5256 and RFC 5957 have nine keys
+IMAP_SORTS_AT_ONCE = 4  # ours: per port; one of 100,000 messages holds some 50 MiB
+IMAP_THREAD_REFERENCES_MAX = 100  # ours: of one message; RFC 5322 §3.6.4 gives no bound, what writes it cuts
+IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # ours: named by references, of messages that are not there
+IMAP_THREAD_STEPS_MAX = 1_000_000  # ours: up chains whose links were broken: a tenth of a second
+IMAP_CONTENTS_SEARCHED_AT_ONCE = 2  # ours: per port; looking through a message of 32 MiB costs 180 MiB
+IMAP_REST_SECONDS = 1  # ours: a client that asks nothing for so long leaves time for its mailbox's index
+IMAP_LOGIN_SECONDS_MAX = 180  # Dovecot's: from the greeting to a login, however busy the client seems
 IMAP_IDLE_SECONDS_MAX = 1800  # RFC 2177: a client renews at least every 29 minutes
-IMAP_CONNECTIONS_MAX = 2000  # per port; an idle one costs some tens of KiB
-IMAP_CONNECTIONS_PER_USER_MAX = 20
-IMAP_HEAVY_AT_ONCE = 2  # commands of one person that open contents by the hundred (catalogue I5)
-IMAP_HEAVY_BODIES = 100  # messages: a command that opens more contents is heavy
-IMAP_HEAVY_WAIT_SECONDS_MAX = 90  # for a turn; a client that does not read is cut after WRITE_SECONDS_MAX
-IMAP_BAD_COMMANDS_MAX = 20
-FOLDERS_MAX = 1000
-FOLDER_NAME_OCTETS_MAX = 512
-KEYWORDS_MAX = 54  # bits 8..61 of a flag mask
-KEYWORD_OCTETS_MAX = 128
+IMAP_ACCESS_CHECK_SECONDS = 2.0  # ours: who loses access hears BYE within five seconds (I14)
+IMAP_CONNECTIONS_MAX = 2000  # ours: per port; an idle one costs some tens of KiB
+IMAP_CONNECTIONS_PER_USER_MAX = 20  # ours: a mail program opens a handful, on several devices (I8)
+IMAP_HEAVY_AT_ONCE = 2  # ours: commands of one person that open contents by the hundred (I5)
+IMAP_HEAVY_BODIES = 100  # ours: messages: a command that opens more contents is heavy
+IMAP_HEAVY_WAIT_SECONDS_MAX = 90  # ours: for a turn; who does not read is cut after WRITE_SECONDS_MAX
+IMAP_BAD_COMMANDS_MAX = 20  # ours, as SESSION_ERRORS_MAX: in a row answered BAD, then BYE
+FOLDERS_MAX = 1000  # ours: of one mailbox; LIST tells them all (I13)
+FOLDER_NAME_OCTETS_MAX = 512  # ours: in UTF-8, with every folder above it (I13)
+FOLDER_NAME_WIRE_OCTETS_MAX = 4 * FOLDER_NAME_OCTETS_MAX  # RFC 3501 §5.1.3: modified UTF-7
+KEYWORDS_MAX = 54  # bits 8 to 61 of a flag mask of 64
+KEYWORD_OCTETS_MAX = 128  # ours: those that mail programs define are far shorter
+
+# How much is done before others have their turn
+IMAP_FETCHED_AT_ONCE = 1000  # ours: messages read for one FETCH in one go
+IMAP_LINES_AT_ONCE = 2000  # ours: answers of flags written before the loop is given to others
+IMAP_ROWS_AT_ONCE = 2000  # ours: looked at, or told, before the loop is given to others
+IMAP_FLAGS_AT_ONCE = 5000  # ours: messages decided by what is in memory before the loop is given to others
+IMAP_NUMBERS_AT_ONCE = 5000  # ours: UIDs turned into sequence numbers before the loop is given to others
+IMAP_VANISHED_AT_ONCE = 20_000  # ours: UIDs in one response: some milliseconds
+IMAP_SEND_OCTETS = 64 * KIB  # ours: lines of an answer are gathered up to this
+IMAP_SECTION_WHOLE_OCTETS_MAX = 4 * CHUNK_OCTETS  # ours: held whole; what is larger is read twice
+IMAP_SORTED_IN_ONE_STEP = 4000  # ours: items sorted before others are given their turn
+IMAP_THREADED_IN_ONE_STEP = 2000  # ours: messages gone through before others are given their turn
+READ_MESSAGES_AT_ONCE = 500  # ours: sealed summaries read from the store in one go
+READ_METADATA_OCTETS_AT_ONCE = 1 * MIB  # ours: of sealed metadata held for it
+READ_OPENED_AT_ONCE = 100  # ours: opened before the loop is given to others: a millisecond or two
+READ_SMALL_OCTETS_AT_ONCE = 512 * KIB  # ours: of small contents read in one go
+READ_ROWS_AT_ONCE = 16  # ours: fetched before the octets read are counted again
+JOURNAL_ROWS_AT_ONCE = 2000  # ours: entries of a mailbox's journal held while it is gone through
+LIVE_ROWS_AT_ONCE = 2000  # ours: changes taken in before the loop is given to others
+EXPUNGED_AT_ONCE = 500  # ours: shredded in one transaction: receptions wait no longer than that
+
+# The index of words
+INDEX_WORDS_OCTETS_MAX = 256 * KIB  # ours: of one message's different words; above, every search opens it
+INDEX_SETTLE_SECONDS = 5.0  # ours: after a change: more may come
+INDEX_SEGMENTS_AT_ONCE = 8  # ours: read and asked: about a mebibyte
+INDEX_OPENED_INSTEAD_MAX = 64  # ours: messages that a search opens rather than index them
+INDEX_ASKED_MIN = 20  # ours: fewer messages are opened sooner than the index
 
 # Authentication
-LOGIN_OCTETS_MAX = 320  # a whole mail address fits
-PASSWORD_OCTETS_MAX = 1024
-PASSWORD_MEMORY_KIB = 64 * 1024  # Argon2id
-PASSWORD_ITERATIONS = 3
-PASSWORD_CHECKS_AT_ONCE = 2
-PASSWORD_CHECKS_QUEUED_MAX = 100
+LOGIN_OCTETS_MAX = 320  # RFC 5321 §4.5.3.1: 64 before the @, 255 behind it: a whole mail address fits
+PASSWORD_OCTETS_MIN = 12  # ours: of a password that is set; guessing is slowed, not stopped (I9)
+PASSWORD_OCTETS_MAX = 1024  # ours: as IMAP_LITERAL_OCTETS_PRE_AUTH_MAX; Argon2id is given no more
+PASSWORD_MEMORY_KIB = 64 * 1024  # RFC 9106 §4, its second choice: Argon2id with 64 MiB
+PASSWORD_ITERATIONS = 3  # RFC 9106 §4, its second choice: 250 ms of one core with that memory
+PASSWORD_CHECKS_AT_ONCE = 2  # measured: two at once take twice as long, so more gain nothing
+PASSWORD_CHECKS_QUEUED_MAX = 100  # ours: some 25 seconds of checks; above, try later
+PASSWORD_REMEMBERED_SECONDS = 300  # ours: mail programs sign in again and again
+PASSWORDS_REMEMBERED_MAX = 10_000  # ours: persons; the oldest are forgotten
+GUESS_FREE_FAILURES = 2  # ours: typing errors
+GUESS_DELAY_SECONDS_FIRST = 1.0  # ours: after the third wrong password; then it doubles
+GUESS_DELAY_SECONDS_MAX = 15.0  # Dovecot's (I9)
+GUESS_WAIT_SECONDS_MAX = 30.0  # ours: a longer wait is refused instead
+GUESS_FORGET_SECONDS = 600.0  # ours: who has failed nowhere for so long begins anew
+GUESS_REMEMBERED_MAX = 10_000  # ours: addresses and persons that failed; the oldest are forgotten
+GUESS_ALARM_EVERY = 10  # ours: wrong passwords from one address or at one person: 10 an hour (I9)
+
+# Keys
+KEYS_UNWRAPPED_INLINE_MAX = 200  # ours: about a millisecond on the loop; HPKE costs a hundred times more
+KEYS_OPENED_INLINE_MAX = 8  # ours: opened with HPKE on the loop; more go to a thread
+ROOT_KEY_FILE_OCTETS_MAX = 256  # ours: a word, a number and 32 octets in base64 fit
 
 # Directory and trust
-LDAP_SECONDS_MAX = 5
-LDAP_PAGE_ENTRIES = 500
-LDAP_VALUE_OCTETS_MAX = 256  # of a value put in a filter
-LDAP_QUESTION_SECONDS_MAX = 10  # connection, TLS and every page of one question
-LDAP_TRUST_SECONDS_MAX = 60  # the whole trust space: 8,655 pairs in June 2026
-LDAP_QUESTIONS_AT_ONCE = 4  # threads
-LDAP_QUESTIONS_MAX = 64  # under way or waiting for a thread
-LDAP_MESSAGE_OCTETS_MAX = 256 * KIB  # one entry, one result
-LDAP_ANSWER_OCTETS_MAX = 16 * MIB  # one question; the whole trust space is 3 MiB
-LDAP_REFERENCES_MAX = 100  # in one page, beside its entries
-DIRECTORY_VALUE_OCTETS_MAX = 1024
-DIRECTORY_VALUES_MAX = 64  # of one attribute
-DIRECTORY_WORDS_MAX = 8  # of one search
-DIRECTORY_FOUND_MAX = 100  # answers to one search
-DIRECTORY_CANDIDATES_MAX = 1000  # entries looked at to answer one search over LDAP
-LDIF_OCTETS_MAX = 64 * MIB
-LDIF_LINE_OCTETS_MAX = 16 * KIB  # unfolded
-LDIF_ENTRIES_MAX = 100_000
-LDIF_LINES_PER_ENTRY_MAX = 2000  # as folded
-WHITE_LIST_OCTETS_MAX = 50 * MIB
-WHITE_LIST_ENTRIES_MAX = 100_000
-WHITE_LIST_DEPTH_MAX = 100
-TRUST_SPACE_HOURS_MAX = 7 * 24  # catalogue T17: past it nobody is trusted, 4xx; configurable
-DN_CHARACTERS_MAX = 4096
-CERTIFICATE_OCTETS_MAX = 64 * KIB  # an operator's certificate is 2 KiB
-CERTIFICATES_PRESENTED_MAX = 8  # by one peer
-CHAIN_CERTIFICATES_MAX = 5  # leaf and anchor included; IGC-Santé has 3
-CRL_OCTETS_MAX = 20 * MIB
+LDAP_SECONDS_MAX = 5  # ours: one connection or one read (C11)
+LDAP_PAGE_ENTRIES = 500  # OpenLDAP's own size limit, unless it is told otherwise
+LDAP_VALUE_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3: an address fits; of a value put in a filter
+LDAP_QUESTION_SECONDS_MAX = 10  # ours: connection, TLS and every page of one question (C11)
+LDAP_TRUST_SECONDS_MAX = 60  # ours: the whole trust space: 8,655 pairs in June 2026
+LDAP_QUESTIONS_AT_ONCE = 4  # ours: threads, because ldap3 blocks
+LDAP_QUESTIONS_MAX = 64  # ours: under way or waiting for a thread
+LDAP_LENGTH_OCTETS_MAX = 4  # ours: X.690 §8.1.3.5 allows 126; four say 4 GiB, far above any answer
+LDAP_MESSAGE_OCTETS_MAX = 256 * KIB  # ours: one entry, one result
+LDAP_ANSWER_OCTETS_MAX = 16 * MIB  # ours: one question; the whole trust space is 3 MiB
+LDAP_REFERENCES_MAX = 100  # ours: in one page, beside its entries
+DIRECTORY_VALUE_OCTETS_MAX = 1024  # ours: the longest value of the format, a DN, is far shorter
+DIRECTORY_VALUES_MAX = 64  # ours: of one attribute
+DIRECTORY_WORDS_MAX = 8  # ours: of one search
+DIRECTORY_WORD_CHARACTERS_MIN = 3  # ours: of the longest word: fewer would walk a whole national directory
+DIRECTORY_FOUND_MAX = 100  # ours: answers to one search
+DIRECTORY_CANDIDATES_MAX = 1000  # ours: entries looked at to answer one search over LDAP
+ODD_ENTRY_CHARACTERS_MAX = 200  # ours: of the name of an entry that cannot be read, as it is told
+LDIF_OCTETS_MAX = 64 * MIB  # ours: LDIF_ENTRIES_MAX entries of the development directory's size, about
+LDIF_LINE_OCTETS_MAX = 16 * KIB  # ours: unfolded; DIRECTORY_VALUE_OCTETS_MAX in base64, and room
+LDIF_ENTRIES_MAX = 100_000  # ours: beyond it a directory belongs in a server
+LDIF_LINES_PER_ENTRY_MAX = 2000  # ours: as folded
+WHITE_LIST_OCTETS_MAX = 50 * MIB  # ours: WHITE_LIST_ENTRIES_MAX entries of half a kibibyte (T20)
+WHITE_LIST_ENTRIES_MAX = 100_000  # ours: the real list had 8,655 pairs in June 2026 (T20)
+WHITE_LIST_DEPTH_MAX = 100  # ours: elements inside one another; the format has four levels (T19)
+WHITE_LIST_WARN_HOURS = 48  # T17: an operator is warned
+TRUST_SPACE_HOURS_MAX = 7 * 24  # T17: past it nobody is trusted, 4xx; configurable
+TRUST_REFRESH_SECONDS = 60  # ours: how soon a new list or a revocation is in force (T8, T9)
+DN_CHARACTERS_MAX = 4096  # ours: far above any subject; a longer text is not parsed
+CERTIFICATE_OCTETS_MAX = 64 * KIB  # ours: an operator's certificate is 2 KiB
+CERTIFICATES_REMEMBERED_MAX = 256  # ours: 16 MiB if every one were as large as it may be
+CERTIFICATES_PRESENTED_MAX = 8  # ours: by one peer
+CERTIFICATE_RENEW_DAYS = 30  # ours: before its end, doctor warns that ours must be renewed
+CHAIN_CERTIFICATES_MAX = 5  # ours: leaf and anchor included; IGC-Santé has 3
+PATH_SIGNATURES_CHECKED_MAX = 40  # ours: a peer's certificates could all claim each other
+RSA_BITS_MIN = 2048  # facts §2: IGC-Santé's end entities have 2048 bits; shorter ones are refused
+CRL_OCTETS_MAX = 20 * MIB  # ours: half a million revocations of some 40 octets (T10)
 CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day more, with an alarm
 
 # Queue
-RETRY_SECONDS_FIRST = 300
-RETRY_SECONDS_MAX = 4000
-QUEUE_DAYS_MAX = 5
-QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # when a sender is told that a letter still waits
-QUEUE_NOTICES_REMEMBERED_MAX = 10_000
-COURIERS_PER_DESTINATION = 5
+RETRY_SECONDS_FIRST = 300  # Postfix's: the first wait; then it doubles
+RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
+QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
+QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
+QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters known to be told of; then all are forgotten
+COURIERS_PER_DESTINATION = 5  # ours: conversations with one operator at once (R15)
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
-QUEUE_LEASE_SECONDS = 1800  # a worker has a recipient to itself that long: above any conversation's length
-QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ends before its lease, so that no second worker is at it too
+QUEUE_LEASED_AT_ONCE = 100  # ours: recipients taken from the queue in one go
+QUEUE_LEASE_SECONDS = 1800  # ours: a worker has a recipient to itself: above any conversation's length
+QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ours: ends before its lease, so that no second runner is at it too
+QUEUE_POLL_SECONDS = 5  # ours: how soon what another host queued, or what is due again, is seen
 
 # Databases (docs/findings.md, SQLite and PostgreSQL)
-DATABASE_BATCH_JOBS_MAX = 64  # jobs committed together: one fsync for all of them
-DATABASE_GATHER_SECONDS = 0.005  # a commit waits no longer for letters whose content is coming in
-DATABASE_JOBS_QUEUED_MAX = 1024  # jobs waiting for the writer; above, callers wait their turn
-DATABASE_READERS = 4
-DATABASE_BUSY_SECONDS = 5  # waiting for a lock before the answer is "try later"
-DATABASE_STATEMENT_SECONDS_MAX = 60
-DATABASE_LEISURE_SECONDS = 0.5  # waiting for a write that is a comfort; then it is left undone
-DATABASE_LEISURE_LOCK_SECONDS = 0.05  # what such a write waits for a lock: a letter may come behind it
-DATABASE_CHECKPOINT_PAGES = 4000  # a write-ahead log of 16 MiB is folded into the database
-DATABASE_WAL_OCTETS_KEPT_MAX = 64 * MIB
+DATABASE_BATCH_JOBS_MAX = 64  # ours: jobs committed together: one fsync for all of them
+DATABASE_GATHER_SECONDS = 0.005  # ours: a commit waits no longer for letters whose content is coming in
+DATABASE_JOBS_QUEUED_MAX = 1024  # ours: jobs waiting for the writer; above, callers wait their turn
+DATABASE_COMMIT_TRIES = 4  # ours: of a commit that the database undid for another's sake
+DATABASE_READERS = 4  # ours: threads or connections that read beside the one that writes
+DATABASE_BUSY_SECONDS = 5  # ours: waiting for a lock before the answer is "try later" (C6)
+DATABASE_STATEMENT_SECONDS_MAX = 60  # ours: above any statement we have; then PostgreSQL ends it
+DATABASE_LEISURE_SECONDS = 0.5  # ours: waiting for a write that is a comfort; then it is left undone
+DATABASE_LEISURE_LOCK_SECONDS = 0.05  # ours: what such a write waits for a lock: a letter may come behind it
+DATABASE_LEISURE_REST_SECONDS = 1  # ours: once the database was busy, so long nothing at leisure is tried
+DATABASE_CHECKPOINT_PAGES = 4000  # ours: a write-ahead log of 16 MiB is folded into the database
+DATABASE_CHECKPOINT_TRIES = 5  # ours: to fold all of it after shredding, past readers (K6)
+DATABASE_CHECKPOINT_PAUSE_SECONDS = 0.1  # ours: between those tries
+DATABASE_CHECKPOINT_WAIT_MS = 50  # ours: the writer waits no longer for readers; the caller tries again
+DATABASE_WAL_OCTETS_KEPT_MAX = 64 * MIB  # ours: what a burst left is cut back to this
+LISTEN_AGAIN_SECONDS = 1.0  # ours: before PostgreSQL is listened to again after a cut
+MAILBOXES_REMEMBERED_MAX = 10_000  # ours: mailboxes, and public keys of 1.2 KiB each
+MAILBOX_REMEMBERED_SECONDS = 10  # ours: how soon another host's change to a mailbox is seen here
+PUBLIC_KEY_REMEMBERED_SECONDS = 60  # ours: another host may add an epoch; the old one opens for much longer
+ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK is older; a session in progress may have one
+BLOBS_SWEPT_AT_ONCE = 16  # ours: up to 35 MiB each: the writer has others to serve
+
+# The server and those who run it
+RECHECK_SECONDS = 3  # ours: how soon what another host's broker ended ends here (I14)
+SWEEP_SECONDS = 3600  # ours: as ORPHAN_SECONDS: nothing is left over for longer than twice that
+SERVER_STOP_SECONDS_MAX = 30  # ours: for conversations under way; systemd waits 60 (our unit file)
+CONTROL_LINE_OCTETS_MAX = 4 * MIB  # ours: one answer on the socket of the command line, all mailboxes listed
+CONTROL_STOP_SECONDS_MAX = 5  # ours: for commands under way, when the server ends
+CONTROL_REQUEST_SECONDS_MAX = 600  # ours: a whole verification of the data may take minutes
+STATUS_REQUEST_OCTETS_MAX = 8 * KIB  # ours: a browser's request for a page fits
+STATUS_REQUEST_SECONDS_MAX = 5  # ours: one request and its answer, both short
+STATUS_CONNECTIONS_MAX = 32  # ours: a few watchers; more are cut
+DISK_FREE_MIN = 0.05  # ours: of the disk; below, doctor warns
+
+# The demo
+DEMO_START_SECONDS_MAX = 30  # ours: an operator starts in some seconds, on a slow machine in some more
+DEMO_ARRIVAL_SECONDS_MAX = 30  # ours: a letter arrives in less than one, on a slow machine in some more
+DEMO_SLAPD_START_SECONDS_MAX = 60  # ours: slapd loads the data first
+DEMO_SLAPD_STOP_SECONDS_MAX = 10  # ours: then it is killed: all its data is thrown away
+DEMO_SLAPD_PORT_TRIES = 5  # ours: another program may take a free port before slapd has it

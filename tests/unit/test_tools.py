@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_a_secret_known_in_one_file_is_not_known_in_another(tmp_path: Path) -> N
     assert secret_scan.unknown(tmp_path, ["mssante/house.py"], baseline) != []
 
 
-def _report(*dependencies: dict[str, object]) -> str:
+def _report(*dependencies: Mapping[str, object]) -> str:
     return json.dumps({"dependencies": dependencies, "fixes": []})
 
 
