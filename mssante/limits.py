@@ -1,9 +1,9 @@
-"""Every bound in the system, one a line, each with what sets it. Octets and seconds, unless the name says else.
+"""Every bound in the system, one a line, with what sets it. Octets and seconds, unless the name says else.
 
 Invariants: no other module holds a bound of its own, and every line says why it is so, which a test sees to
-(tests/unit/test_limits.py): a clause, a measurement, a fact, a row of docs/attack-catalogue.md (R7), a finding
-of docs/findings.md (A44), what other servers do (where the bounds come from, in the same page), or "ours":
-our own judgement, which may be changed.
+(tests/unit/test_limits.py): a clause, a measurement, a fact, a row of docs/attack-catalogue.md (R7), a
+finding of docs/findings.md (A44), what other servers do (in the same page, where the bounds come from), or
+"ours": our own judgement, which may be changed.
 """
 
 from __future__ import annotations
