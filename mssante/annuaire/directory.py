@@ -12,10 +12,8 @@ from typing import Protocol
 
 from mssante.annuaire.entries import MailboxEntry, TrustAnswer
 from mssante.ldap.grammar.values import refuse_unsafe
-from mssante.limits import DIRECTORY_FOUND_MAX, DIRECTORY_WORDS_MAX
+from mssante.limits import DIRECTORY_FOUND_MAX, DIRECTORY_WORD_CHARACTERS_MIN, DIRECTORY_WORDS_MAX
 from mssante.model import Address, MailboxStatus, Malformed
-
-SEARCH_CHARACTERS_MIN = 3  # of the longest word: fewer would walk a whole national directory
 
 
 class Directory(Protocol):
@@ -55,7 +53,7 @@ def search_words(text: str) -> tuple[str, ...]:
     words = tuple(dict.fromkeys(text.split()))
     if len(words) > DIRECTORY_WORDS_MAX:
         raise Malformed(f"over {DIRECTORY_WORDS_MAX} words")
-    return words if any(len(word) >= SEARCH_CHARACTERS_MIN for word in words) else ()
+    return words if any(len(word) >= DIRECTORY_WORD_CHARACTERS_MIN for word in words) else ()
 
 
 def best(entries: Iterable[MailboxEntry], words: Iterable[str], limit: int) -> tuple[MailboxEntry, ...]:

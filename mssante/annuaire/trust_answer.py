@@ -19,13 +19,12 @@ from mssante.annuaire.entries import (
     operator_entry,
 )
 from mssante.ldap.grammar.values import Found, RawEntry
-from mssante.limits import WHITE_LIST_ENTRIES_MAX
+from mssante.limits import ODD_ENTRY_CHARACTERS_MAX, WHITE_LIST_ENTRIES_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName
 
 _Entry = TypeVar("_Entry")
-_WHERE_CHARACTERS_MAX = 200
 
 
 def trust_answer(operators: Iterable[Found], domains: Iterable[Found]) -> TrustAnswer:
@@ -89,4 +88,4 @@ def _parsed(
 
 def _odd(where: str, why: str) -> OddEntry:
     shown = "".join(character if character.isprintable() else "?" for character in where)
-    return OddEntry(where=shown[:_WHERE_CHARACTERS_MAX], why=why)
+    return OddEntry(where=shown[:ODD_ENTRY_CHARACTERS_MAX], why=why)

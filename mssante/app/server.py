@@ -27,6 +27,7 @@ from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
+from mssante.limits import RECHECK_SECONDS, SERVER_STOP_SECONDS_MAX, SWEEP_SECONDS
 from mssante.model import Direction
 from mssante.net.listener import Caps
 from mssante.net.status import StatusServer
@@ -44,10 +45,6 @@ from mssante.smtp.server.proof import Relay, Submission
 from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
-
-RECHECK_SECONDS = 3  # how soon what another host's broker ended ends here
-SWEEP_SECONDS = 3600
-STOP_SECONDS_MAX = 30
 
 
 async def serve(config: Config) -> None:
@@ -126,7 +123,7 @@ async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
             ]
             await stopping.wait()
             runner.stop()  # it begins nothing more, and the ports take nothing more, meanwhile
-            await asyncio.gather(asyncio.wait([sending], timeout=STOP_SECONDS_MAX), _close(opened))
+            await asyncio.gather(asyncio.wait([sending], timeout=SERVER_STOP_SECONDS_MAX), _close(opened))
             for task in (sending, *others):
                 task.cancel()
 
@@ -235,7 +232,7 @@ async def _open(opening: Awaitable[object], where: object) -> None:
 
 async def _close(servers: list[SmtpServer | ImapServer]) -> None:
     """All at once: the slowest conversation is waited for, not each port's slowest in turn."""
-    await asyncio.gather(*(server.close(STOP_SECONDS_MAX) for server in servers))
+    await asyncio.gather(*(server.close(SERVER_STOP_SECONDS_MAX) for server in servers))
     servers.clear()
 
 

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mssante.control.operations import OperationRequest, Parts, Settings
+from mssante.limits import CERTIFICATE_RENEW_DAYS, DISK_FREE_MIN, WHITE_LIST_WARN_HOURS
 from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
 from mssante.trust.certificate import Certificate
@@ -23,9 +24,8 @@ from mssante.trust.path import Anchors
 from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
 
-RENEW_WITHIN = timedelta(days=30)
-LIST_AGE_MAX = timedelta(hours=48)  # catalogue T17: warn
-DISK_FREE_MIN = 0.05
+RENEW_WITHIN = timedelta(days=CERTIFICATE_RENEW_DAYS)
+LIST_AGE_MAX = timedelta(hours=WHITE_LIST_WARN_HOURS)
 
 
 class Health(StrEnum):

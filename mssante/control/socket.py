@@ -18,13 +18,11 @@ from typing import Any, TypeVar
 from mssante.control.catalogue import name_of, operate
 from mssante.control.json_values import decoded, encoded
 from mssante.control.operations import OperationRequest, Parts, result_type
+from mssante.limits import CONTROL_LINE_OCTETS_MAX, CONTROL_REQUEST_SECONDS_MAX, CONTROL_STOP_SECONDS_MAX
 from mssante.observe import report
 from mssante.observe.events import crashed
 from mssante.reasons import Declined, Passing, Reason, Refused
 
-LINE_OCTETS_MAX = 4 * 1024 * 1024
-STOP_SECONDS_MAX = 5
-REQUEST_SECONDS_MAX = 600  # a whole verification of the data may take minutes
 R = TypeVar("R")
 
 
@@ -54,7 +52,9 @@ class ControlServer:
         self._path.unlink(missing_ok=True)  # left by a crash: the database's lock says we are alone
         before = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_OCTETS_MAX)
+            self._server = await asyncio.start_unix_server(
+                self._serve, self._path, limit=CONTROL_LINE_OCTETS_MAX
+            )
         finally:
             os.umask(before)
 
@@ -63,14 +63,14 @@ class ControlServer:
             self._server.close()
             self._path.unlink(missing_ok=True)
             try:
-                async with asyncio.timeout(STOP_SECONDS_MAX):
+                async with asyncio.timeout(CONTROL_STOP_SECONDS_MAX):
                     await self._server.wait_closed()  # from Python 3.12 on: for those being answered too
             except TimeoutError:
                 pass
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(REQUEST_SECONDS_MAX):
+            async with asyncio.timeout(CONTROL_REQUEST_SECONDS_MAX):
                 if _peer_uid(writer) in (os.getuid(), 0):
                     answer = await self._answer(await reader.readline())
                     writer.write(json.dumps(answer).encode() + b"\n")
@@ -105,7 +105,7 @@ async def ask(folder: Path, request: OperationRequest[R]) -> R:
     """Has an operation done by the server running in `folder`. Raises what the operation raised;
     ConnectionError or FileNotFoundError when no server runs there."""
     line = _Line(name_of(request), encoded(request))
-    reader, writer = await asyncio.open_unix_connection(socket_path(folder), limit=LINE_OCTETS_MAX)
+    reader, writer = await asyncio.open_unix_connection(socket_path(folder), limit=CONTROL_LINE_OCTETS_MAX)
     try:
         writer.write(json.dumps(encoded(line)).encode() + b"\n")
         await writer.drain()

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.keys import ID_OCTETS, Cipher, NotAuthentic
+from mssante.limits import PUBLIC_KEYS_REMEMBERED_MAX
 from mssante.model import BlobId, MailboxId, MessageId
 
 _MLKEM768_PUBLIC_OCTETS = 1184  # FIPS 203 §8, table 3
 _X25519_OCTETS = 32
-_CACHED_PUBLIC_KEYS = 4096
 
 
 class Suite(IntEnum):
@@ -219,7 +219,7 @@ def _hpke(suite: Suite) -> hpke.Suite:
     return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
-@lru_cache(maxsize=_CACHED_PUBLIC_KEYS)
+@lru_cache(maxsize=PUBLIC_KEYS_REMEMBERED_MAX)
 def _public(suite: Suite, public: bytes) -> X25519PublicKey | hpke.MLKEM768X25519PublicKey:
     classical = X25519PublicKey.from_public_bytes(public[-_X25519_OCTETS:])
     if suite is Suite.X25519:

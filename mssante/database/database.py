@@ -18,16 +18,13 @@ from mssante.database.migration import migrate, one_at_a_time
 from mssante.database.postgresql import PostgresqlLanes
 from mssante.database.sqlite import SqliteLanes
 from mssante.database.writer import Announcement, GroupWriter, Handler
-from mssante.limits import DATABASE_BUSY_SECONDS
+from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_CHECKPOINT_PAUSE_SECONDS, DATABASE_CHECKPOINT_TRIES
 from mssante.observe.events import StorageTrouble, report
 from mssante.reasons import Passing
 
 T = TypeVar("T")
 P = TypeVar("P")
 R = TypeVar("R")
-
-_CHECKPOINT_TRIES = 5
-_CHECKPOINT_PAUSE_SECONDS = 0.1
 
 
 class Database:
@@ -131,9 +128,9 @@ class Database:
     async def checkpoint_truncate(self) -> bool:
         """After a shred: empties the write-ahead log, so that what was deleted is in no file any more.
         False if readers held it all along: then it is not done, and must be tried again later."""
-        for attempt in range(_CHECKPOINT_TRIES):
+        for attempt in range(DATABASE_CHECKPOINT_TRIES):
             if attempt:
-                await asyncio.sleep(_CHECKPOINT_PAUSE_SECONDS)
+                await asyncio.sleep(DATABASE_CHECKPOINT_PAUSE_SECONDS)
             if await self._lanes.checkpoint_truncate():
                 return True
         return False

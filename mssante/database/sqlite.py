@@ -23,6 +23,7 @@ from mssante.database.faults import UnsafeFile
 from mssante.limits import (
     DATABASE_BUSY_SECONDS,
     DATABASE_CHECKPOINT_PAGES,
+    DATABASE_CHECKPOINT_WAIT_MS,
     DATABASE_READERS,
     DATABASE_WAL_OCTETS_KEPT_MAX,
 )
@@ -41,7 +42,6 @@ _PRAGMAS = (
     f"journal_size_limit = {DATABASE_WAL_OCTETS_KEPT_MAX}",
 )
 _PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above, the connection's own setting will do
-_CHECKPOINT_BUSY_MS = 50  # the writer waits no longer than this for readers; the caller tries again
 
 
 class SqliteLanes:
@@ -96,7 +96,7 @@ class SqliteLanes:
         """Folds the log into the database and empties it; False while a reader needs the log."""
 
         def truncate() -> bool:
-            with self._waiting(_CHECKPOINT_BUSY_MS), self._writer.connect() as connection:
+            with self._waiting(DATABASE_CHECKPOINT_WAIT_MS), self._writer.connect() as connection:
                 busy, _, _ = _raw(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 return not busy
 

@@ -20,9 +20,11 @@ from mssante.database.faults import sync_failed, translated, undone_for_another
 from mssante.limits import (
     DATABASE_BATCH_JOBS_MAX,
     DATABASE_BUSY_SECONDS,
+    DATABASE_COMMIT_TRIES,
     DATABASE_GATHER_SECONDS,
     DATABASE_JOBS_QUEUED_MAX,
     DATABASE_LEISURE_LOCK_SECONDS,
+    DATABASE_LEISURE_REST_SECONDS,
     DATABASE_LEISURE_SECONDS,
 )
 from mssante.observe.events import StorageTrouble, crashed, report
@@ -32,8 +34,6 @@ from mssante.tasks import end_task
 T = TypeVar("T")
 P = TypeVar("P")
 R = TypeVar("R")
-_TRIES = 4
-_LEISURE_REST_SECONDS = 1  # once the database was busy, how long nothing at leisure is tried
 Handler = Callable[[Connection, list[P]], list[R]]
 
 
@@ -114,7 +114,7 @@ class GroupWriter:
             async with asyncio.timeout(DATABASE_LEISURE_SECONDS):
                 return await self.write(handler, payload, at_leisure=True)
         except (TimeoutError, Passing) as error:
-            self._no_leisure_until = loop.time() + _LEISURE_REST_SECONDS
+            self._no_leisure_until = loop.time() + DATABASE_LEISURE_REST_SECONDS
             if isinstance(error, Passing):
                 raise
         raise Passing(Reason.STORAGE_UNAVAILABLE, "busy")
@@ -158,7 +158,7 @@ class GroupWriter:
         while len(jobs) < DATABASE_BATCH_JOBS_MAX and not self._jobs.empty():
             jobs.append(self._jobs.get_nowait())
 
-    async def _commit(self, jobs: list[_Job], *, tries: int = _TRIES) -> None:
+    async def _commit(self, jobs: list[_Job], *, tries: int = DATABASE_COMMIT_TRIES) -> None:
         if self.stopped:
             return _fail(jobs, Passing(Reason.STORAGE_UNAVAILABLE, "sync failed"))
         try:

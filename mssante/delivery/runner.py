@@ -33,9 +33,7 @@ from mssante.store.notifier import Subscription
 from mssante.store.records import RecipientState
 from mssante.tasks import Unbroken
 
-_LEASED_AT_ONCE = 100
 _ATTEMPT = timedelta(seconds=limits.QUEUE_ATTEMPT_SECONDS_MAX)
-_POLL_SECONDS = 5
 _RESTING = Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE, reached=False)
 
 
@@ -82,7 +80,7 @@ class Runner:
                     except Exception as error:  # a bug costs this round, not the server
                         report(crashed("runner", error))
                     try:
-                        async with asyncio.timeout(_POLL_SECONDS):
+                        async with asyncio.timeout(limits.QUEUE_POLL_SECONDS):
                             await self._woken.wait()
                     except TimeoutError:
                         pass  # something may have come due meanwhile
@@ -125,7 +123,9 @@ class Runner:
                 ring = self._ring = self._ring or await self._broker.open_queue(self._queue)
                 for destination, group in self._destinations.take(self._clock.now()):
                     tasks.create_task(self._attempt(destination, group, ring))
-                due = await self._store.queue.lease(limit=_LEASED_AT_ONCE, exclude=self._destinations.busy())
+                due = await self._store.queue.lease(
+                    limit=limits.QUEUE_LEASED_AT_ONCE, exclude=self._destinations.busy()
+                )
             except Passing:
                 return
             if not due:

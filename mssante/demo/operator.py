@@ -16,9 +16,9 @@ from mssante.control.access import GrantAccess
 from mssante.control.bal import CreateBal, ListBal
 from mssante.control.person import CreatePerson
 from mssante.control.socket import ask
+from mssante.limits import DEMO_START_SECONDS_MAX
 from mssante.model import Address, MailboxKind, PersonId, Secret
 
-START_SECONDS_MAX = 30
 HOST = "127.0.0.1"
 
 
@@ -75,7 +75,7 @@ class DemoOperator:
             stdin=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
         )
-        async with asyncio.timeout(START_SECONDS_MAX):
+        async with asyncio.timeout(DEMO_START_SECONDS_MAX):
             while not await self._ready():
                 if self.process.returncode is not None:
                     assert self.process.stderr is not None

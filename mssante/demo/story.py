@@ -25,10 +25,10 @@ from mssante.demo.certs.make import build
 from mssante.demo.certs.white_list import write as write_white_list
 from mssante.demo.operator import HOST, DemoLogin, DemoOperator, ports
 from mssante.demo.sample import Patient, letter
+from mssante.limits import DEMO_ARRIVAL_SECONDS_MAX
 from mssante.model import Address
 from mssante.tasks import end_task
 
-ARRIVAL_SECONDS_MAX = 30
 TRACE_HEADERS = (b"return-path:", b"received:")
 
 
@@ -177,15 +177,15 @@ class Story:
             client.sendmail(sender.address, [login.address for login in recipients], message)
 
     def _read(self, side: DemoOperator, login: DemoLogin) -> bytes:
-        client = imaplib.IMAP4(HOST, side.ports[3], timeout=ARRIVAL_SECONDS_MAX)
+        client = imaplib.IMAP4(HOST, side.ports[3], timeout=DEMO_ARRIVAL_SECONDS_MAX)
         try:
             client.starttls(ssl_context=self._tls())
             client.login(login.address, login.password.value)
             client.select("INBOX")
-            deadline = time.monotonic() + ARRIVAL_SECONDS_MAX
+            deadline = time.monotonic() + DEMO_ARRIVAL_SECONDS_MAX
             while not (found := client.search(None, "UNSEEN")[1][0].split()):
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"no letter came within {ARRIVAL_SECONDS_MAX} s")
+                    raise TimeoutError(f"no letter came within {DEMO_ARRIVAL_SECONDS_MAX} s")
                 time.sleep(0.05)
             number = found[-1].decode()
             part = client.fetch(number, "(BODY.PEEK[])")[1][0]

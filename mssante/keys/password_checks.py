@@ -1,8 +1,8 @@
 """Checking passwords without stopping the house: few at once, a bounded queue, a short memory.
 
 Invariants: unknown persons and wrong passwords take the same time; a password that was right is
-remembered for MEMORY_SECONDS as an HMAC under a key of this process, bound to the stored hash, so a
-changed password is forgotten by itself. Wrong ones are never remembered: guessing stays expensive.
+remembered for PASSWORD_REMEMBERED_SECONDS as an HMAC under a key of this process, bound to the stored
+hash, so a changed password is forgotten by itself. Wrong ones are never remembered: guessing stays expensive.
 Threads, not processes: Argon2 runs outside the GIL, and the loop stalls no less with processes
 (p99 3–10 ms either way, measured on 2 cores); a process would cost 20 MiB more.
 """
@@ -18,14 +18,16 @@ from typing import TypeVar
 from mssante.clock import Clock
 from mssante.crypto import passwords
 from mssante.crypto.keys import mac, random_key
-from mssante.limits import PASSWORD_CHECKS_AT_ONCE, PASSWORD_CHECKS_QUEUED_MAX
+from mssante.limits import (
+    PASSWORD_CHECKS_AT_ONCE,
+    PASSWORD_CHECKS_QUEUED_MAX,
+    PASSWORD_REMEMBERED_SECONDS,
+    PASSWORDS_REMEMBERED_MAX,
+)
 from mssante.model import Secret
 from mssante.reasons import Passing, Reason
 
 T = TypeVar("T")
-
-MEMORY_SECONDS = 300
-_REMEMBERED_MAX = 10_000
 
 
 class PasswordChecks:
@@ -55,8 +57,8 @@ class PasswordChecks:
 
     def _remember(self, mark: bytes) -> None:
         self._remembered.pop(mark, None)
-        self._remembered[mark] = self._clock.monotonic() + MEMORY_SECONDS
-        if len(self._remembered) > _REMEMBERED_MAX:
+        self._remembered[mark] = self._clock.monotonic() + PASSWORD_REMEMBERED_SECONDS
+        if len(self._remembered) > PASSWORDS_REMEMBERED_MAX:
             self._remembered.popitem(last=False)
 
     async def _run(self, fn: Callable[..., T], *arguments: object) -> T:

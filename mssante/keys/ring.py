@@ -17,11 +17,9 @@ from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.envelope import Closed, EnvelopeForm, SealedKey
 from mssante.crypto.keys import NotAuthentic
 from mssante.keys.epochs import OpenEpoch, epoch_of_name
+from mssante.limits import KEYS_OPENED_INLINE_MAX, KEYS_UNWRAPPED_INLINE_MAX
 from mssante.model import BlobId, MailboxId, MessageId, PersonId
 from mssante.reasons import Reason, Refused
-
-_INLINE_WRAPPED_MAX = 200  # about a millisecond; HPKE costs a hundred times more
-_INLINE_SEALED_MAX = 8
 
 
 class Role(StrEnum):
@@ -117,7 +115,7 @@ class Ring:
         not hide the others. Leaves the loop when there is much to do."""
         self._require_alive()
         sealed = sum(1 for _, _, key in keys if key.form is EnvelopeForm.SEALED)
-        if sealed <= _INLINE_SEALED_MAX and len(keys) <= _INLINE_WRAPPED_MAX:
+        if sealed <= KEYS_OPENED_INLINE_MAX and len(keys) <= KEYS_UNWRAPPED_INLINE_MAX:
             return self._opened_each(keys)
         return await asyncio.to_thread(self._opened_each, keys)
 
@@ -147,7 +145,7 @@ class Ring:
         """Summaries as delivery left them, (message, blob, DEK, ciphertext): each opened, and as it is to be
         kept from now on. None where one does not open. Leaves the loop when there is much to do."""
         self._require_alive()
-        if len(sealed) <= _INLINE_SEALED_MAX:
+        if len(sealed) <= KEYS_OPENED_INLINE_MAX:
             return self._first_use_of_each(sealed)
         return await asyncio.to_thread(self._first_use_of_each, sealed)
 

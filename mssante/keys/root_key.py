@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mssante.crypto.keys import KEY_OCTETS, Cipher, random_key
 from mssante.database import CannotOpen, files
+from mssante.limits import ROOT_KEY_FILE_OCTETS_MAX
 
 _WORD = "mssante-root-key"
-_FILE_OCTETS_MAX = 256
 
 
 class RootKeyMalformed(CannotOpen):
@@ -42,7 +42,7 @@ class RootKey:
     @classmethod
     def load(cls, path: Path) -> RootKey:
         """Raises UnsafeFile, RootKeyMalformed, OSError."""
-        return cls(*_parsed(files.read_private(path, _FILE_OCTETS_MAX)))
+        return cls(*_parsed(files.read_private(path, ROOT_KEY_FILE_OCTETS_MAX)))
 
     @classmethod
     def from_credential(cls, name: str) -> RootKey:
@@ -51,7 +51,7 @@ class RootKey:
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder or "/" in name:
             raise RootKeyMalformed("no systemd credential of that name: CREDENTIALS_DIRECTORY is not set")
-        return cls(*_parsed((Path(folder) / name).read_bytes()[:_FILE_OCTETS_MAX]))
+        return cls(*_parsed((Path(folder) / name).read_bytes()[:ROOT_KEY_FILE_OCTETS_MAX]))
 
     def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
         return self._cipher.wrap(plaintext, aad)

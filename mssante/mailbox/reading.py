@@ -13,7 +13,14 @@ from typing import NamedTuple
 
 from mssante.crypto import ChunkOpener, Closed, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
-from mssante.limits import CHUNK_OCTETS, KIB, MIB
+from mssante.limits import (
+    CHUNK_OCTETS,
+    KIB,
+    READ_MESSAGES_AT_ONCE,
+    READ_METADATA_OCTETS_AT_ONCE,
+    READ_OPENED_AT_ONCE,
+    READ_SMALL_OCTETS_AT_ONCE,
+)
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.places import KnownPlace
 from mssante.mime.summary import Summary, is_of_before
@@ -24,11 +31,7 @@ from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing.chunks import opened_chunks
 from mssante.store.records import MessageNumber, SealedDek, SealedMessage
 
-_BATCH = 500  # messages read from the store in one go
-_BATCH_OCTETS = MIB  # of sealed metadata held for it
-_STEP = 100  # opened before the loop is given to others: a millisecond or two
 _STEP_OCTETS = 128 * KIB  # as much as so many letters have; a summary full of parts takes long to write out
-_TOGETHER_OCTETS = 512 * KIB  # of small contents read in one go
 _SMALL_OCTETS_MAX = CHUNK_OCTETS
 
 
@@ -62,9 +65,9 @@ class Reader:
         those that do not open. The loop is given to others in between."""
         at = 0
         while at < len(uids):
-            wanted = uids[at : at + _BATCH]
+            wanted = uids[at : at + READ_MESSAGES_AT_ONCE]
             sealed = await self._mailbox.store.messages.summaries(
-                folder, wanted, header=header, bytes_max=_BATCH_OCTETS
+                folder, wanted, header=header, bytes_max=READ_METADATA_OCTETS_AT_ONCE
             )
             at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
             for step in _steps(sealed):
@@ -112,7 +115,7 @@ class Reader:
         for message in messages:
             group.append(message)
             held += message.summary.size if message.summary.size <= _SMALL_OCTETS_MAX else 0
-            if held >= _TOGETHER_OCTETS:
+            if held >= READ_SMALL_OCTETS_AT_ONCE:
                 yield await self._contents_of(group)
                 group, held = [], 0
         if group:
@@ -261,7 +264,7 @@ def _steps(sealed: Sequence[SealedMessage]) -> Iterator[Sequence[SealedMessage]]
     start = held = 0
     for end, each in enumerate(sealed, 1):
         held += len(each.summary_ct)
-        if end - start == _STEP or held >= _STEP_OCTETS:
+        if end - start == READ_OPENED_AT_ONCE or held >= _STEP_OCTETS:
             yield sealed[start:end]
             start, held = end, 0
     if start < len(sealed):

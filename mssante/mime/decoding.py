@@ -14,7 +14,6 @@ from mssante import limits
 
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _NOT_BASE64 = bytes(set(range(256)) - set(_BASE64))
-_LINE_OCTETS_MAX = 64 * limits.KIB  # RFC 2045 §6.7 asks 76
 
 
 class Decoder(Protocol):
@@ -91,7 +90,7 @@ class _QuotedPrintable:
             end = 0
         passed += _lines_decoded(text[:end])
         self._line = text[end:]
-        if len(self._line) > _LINE_OCTETS_MAX:
+        if len(self._line) > limits.MIME_ENCODED_LINE_OCTETS_MAX:
             self._in_long = True
             passed += self._passing(self._line)
         return passed
@@ -108,11 +107,11 @@ class _QuotedPrintable:
 def _lines_decoded(text: bytes) -> bytes:
     """Whole lines; the last may lack its end."""
     lines = text.split(b"\r\n")
-    if max(map(len, lines)) <= _LINE_OCTETS_MAX:
+    if max(map(len, lines)) <= limits.MIME_ENCODED_LINE_OCTETS_MAX:
         return _joined(lines)
     pieces, start = [], 0
     for at, line in enumerate(lines):
-        if len(line) > _LINE_OCTETS_MAX:
+        if len(line) > limits.MIME_ENCODED_LINE_OCTETS_MAX:
             pieces += [_joined([*lines[start:at], b""]), line, b"\r\n"]
             start = at + 1
     return b"".join([*pieces, _joined(lines[start:])])

@@ -12,7 +12,8 @@ from binascii import Error, a2b_base64, a2b_qp
 from itertools import islice
 from urllib.parse import unquote_to_bytes
 
-_WORDS_MAX = 1000  # encoded words read in one value (catalogue R10); the rest stays as written
+from mssante.limits import MIME_ENCODED_WORDS_MAX
+
 _WORD = re.compile(rb"=\?([^?\s*]{1,40}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\s]*+)\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CONTROL = re.compile(r"[\r\n\x00]")
@@ -77,7 +78,7 @@ def decode(value: bytes) -> str:
     pieces: list[str] = []
     run, run_charset = b"", ""  # adjacent words of one charset: a character may be cut between two
     position = 0
-    for word in islice(_WORD.finditer(value), _WORDS_MAX):
+    for word in islice(_WORD.finditer(value), MIME_ENCODED_WORDS_MAX):
         between = value[position : word.start()]
         charset = word[1].decode("ascii", "replace").lower()
         # RFC 2047 §6.2: blanks between two encoded words are not part of the text.

@@ -14,7 +14,7 @@ from operator import itemgetter
 
 import msgpack
 
-from mssante.limits import LISTED_OCTETS_MAX
+from mssante.limits import LISTED_CHOICES_REMEMBERED_MAX, LISTED_OCTETS_MAX
 from mssante.mime import header
 from mssante.reasons import Reason, Refused
 
@@ -33,7 +33,6 @@ NAMES = tuple(
 )
 _PLACES = {name: bytes((place,)) for place, name in enumerate(NAMES)}
 _END = (b"", b"\r\n")  # two, so that a take of no field is a tuple too
-_TAKES_MAX = 1000
 
 
 class Chooser:
@@ -61,7 +60,7 @@ class Chooser:
         return b"".join(take(found))
 
     def _take(self, places: bytes) -> Callable[[Sequence[bytes]], Iterable[bytes]]:
-        if len(self._takes) >= _TAKES_MAX:
+        if len(self._takes) >= LISTED_CHOICES_REMEMBERED_MAX:
             self._takes.clear()
         wanted = [at for at, place in enumerate(places, 1) if place in self._wanted]
         self._takes[places] = take = itemgetter(*wanted, -2, -1)

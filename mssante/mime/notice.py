@@ -17,7 +17,6 @@ from mssante import limits
 from mssante.mime import dates, header, writing
 from mssante.model import Address
 
-_REMOTE_CHARACTERS_MAX = 500
 _NOT_IN_7BIT = re.compile(rb"[^\t\r\n -~]")
 
 
@@ -150,7 +149,7 @@ def _told(
 
 
 def _reply(text: str) -> str:
-    return writing.clean(text, characters_max=_REMOTE_CHARACTERS_MAX)
+    return writing.clean(text, characters_max=limits.REMOTE_REPLY_CHARACTERS_MAX)
 
 
 def _text_part(text: str) -> bytes:

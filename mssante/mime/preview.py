@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mssante.limits import KIB, PREVIEW_CHARACTERS_MAX
+from mssante.limits import (
+    PREVIEW_CHARACTERS_MAX,
+    PREVIEW_MARKUP_OCTETS_READ_FIRST,
+    PREVIEW_PLAIN_OCTETS_READ_MAX,
+)
 from mssante.mime import decoding, encoded_words, header, text
 from mssante.mime.content import Content
 from mssante.mime.structure import Part
 
-_PLAIN_OCTETS_READ_MAX = 8 * KIB  # two hundred characters, with room for quotations; markup is read further
-_MARKUP_AT_FIRST = 8 * KIB
 _BODY = re.compile(r"(?i)<body\b")
 _TITLE = re.compile(r"(?is)<title\b.*?(?:</title\s*+>|\Z)")
 _QUOTED_LINE = re.compile(r"(?m)^>.*+$")
@@ -60,7 +62,7 @@ def _is_plain(kind: Content) -> bool:
 
 def _shown(head: bytes, part: Part) -> str:
     plain = _is_plain(part.content)
-    most = min(part.body_octets, _PLAIN_OCTETS_READ_MAX) if plain else part.body_octets
+    most = min(part.body_octets, PREVIEW_PLAIN_OCTETS_READ_MAX) if plain else part.body_octets
     octets = head[part.body_offset : part.body_offset + most]
     found = decoding.decoded(part.content.encoding, octets) if octets else None
     if not found:
@@ -77,7 +79,7 @@ def _of_markup(written: str) -> str:
     """Its beginning first: two hundred characters seldom need more."""
     body = _BODY.search(written)
     start = body.start() if body else 0
-    beginning = written[start : start + _MARKUP_AT_FIRST]
+    beginning = written[start : start + PREVIEW_MARKUP_OCTETS_READ_FIRST]
     line = _one_line(text.shown_by_html(_TITLE.sub(" ", beginning[: beginning.rfind("<")])))
     if len(line) == PREVIEW_CHARACTERS_MAX:
         return line

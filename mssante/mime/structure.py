@@ -18,10 +18,8 @@ from mssante import limits
 from mssante.mime import content, header
 from mssante.mime.content import Content, EnvelopeFields, Heading
 
-_SLICE = 128 * limits.KIB
-_DELIMITER_OCTETS_MAX = limits.MIME_BOUNDARY_OCTETS_MAX + 52  # the boundary, `--`, and trailing blanks
-_TAIL = _DELIMITER_OCTETS_MAX + 8
-_LINE = rb"--([^\r\n]{1,%d}+)(?=\r\n)" % _DELIMITER_OCTETS_MAX
+_TAIL = limits.MIME_DELIMITER_OCTETS_MAX + 8
+_LINE = rb"--([^\r\n]{1,%d}+)(?=\r\n)" % limits.MIME_DELIMITER_OCTETS_MAX
 _IN_BODY = re.compile(rb"\r\n" + _LINE)
 _IN_HEADER = re.compile(rb"\r\n(?:(\r\n)|" + _LINE + rb")")
 _NEVER = 1 << 62
@@ -119,8 +117,8 @@ class Scanner:
 
     def feed(self, octets: bytes | bytearray | memoryview) -> None:
         """Take the next octets of the message."""
-        for start in range(0, len(octets), _SLICE):
-            self._scan(self._buffer + octets[start : start + _SLICE])
+        for start in range(0, len(octets), limits.MIME_SCANNED_OCTETS_AT_ONCE):
+            self._scan(self._buffer + octets[start : start + limits.MIME_SCANNED_OCTETS_AT_ONCE])
 
     def close(self) -> Structure:
         """The message ended. To be called once."""

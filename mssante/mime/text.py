@@ -14,15 +14,13 @@ import re
 from binascii import Error, a2b_base64, a2b_qp
 from collections.abc import Callable, Iterator
 
-from mssante.limits import MIB, SEARCH_TEXT_OCTETS_MAX
+from mssante.limits import SEARCH_TEXT_OCTETS_MAX, TEXT_DECODED_OCTETS_AT_ONCE, TEXT_PIECE_CHARACTERS
 from mssante.mime import archive, encoded_words, header
 from mssante.mime.content import Content
 from mssante.mime.structure import Part
 
 Step = Callable[[], None]
 END = "\0"
-PIECE = 64 * 1024
-_DECODED_AT_ONCE = MIB  # of base64; a multiple of 4
 _FOLDED = re.compile(rb"\r?\n(?=[ \t])")  # RFC 5322 §2.2.3: the CRLF goes, the blank after it stays
 _HIDDEN = re.compile(r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*+>|\Z)|<!\[CDATA\[|\]\]>")
 # Around part of a word they do not cut it: f<b>ièv</b>re.
@@ -102,10 +100,10 @@ class _Body:
         letters = body.translate(None, b"\r\n\t =")
         letters += b"=" * (-len(letters) % 4) if len(letters) % 4 != 1 else b"==="
         found = bytearray()
-        for at in range(0, len(letters), _DECODED_AT_ONCE):
+        for at in range(0, len(letters), TEXT_DECODED_OCTETS_AT_ONCE):
             self._step()
             try:
-                found += a2b_base64(letters[at : at + _DECODED_AT_ONCE])
+                found += a2b_base64(letters[at : at + TEXT_DECODED_OCTETS_AT_ONCE])
             except Error:
                 return body
         return bytes(found)
@@ -148,11 +146,15 @@ def _markup_of(kind: Content) -> Callable[[str], str] | None:
 
 
 def _cut(text: str, edge: str) -> Iterator[str]:
-    """Pieces of about PIECE characters, cut before an `edge` where there is one."""
+    """Pieces of about TEXT_PIECE_CHARACTERS characters, cut before an `edge` where there is one."""
     at = 0
     while at < len(text):
-        cut = text.rfind(edge, at + 1, at + PIECE) if at + PIECE < len(text) else -1
-        end = cut if cut > 0 else at + PIECE
+        cut = (
+            text.rfind(edge, at + 1, at + TEXT_PIECE_CHARACTERS)
+            if at + TEXT_PIECE_CHARACTERS < len(text)
+            else -1
+        )
+        end = cut if cut > 0 else at + TEXT_PIECE_CHARACTERS
         yield text[at:end]
         at = end
 

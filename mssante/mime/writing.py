@@ -15,7 +15,6 @@ from mssante.mime import encoded_words
 UNIQUE = re.compile(r"[A-Za-z0-9]{1,40}")  # what a boundary and a Message-ID of ours are made of
 _UNPRINTABLE = re.compile(r"[^ -~]+")
 _FOLD_AT = 78  # RFC 5322 §2.1.1
-_WORD_OCTETS_MAX = limits.LINE_OCTETS_OUT_MAX - 100  # with any field name before it
 
 
 def clean(text: str, *, characters_max: int) -> str:
@@ -29,8 +28,8 @@ def field(name: str, value: str) -> bytes:
     lines: list[str] = []
     line = f"{name}:"
     for word in clean(value, characters_max=100 * limits.KIB).split(" "):
-        for start in range(0, len(word), _WORD_OCTETS_MAX):
-            piece = word[start : start + _WORD_OCTETS_MAX]
+        for start in range(0, len(word), limits.HEADER_WORD_OCTETS_MAX):
+            piece = word[start : start + limits.HEADER_WORD_OCTETS_MAX]
             if len(line) + 1 + len(piece) > _FOLD_AT and line != f"{name}:":
                 lines.append(line)
                 line = ""

@@ -17,7 +17,6 @@ from mssante.net.stream import ContextFactory, Stopping, Stream
 from mssante.observe.events import ConnectionCause, ConnectionRefused, ListenerOpened, crashed, report
 
 Handler = Callable[[Stream], Awaitable[None]]
-_KNOWN_MAX = 1000  # addresses remembered as good; the oldest are forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +93,7 @@ class Listener:
         """Remembers that this far host has proved itself: the reserve is open to it."""
         self._known[stream.remote] = None
         self._known.move_to_end(stream.remote)
-        if len(self._known) > _KNOWN_MAX:
+        if len(self._known) > limits.KNOWN_ADDRESSES_REMEMBERED_MAX:
             self._known.popitem(last=False)
 
     # Inside

@@ -9,12 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from mssante.limits import STATUS_CONNECTIONS_MAX, STATUS_REQUEST_OCTETS_MAX, STATUS_REQUEST_SECONDS_MAX
 from mssante.observe.events import crashed, report
 from mssante.tasks import end_task
-
-REQUEST_OCTETS_MAX = 8192
-REQUEST_SECONDS_MAX = 5
-CONNECTIONS_MAX = 32
 
 
 class StatusServer:
@@ -28,7 +25,7 @@ class StatusServer:
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port. Raises OSError when the address cannot be had."""
-        self._server = await asyncio.start_server(self._accept, host, port, limit=REQUEST_OCTETS_MAX)
+        self._server = await asyncio.start_server(self._accept, host, port, limit=STATUS_REQUEST_OCTETS_MAX)
         return int(self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
@@ -45,8 +42,8 @@ class StatusServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if len(self._answering) <= CONNECTIONS_MAX:
-                async with asyncio.timeout(REQUEST_SECONDS_MAX):
+            if len(self._answering) <= STATUS_CONNECTIONS_MAX:
+                async with asyncio.timeout(STATUS_REQUEST_SECONDS_MAX):
                     request = await reader.readuntil(b"\r\n\r\n")
                     writer.write(await self._answer(request))
                     await writer.drain()

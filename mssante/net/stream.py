@@ -23,9 +23,6 @@ from mssante.trust.tls import peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
-# How much is still thrown away behind our last words, before the far side is cut.
-_LINGER_SECONDS = 2
-_LINGER_OCTETS = limits.MIB
 # Both loops ask for the buffer, fill it and report it within one call, so all connections share this one.
 _SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_OCTETS))
 
@@ -219,7 +216,9 @@ class Stream(asyncio.BufferedProtocol):
                 return
             self._resume_reading()
         waiting = self._transport.get_write_buffer_size() > 0
-        self._reaper = self._loop.call_later(self._write_seconds if waiting else _LINGER_SECONDS, self.abort)
+        self._reaper = self._loop.call_later(
+            self._write_seconds if waiting else limits.LINGER_SECONDS, self.abort
+        )
 
     def abort(self) -> None:
         """Closes at once; what was written may be lost."""
@@ -241,7 +240,7 @@ class Stream(asyncio.BufferedProtocol):
     def buffer_updated(self, count: int) -> None:
         if self._closing:
             self._lingered += count
-            if self._lingered > _LINGER_OCTETS:
+            if self._lingered > limits.LINGER_OCTETS_MAX:
                 self.abort()
             return
         if self._tls is None:

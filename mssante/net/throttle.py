@@ -18,16 +18,17 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mssante.clock import Clock
+from mssante.limits import (
+    GUESS_ALARM_EVERY,
+    GUESS_DELAY_SECONDS_FIRST,
+    GUESS_DELAY_SECONDS_MAX,
+    GUESS_FORGET_SECONDS,
+    GUESS_FREE_FAILURES,
+    GUESS_REMEMBERED_MAX,
+    GUESS_WAIT_SECONDS_MAX,
+)
 from mssante.observe.events import PasswordsGuessed, report
 from mssante.reasons import Passing, Reason, Refused
-
-FREE_FAILURES = 2  # typing errors
-DELAY_SECONDS_FIRST = 1.0
-DELAY_SECONDS_MAX = 15.0  # Dovecot's (catalogue I9)
-WAIT_SECONDS_MAX = 30.0  # a longer wait is refused instead
-FORGET_SECONDS = 600.0
-REMEMBERED_MAX = 10_000
-ALARM_EVERY = 10  # wrong passwords from one address or at one person: 10 an hour (catalogue I9)
 
 Key = tuple[str, ...]
 T = TypeVar("T")
@@ -47,7 +48,7 @@ class _Line:
     @property
     def has_room(self) -> bool:
         """As many at once as may still fail for nothing; then one."""
-        return self.under_way < max(1, FREE_FAILURES + 1 - self.failures)
+        return self.under_way < max(1, GUESS_FREE_FAILURES + 1 - self.failures)
 
     async def enter(self) -> None:
         """In the order of the calls."""
@@ -83,7 +84,7 @@ class _Line:
 class Throttle:
     """Shared by the ports where people sign in."""
 
-    def __init__(self, clock: Clock, *, delay_seconds_max: float = DELAY_SECONDS_MAX) -> None:
+    def __init__(self, clock: Clock, *, delay_seconds_max: float = GUESS_DELAY_SECONDS_MAX) -> None:
         self._clock = clock
         self._delay_seconds_max = delay_seconds_max
         self._lines: OrderedDict[Key, _Line] = OrderedDict()
@@ -97,7 +98,7 @@ class Throttle:
         lines = [self._line(key, self._clock.monotonic()) for key in keys]
         async with AsyncExitStack() as turns:
             try:
-                async with asyncio.timeout(WAIT_SECONDS_MAX):
+                async with asyncio.timeout(GUESS_WAIT_SECONDS_MAX):
                     for line in lines:  # the address's before the person's: nobody waits in a circle
                         await line.enter()
                         turns.callback(line.leave)
@@ -119,7 +120,7 @@ class Throttle:
     async def _delayed(self, lines: list[_Line]) -> None:
         """Until the attempt's time has come; others may fail meanwhile."""
         while (wait := max(line.next_at for line in lines) - self._clock.monotonic()) > 0:
-            if wait > WAIT_SECONDS_MAX:
+            if wait > GUESS_WAIT_SECONDS_MAX:
                 raise TimeoutError
             await asyncio.sleep(wait)
 
@@ -130,7 +131,7 @@ class Throttle:
             line.fail(now, self._delay)
             if remote is not None:
                 line.refused += 1
-                if line.refused % ALARM_EVERY == 0:
+                if line.refused % GUESS_ALARM_EVERY == 0:
                     report(PasswordsGuessed(remote=remote, refused=line.refused))
 
     def _keys(self, remote: str, person: str) -> list[Key]:
@@ -139,16 +140,16 @@ class Throttle:
 
     def _line(self, key: Key, now: float) -> _Line:
         line = self._lines.get(key)
-        if line is None or (not line.under_way and now - line.last_at > FORGET_SECONDS):
+        if line is None or (not line.under_way and now - line.last_at > GUESS_FORGET_SECONDS):
             line = _Line()
         line.last_at = now
         _remember(self._lines, key, line)
         return line
 
     def _delay(self, failures: int) -> float:
-        if failures <= FREE_FAILURES:
+        if failures <= GUESS_FREE_FAILURES:
             return 0.0
-        doubled = DELAY_SECONDS_FIRST * float(1 << min(failures - FREE_FAILURES - 1, 10))
+        doubled = GUESS_DELAY_SECONDS_FIRST * float(1 << min(failures - GUESS_FREE_FAILURES - 1, 10))
         return min(doubled, self._delay_seconds_max)
 
 
@@ -166,5 +167,5 @@ def _pair(remote: str, person: str) -> Key:
 def _remember(memory: OrderedDict[Key, T], key: Key, value: T) -> None:
     memory[key] = value
     memory.move_to_end(key)
-    if len(memory) > REMEMBERED_MAX:
+    if len(memory) > GUESS_REMEMBERED_MAX:
         memory.popitem(last=False)

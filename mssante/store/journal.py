@@ -11,12 +11,11 @@ from collections.abc import Iterator
 
 from sqlalchemy import Connection, bindparam, select
 
+from mssante.limits import JOURNAL_ROWS_AT_ONCE
 from mssante.model import MailboxId
 from mssante.store import tables
 from mssante.store.records import JournalEntry, JournalMark
 from mssante.store.transactions import Transactions
-
-_ROWS_AT_ONCE = 2000
 
 _line, _box = tables.journal.c, tables.mailbox.c
 _AFTER = (
@@ -47,7 +46,7 @@ def entries(connection: Connection, mailbox: MailboxId, after: int, most: int) -
 def all_entries(connection: Connection, mailbox: MailboxId) -> Iterator[JournalEntry]:
     """Every line of a journal, a few thousand in memory at a time."""
     after = 0
-    while batch := entries(connection, mailbox, after, _ROWS_AT_ONCE):
+    while batch := entries(connection, mailbox, after, JOURNAL_ROWS_AT_ONCE):
         yield from batch
         after = batch[-1].n
 

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import ge, or_
 
+from mssante.limits import LIVE_ROWS_AT_ONCE
 from mssante.model import ModSeq, Uid
 from mssante.store.folder_reading import FolderNumbers
 from mssante.store.records import Changes, FlagMask, FlagsRow, FlagsRows
 from mssante.uid_arrays import UID_ARRAY, without
-
-_ROWS_AT_ONCE = 2000  # taken in before the loop is given to others
 
 
 class LiveFolder:
@@ -71,10 +70,10 @@ class LiveFolder:
             self.flags_seen = reduce(or_, set(rows.flags), self.flags_seen)
 
     async def _replace(self, rows: FlagsRows) -> None:
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
+        for start in range(0, len(rows), LIVE_ROWS_AT_ONCE):
             if start:
                 await asyncio.sleep(0)
-            some = rows[start : start + _ROWS_AT_ONCE]
+            some = rows[start : start + LIVE_ROWS_AT_ONCE]
             if not self._replace_stretch(some):
                 self._replace_singly(some)
             self.flags_seen = reduce(or_, set(some.flags), self.flags_seen)

@@ -13,14 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from mssante.database import Database
-from mssante.limits import DATABASE_BUSY_SECONDS
+from mssante.limits import DATABASE_BUSY_SECONDS, LISTEN_AGAIN_SECONDS
 from mssante.model import MailboxId
 from mssante.observe.events import StorageTrouble, crashed, report
 from mssante.reasons import Passing
 from mssante.tasks import end_task
 
 CHANNEL = "mssante_mail"
-_LISTEN_AGAIN_SECONDS = 1.0
 
 
 class Subscription:
@@ -91,7 +90,7 @@ class Notifier:
                 report(StorageTrouble(store="mail notifications", cause=passing.detail))
             except Exception as error:
                 report(crashed("mail notifications", error))
-            await asyncio.sleep(_LISTEN_AGAIN_SECONDS)
+            await asyncio.sleep(LISTEN_AGAIN_SECONDS)
 
     def _heard(self, payload: str) -> None:
         origin, _, mailbox = payload.partition(":")

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, delete, select
 
-from mssante.limits import DEDUP_DAYS
+from mssante.limits import BLOBS_SWEPT_AT_ONCE, DEDUP_DAYS, ORPHAN_SECONDS
 from mssante.store import tables
 from mssante.store.blobs import abandon
 from mssante.store.records import SECONDS_PER_DAY
-
-ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK older than an hour
-BLOBS_AT_ONCE = 16  # up to 35 MiB each: the writer has others to serve
 
 _b = tables.blob.c
 _OLD_BLOBS = (
@@ -27,9 +24,11 @@ _OLD_KEYS = delete(tables.dedup).where(tables.dedup.c.day < bindparam("before"))
 
 
 def sweep_blobs(connection: Connection, now: int) -> int:
-    """Takes away at most BLOBS_AT_ONCE abandoned blobs; how many."""
+    """Takes away at most BLOBS_SWEPT_AT_ONCE abandoned blobs; how many."""
     old = list(
-        connection.execute(_OLD_BLOBS, {"before": now - ORPHAN_SECONDS, "most": BLOBS_AT_ONCE}).scalars()
+        connection.execute(
+            _OLD_BLOBS, {"before": now - ORPHAN_SECONDS, "most": BLOBS_SWEPT_AT_ONCE}
+        ).scalars()
     )
     if old:
         abandon(connection, old)

@@ -13,13 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, bindparam, select
 
+from mssante.limits import ORPHAN_SECONDS
 from mssante.model import MailboxId
 from mssante.store import tables
 from mssante.store.chain import START, ChainBroken, check_link
 from mssante.store.invariants import CHECKS
 from mssante.store.journal import all_entries
 from mssante.store.records import BrokenInvariant, JournalEntry, JournalKind, JournalMark
-from mssante.store.sweeping import ORPHAN_SECONDS
 
 _b, _m = tables.mailbox.c, tables.message.c
 _HEADS = select(_b.id, _b.journal_n, _b.journal_at, _b.journal_head).order_by(_b.id)

@@ -18,12 +18,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtensionOID, NameOID
 
-from mssante.limits import CERTIFICATE_OCTETS_MAX
+from mssante.limits import CERTIFICATE_OCTETS_MAX, CERTIFICATES_REMEMBERED_MAX, RSA_BITS_MIN
 from mssante.model import Malformed, PeerIdentity
 from mssante.trust.names import DistinguishedName
 
-RSA_BITS_MIN = 2048
-_REMEMBERED_MAX = 256  # certificates; 16 MiB if every one were as large as it may be
 _CURVES = {"secp256r1", "secp384r1", "secp521r1"}
 _DIGESTS = {"sha256", "sha384", "sha512"}
 # What the policy understands; any other critical extension makes a certificate unusable (RFC 5280 §4.2).
@@ -119,7 +117,7 @@ def from_pem(pem: bytes) -> list[bytes]:
 
 # Facts about octets, which never change: a peer that connects for each letter is read once. Whether it is
 # trusted, in force, revoked or listed is judged anew each time.
-@lru_cache(maxsize=_REMEMBERED_MAX)
+@lru_cache(maxsize=CERTIFICATES_REMEMBERED_MAX)
 def _read_once(der: bytes) -> Certificate:
     try:
         return _read(der, x509.load_der_x509_certificate(der))
@@ -129,7 +127,7 @@ def _read_once(der: bytes) -> Certificate:
         raise Malformed(f"an unreadable certificate ({type(error).__name__})") from None
 
 
-@lru_cache(maxsize=_REMEMBERED_MAX)
+@lru_cache(maxsize=CERTIFICATES_REMEMBERED_MAX)
 def _signature_verifies(certificate: Certificate, issuer: Certificate) -> bool:
     try:
         certificate.parsed.verify_directly_issued_by(issuer.parsed)

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mssante.limits import CHAIN_CERTIFICATES_MAX
+from mssante.limits import CHAIN_CERTIFICATES_MAX, PATH_SIGNATURES_CHECKED_MAX
 from mssante.model import Malformed
 from mssante.reasons import Reason, Refused
 from mssante.trust.certificate import Certificate, from_pem
-
-_SIGNATURES_CHECKED_MAX = 40  # a peer's certificates could all claim each other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +75,7 @@ def _paths(
 ) -> Iterator[tuple[Certificate, ...]]:
     """Every chain of good signatures from `leaf` to a root, our own intermediates before presented ones."""
     between = (*anchors.intermediates, *presented)
-    left = _SIGNATURES_CHECKED_MAX
+    left = PATH_SIGNATURES_CHECKED_MAX
     open_ends: list[tuple[Certificate, ...]] = [(leaf,)]
     while open_ends:
         path = open_ends.pop(0)

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mssante.clock import Clock
+from mssante.limits import TRUST_REFRESH_SECONDS
 from mssante.model import Direction, Domain, Malformed
 from mssante.observe import report
 from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale, crashed
@@ -24,8 +25,6 @@ from mssante.trust.path import Anchors
 from mssante.trust.policy import Rules, VerifiedPeer, verify_peer
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import TrustSpace, both
-
-REFRESH_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class TrustState:
         self.anchors = await asyncio.to_thread(self._load_anchors)
         self._snapshot = await self._read()
 
-    async def keep_fresh(self, seconds: float = REFRESH_SECONDS) -> None:
+    async def keep_fresh(self, seconds: float = TRUST_REFRESH_SECONDS) -> None:
         """Reads again for ever. What cannot be read leaves the last good snapshot in force."""
         while True:
             await asyncio.sleep(seconds)

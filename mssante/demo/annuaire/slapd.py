@@ -20,11 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mssante.demo.annuaire import BASE_DN, dev_ldif_path, schema_path
+from mssante.limits import DEMO_SLAPD_PORT_TRIES, DEMO_SLAPD_START_SECONDS_MAX, DEMO_SLAPD_STOP_SECONDS_MAX
 
 ADMIN_DN = f"cn=admin,{BASE_DN}"
-START_SECONDS_MAX = 60
-STOP_SECONDS_MAX = 10
-_PORT_TRIES = 5
 
 # Where distributions put them: Debian first, then Fedora and Arch, then BSD.
 _SLAPD = ("/usr/sbin/slapd", "/usr/libexec/slapd", "/usr/lib/slapd", "/usr/local/libexec/slapd")
@@ -81,7 +79,7 @@ def serve(
 
 
 def _start(directory: Path, port: int, password: str, *, with_tls: bool) -> Running:
-    for _ in range(_PORT_TRIES):
+    for _ in range(DEMO_SLAPD_PORT_TRIES):
         plain = port or _free_port()
         tls_port = _free_port() if with_tls else None
         urls = [f"ldap://127.0.0.1:{plain}/"] + ([f"ldaps://127.0.0.1:{tls_port}/"] if tls_port else [])
@@ -115,7 +113,7 @@ def _start(directory: Path, port: int, password: str, *, with_tls: bool) -> Runn
 
 
 def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + START_SECONDS_MAX
+    deadline = time.monotonic() + DEMO_SLAPD_START_SECONDS_MAX
     while time.monotonic() < deadline and process.poll() is None:
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -130,7 +128,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     try:
-        process.wait(STOP_SECONDS_MAX)
+        process.wait(DEMO_SLAPD_STOP_SECONDS_MAX)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -11,13 +11,13 @@ from collections.abc import Iterable
 from mssante.imap.grammar import commands, encode
 from mssante.imap.grammar.lexer import Cursor, Unacceptable
 from mssante.imap.grammar.list_syntax import mailbox
+from mssante.limits import IMAP_ACL_IDENTIFIER_OCTETS_MAX
 
 RIGHTS_CAPABILITY = "RIGHTS=kxte"  # RFC 4314 §2.2: those that RFC 2086 had not
 READ = "lr"
 _WRITE = "swipkxtecd"  # RFC 4314 §2.1.1: `c` and `d` are told for clients of RFC 2086
 FULL = READ + _WRITE
 _KNOWN = frozenset(FULL + "a")
-_IDENTIFIER_OCTETS_MAX = 256
 
 
 # What clients ask
@@ -61,7 +61,11 @@ def _identifier(cursor: Cursor) -> str:
     cursor.space()
     identifier = cursor.text_string()
     # RFC 4314 §3: what SASLprep refuses is BAD; of its rules those that matter for a login.
-    if not identifier or not identifier.isprintable() or len(identifier.encode()) > _IDENTIFIER_OCTETS_MAX:
+    if (
+        not identifier
+        or not identifier.isprintable()
+        or len(identifier.encode()) > IMAP_ACL_IDENTIFIER_OCTETS_MAX
+    ):
         raise Unacceptable("Not an identifier")
     return identifier
 

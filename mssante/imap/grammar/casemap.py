@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_REMEMBERED_MAX = 20_000  # characters; what mail is written in takes some hundreds
+from mssante.limits import IMAP_CASEMAP_REMEMBERED_MAX
 
 
 def casemap(text: str) -> str:
@@ -21,7 +21,7 @@ class _Prepared(dict[int, str]):
 
     def __missing__(self, code: int) -> str:
         prepared = _decomposed(_titlecase(chr(code)))
-        if len(self) < _REMEMBERED_MAX:
+        if len(self) < IMAP_CASEMAP_REMEMBERED_MAX:
             self[code] = prepared
         return prepared
 

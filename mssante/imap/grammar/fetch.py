@@ -16,6 +16,7 @@ from mssante.imap.grammar.need import Need
 from mssante.limits import (
     IMAP_DECODED_SECTIONS_MAX,
     IMAP_FETCH_ITEMS_MAX,
+    IMAP_FETCH_REMEMBERED_OCTETS_MAX,
     IMAP_HEADER_NAMES_MAX,
     IMAP_PART_DEPTH_MAX,
 )
@@ -166,7 +167,6 @@ _BRACKETED = {
 }
 _LAZY = re.compile(rb" \(LAZY(?: LAZY)*+\)", re.IGNORECASE)  # RFC 8970 §6 preview-mod
 _SLICES = {piece.value: piece for piece in Slice if piece.value}
-_REMEMBERED_OCTETS_MAX = 1024
 _PATH = re.compile(rb"[1-9][0-9]{0,4}(?:\.[1-9][0-9]{0,4})*(?![0-9])")
 _FIELD_NAME = re.compile(rb"[!-9;-~]+")  # RFC 5322 §2.2
 _ATOM_NAME = re.compile(rb"[A-Z0-9_.+-]+")
@@ -175,7 +175,7 @@ _ATOM_NAME = re.compile(rb"[A-Z0-9_.+-]+")
 def parse(cursor: Cursor) -> FetchItems:
     """Reads a macro, one item, or a parenthesised list of at most IMAP_FETCH_ITEMS_MAX items."""
     rest = cursor.text[cursor.at :]
-    if b"\n" in rest or len(rest) > _REMEMBERED_OCTETS_MAX:
+    if b"\n" in rest or len(rest) > IMAP_FETCH_REMEMBERED_OCTETS_MAX:
         return _read(cursor)
     items, octets = _remembered(rest)
     cursor.at += octets

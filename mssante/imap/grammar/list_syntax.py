@@ -8,18 +8,16 @@ from typing import TypeVar
 from mssante.imap.grammar import commands, folder_names
 from mssante.imap.grammar.lexer import Beyond, Cursor, Unacceptable
 from mssante.imap.grammar.listing import ListExtended, ListReturn, Selection, StatusItem
-from mssante.limits import FOLDER_NAME_OCTETS_MAX, IMAP_LIST_PATTERNS_MAX
+from mssante.limits import FOLDER_NAME_WIRE_OCTETS_MAX, IMAP_LIST_PATTERNS_MAX
 from mssante.model import Malformed
 
 _Option = TypeVar("_Option", bound=StrEnum)
-# A folder's name in modified UTF-7 takes at most this many octets for each octet of UTF-8.
-_NAME_OCTETS_MAX = 4 * FOLDER_NAME_OCTETS_MAX
 
 
 def mailbox(cursor: Cursor) -> str:
     """A folder name, decoded and canonical."""
     octets = cursor.astring()
-    if len(octets) > _NAME_OCTETS_MAX:
+    if len(octets) > FOLDER_NAME_WIRE_OCTETS_MAX:
         raise Unacceptable(
             "Nom de dossier trop long / The folder name is too long", status="NO", code="CANNOT"
         )
@@ -33,7 +31,7 @@ def mailbox(cursor: Cursor) -> str:
 
 def _pattern(cursor: Cursor) -> str:
     octets = cursor.list_mailbox()
-    if len(octets) > _NAME_OCTETS_MAX:
+    if len(octets) > FOLDER_NAME_WIRE_OCTETS_MAX:
         raise Beyond("Motif trop long / The pattern is too long")
     return _leniently(cursor, octets)
 
@@ -51,7 +49,7 @@ def parse_lsub(cursor: Cursor) -> commands.Command:
 
 def _reference(cursor: Cursor) -> str:
     octets = cursor.astring()
-    if len(octets) > _NAME_OCTETS_MAX:
+    if len(octets) > FOLDER_NAME_WIRE_OCTETS_MAX:
         raise Beyond("Reference trop longue / The reference is too long")
     return _leniently(cursor, octets)
 

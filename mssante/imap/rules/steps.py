@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import TypeVar
 
+from mssante.limits import IMAP_SORTED_IN_ONE_STEP
+
 _Value = TypeVar("_Value")
 _Item = TypeVar("_Item")
 Steps = Generator[None, None, _Value]
-
-_RUN = 4000  # items sorted in one step
 
 
 def sorted_in_steps(
@@ -22,8 +22,8 @@ def sorted_in_steps(
 ) -> Steps[list[_Item]]:
     """As `sorted`. list.sort finds what is in order already: two sorted runs joined cost it one merge."""
     runs = []
-    for start in range(0, len(items), _RUN):
-        runs.append(sorted(items[start : start + _RUN], key=key, reverse=reverse))
+    for start in range(0, len(items), IMAP_SORTED_IN_ONE_STEP):
+        runs.append(sorted(items[start : start + IMAP_SORTED_IN_ONE_STEP], key=key, reverse=reverse))
         yield
     while len(runs) > 1:
         for at in range(0, len(runs) - 1, 2):

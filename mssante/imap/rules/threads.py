@@ -16,9 +16,9 @@ from mssante.limits import (
     IMAP_THREAD_IDENTIFIERS_MAX,
     IMAP_THREAD_REFERENCES_MAX,
     IMAP_THREAD_STEPS_MAX,
+    IMAP_THREADED_IN_ONE_STEP,
 )
 
-_AT_ONCE = 2000  # messages gone through in one step
 _NOBODY = -1
 
 
@@ -46,7 +46,7 @@ class Forest:
                     continue
                 pieces.append(str(numbers[item]))
                 if len(pieces) >= pause:
-                    pause += 2 * _AT_ONCE
+                    pause += 2 * IMAP_THREADED_IN_ONE_STEP
                     yield
                 answers = self.children.get(item)
                 if answers:
@@ -102,7 +102,7 @@ def ordered_subject(subjects: Sequence[str], sent: Sequence[int]) -> Steps[Fores
         head = heads.setdefault(subjects[place], place)  # so the threads are in order too
         if head != place:
             children.setdefault(head, []).append(place)
-        if at % _AT_ONCE == 0:
+        if at % IMAP_THREADED_IN_ONE_STEP == 0:
             yield
     return Forest(list(heads.values()), children)
 
@@ -230,7 +230,7 @@ class References:
             if place != _NOBODY:
                 above = self._kept_above(container)
                 grove.put(place, above, self._place[above] if above != _NOBODY else _NOBODY)
-            if container % _AT_ONCE == 0:
+            if container % IMAP_THREADED_IN_ONE_STEP == 0:
                 yield
         return (yield from grove.gathered())
 
@@ -277,14 +277,14 @@ class _Grove:
         yield
         for at, places in enumerate(self._missing.values()):
             places.sort(key=self._rank.__getitem__)
-            if at % _AT_ONCE == 0:
+            if at % IMAP_THREADED_IN_ONE_STEP == 0:
                 yield
         roots = yield from sorted_in_steps(self._roots, self._rank_of)  # (4)
         roots = yield from self._merged(roots)  # (5)
         for at, places in enumerate((*self._children.values(), *self._missing.values())):  # (6)
             if len(places) > 1:
                 places.sort(key=self._rank.__getitem__)
-            if at % _AT_ONCE == 0:
+            if at % IMAP_THREADED_IN_ONE_STEP == 0:
                 yield
         roots = yield from sorted_in_steps(roots, self._rank_of)
         return Forest([root if root >= 0 else tuple(self._missing[root]) for root in roots], self._children)
@@ -304,7 +304,7 @@ class _Grove:
                 head = heads.setdefault(subject, root)
                 if head >= 0 and (root < 0 or (self._answers[head] and not self._answers[root])):
                     heads[subject] = root
-            if at % _AT_ONCE == 0:
+            if at % IMAP_THREADED_IN_ONE_STEP == 0:
                 yield
         kept: dict[int, None] = {}
         for at, root in enumerate(roots):  # (C)
@@ -313,7 +313,7 @@ class _Grove:
                 kept[root] = None
             else:
                 self._merge(root, subject, heads, kept)
-            if at % _AT_ONCE == 0:
+            if at % IMAP_THREADED_IN_ONE_STEP == 0:
                 yield
         return list(kept)
 

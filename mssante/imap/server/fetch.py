@@ -20,17 +20,17 @@ from mssante.imap.server.rows import FlagsLine, MessageLine, PlaceLine
 from mssante.imap.server.sections import ListedSections, SectionExtent, at_hand, extent
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK_FETCH, Answer, Session
-from mssante.limits import CHUNK_OCTETS, KIB
+from mssante.limits import (
+    IMAP_FETCHED_AT_ONCE,
+    IMAP_LINES_AT_ONCE,
+    IMAP_SECTION_WHOLE_OCTETS_MAX,
+    IMAP_SEND_OCTETS,
+)
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.model import Flag
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 from mssante.words.imap import imap_answer
-
-_MESSAGES_AT_ONCE = 1000
-_LINES_AT_ONCE = 2000  # of flags
-_SEND_OCTETS = 64 * KIB  # lines are gathered up to this
-_WHOLE_OCTETS_MAX = 4 * CHUNK_OCTETS  # sections up to this are held whole, larger ones are read twice
 
 Place = tuple[int, int, int]  # sequence number, UID, flags
 
@@ -45,13 +45,13 @@ async def fetch(session: Session, command: Fetch) -> Answer:
     job = _FetchJob(session, command.items, await session.flag_words())
     wanted = chain.from_iterable(map(session.selected.messages, ([place] for place in places)))
     if command.items.need is Need.FLAGS:
-        while batch := list(islice(wanted, _LINES_AT_ONCE)):
+        while batch := list(islice(wanted, IMAP_LINES_AT_ONCE)):
             await job.flags_only(batch)
     elif command.items.need is Need.PLACE:
-        while batch := list(islice(wanted, _LINES_AT_ONCE)):
+        while batch := list(islice(wanted, IMAP_LINES_AT_ONCE)):
             await job.places_only(batch)
     else:
-        while batch := list(islice(wanted, _MESSAGES_AT_ONCE)):
+        while batch := list(islice(wanted, IMAP_FETCHED_AT_ONCE)):
             await job.messages(batch)
     await job.flush()
     if job.damaged:
@@ -237,7 +237,9 @@ class _FetchJob:
             contents = at_hand(form.sections, message, content)
             if contents is None:
                 extents = [await extent(self._reader, message, section) for section in form.sections]
-                small = sum(each.size for each in extents if each is not None) <= _WHOLE_OCTETS_MAX
+                small = (
+                    sum(each.size for each in extents if each is not None) <= IMAP_SECTION_WHOLE_OCTETS_MAX
+                )
                 contents = [
                     None if each is None else await each.octets(self._reader, keep=small) for each in extents
                 ]
@@ -281,7 +283,7 @@ class _FetchJob:
     async def _send(self, octets: bytes) -> None:
         self._gathered.append(octets)
         self._gathered_octets += len(octets)
-        if self._gathered_octets >= _SEND_OCTETS:
+        if self._gathered_octets >= IMAP_SEND_OCTETS:
             await self.flush()
 
     async def flush(self) -> None:

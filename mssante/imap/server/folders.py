@@ -27,13 +27,13 @@ from mssante.imap.rules import listing
 from mssante.imap.rules.fetched import change_lines
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session, flags_told
+from mssante.limits import IMAP_LINES_AT_ONCE
 from mssante.mailbox.folders import NamedFolder
 from mssante.mailbox.reading import breathe
 from mssante.model import INBOX, FolderId
 from mssante.reasons import Reason, Refused
 
 QUOTA_ROOT = ""
-_LINES_AT_ONCE = 2000
 
 
 async def select(session: Session, command: Select) -> Answer:
@@ -91,8 +91,8 @@ async def _tell_changed(session: Session, words: FlagWords, resync: Resync) -> N
     selected = session.selected
     known = resync.known or SequenceSet((), 1)
     for place in selected.changed_since(selected.places(known, uid=True), resync.modseq):
-        for start in range(place.start, place.stop, _LINES_AT_ONCE):
-            some = range(start, min(start + _LINES_AT_ONCE, place.stop))
+        for start in range(place.start, place.stop, IMAP_LINES_AT_ONCE):
+            some = range(start, min(start + IMAP_LINES_AT_ONCE, place.stop))
             await session.send(change_lines(selected.changes([some], words.render), modseq=True))
             await breathe()
 

@@ -22,7 +22,7 @@ from mssante.imap.grammar.search import Key, Query, Result
 from mssante.imap.rules.matching import Context, Known, Question, Uids, judged, needs, prepared, questions
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
-from mssante.limits import KIB
+from mssante.limits import INDEX_ASKED_MIN, KIB
 from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.search_index import Index
@@ -33,7 +33,6 @@ from mssante.uid_arrays import UID_ARRAY
 
 _AT_ONCE = 5000  # messages judged before the loop is given to others
 _CHARACTERS_HELD = 128 * KIB  # of opened texts, or one text that is longer
-_ASKED_MIN = 20  # fewer messages are opened sooner than the index
 
 
 async def search(session: Session, command: Search) -> Answer:
@@ -176,7 +175,7 @@ class Searcher:
 
     async def _words(self, search: _Progress) -> None:
         """What the index says, if it is worth asking; it is not filled for what needs no content."""
-        if self._index is None or not search.questions or len(search.doubtful) < _ASKED_MIN:
+        if self._index is None or not search.questions or len(search.doubtful) < INDEX_ASKED_MIN:
             return
         answers = await self._index.ask(
             search.questions,

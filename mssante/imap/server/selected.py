@@ -18,6 +18,7 @@ from mssante.imap.grammar.lexer import NUMBER_MAX
 from mssante.imap.grammar.sets import SequenceSet, merged
 from mssante.imap.rules.fetched import Change, change_lines
 from mssante.imap.rules.view import FolderNews, FolderView
+from mssante.limits import IMAP_ROWS_AT_ONCE
 from mssante.mailbox.folders import NamedFolder
 from mssante.model import Flag, FolderId, ModSeq, Uid
 from mssante.reasons import Passing
@@ -25,8 +26,6 @@ from mssante.store import MailStore
 from mssante.store.live import LiveFolder
 from mssante.store.records import FlagsRow, FlagsRows
 from mssante.uid_arrays import UID_ARRAY
-
-_ROWS_AT_ONCE = 2000  # looked at, or told, before the loop is given to others
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,9 +188,9 @@ class Selected:
         yield self.view.tell_numbers(expunges=expunges, vanished=manner.vanished)
         self.view.share(self._live.uids)
         flagged = self.view.take_flagged()
-        for start in range(0, len(flagged), _ROWS_AT_ONCE):
+        for start in range(0, len(flagged), IMAP_ROWS_AT_ONCE):
             changes = []
-            for number, uid in flagged[start : start + _ROWS_AT_ONCE]:
+            for number, uid in flagged[start : start + IMAP_ROWS_AT_ONCE]:
                 row = self.row(uid)
                 if row is not None:
                     changes.append(self.change(number, row, render))
@@ -247,5 +246,5 @@ def _between(numbers: array[int], low: int, high: int) -> Sequence[int]:
 
 def _pieces(places: Iterable[range]) -> Iterator[range]:
     for place in places:
-        for start in range(place.start, place.stop, _ROWS_AT_ONCE):
-            yield range(start, min(start + _ROWS_AT_ONCE, place.stop))
+        for start in range(place.start, place.stop, IMAP_ROWS_AT_ONCE):
+            yield range(start, min(start + IMAP_ROWS_AT_ONCE, place.stop))

@@ -26,12 +26,14 @@ from mssante.keys.broker import KeyBroker
 from mssante.limits import (
     COMMAND_SECONDS_MAX,
     DATA_CREDIT_SECONDS,
+    IMAP_ACCESS_CHECK_SECONDS,
     IMAP_BAD_COMMANDS_MAX,
     IMAP_CONNECTIONS_PER_USER_MAX,
     IMAP_IDLE_SECONDS_MAX,
     IMAP_LOGIN_SECONDS_MAX,
     IMAP_REST_SECONDS,
     IMAP_SORTS_AT_ONCE,
+    IMAP_VANISHED_AT_ONCE,
     KEYWORDS_MAX,
 )
 from mssante.mailbox.folders import Folders
@@ -46,9 +48,6 @@ from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
 from mssante.tasks import end_task
-
-ACCESS_CHECK_SECONDS = 2.0
-_VANISHED_AT_ONCE = 20_000  # UIDs in one response: some milliseconds
 
 
 class Goodbye(Exception):
@@ -75,7 +74,7 @@ class SessionBounds:
     command_seconds: float = COMMAND_SECONDS_MAX
     idle_seconds: float = IMAP_IDLE_SECONDS_MAX
     append_credit_seconds: float = DATA_CREDIT_SECONDS
-    access_seconds: float = ACCESS_CHECK_SECONDS
+    access_seconds: float = IMAP_ACCESS_CHECK_SECONDS
     rest_seconds: float = IMAP_REST_SECONDS
     bad_commands: int = IMAP_BAD_COMMANDS_MAX
     connections_per_person: int = IMAP_CONNECTIONS_PER_USER_MAX
@@ -309,8 +308,8 @@ class Session:
 
     async def tell_vanished_earlier(self, uids: Sequence[int]) -> None:
         """RFC 7162 §3.2.10.1; nothing was ever forgotten, so they may be many."""
-        for start in range(0, len(uids), _VANISHED_AT_ONCE):
-            await self.send(responses.vanished(uids[start : start + _VANISHED_AT_ONCE], earlier=True))
+        for start in range(0, len(uids), IMAP_VANISHED_AT_ONCE):
+            await self.send(responses.vanished(uids[start : start + IMAP_VANISHED_AT_ONCE], earlier=True))
             await breathe()
 
     async def tell_highest_modseq(self) -> None:

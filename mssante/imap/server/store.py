@@ -13,11 +13,11 @@ from mssante.imap.grammar.commands import Store, StoreMode
 from mssante.imap.grammar.responses import ResponseStatus
 from mssante.imap.rules.fetched import change_lines, modseq_lines
 from mssante.imap.server.session import OK, Answer, Session
+from mssante.limits import IMAP_LINES_AT_ONCE
 from mssante.mailbox.reading import breathe
 from mssante.reasons import Reason, Refused
 from mssante.store.records import FlagsMode, FlagsRows
 
-_LINES_AT_ONCE = 2000
 _MODES = {
     StoreMode.ADD: FlagsMode.ADD,
     StoreMode.REMOVE: FlagsMode.REMOVE,
@@ -54,8 +54,8 @@ async def _tell(session: Session, command: Store, rows: FlagsRows) -> None:
     view, modseq = session.selected.view, session.protocol.tells_modseq
     if command.silent and not modseq:
         return
-    for start in range(0, len(rows), _LINES_AT_ONCE):
-        part = rows[start : start + _LINES_AT_ONCE]
+    for start in range(0, len(rows), IMAP_LINES_AT_ONCE):
+        part = rows[start : start + IMAP_LINES_AT_ONCE]
         some = [each for each in zip(view.numbers_of(part.uids), part, strict=True) if each[0]]
         if command.silent:
             told = modseq_lines((number, row.uid, row.modseq) for number, row in some)
@@ -79,8 +79,8 @@ async def _left(session: Session, command: Store, uids: Sequence[int]) -> Answer
         raise Refused(Reason.MESSAGE_GONE)
     render = (await session.flag_words()).render
     modified = [(number, row) for row in there if (number := view.sequence_of(row.uid)) is not None]
-    for start in range(0, len(modified), _LINES_AT_ONCE):
-        some = modified[start : start + _LINES_AT_ONCE]
+    for start in range(0, len(modified), IMAP_LINES_AT_ONCE):
+        some = modified[start : start + IMAP_LINES_AT_ONCE]
         changes = [selected.change(number, row, render) for number, row in some]
         await session.send(change_lines(changes, modseq=True))
         await breathe()

@@ -11,10 +11,14 @@ import socket
 import time
 from collections.abc import Callable
 
-from mssante.limits import LDAP_ANSWER_OCTETS_MAX, LDAP_MESSAGE_OCTETS_MAX, LDAP_SECONDS_MAX
+from mssante.limits import (
+    LDAP_ANSWER_OCTETS_MAX,
+    LDAP_LENGTH_OCTETS_MAX,
+    LDAP_MESSAGE_OCTETS_MAX,
+    LDAP_SECONDS_MAX,
+)
 
 _SEQUENCE = 0x30  # RFC 4511 §4.1.1: an LDAPMessage is a SEQUENCE
-_LENGTH_OCTETS_MAX = 4
 
 
 class AnswerRefused(OSError):
@@ -51,7 +55,7 @@ class FramedSocket:
         length = header[1]
         if length & 0x80:  # X.690 §8.1.3.5, long form; the indefinite form is refused (RFC 4511 §5.1)
             octets = length & 0x7F
-            if not 1 <= octets <= _LENGTH_OCTETS_MAX:
+            if not 1 <= octets <= LDAP_LENGTH_OCTETS_MAX:
                 raise AnswerRefused("length of an LDAP message")
             written = self._exactly(octets)
             header, length = header + written, int.from_bytes(written, "big")

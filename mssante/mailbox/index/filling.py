@@ -11,12 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
+from mssante.limits import INDEX_SETTLE_SECONDS
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.opening import OpenMailbox
 from mssante.observe.events import crashed, report
 from mssante.reasons import Declined
-
-_SETTLE_SECONDS = 5.0  # after a change: more may come
 
 
 class Silence:
@@ -73,4 +72,4 @@ async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], 
                 report(crashed("search index", bug))
                 return
             await changed.wait()
-            await asyncio.sleep(_SETTLE_SECONDS)
+            await asyncio.sleep(INDEX_SETTLE_SECONDS)

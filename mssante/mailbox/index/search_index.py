@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from mssante.crypto import NotAuthentic
 from mssante.crypto.keys import random_id
+from mssante.limits import INDEX_OPENED_INSTEAD_MAX, INDEX_SEGMENTS_AT_ONCE
 from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.vocabulary import (
@@ -38,8 +39,6 @@ from mssante.observe.events import IndexSegmentDropped
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.index import FolderPlaces, SealedSegment, SegmentHead
 
-_SEGMENTS_AT_ONCE = 8  # read and asked: about a mebibyte
-_OPENED_INSTEAD_MAX = 64  # messages that a search opens rather than index them
 _UNHURRIED = Budget(lambda: 0.0)  # its time stands still
 
 Sought = tuple[str, bool, bool]  # a folded needle, and whether it is looked for in headers, in bodies
@@ -123,7 +122,7 @@ class Index:
         seen: set[int] = set()
         await self._ask_all(answers, needles, seen, budget.require)
         unknown = answers.unknown()
-        if fill and len(unknown) > _OPENED_INSTEAD_MAX:
+        if fill and len(unknown) > INDEX_OPENED_INSTEAD_MAX:
             with budget.apart():
                 async with self._filling():
                     indexing = budget.for_indexing()
@@ -141,9 +140,9 @@ class Index:
         heads = await self._segments.heads(self._mailbox.id)
         wanted = [head.id for head in heads if head.id not in seen]
         seen.update(wanted)
-        for start in range(0, len(wanted), _SEGMENTS_AT_ONCE):
+        for start in range(0, len(wanted), INDEX_SEGMENTS_AT_ONCE):
             step()
-            sealed = await self._segments.sealed(wanted[start : start + _SEGMENTS_AT_ONCE])
+            sealed = await self._segments.sealed(wanted[start : start + INDEX_SEGMENTS_AT_ONCE])
             broken = await self._threads.run(self._ask_some, answers, needles, sealed)
             for each in broken:
                 await self._drop(each)
@@ -165,7 +164,7 @@ class Index:
 
     async def lacks(self) -> bool:
         """Whether so much is not indexed that it is worth a segment."""
-        return await self._segments.lacking(self._mailbox.id) > _OPENED_INSTEAD_MAX
+        return await self._segments.lacking(self._mailbox.id) > INDEX_OPENED_INSTEAD_MAX
 
     async def fill(self, folders: Sequence[FolderId], pause: Pause) -> None:
         """Indexes what is not; `pause` is awaited before every MESSAGES_MAX messages."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from mssante.limits import TEXT_PIECE_CHARACTERS
 from mssante.mime import text
 from mssante.mime.folding import fold
 from mssante.mime.structure import scan
@@ -53,7 +54,7 @@ def _folded(pieces: Iterable[str], step: Step) -> str:
     for piece in pieces:
         waiting.append(piece)
         size += len(piece)
-        if size >= text.PIECE:
+        if size >= TEXT_PIECE_CHARACTERS:
             _add(folded, waiting)
             step()
             waiting, size = [], 0

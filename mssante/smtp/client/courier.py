@@ -18,6 +18,7 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 
 from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
+from mssante.limits import CONNECTION_OUT_IDLE_SECONDS, MESSAGES_OUT_PER_CONNECTION, RECIPIENTS_OUT_AT_ONCE
 from mssante.model import Address, Direction, Domain, PeerIdentity
 from mssante.observe.events import PeerAccepted, PeerRefused, report
 from mssante.reasons import Declined, Passing, Reason
@@ -30,9 +31,6 @@ from mssante.trust.tls import peer_chain
 
 Verify = Callable[[Sequence[bytes]], VerifiedPeer]  # raises Declined; from DER certificates, leaf first
 
-_RECIPIENTS_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes
-_MESSAGES_PER_CONNECTION = 100
-_IDLE_SECONDS = 10
 _PATIENCE = Patience()
 _NOBODY = PeerIdentity(dn="", serial="", fingerprint="")
 
@@ -72,8 +70,8 @@ class SmtpCourier:
     async def deliver(self, consignment: Consignment) -> Mapping[Address, Outcome]:
         """One attempt. Never raises for what a remote does."""
         outcomes: dict[Address, Outcome] = {}
-        for start in range(0, len(consignment.recipients), _RECIPIENTS_AT_ONCE):
-            batch = consignment.recipients[start : start + _RECIPIENTS_AT_ONCE]
+        for start in range(0, len(consignment.recipients), RECIPIENTS_OUT_AT_ONCE):
+            batch = consignment.recipients[start : start + RECIPIENTS_OUT_AT_ONCE]
             outcomes.update(await self._deliver_batch(consignment, batch))
         return outcomes
 
@@ -206,7 +204,7 @@ class SmtpCourier:
 
     def _keep(self, domain: Domain, connection: _Connection) -> None:
         connection.messages += 1
-        if connection.messages >= _MESSAGES_PER_CONNECTION:
+        if connection.messages >= MESSAGES_OUT_PER_CONNECTION:
             return _goodbye(connection)
         waiting = self._idle.setdefault(domain, [])
         waiting.append(connection)
@@ -216,7 +214,7 @@ class SmtpCourier:
                 waiting.remove(connection)
                 _goodbye(connection)
 
-        connection.closing = asyncio.get_running_loop().call_later(_IDLE_SECONDS, leave)
+        connection.closing = asyncio.get_running_loop().call_later(CONNECTION_OUT_IDLE_SECONDS, leave)
         return None
 
 

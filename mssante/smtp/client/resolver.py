@@ -15,12 +15,11 @@ import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
+from mssante.limits import HOSTS_TRIED_MAX, RESOLVE_SECONDS_MAX
 from mssante.model import Domain
 from mssante.reasons import Passing, Reason
 
 SMTP_PORT = 25
-_SECONDS_MAX = 20
-_HOSTS_MAX = 5  # RFC 5321 §5.1: at least two addresses are tried; more than five is not our patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class MxResolver:
 
     async def doors(self, domain: Domain) -> tuple[Door, ...]:
         try:
-            answer = await self._resolver.resolve(f"{domain}.", "MX", lifetime=_SECONDS_MAX)
+            answer = await self._resolver.resolve(f"{domain}.", "MX", lifetime=RESOLVE_SECONDS_MAX)
         except dns.resolver.NoAnswer:
             return (Door(domain.name),)
         except (dns.exception.DNSException, OSError) as error:
@@ -72,4 +71,4 @@ class MxResolver:
         hosts = [host for _, _, host in sorted(records) if host not in {"", "."}]
         if not hosts:  # RFC 7505: a null MX takes no mail; the trust space says otherwise, so it passes
             raise Passing(Reason.REMOTE_UNREACHABLE, "null MX")
-        return tuple(Door(host) for host in hosts[:_HOSTS_MAX])
+        return tuple(Door(host) for host in hosts[:HOSTS_TRIED_MAX])

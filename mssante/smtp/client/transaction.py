@@ -11,12 +11,11 @@ from dataclasses import replace
 
 from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome, judged
+from mssante.limits import REMOTE_REPLY_CHARACTERS_MAX
 from mssante.model import Address
 from mssante.reasons import Passing, Reason, Refused
 from mssante.smtp.client.wire import ClientWire, Reply
 from mssante.smtp.grammar.sending import DotStuffer
-
-_REPLY_CHARACTERS_MAX = 500
 
 
 async def transact(
@@ -84,4 +83,4 @@ async def _framed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 def _outcome(reply: Reply, *, at_recipient: bool = False) -> Outcome:
     """The remote's words on one line of printable ASCII."""
     text = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in reply.message)
-    return judged(reply.code, text[:_REPLY_CHARACTERS_MAX], at_recipient=at_recipient)
+    return judged(reply.code, text[:REMOTE_REPLY_CHARACTERS_MAX], at_recipient=at_recipient)

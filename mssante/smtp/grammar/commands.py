@@ -10,17 +10,14 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from mssante.limits import ENVID_OCTETS_MAX, ESMTP_PARAMETERS_MAX, ORCPT_OCTETS_MAX, PATH_OCTETS_MAX
 from mssante.model import Address, Malformed
 from mssante.smtp.grammar import replies
 from mssante.words.reply import Reply
 
-_PATH_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3
-_PARAMETERS_MAX = 8
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*)(?:=([!-<>-~]+))?")  # RFC 5321 §4.1.2 esmtp-param
 _SIZE = re.compile(r"[0-9]{1,20}")  # RFC 1870 §3
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*")  # RFC 3461 §4
-_ENVID_OCTETS_MAX = 100  # RFC 3461 §5.4
-_ORCPT_OCTETS_MAX = 500  # RFC 3461 §5.4
 
 
 class BodyType(StrEnum):
@@ -88,9 +85,9 @@ def parse_mail(argument: str) -> MailCommand | Reply:
             body = _BODIES[value.upper()]
         elif name == "RET" and value.upper() in _RETURNS:
             quote = _RETURNS[value.upper()]
-        elif name == "ENVID" and _is_xtext(value, octets_max=_ENVID_OCTETS_MAX):
+        elif name == "ENVID" and _is_xtext(value, octets_max=ENVID_OCTETS_MAX):
             envelope_id = value
-        elif name == "AUTH" and _is_xtext(value, octets_max=_ORCPT_OCTETS_MAX):
+        elif name == "AUTH" and _is_xtext(value, octets_max=ORCPT_OCTETS_MAX):
             pass  # RFC 4954 §5: any server that offers AUTH takes it; nobody here believes it
         else:
             return _parameter_refused(name, known=("SIZE", "BODY", "RET", "ENVID", "AUTH"))
@@ -128,14 +125,14 @@ def _path_and_parameters(argument: str, *, keyword: str) -> tuple[str, dict[str,
         return replies.BAD_ARGUMENT
     rest = argument[len(keyword) :].lstrip(" ")  # a space here is wrong, common and harmless
     path, closed, tail = rest.partition(">")
-    if not path.startswith("<") or not closed or len(path) + 1 > _PATH_OCTETS_MAX:
+    if not path.startswith("<") or not closed or len(path) + 1 > PATH_OCTETS_MAX:
         return malformed
     if tail and not tail.startswith(" "):
         return malformed
     parameters: dict[str, str] = {}  # the value "" is none
     for word in filter(None, tail.split(" ")):
         match = _PARAMETER.fullmatch(word)
-        if match is None or match[1].upper() in parameters or len(parameters) >= _PARAMETERS_MAX:
+        if match is None or match[1].upper() in parameters or len(parameters) >= ESMTP_PARAMETERS_MAX:
             return replies.BAD_PARAMETER
         parameters[match[1].upper()] = match[2] or ""
     return path[1:], parameters
@@ -153,7 +150,7 @@ def _is_xtext(value: str, *, octets_max: int) -> bool:
 
 def _is_original(value: str) -> bool:
     kind, semicolon, address = value.partition(";")
-    return bool(kind and semicolon and address) and _is_xtext(value, octets_max=_ORCPT_OCTETS_MAX)
+    return bool(kind and semicolon and address) and _is_xtext(value, octets_max=ORCPT_OCTETS_MAX)
 
 
 def _notify(value: str) -> frozenset[Notify]:

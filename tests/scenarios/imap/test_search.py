@@ -21,7 +21,7 @@ MANY = 150
 
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ImapHouse]:
-    monkeypatch.setattr(filling, "_SETTLE_SECONDS", 0.01)
+    monkeypatch.setattr(filling, "INDEX_SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(search_index, "MESSAGES_MAX", 40)
     async with imap_house(tmp_path, bounds=SessionBounds(rest_seconds=0.05)) as made:
         yield made

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mssante.net.status import REQUEST_OCTETS_MAX, StatusServer
+from mssante.limits import STATUS_REQUEST_OCTETS_MAX
+from mssante.net.status import StatusServer
 from mssante.observe import report
 from mssante.observe.events import Crashed, Event, LoginProtocol, LoginRefused, add_sink
 from mssante.observe.metrics import Metrics
@@ -69,7 +70,7 @@ async def test_nothing_else_is_answered(status: Status, request_line: bytes, cod
 
 
 async def test_a_request_without_end_is_cut(status: Status) -> None:
-    assert await status.ask(b"GET /" + b"a" * 2 * REQUEST_OCTETS_MAX) == b""
+    assert await status.ask(b"GET /" + b"a" * 2 * STATUS_REQUEST_OCTETS_MAX) == b""
 
 
 async def test_a_bug_in_an_answer_costs_that_answer_and_is_reported(status: Status) -> None:

@@ -176,7 +176,7 @@ async def test_a_shred_is_not_called_done_while_a_reader_holds_the_log(
     mail: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """K6."""
-    monkeypatch.setattr(database, "_CHECKPOINT_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(database, "DATABASE_CHECKPOINT_PAUSE_SECONDS", 0)
     reading, go_on = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> None:

@@ -12,8 +12,8 @@ from mssante.clock import ManualClock
 from mssante.crypto import passwords
 from mssante.crypto.passwords import WrongPassword
 from mssante.keys import password_checks
-from mssante.keys.password_checks import MEMORY_SECONDS, PasswordChecks
-from mssante.limits import PASSWORD_CHECKS_AT_ONCE, PASSWORD_CHECKS_QUEUED_MAX
+from mssante.keys.password_checks import PasswordChecks
+from mssante.limits import PASSWORD_CHECKS_AT_ONCE, PASSWORD_CHECKS_QUEUED_MAX, PASSWORD_REMEMBERED_SECONDS
 from mssante.model import Secret
 from mssante.reasons import Passing, Reason
 
@@ -62,7 +62,7 @@ async def test_a_right_password_is_hashed_once_then_remembered(
     for _ in range(5):
         await checks.verify(GOOD, "hash of good")
     assert argon.calls == 1
-    clock.elapsed += MEMORY_SECONDS
+    clock.elapsed += PASSWORD_REMEMBERED_SECONDS
     await checks.verify(GOOD, "hash of good")
     assert argon.calls == 2
 
@@ -89,7 +89,7 @@ async def test_a_remembered_password_is_forgotten_when_the_stored_hash_changes(
 async def test_what_is_remembered_is_bounded_and_not_the_password(
     checks: PasswordChecks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(password_checks, "_REMEMBERED_MAX", 3)
+    monkeypatch.setattr(password_checks, "PASSWORDS_REMEMBERED_MAX", 3)
     for n in range(6):
         await checks.verify(Secret(f"canary{n}"), f"hash of canary{n}")
     assert len(checks._remembered) == 3

@@ -35,7 +35,7 @@ async def test_every_message_comes_once_however_few_fit_at_once(
 ) -> None:
     for number in range(60):
         await owner.append(b"X-Filler: %b\r\n\r\n" % (b"x" * 2000 * (number % 3)))
-    monkeypatch.setattr(reading, "_BATCH_OCTETS", 5000)
+    monkeypatch.setattr(reading, "READ_METADATA_OCTETS_AT_ONCE", 5000)
     groups = await read(owner, range(1, 100), header=True)
     assert [message.uid for group in groups for message in group] == list(range(1, 61))
     assert len(groups) > 1

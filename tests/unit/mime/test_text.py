@@ -158,7 +158,7 @@ def test_pieces_are_small_and_a_step_comes_before_each() -> None:
 
     message = single("text/plain", b"mot " * 100 * KIB)
     pieces = list(text.of_body(message, scan(message).root, step))
-    assert max(map(len, pieces)) <= text.PIECE
+    assert max(map(len, pieces)) <= text.TEXT_PIECE_CHARACTERS
     assert steps >= len(pieces) - 1
     assert "".join(pieces).rstrip("\0") == "mot " * 100 * KIB
 

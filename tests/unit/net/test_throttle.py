@@ -146,11 +146,11 @@ async def test_those_who_are_right_do_not_hold_each_other_up(desk: Desk) -> None
 
     await asyncio.gather(*(sign_in(n) for n in range(300)))
     assert desk.waits == []
-    assert most == module.FREE_FAILURES + 1
+    assert most == module.GUESS_FREE_FAILURES + 1
 
 
 async def test_a_wait_in_the_line_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "WAIT_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(module, "GUESS_WAIT_SECONDS_MAX", 0.05)
     throttle, never = Throttle(ManualClock()), asyncio.Event()
 
     async def slow() -> None:
@@ -188,6 +188,6 @@ async def test_who_hangs_up_while_looked_at_has_guessed_and_who_waits_has_not(de
 
 
 async def test_a_flood_of_names_holds_bounded_memory(desk: Desk) -> None:
-    for number in range(module.REMEMBERED_MAX + 500):
+    for number in range(module.GUESS_REMEMBERED_MAX + 500):
         desk.throttle._line(("person", f"person{number}"), 0.0)
-    assert len(desk.throttle._lines) == module.REMEMBERED_MAX
+    assert len(desk.throttle._lines) == module.GUESS_REMEMBERED_MAX

@@ -145,7 +145,7 @@ def test_whoever_brings_the_news_the_folder_is_what_the_database_has(
         assert list(folder.uids) == sorted(folder.uids)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live, "_ROWS_AT_ONCE", 1)
+        patch.setattr(live, "LIVE_ROWS_AT_ONCE", 1)
         asyncio.run(play())
 
 

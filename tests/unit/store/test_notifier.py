@@ -135,7 +135,7 @@ async def test_a_delivery_on_one_host_wakes_a_session_on_the_other(two_hosts: tu
 async def test_after_a_broken_connection_everybody_looks_again(
     two_hosts: tuple[House, House], postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mssante.store.notifier._LISTEN_AGAIN_SECONDS", 0)
+    monkeypatch.setattr("mssante.store.notifier.LISTEN_AGAIN_SECONDS", 0)
     here, there = two_hosts
     mailbox = await here.mailbox()
     with there.store.subscribe(mailbox) as changed:

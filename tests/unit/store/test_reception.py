@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from mssante.limits import ORPHAN_SECONDS
 from mssante.model import BlobId, FolderId, MailboxId, MailboxStatus, SpecialUse
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store import Accepted
 from mssante.store.reception import Arrival, accept_batch
-from mssante.store.sweeping import ORPHAN_SECONDS
 from tests.unit.store.building import House, acceptance, deposit
 
 

@@ -11,12 +11,12 @@ from sqlalchemy import Connection, text
 
 from mssante.clock import ManualClock
 from mssante.database import Database
+from mssante.limits import ORPHAN_SECONDS
 from mssante.model import BlobId, MailboxId, SpecialUse
 from mssante.store import MailStore, RecipientState
 from mssante.store.index import SealedSegment
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.records import BrokenInvariant, JournalMark
-from mssante.store.sweeping import ORPHAN_SECONDS
 from mssante.store.verify import verify
 from tests.unit.store.building import House, acceptance, deposit, submission
 from tests.unit.store.conftest import emptied

@@ -47,6 +47,6 @@ def test_what_is_prepared_is_decomposed_throughout(text: str) -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     table = module._Prepared()
-    for code in range(module._REMEMBERED_MAX + 500):
+    for code in range(module.IMAP_CASEMAP_REMEMBERED_MAX + 500):
         table[code]
-    assert len(table) == module._REMEMBERED_MAX
+    assert len(table) == module.IMAP_CASEMAP_REMEMBERED_MAX

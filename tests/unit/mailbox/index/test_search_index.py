@@ -57,8 +57,8 @@ NEEDLES += [
 @pytest.fixture(autouse=True)
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is indexed, and the index asked, however little there is."""
-    monkeypatch.setattr(search_index, "_OPENED_INSTEAD_MAX", 0)
-    monkeypatch.setattr(searching, "_ASKED_MIN", 1)
+    monkeypatch.setattr(search_index, "INDEX_OPENED_INSTEAD_MAX", 0)
+    monkeypatch.setattr(searching, "INDEX_ASKED_MIN", 1)
 
 
 class Counting(Reader):
@@ -258,7 +258,7 @@ async def test_few_new_messages_are_opened_and_not_indexed_yet(
 ) -> None:
     await letters_of(seeker.owner, 30)
     await seeker.fill()
-    monkeypatch.setattr(search_index, "_OPENED_INSTEAD_MAX", 4)
+    monkeypatch.setattr(search_index, "INDEX_OPENED_INSTEAD_MAX", 4)
     for _ in range(4):
         await seeker.owner.append(b"Subject: neuf\r\n\r\nmot007")
     assert await seeker.opened_by("mot007") == ([8, 31, 32, 33, 34], 4)
@@ -401,7 +401,7 @@ async def test_what_a_search_indexed_before_its_time_was_up_is_kept(
     seeker: Seeker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_index, "MESSAGES_MAX", 5)
-    monkeypatch.setattr("mssante.mailbox.reading._STEP", 5)
+    monkeypatch.setattr("mssante.mailbox.reading.READ_OPENED_AT_ONCE", 5)
     await letters_of(seeker.owner, 20)
     steps = iter(range(10**6))
     monkeypatch.setattr(budget, "IMAP_INDEXING_SECONDS_MAX", 30)  # looks at the clock
