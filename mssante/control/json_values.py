@@ -17,13 +17,13 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from mssante.limits import WHOLE_NUMBER_BITS_MAX
 from mssante.model import Address, MailboxKind, Malformed, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.store.records import MessageNumber
 
 T = TypeVar("T")
 _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
-_WHOLE_NUMBER_BITS_MAX = 63  # what either database keeps, beside the sign
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def _moment(value: Any) -> datetime:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value.bit_length() > _WHOLE_NUMBER_BITS_MAX:
+    if not isinstance(value, int) or isinstance(value, bool) or value.bit_length() > WHOLE_NUMBER_BITS_MAX:
         raise Malformed("not a whole number, or too large a one")
     return value
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from mssante.control.json_values import malformed
 from mssante.control.operations import OperationRequest, Parts
 from mssante.database import Conflict
-from mssante.limits import PASSWORD_OCTETS_MAX
+from mssante.limits import PASSWORD_OCTETS_MAX, PASSWORD_OCTETS_MIN
 from mssante.model import PersonId, Secret
 from mssante.reasons import Reason, Refused
-
-PASSWORD_OCTETS_MIN = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,11 @@ from mssante.crypto import ChunkOpener, Closed, Dek, NotAuthentic, Purpose
 from mssante.crypto.stream import chunks_covering
 from mssante.limits import (
     CHUNK_OCTETS,
-    KIB,
     READ_MESSAGES_AT_ONCE,
     READ_METADATA_OCTETS_AT_ONCE,
     READ_OPENED_AT_ONCE,
     READ_SMALL_OCTETS_AT_ONCE,
+    READ_SUMMARY_OCTETS_AT_ONCE,
 )
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.places import KnownPlace
@@ -31,7 +31,6 @@ from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing.chunks import opened_chunks
 from mssante.store.records import MessageNumber, SealedDek, SealedMessage
 
-_STEP_OCTETS = 128 * KIB  # as much as so many letters have; a summary full of parts takes long to write out
 _SMALL_OCTETS_MAX = CHUNK_OCTETS
 
 
@@ -264,7 +263,7 @@ def _steps(sealed: Sequence[SealedMessage]) -> Iterator[Sequence[SealedMessage]]
     start = held = 0
     for end, each in enumerate(sealed, 1):
         held += len(each.summary_ct)
-        if end - start == READ_OPENED_AT_ONCE or held >= _STEP_OCTETS:
+        if end - start == READ_OPENED_AT_ONCE or held >= READ_SUMMARY_OCTETS_AT_ONCE:
             yield sealed[start:end]
             start, held = end, 0
     if start < len(sealed):

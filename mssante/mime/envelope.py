@@ -12,13 +12,12 @@ from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
+from mssante.limits import ENVELOPE_SHAPE_OCTETS_REMEMBERED_MAX
 from mssante.mime import addresses
 from mssante.mime.addresses import AddressEntry
 from mssante.mime.content import EnvelopeFields
 from mssante.mime.packed import SEPARATOR, Packed, Tree, filled, pack
 from mssante.reasons import Refused
-
-_CACHED_SHAPE_OCTETS_MAX = 500  # some sixty addresses; what is longer is seldom seen twice
 
 
 class EnvelopeValues(NamedTuple):
@@ -75,7 +74,7 @@ def first_address(envelope: Packed, field: AddressField) -> AddressEntry | None:
     as for IMAP."""
     pieces = envelope.split(SEPARATOR)
     shape = pieces[0]
-    find = _first if len(shape) <= _CACHED_SHAPE_OCTETS_MAX else _first.__wrapped__
+    find = _first if len(shape) <= ENVELOPE_SHAPE_OCTETS_REMEMBERED_MAX else _first.__wrapped__
     try:
         places = find(shape, field)
         return None if places is None else _entry(pieces, places)

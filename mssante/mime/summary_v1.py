@@ -14,6 +14,7 @@ import re
 from itertools import takewhile
 from typing import Any
 
+from mssante.limits import SUMMARY_V1_DEPTH_MAX
 from mssante.mime.addresses import AddressEntry
 from mssante.mime.envelope import EnvelopeValues
 from mssante.mime.header import unescaped
@@ -34,7 +35,6 @@ _ADDED = (0, b"", b"")  # what those that came later are where they are not ther
 _TOKEN = re.compile(
     rb' ?+(?:(\()|(\))|"((?:[^"\\]|\\.)*+)"|\{([0-9]{1,10})\}\r\n|(NIL)|([0-9]{1,20}))', re.DOTALL
 )
-_DEPTH_MAX = 500  # the scanner opens 50 parts inside one another, each a few lists deep
 
 
 def fields(found: list[Any]) -> list[Any]:
@@ -57,7 +57,7 @@ def _read(text: bytes) -> Tree:
     at = 0
     while at < len(text):
         token = _TOKEN.match(text, at)
-        if token is None or len(rows) > _DEPTH_MAX:
+        if token is None or len(rows) > SUMMARY_V1_DEPTH_MAX:
             raise ValueError("no list")
         at = token.end()
         match token.lastindex:

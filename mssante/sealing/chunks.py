@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from mssante.crypto import ChunkOpener, NotAuthentic
+from mssante.limits import CHUNKS_AT_ONCE
 from mssante.model import BlobId
 from mssante.store import MailStore
-
-_AT_ONCE = 16  # a mebibyte
 
 
 async def sealed_chunks(store: MailStore, blob: BlobId, wanted: range) -> AsyncIterator[bytes]:
     """The chunks numbered `wanted` as they lie there; ends early where one lacks. Raises Passing."""
-    for first in range(wanted.start, wanted.stop, _AT_ONCE):
-        count = min(_AT_ONCE, wanted.stop - first)
+    for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
+        count = min(CHUNKS_AT_ONCE, wanted.stop - first)
         found = await store.messages.chunks(blob, first, count)
         for chunk in found:
             yield chunk

@@ -11,6 +11,7 @@ import json
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
 from mssante.crypto import PublicKey, Suite
+from mssante.limits import MAILBOX_REMEMBERED_SECONDS, MAILBOXES_REMEMBERED_MAX, PUBLIC_KEY_REMEMBERED_SECONDS
 from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus, SpecialUse
 from mssante.reasons import Reason, Refused
 from mssante.store import chain, tables
@@ -18,10 +19,6 @@ from mssante.store.aged_cache import AgedCache
 from mssante.store.ledger import Ledger
 from mssante.store.records import JournalKind, MailboxRow
 from mssante.store.transactions import Transactions
-
-_REMEMBERED_MAX = 10_000  # mailboxes, and public keys of 1.2 KiB each
-_MAILBOX_SECONDS = 10
-_PUBLIC_KEY_SECONDS = 60  # another host may have added an epoch; the old one opens for much longer
 
 _COLUMNS = [
     column
@@ -205,10 +202,10 @@ class AccountsDoor:
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
         self._mailboxes = AgedCache[str, MailboxRow](
-            transactions.clock, seconds=_MAILBOX_SECONDS, most=_REMEMBERED_MAX
+            transactions.clock, seconds=MAILBOX_REMEMBERED_SECONDS, most=MAILBOXES_REMEMBERED_MAX
         )
         self._public_keys = AgedCache[MailboxId, PublicKey](
-            transactions.clock, seconds=_PUBLIC_KEY_SECONDS, most=_REMEMBERED_MAX
+            transactions.clock, seconds=PUBLIC_KEY_REMEMBERED_SECONDS, most=MAILBOXES_REMEMBERED_MAX
         )
 
     async def add(self, row: MailboxRow, key: PublicKey) -> None:

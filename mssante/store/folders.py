@@ -12,10 +12,11 @@ from weakref import WeakValueDictionary
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
+from mssante import limits
 from mssante.limits import FOLDERS_MAX, KEYWORDS_MAX
 from mssante.model import FolderId, MailboxId, ModSeq, SpecialUse, Uid
 from mssante.reasons import Reason, Refused
-from mssante.store import folder_reading, shredding, subscriptions, tables
+from mssante.store import folder_reading, subscriptions, tables
 from mssante.store.accounts import UIDVALIDITY_FROM_ID
 from mssante.store.folder_reading import FolderNumbers
 from mssante.store.ledger import Ledger, lock_owner
@@ -198,7 +199,7 @@ class FoldersDoor:
         subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a
         role."""
         self._transactions.shredded = True
-        most = shredding.EXPUNGED_AT_ONCE
+        most = limits.EXPUNGED_AT_ONCE
         while not await self._transactions.write(lambda ledger: delete_slice(ledger, folder, most)):
             pass
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, and_, bindparam, null, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from mssante.limits import READ_ROWS_AT_ONCE
 from mssante.model import BlobId, FolderId
 from mssante.store import tables
 from mssante.store.packed import Form, Runs
@@ -25,7 +26,6 @@ _p, _m, _d, _c, _h = (
     tables.chunk.c,
     tables.header.c,
 )
-_ROWS_AT_ONCE = 16
 _first, _count = bindparam("first", type_=tables.Number), bindparam("count", type_=tables.Number)
 _CHUNKS = (
     select(_c.ct)
@@ -143,7 +143,7 @@ def _drivers_rows(
 def _up_to(bytes_max: int, cursor: DBAPICursor) -> list[Any]:
     rows: list[Any] = []
     held = 0
-    while held < bytes_max and (more := cursor.fetchmany(_ROWS_AT_ONCE)):
+    while held < bytes_max and (more := cursor.fetchmany(READ_ROWS_AT_ONCE)):
         rows += more
         held += sum(len(row[-2]) + len(row[-1] or b"") for row in more)
     return rows

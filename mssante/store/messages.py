@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mssante import limits
 from mssante.crypto import Closed
 from mssante.model import BlobId, FolderId, ModSeq, Uid
 from mssante.store import blobs, message_reading, message_writing, reception, shredding
@@ -120,7 +121,7 @@ class MessagesDoor:
         """Removes the messages with \\Deleted, of `uids` or of all (RFC 4315 §2.1), some hundred to a
         transaction; with `deleted_only` False, all of `uids`. The UIDs gone, ascending. Raises
         Refused(FOLDER_UNKNOWN)."""
-        most = shredding.EXPUNGED_AT_ONCE
+        most = limits.EXPUNGED_AT_ONCE
         gone: list[Uid] = []
         while True:
             part = await self._transactions.write(

@@ -20,7 +20,6 @@ from mssante.store.ledger import Ledger, MailboxInTransaction, OpenFolder
 from mssante.store.packed import Form, Runs
 from mssante.store.records import JournalKind, Uids
 
-EXPUNGED_AT_ONCE = 500  # messages shredded in one transaction: receptions wait no longer than that
 _SHREDDED_FIRST = (tables.dek, tables.header, tables.outbound)  # keyed by message_number
 
 _p, _m = tables.placement.c, tables.message.c

@@ -61,8 +61,10 @@ FIXED = {
     },
     "mssante/mime/archive.py": {"_COMMENT_MAX": "the zip format: a length of 16 bits"},
     "mssante/sealing/message.py": {"_SECONDS_PER_DAY": "a unit"},
+    "mssante/imap/rules/matching.py": {"_DAY_SECONDS": "a unit"},
+    "mssante/mime/packed.py": {"_VALUE_OCTETS_MIN": "the stored format: quotes and a space"},
     "mssante/store/reception.py": {"_UID_MAX": "RFC 3501 §9: unsigned 32 bits"},
-    "mssante/store/records.py": {"SECONDS_PER_DAY": "a unit"},
+    "mssante/store/records/messages.py": {"SECONDS_PER_DAY": "a unit"},
 }
 
 

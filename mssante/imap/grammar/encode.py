@@ -12,9 +12,9 @@ from functools import lru_cache
 
 from mssante.imap.grammar import folder_names
 from mssante.imap.grammar.lexer import MONTHS
+from mssante.limits import IMAP_QUOTED_OCTETS_MAX
 
 NIL = b"NIL"
-_NAME_QUOTED_OCTETS_MAX = 1000  # longer names go as literals: some clients read quoted strings line-wise
 
 _NOT_PLAIN = re.compile(rb'[\x00\r\n\x80-\xff"\\]')
 _NOT_QUOTABLE = re.compile(rb"[\x00\r\n\x80-\xff]")
@@ -55,7 +55,7 @@ def literal(octets: bytes) -> bytes:
 def mailbox(name: str, *, utf8: bool = False) -> bytes:
     """A folder's name, quoted: modified UTF-7 or, to a client that asked for it, UTF-8 (RFC 9051 §4.3)."""
     octets = name.encode("utf-8", "replace") if utf8 else folder_names.encode(name)
-    if _UNQUOTABLE.search(octets) or (len(octets) > _NAME_QUOTED_OCTETS_MAX and not utf8):
+    if _UNQUOTABLE.search(octets) or (len(octets) > IMAP_QUOTED_OCTETS_MAX and not utf8):
         return literal(octets)
     return _quoted(octets)
 

@@ -12,10 +12,8 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from mssante.imap.grammar import encode
+from mssante.limits import IMAP_TEMPLATE_SHAPE_OCTETS_MAX, IMAP_TEMPLATES_REMEMBERED_MAX
 from mssante.mime.packed import PLAIN, SEPARATOR, Packed, Tree, filled, unpack
-
-_TEMPLATES_MAX = 1000
-_SHAPE_OCTETS_MAX = 500  # an ordinary letter's has less than 200; what is longer is seldom seen twice
 
 
 class ValueWriter(NamedTuple):
@@ -52,7 +50,7 @@ class Templates:
         pieces = packed.split(SEPARATOR)
         template = self._known.get(pieces[0])
         if template is None:
-            if len(pieces[0]) > _SHAPE_OCTETS_MAX:
+            if len(pieces[0]) > IMAP_TEMPLATE_SHAPE_OCTETS_MAX:
                 return self._render(unpack(packed), PLAIN_WRITER)
             template = self._prepared(pieces[0])
         text, take, numbers = template
@@ -79,7 +77,7 @@ class Templates:
 
         places = [b"%d" % at for at in range(1, shape.count(b"s") + shape.count(b"n") + 1)]
         text = self._render(filled(shape, places), ValueWriter(string, number))
-        if len(self._known) >= _TEMPLATES_MAX:
+        if len(self._known) >= IMAP_TEMPLATES_REMEMBERED_MAX:
             self._known.clear()
         if shape.startswith(PLAIN):
             template = _Template(text, _taking(order), None)

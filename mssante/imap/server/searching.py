@@ -22,7 +22,7 @@ from mssante.imap.grammar.search import Key, Query, Result
 from mssante.imap.rules.matching import Context, Known, Question, Uids, judged, needs, prepared, questions
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
-from mssante.limits import INDEX_ASKED_MIN, KIB
+from mssante.limits import IMAP_FLAGS_AT_ONCE, INDEX_ASKED_MIN, SEARCH_CHARACTERS_HELD
 from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.search_index import Index
@@ -30,9 +30,6 @@ from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.reasons import Refused
 from mssante.uid_arrays import UID_ARRAY
-
-_AT_ONCE = 5000  # messages judged before the loop is given to others
-_CHARACTERS_HELD = 128 * KIB  # of opened texts, or one text that is longer
 
 
 async def search(session: Session, command: Search) -> Answer:
@@ -165,8 +162,8 @@ class Searcher:
         uids, search.doubtful = search.doubtful, []
         saved_days: dict[int, date] = {}
         email_ids: dict[int, str] = {}
-        for start in range(0, len(uids), _AT_ONCE):
-            places = await self._reader.places(search.selected.id, uids[start : start + _AT_ONCE])
+        for start in range(0, len(uids), IMAP_FLAGS_AT_ONCE):
+            places = await self._reader.places(search.selected.id, uids[start : start + IMAP_FLAGS_AT_ONCE])
             saved_days.update((uid, place.saved) for uid, place in places.items())
             email_ids.update((uid, place.email_id) for uid, place in places.items())
             search.known.saved_days, search.known.email_ids = saved_days, email_ids
@@ -245,7 +242,7 @@ def _judge_contents(search: _Progress, known: Known, contents: Sequence[tuple[Me
         text = texts.of_message(content, message.summary, search.budget.require)
         held[message.uid] = text.header, text.body
         characters += len(text.header) + len(text.body)
-        if characters >= _CHARACTERS_HELD:
+        if characters >= SEARCH_CHARACTERS_HELD:
             opened.contents = held
             search.judge(opened, frozenset(held))
             held, characters = {}, 0

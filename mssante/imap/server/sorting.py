@@ -25,6 +25,7 @@ from mssante.imap.rules.threads import Forest, References, ancestry, identifiers
 from mssante.imap.server.searching import Searcher, search_context, search_done, searcher_of
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
+from mssante.limits import IMAP_NUMBERS_AT_ONCE
 from mssante.mailbox.reading import Message, Reader, breathe
 from mssante.mailbox.turns import turn
 from mssante.mime import encoded_words, header
@@ -34,7 +35,6 @@ from mssante.reasons import Refused
 
 _Value = TypeVar("_Value")
 _BUSY = "too much sorting at once"
-_NUMBERS_AT_ONCE = 5000
 _LINKS = (b"message-id", b"references", b"in-reply-to")
 
 
@@ -69,9 +69,9 @@ async def _numbers(session: Session, uids: Sequence[int], *, uid: bool) -> Seque
     if uid:
         return uids
     numbers: list[int] = []
-    for start in range(0, len(uids), _NUMBERS_AT_ONCE):
+    for start in range(0, len(uids), IMAP_NUMBERS_AT_ONCE):
         numbers += filter(
-            None, map(session.selected.view.sequence_of, uids[start : start + _NUMBERS_AT_ONCE])
+            None, map(session.selected.view.sequence_of, uids[start : start + IMAP_NUMBERS_AT_ONCE])
         )
         await breathe()
     return numbers

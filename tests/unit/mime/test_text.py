@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mssante import limits
 from mssante.demo import sample
 from mssante.limits import KIB, MIB, SEARCH_TEXT_OCTETS_MAX
 from mssante.mime import encoded_words, header, text
@@ -158,7 +159,7 @@ def test_pieces_are_small_and_a_step_comes_before_each() -> None:
 
     message = single("text/plain", b"mot " * 100 * KIB)
     pieces = list(text.of_body(message, scan(message).root, step))
-    assert max(map(len, pieces)) <= text.TEXT_PIECE_CHARACTERS
+    assert max(map(len, pieces)) <= limits.TEXT_PIECE_CHARACTERS
     assert steps >= len(pieces) - 1
     assert "".join(pieces).rstrip("\0") == "mot " * 100 * KIB
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from mssante import limits
 from mssante.clock import ManualClock
 from mssante.net import throttle as module
 from mssante.net.throttle import Throttle
@@ -146,7 +147,7 @@ async def test_those_who_are_right_do_not_hold_each_other_up(desk: Desk) -> None
 
     await asyncio.gather(*(sign_in(n) for n in range(300)))
     assert desk.waits == []
-    assert most == module.GUESS_FREE_FAILURES + 1
+    assert most == limits.GUESS_FREE_FAILURES + 1
 
 
 async def test_a_wait_in_the_line_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,6 +189,6 @@ async def test_who_hangs_up_while_looked_at_has_guessed_and_who_waits_has_not(de
 
 
 async def test_a_flood_of_names_holds_bounded_memory(desk: Desk) -> None:
-    for number in range(module.GUESS_REMEMBERED_MAX + 500):
+    for number in range(limits.GUESS_REMEMBERED_MAX + 500):
         desk.throttle._line(("person", f"person{number}"), 0.0)
-    assert len(desk.throttle._lines) == module.GUESS_REMEMBERED_MAX
+    assert len(desk.throttle._lines) == limits.GUESS_REMEMBERED_MAX

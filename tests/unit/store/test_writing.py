@@ -149,7 +149,7 @@ async def test_a_message_placed_twice_in_one_expunge_is_shredded_once(house: Hou
 
 
 async def test_a_long_expunge_is_cut_into_slices(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mssante.store.shredding.EXPUNGED_AT_ONCE", 3)
+    monkeypatch.setattr("mssante.limits.EXPUNGED_AT_ONCE", 3)
     mailbox = await house.mailbox()
     made = await house.store.folders.create(mailbox, b"tag", b"sealed")
     folder = await house.fill(mailbox, 7)

@@ -13,11 +13,11 @@ import pytest
 
 from mssante.clock import ManualClock
 from mssante.demo.certs.white_list import write
-from mssante.model import Domain, Malformed
+from mssante.model import Direction, Domain, Malformed
 from mssante.observe.events import Crashed, Event, TrustSpaceLoaded, TrustSpaceStale, add_sink
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName
-from mssante.trust.policy import Direction, Rules
+from mssante.trust.policy import Rules
 from mssante.trust.space import Entry, TrustSpace
 from mssante.trust.state import ListFile, Source, Statement, TrustState, own_domains_unlisted
 from tests.unit.trust.conftest import NOW, World, chain_of

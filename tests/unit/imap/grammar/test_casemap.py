@@ -7,6 +7,7 @@ import unicodedata
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mssante import limits
 from mssante.imap.grammar import casemap as module
 from mssante.imap.grammar.casemap import casemap
 
@@ -47,6 +48,6 @@ def test_what_is_prepared_is_decomposed_throughout(text: str) -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     table = module._Prepared()
-    for code in range(module.IMAP_CASEMAP_REMEMBERED_MAX + 500):
+    for code in range(limits.IMAP_CASEMAP_REMEMBERED_MAX + 500):
         table[code]
-    assert len(table) == module.IMAP_CASEMAP_REMEMBERED_MAX
+    assert len(table) == limits.IMAP_CASEMAP_REMEMBERED_MAX

@@ -46,7 +46,7 @@ def test_one_value_and_none_at_all_are_written() -> None:
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(templates, "_TEMPLATES_MAX", 10)
+    monkeypatch.setattr(templates, "IMAP_TEMPLATES_REMEMBERED_MAX", 10)
     count = Templates(lambda tree, writer: b" ".join(map(writer.nstring, tree)))
     for n in range(100):
         assert count.written(pack((b"a",) * n)) == b" ".join([b'"a"'] * n)
