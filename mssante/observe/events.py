@@ -192,9 +192,20 @@ class TrustSpaceLoaded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSpaceStale(Event):
+    """A source cannot be read; what it said last stays in force."""
+
     level: ClassVar[Level] = Level.ALARM
     source: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustFileUnused(Event):
+    """A file, or a certificate in one, does not count. The others do."""
+
+    level: ClassVar[Level] = Level.ALARM
+    file: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
