@@ -193,8 +193,8 @@ class TrustState:
 
 
 def _told_of(name: str, error: Exception, *, first: bool) -> None:
-    """An alarm for a source that cannot be read. At the first reading, which has nothing to fall back on, it is
-    raised: as it is or, where nobody expected it, in words that name the source."""
+    """An alarm for a source that cannot be read. At the first reading, which has nothing to fall back on, it
+    is raised: as it is or, where nobody expected it, in words that name the source."""
     expected = isinstance(error, OSError | Malformed | Passing)
     if not expected:
         report(crashed("trust", error))
