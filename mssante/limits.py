@@ -36,6 +36,11 @@ CONNECTIONS_MAX = 500
 CONNECTIONS_PER_ADDRESS_MAX = 50
 CONNECTIONS_PRE_TLS_MAX = 200
 CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10
+CONNECTIONS_KNOWN_MAX = 1000  # addresses remembered as good; the oldest are forgotten
+CONNECTIONS_DISMISSED_AT_ONCE = 64  # refused, and being told so for two seconds; more are cut at once
+OTHER_FILES_MAX = 300  # databases, couriers, log, threads: what is open besides connections
+REPEATED_SECONDS = 60  # how long what happens again is only counted, then told as one line
+REPEATED_KINDS_MAX = 1000  # address and cause, so counted apart; the surplus is one kind
 MESSAGES_IN_FLIGHT_MAX = 64  # messages between DATA and 250, all sessions; above: 452 4.3.1.
 TLS_BUFFER_OCTETS = 65536  # asyncio keeps 256 KiB a connection (finding A44).
 

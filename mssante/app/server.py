@@ -27,7 +27,8 @@ from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
-from mssante.net.listener import Caps
+from mssante.limits import CONNECTIONS_DISMISSED_AT_ONCE, OTHER_FILES_MAX
+from mssante.net.places import Caps
 from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
 from mssante.net.throttle import Throttle
@@ -58,6 +59,7 @@ async def serve(config: Config) -> None:
         watching.callback(log.start(clock.now, _private_log(config.log.file)))
         watching.callback(metrics.start())
         async with open_parts(config, clock=clock, serving=True) as parts:
+            _require_descriptors(config)
             await _run(parts, metrics)
             report(ServerStopped())
 
@@ -76,6 +78,24 @@ def _private_log(file: Path | None) -> Path | None:
     except (UnsafeFile, OSError) as error:
         raise CannotStart(f"log.file: {error}") from error
     return file
+
+
+def _require_descriptors(config: Config) -> None:
+    """Each connection is an open file. Asks for as many as the caps allow; raises CannotStart when the system
+    gives fewer: at the worst moment peers would be cut that have a place."""
+    listen, most = config.listen, config.connections
+    smtp = sum(each is not None for each in (listen.relay, listen.submission, listen.submissions))
+    imap = sum(each is not None for each in (listen.imap, listen.imaps))
+    connections = smtp * most.smtp_max + imap * most.imap_max
+    needed = connections + (smtp + imap) * CONNECTIONS_DISMISSED_AT_ONCE + OTHER_FILES_MAX
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise CannotStart(
+            f"{connections} connections need {needed} open files, and the system allows {hard}:"
+            " raise its limit (LimitNOFILE) or lower [connections]"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 async def _run(parts: Parts, metrics: Metrics) -> None:

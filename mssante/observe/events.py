@@ -44,12 +44,14 @@ class ListenerOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRefused(Event):
-    """A connection closed before it could speak: `cause` is a word of ours."""
+    """Connections closed before they could speak: `cause` is a word of ours, `times` how many since it was
+    last told; `remote` an address, or the prefix of an IPv6 one."""
 
     level: ClassVar[Level] = Level.WARNING
     listener: str
     remote: str
     cause: str
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -293,6 +293,7 @@ class Guard(SMTP):
         assert self.session is not None
         self.session.authenticated = True
         transactions.info = replace(transactions.info, login=login)
+        self._service.know(self._stream)
         report(LoginAccepted(protocol="submission", person=person, remote=self._stream.remote))
         return await self._wire.say(replies.AUTHENTICATED)
 

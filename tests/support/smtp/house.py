@@ -18,7 +18,7 @@ from certs.make import build
 from mssante.clock import SystemClock
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Domain, Envelope, PersonId, Secret
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Event, add_sink
 from mssante.reasons import Declined, Reason, Refused
