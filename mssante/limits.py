@@ -46,6 +46,10 @@ CONNECTIONS_PER_ADDRESS_MAX = 50  # Postfix's; configurable, for hospitals behin
 CONNECTIONS_PRE_TLS_MAX = 200  # ours: strangers; a peer known as good is let in beside them (R8)
 CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10  # ours: a peer needs no more handshakes at once (R8)
 KNOWN_ADDRESSES_REMEMBERED_MAX = 1000  # ours: addresses that were good; the oldest are forgotten
+CONNECTIONS_DISMISSED_AT_ONCE = 64  # ours: refused, and being told so; more are cut at once
+OTHER_FILES_MAX = 300  # ours: databases, couriers, log, threads: what is open besides connections
+REPEATED_SECONDS = 60  # ours: how long what happens again is only counted, then told as one line
+REPEATED_KINDS_MAX = 1000  # ours: address and cause, counted apart; the surplus is one kind
 MESSAGES_IN_FLIGHT_MAX = 64  # ours: messages between DATA and 250, all sessions; above: 452 4.3.1 (R3)
 TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
 

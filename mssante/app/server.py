@@ -27,9 +27,15 @@ from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
-from mssante.limits import RECHECK_SECONDS, SERVER_STOP_SECONDS_MAX, SWEEP_SECONDS
+from mssante.limits import (
+    CONNECTIONS_DISMISSED_AT_ONCE,
+    OTHER_FILES_MAX,
+    RECHECK_SECONDS,
+    SERVER_STOP_SECONDS_MAX,
+    SWEEP_SECONDS,
+)
 from mssante.model import Direction
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.net.status import StatusServer
 from mssante.net.stream import ContextFactory
 from mssante.net.throttle import Throttle
@@ -44,7 +50,7 @@ from mssante.smtp.server.port import SmtpServer
 from mssante.smtp.server.proof import Relay, Submission
 from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.policy import VerifiedPeer
-from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
+from mssante.trust.tls import PeerListenerContexts, TlsCredentials, peer_client_context, user_server_context
 
 
 async def serve(config: Config) -> None:
@@ -56,6 +62,7 @@ async def serve(config: Config) -> None:
         watching.callback(log.start(clock.now, _private_log(config.log.file)))
         watching.callback(metrics.start())
         async with open_parts(config, clock=clock, serving=True) as parts:
+            _require_descriptors(config)
             await _run(config, parts, metrics)
             report(ServerStopped())
 
@@ -74,6 +81,24 @@ def _private_log(file: Path | None) -> Path | None:
     except (UnsafeFile, OSError) as error:
         raise CannotStart(f"log.file: {error}") from error
     return file
+
+
+def _require_descriptors(config: Config) -> None:
+    """Each connection is an open file. Asks for as many as the caps allow; raises CannotStart when the system
+    gives fewer: at the worst moment peers would be cut that have a place."""
+    listen, most = config.listen, config.connections
+    smtp = sum(each is not None for each in (listen.relay, listen.submission, listen.submissions))
+    imap = sum(each is not None for each in (listen.imap, listen.imaps))
+    connections = smtp * most.smtp_max + imap * most.imap_max
+    needed = connections + (smtp + imap) * CONNECTIONS_DISMISSED_AT_ONCE + OTHER_FILES_MAX
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise CannotStart(
+            f"{connections} connections need {needed} open files, and the system allows {hard}:"
+            " raise its limit (LimitNOFILE) or lower [connections]"
+        )
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
@@ -128,8 +153,8 @@ async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
                 task.cancel()
 
 
-def _credentials(config: Config) -> Credentials:
-    credentials = Credentials(chain_file=config.tls.certificate, key_file=config.tls.key)
+def _credentials(config: Config) -> TlsCredentials:
+    credentials = TlsCredentials(chain_file=config.tls.certificate, key_file=config.tls.key)
     try:
         files.require_private(config.tls.key.resolve())  # what renews it may keep it behind a link
         user_server_context(credentials)
@@ -140,7 +165,7 @@ def _credentials(config: Config) -> Credentials:
     return credentials
 
 
-def _courier(config: Config, parts: Parts, credentials: Credentials) -> SmtpCourier:
+def _courier(config: Config, parts: Parts, credentials: TlsCredentials) -> SmtpCourier:
     routes = {domain: Door(target.host, target.port) for domain, target in config.courier.routes.items()}
     resolver: Resolver = StaticRoutes(routes, None if config.courier.only_routes else MxResolver())
     return SmtpCourier(
@@ -152,7 +177,7 @@ def _courier(config: Config, parts: Parts, credentials: Credentials) -> SmtpCour
 
 
 def _servers(
-    config: Config, parts: Parts, credentials: Credentials, reception: Reception, routing: Routing
+    config: Config, parts: Parts, credentials: TlsCredentials, reception: Reception, routing: Routing
 ) -> list[tuple[SmtpServer | ImapServer, Endpoint]]:
     listen = config.listen
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
@@ -213,7 +238,7 @@ def _servers(
     return [(server, endpoint) for server, endpoint in wanted if endpoint is not None]
 
 
-def _for_users(credentials: Credentials) -> ContextFactory:
+def _for_users(credentials: TlsCredentials) -> ContextFactory:
     context = user_server_context(credentials)
     return lambda: context
 

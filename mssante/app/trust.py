@@ -17,12 +17,12 @@ from mssante.trust.state import ListFile, Source, TrustState
 def trust_state(config: Config, directory: Directory, clock: Clock) -> TrustState:
     """Not loaded yet."""
     trust = config.trust
-    sources: list[Source] = []
+    sources: dict[str, Source] = {}
     if TrustSource.LIST in trust.sources:
         assert trust.white_list is not None  # config refuses the contrary
-        sources.append(ListFile(trust.white_list))
+        sources[str(trust.white_list)] = ListFile(trust.white_list)
     if TrustSource.DIRECTORY in trust.sources:
-        sources.append(source_of(directory))
+        sources["directory"] = source_of(directory)
     return TrustState(
         sources=sources,
         anchors=lambda: _anchors(config),

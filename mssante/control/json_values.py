@@ -27,7 +27,7 @@ _LOGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}")
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _ValueReader:
     """How a JSON value is read as one type. `read` raises Malformed with what is wrong; `takes` says what
     would be right."""
 
@@ -84,18 +84,18 @@ def _object(value: Any) -> dict[str, Any]:
     return value
 
 
-_WHOLE = _Reader("a whole number", _whole)
-_READERS: dict[Any, _Reader] = {
-    str: _Reader("a text", _text),
+_WHOLE = _ValueReader("a whole number", _whole)
+_READERS: dict[Any, _ValueReader] = {
+    str: _ValueReader("a text", _text),
     int: _WHOLE,
     MessageNumber: _WHOLE,
-    bool: _Reader("true or false", _flag),
-    dict[str, Any]: _Reader("an object, of names and values", _object),
-    datetime: _Reader("YYYY-MM-DD, or a date with time and zone", _moment),
-    Address: _Reader("name@domain", lambda value: Address.parse(_text(value)), Reason.ADDRESS_MALFORMED),
-    MailboxKind: _Reader("PER, ORG, APP or CAB", _kind),
-    PersonId: _Reader("1 to 128 letters, digits and . _ @ + -", _login),
-    Secret: _Reader("a text", lambda value: Secret(_text(value))),
+    bool: _ValueReader("true or false", _flag),
+    dict[str, Any]: _ValueReader("an object, of names and values", _object),
+    datetime: _ValueReader("YYYY-MM-DD, or a date with time and zone", _moment),
+    Address: _ValueReader("name@domain", lambda value: Address.parse(_text(value)), Reason.ADDRESS_MALFORMED),
+    MailboxKind: _ValueReader("PER, ORG, APP or CAB", _kind),
+    PersonId: _ValueReader("1 to 128 letters, digits and . _ @ + -", _login),
+    Secret: _ValueReader("a text", lambda value: Secret(_text(value))),
 }
 
 
@@ -174,11 +174,11 @@ def _read(kind: Any, value: Any, name: str) -> Any:
         raise malformed(name, str(error), takes=reader.takes, reason=reader.reason) from None
 
 
-def _of_enum(kind: type[StrEnum]) -> _Reader:
+def _of_enum(kind: type[StrEnum]) -> _ValueReader:
     def read(value: Any) -> StrEnum:
         try:
             return kind(_text(value))
         except ValueError:
             raise Malformed("none of these") from None
 
-    return _Reader(" or ".join(kind), read)
+    return _ValueReader(" or ".join(kind), read)

@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _SocketLine:
     """What goes over the socket: `{"operation": "bal.show", "arguments": {"address": "…"}}`."""
 
     operation: str
@@ -83,7 +83,7 @@ class ControlServer:
     async def _answer(self, line: bytes) -> dict[str, Any]:
         values = json.loads(line)
         try:
-            asked = decoded(_Line, values)
+            asked = decoded(_SocketLine, values)
             return {"result": await operate(self._parts, asked.operation, asked.arguments)}
         except Declined as declined:
             kind = "passing" if isinstance(declined, Passing) else "refused"
@@ -104,7 +104,7 @@ def _peer_uid(writer: asyncio.StreamWriter) -> int:
 async def ask(folder: Path, request: OperationRequest[R]) -> R:
     """Has an operation done by the server running in `folder`. Raises what the operation raised;
     ConnectionError or FileNotFoundError when no server runs there."""
-    line = _Line(name_of(request), encoded(request))
+    line = _SocketLine(name_of(request), encoded(request))
     reader, writer = await asyncio.open_unix_connection(socket_path(folder), limit=CONTROL_LINE_OCTETS_MAX)
     try:
         writer.write(json.dumps(encoded(line)).encode() + b"\n")

@@ -2,12 +2,13 @@
 
 Invariants (docs/findings.md): a server that acknowledges before it has synced is refused at
 open, and every session asks for synchronous_commit itself; each statement, lock and idle transaction
-ends in bounded time; a broken connection is found before it is used.
+ends in bounded time; a broken connection is found before it is used; a server elsewhere proves who it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -16,7 +17,8 @@ from sqlalchemy import URL, Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
-from mssante.database.faults import UnsafeServer
+from mssante.database.faults import CannotOpen, UnsafeServer
+from mssante.database.postgresql_tls import proven
 from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_READERS, DATABASE_STATEMENT_SECONDS_MAX
 
 T = TypeVar("T")
@@ -36,6 +38,7 @@ class PostgresqlLanes:
     dialect = "postgresql"
 
     def __init__(self, url: URL, *, schema: str | None = None) -> None:
+        url, self._proof = proven(url)
         self._url = url.set(drivername="postgresql+asyncpg")
         self._schema = schema
         self._writer = self._engine(connections=1)
@@ -54,6 +57,7 @@ class PostgresqlLanes:
         if self._schema is not None:
             settings["search_path"] = self._schema
         arguments: dict[str, Any] = {
+            **self._proof,
             "server_settings": settings,
             "timeout": DATABASE_BUSY_SECONDS,
             # The server's own time-out, and a little more for a server that no longer answers.
@@ -73,7 +77,7 @@ class PostgresqlLanes:
         """Raises UnsafeServer unless the server, asked without our session settings, keeps what it
         acknowledges; makes the schema."""
         probe = create_async_engine(
-            self._url, hide_parameters=True, connect_args={"timeout": DATABASE_BUSY_SECONDS}
+            self._url, hide_parameters=True, connect_args={"timeout": DATABASE_BUSY_SECONDS, **self._proof}
         )
         try:
             async with probe.begin() as connection:
@@ -83,6 +87,10 @@ class PostgresqlLanes:
                         raise UnsafeServer(f"PostgreSQL has {name} = {value}: set it on")
                 if self._schema is not None:
                     await connection.execute(CreateSchema(self._schema, if_not_exists=True))
+        except (ssl.SSLError, ConnectionError) as error:
+            if "ssl" in self._proof:  # asked for TLS, and did not get it
+                raise CannotOpen(f"PostgreSQL does not prove who it is: {_told(error)}") from error
+            raise
         finally:
             await probe.dispose()
 
@@ -126,3 +134,7 @@ class PostgresqlLanes:
     async def close(self) -> None:
         await self._readers.dispose()
         await self._writer.dispose()
+
+
+def _told(error: Exception) -> str:
+    return getattr(error, "verify_message", "") or str(error)

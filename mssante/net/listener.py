@@ -1,35 +1,21 @@
 """A listening socket: who may connect, how many at once, and how it all ends.
 
-Invariants: every connection is counted from its first octet to its last; a place is kept for peers that
-have proved themselves, so strangers who say nothing cannot shut them out; each conversation is a task
-this listener holds, a bug ends that conversation only, and `close` leaves none behind.
+Invariants: every connection has its place, or is dismissed (`net/places`); each conversation is a task this
+listener holds, a bug ends that conversation only, and `close` leaves none behind.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 
-from mssante import limits
+from mssante.net.places import Caps, Places, prefix_of
+from mssante.net.repeated import Repeated
 from mssante.net.stream import ContextFactory, Stopping, Stream
 from mssante.observe.events import ConnectionCause, ConnectionRefused, ListenerOpened, crashed, report
 
 Handler = Callable[[Stream], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
-    """How many connections at once. Strangers have `1 - reserved_for_known` of the two totals (R8)."""
-
-    total: int = limits.CONNECTIONS_MAX
-    per_address: int = limits.CONNECTIONS_PER_ADDRESS_MAX
-    pre_tls: int = limits.CONNECTIONS_PRE_TLS_MAX
-    pre_tls_per_address: int = limits.CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX
-    reserved_for_known: float = 0.2
-    handshake_seconds: float = limits.HANDSHAKE_SECONDS_MAX
-    write_seconds: float = limits.WRITE_SECONDS_MAX
 
 
 class Listener:
@@ -54,11 +40,12 @@ class Listener:
         self._caps = caps or Caps()
         self._busy = busy
         self._server: asyncio.Server | None = None
+        self._places = Places(self._caps)
         self._streams: dict[Stream, bool] = {}  # whether still before TLS
-        self._by_address: Counter[str] = Counter()
-        self._pre_tls_by_address: Counter[str] = Counter()
-        self._pre_tls = 0
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._dismissed: set[Stream] = set()
+        self._refusals: Repeated[tuple[str, ConnectionCause]] = Repeated(
+            self._tell_refused, rest=("others", ConnectionCause.TOO_MANY), later=_later
+        )
         self._conversations: set[asyncio.Task[None]] = set()
         self.host = ""
         self.port = 0
@@ -89,12 +76,14 @@ class Listener:
         """How many connections are open."""
         return len(self._streams)
 
+    @property
+    def dismissed(self) -> int:
+        """How many that found no place are being told so."""
+        return self._places.dismissed
+
     def know(self, stream: Stream) -> None:
         """Remembers that this far host has proved itself: the reserve is open to it."""
-        self._known[stream.remote] = None
-        self._known.move_to_end(stream.remote)
-        if len(self._known) > limits.KNOWN_ADDRESSES_REMEMBERED_MAX:
-            self._known.popitem(last=False)
+        self._places.know(prefix_of(stream.remote))
 
     # Inside
 
@@ -108,12 +97,10 @@ class Listener:
         )
 
     def _admit(self, stream: Stream) -> None:
-        cause = self._full(stream.remote)
-        if cause is not None:
-            report(ConnectionRefused(listener=self.name, remote=stream.remote, cause=cause))
-            if self._tls is None:
-                stream.write(self._busy)
-            stream.close()
+        prefix = prefix_of(stream.remote)
+        if cause := self._places.full(prefix):
+            self._refusals.happened((prefix, cause))
+            self._dismiss(stream)
             return
         try:
             if self._tls is not None:
@@ -123,40 +110,39 @@ class Listener:
             stream.abort()
             return
         self._streams[stream] = True
-        self._by_address[stream.remote] += 1
-        self._pre_tls += 1
-        self._pre_tls_by_address[stream.remote] += 1
-        stream.secured = lambda: self._secure(stream)
+        self._places.take(prefix)
+        stream.secured = partial(self._secure, stream)
         conversation = asyncio.get_running_loop().create_task(self._converse(stream))
         self._conversations.add(conversation)
         conversation.add_done_callback(self._conversations.discard)
 
-    def _full(self, remote: str) -> ConnectionCause | None:
-        caps = self._caps
-        known = remote in self._known
-        share = 1.0 if known else 1.0 - caps.reserved_for_known
-        if self._by_address[remote] >= caps.per_address:
-            return ConnectionCause.TOO_MANY_FROM_ADDRESS
-        # A peer that has proved itself opens as many at once as it may hold: after a stop, a queue does.
-        if not known and self._pre_tls_by_address[remote] >= caps.pre_tls_per_address:
-            return ConnectionCause.TOO_MANY_WITHOUT_TLS_FROM_ADDRESS
-        if len(self._streams) >= caps.total * share:
-            return ConnectionCause.TOO_MANY
-        if self._pre_tls >= caps.pre_tls * share:
-            return ConnectionCause.TOO_MANY_WITHOUT_TLS
-        return None
+    def _dismiss(self, stream: Stream) -> None:
+        """Says why, where that can be said in clear, and closes; cuts when too many are being told."""
+        if not self._places.may_dismiss():
+            stream.abort()
+            return
+        self._dismissed.add(stream)
+        self._places.dismissed += 1
+        if self._tls is None:
+            stream.write(self._busy)
+        stream.close()
+
+    def _tell_refused(self, kind: tuple[str, ConnectionCause], times: int) -> None:
+        report(ConnectionRefused(listener=self.name, remote=kind[0], cause=kind[1], times=times))
 
     def _secure(self, stream: Stream) -> None:
         if self._streams.get(stream):
             self._streams[stream] = False
-            self._pre_tls -= 1
-            _less(self._pre_tls_by_address, stream.remote)
+            self._places.secured(prefix_of(stream.remote))
 
     def _release(self, stream: Stream) -> None:
+        if stream in self._dismissed:
+            self._dismissed.discard(stream)
+            self._places.dismissed -= 1
         if stream in self._streams:
             self._secure(stream)
             del self._streams[stream]
-            _less(self._by_address, stream.remote)
+            self._places.give_back(prefix_of(stream.remote))
 
     async def _converse(self, stream: Stream) -> None:
         try:
@@ -171,7 +157,5 @@ class Listener:
             stream.close()
 
 
-def _less(counter: Counter[str], key: str) -> None:
-    counter[key] -= 1
-    if counter[key] <= 0:
-        del counter[key]
+def _later(seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+    return asyncio.get_running_loop().call_later(seconds, call)

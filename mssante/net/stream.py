@@ -1,8 +1,9 @@
 """A byte stream over one connection, in clear then under TLS, for every server that speaks mail.
 
 Invariants: plaintext never crosses the upgrade (anything received behind the command that asked for TLS
-ends the connection before the handshake); what is held in memory is bounded in both directions; every
-write ends or the connection does; a refused handshake is told with OpenSSL's own reason.
+ends the connection before the handshake); what is held in memory is bounded in both directions, sealed or
+not, and gone with the connection; behind the far side's last word, or a broken record, nothing more is taken
+in; every write ends or the connection does; a refused handshake is told with OpenSSL's own reason.
 
 TLS runs here on `ssl.SSLObject` and memory BIOs rather than on asyncio's SSLProtocol: the same code serves
 asyncio and uvloop, the boundary between clear and sealed is a line of ours, the alert reaches the peer,
@@ -95,7 +96,8 @@ class Stream(asyncio.BufferedProtocol):
         taken = self._received[0] if len(self._received) == 1 else b"".join(self._received)
         self._received.clear()
         self._held = 0
-        self._resume_reading()
+        if not self._eof:
+            self._resume_reading()
         return taken
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
@@ -245,12 +247,21 @@ class Stream(asyncio.BufferedProtocol):
             return
         if self._tls is None:
             self._hold(bytes(_SCRATCH[:count]))
+        elif self._eof:
+            return  # it was on its way when reading paused: nothing behind a last word is kept
         else:
             self._sealed_in.write(_SCRATCH[:count])
             if self._agreed or self._shake_hands():
                 self._unseal()
-        if self._held >= limits.TLS_BUFFER_OCTETS:
+        # Whoever converses may be busy for long (a slowed-down login), and wants nothing meanwhile. Nobody
+        # takes what follows a last word or a broken record: it stays with the far side.
+        if self._held >= limits.TLS_BUFFER_OCTETS or self._unread_sealed or self._eof:
             self._pause_reading()
+
+    @property
+    def _unread_sealed(self) -> bool:
+        """Whether TLS leaves more lying than any record has: it will never read it."""
+        return self._sealed_in.pending >= limits.TLS_BUFFER_OCTETS
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -267,10 +278,12 @@ class Stream(asyncio.BufferedProtocol):
             self._handshake_over("the connection was lost during the handshake")
         if self._reaper is not None:
             self._reaper.cancel()
+        self._forget()
         self._wake_reader()
         self.resume_writing()
         if self._lost is not None:
             self._lost(self)
+        self._made = self._lost = self.secured = None  # they know this stream: nothing must keep it alive
 
     def pause_writing(self) -> None:
         self._congested = True
@@ -281,6 +294,13 @@ class Stream(asyncio.BufferedProtocol):
             self._writer.set_result(None)
 
     # Inside
+
+    def _forget(self) -> None:
+        """What was received and is read by nobody any more, a password perhaps."""
+        self._received.clear()
+        self._held = 0
+        self._sealed_in.read()
+        self._sealed_out.read()
 
     async def _wait_for_octets(self, seconds: float | None) -> None:
         self._reader = self._loop.create_future()

@@ -79,12 +79,14 @@ class ListenerOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRefused(Event):
-    """A connection closed before it could speak."""
+    """Connections closed before they could speak: `times` how many since it was last told; `remote` an
+    address, or the prefix of an IPv6 one."""
 
     level: ClassVar[Level] = Level.WARNING
     listener: str
     remote: str
     cause: ConnectionCause
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +229,20 @@ class TrustSpaceLoaded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSpaceStale(Event):
+    """A source cannot be read; what it said last stays in force."""
+
     level: ClassVar[Level] = Level.ALARM
     source: str
     cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustFileUnused(Event):
+    """A file, or a certificate in one, does not count. The others do."""
+
+    level: ClassVar[Level] = Level.ALARM
+    file: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

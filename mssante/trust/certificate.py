@@ -5,6 +5,7 @@ Invariants: reading either gives every field or raises `Malformed`; nothing here
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -32,6 +33,7 @@ _UNDERSTOOD = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     ExtensionOID.CERTIFICATE_POLICIES,
 }
+_PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
 # Everything `cryptography` raises on a certificate that is not one. Its own classes are not all ValueErrors.
 _UNREADABLE = (
@@ -92,6 +94,14 @@ class Certificate:
         return _signature_verifies(self, issuer)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unused:
+    """Something in a file of ours that does not count, and why."""
+
+    file: str
+    why: str
+
+
 def fingerprint(der: bytes) -> str:
     """SHA-256 of the octets, in hexadecimal."""
     digest = hashes.Hash(hashes.SHA256())
@@ -108,11 +118,17 @@ def identity_of(der: bytes) -> PeerIdentity:
 
 
 def from_pem(pem: bytes) -> list[bytes]:
-    """The DER octets of every certificate in a PEM text, in order. `Malformed` when there is none."""
+    """The DER octets of every certificate in a PEM text, in order. `Malformed` when there is none, or one
+    that cannot be read."""
     try:
         return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(pem)]
-    except ValueError:
+    except _UNREADABLE:
         raise Malformed("no PEM certificate") from None
+
+
+def pem_blocks(text: bytes) -> list[bytes]:
+    """The certificates of a PEM text, each by itself (RFC 7468 §5), so that one can be bad alone."""
+    return _PEM_BLOCK.findall(text)
 
 
 # Facts about octets, which never change: a peer that connects for each letter is read once. Whether it is

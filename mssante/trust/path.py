@@ -15,7 +15,7 @@ from pathlib import Path
 from mssante.limits import CHAIN_CERTIFICATES_MAX, PATH_SIGNATURES_CHECKED_MAX
 from mssante.model import Malformed
 from mssante.reasons import Reason, Refused
-from mssante.trust.certificate import Certificate, from_pem
+from mssante.trust.certificate import Certificate, Unused, from_pem, pem_blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +25,18 @@ class Anchors:
 
     roots: tuple[Certificate, ...]
     intermediates: tuple[Certificate, ...] = ()
+    unused: tuple[Unused, ...] = ()  # certificates of these files that cannot be read
 
     @classmethod
     def load(cls, roots: Path, intermediates: Path | None = None) -> Anchors:
-        """Reads PEM files. `Malformed` (with the file's name) or OSError."""
-        return cls(
-            roots=_read_all(roots),
-            intermediates=_read_all(intermediates) if intermediates is not None else (),
-        )
+        """Reads PEM files. A certificate that cannot be read costs itself only, and is told in `unused`.
+        OSError, or `Malformed` (with the file's name) for a file that holds none that can be read."""
+        found, unused = _read_all(roots)
+        between: tuple[Certificate, ...] = ()
+        if intermediates is not None:
+            between, others = _read_all(intermediates)
+            unused += others
+        return cls(roots=found, intermediates=between, unused=unused)
 
     @property
     def issuers(self) -> tuple[Certificate, ...]:
@@ -44,11 +48,17 @@ class Anchors:
         return any(name.upper().startswith("TEST ") for one in self.issuers for name in one.common_names)
 
 
-def _read_all(path: Path) -> tuple[Certificate, ...]:
-    try:
-        return tuple(Certificate.read(der) for der in from_pem(path.read_bytes()))
-    except Malformed as error:
-        raise Malformed(f"{path.name}: {error}") from None
+def _read_all(path: Path) -> tuple[tuple[Certificate, ...], tuple[Unused, ...]]:
+    found: list[Certificate] = []
+    unused: list[Unused] = []
+    for number, block in enumerate(pem_blocks(path.read_bytes()), 1):
+        try:
+            found += map(Certificate.read, from_pem(block))
+        except Malformed as error:
+            unused.append(Unused(file=path.name, why=f"certificate {number}: {error}"))
+    if not found:
+        raise Malformed(f"{path.name}: {unused[0].why if unused else 'no PEM certificate'}")
+    return tuple(found), tuple(unused)
 
 
 def trusted_path(

@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtensionOID
 from mssante.limits import CRL_GRACE_SECONDS, CRL_OCTETS_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason, Refused
-from mssante.trust.certificate import Certificate
+from mssante.trust.certificate import Certificate, Unused
 
 _GRACE = timedelta(seconds=CRL_GRACE_SECONDS)
 
@@ -56,14 +56,6 @@ class Crl:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unused:
-    """A file of the folder that does not count, and why."""
-
-    file: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Revocations:
     """The newest list of each issuer we know."""
 
@@ -75,8 +67,8 @@ class Revocations:
         cls, directory: Path, *, issuers: Iterable[Certificate], known: Revocations | None = None
     ) -> Revocations:
         """Reads every file of `directory` (PEM or DER). A list older than the one in `known` does not
-        replace it; a file that is no good list is told in `unused` and changes nothing. OSError: the
-        folder itself cannot be read."""
+        replace it; a file that is no good list, whatever is wrong with it, is told in `unused` and changes
+        nothing. OSError: the folder itself cannot be read."""
         crls = dict(known.crls) if known is not None else {}
         unused: list[Unused] = []
         by_name = list(issuers)
@@ -87,6 +79,10 @@ class Revocations:
                 crl = _read(file, by_name)
             except Malformed as error:
                 unused.append(Unused(file=file.name, why=str(error)))
+                continue
+            except Exception as error:  # whatever a parser raises: a file costs itself, never the others
+                why = f"not a certificate revocation list ({type(error).__name__})"
+                unused.append(Unused(file=file.name, why=why))
                 continue
             key = crl.issuer.public_key_id
             if key in crls and crls[key].is_newer_than(crl):
@@ -123,14 +119,8 @@ def _read(file: Path, issuers: list[Certificate]) -> Crl:
         raise Malformed(f"unreadable file ({type(error).__name__})") from None
     if len(octets) > CRL_OCTETS_MAX:
         raise Malformed("too large")
-    try:
-        pem = octets.lstrip().startswith(b"-----BEGIN")
-        found = x509.load_pem_x509_crl(octets) if pem else x509.load_der_x509_crl(octets)
-        return _checked(found, issuers)
-    except Malformed:
-        raise
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
-        raise Malformed(f"not a certificate revocation list ({type(error).__name__})") from None
+    pem = octets.lstrip().startswith(b"-----BEGIN")
+    return _checked(x509.load_pem_x509_crl(octets) if pem else x509.load_der_x509_crl(octets), issuers)
 
 
 def _checked(found: x509.CertificateRevocationList, issuers: list[Certificate]) -> Crl:

@@ -1,14 +1,15 @@
 """The trust space in force: read at start, read again as its sources change.
 
-Invariants: what is in force is one immutable snapshot, swapped whole; a source that cannot be read leaves
-the last good snapshot in force and raises an alarm; at start there is no last good one, so it fails. Where
-the sources, the anchors and the rules come from is the caller's business: they are handed in.
+Invariants: what is in force is one immutable snapshot, swapped whole. Each source is read by itself: one that
+cannot be read, whatever is wrong with it, keeps what it said last and raises an alarm, and the others are
+renewed all the same. At start a source has said nothing yet, so then it fails, and says which one. Where the
+sources, the anchors and the rules come from is the caller's business: they are handed in.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,9 +18,10 @@ from mssante.clock import Clock
 from mssante.limits import TRUST_REFRESH_SECONDS
 from mssante.model import Direction, Domain, Malformed
 from mssante.observe import report
-from mssante.observe.events import TrustSpaceLoaded, TrustSpaceStale, crashed
+from mssante.observe.events import TrustFileUnused, TrustSpaceLoaded, TrustSpaceStale, crashed
 from mssante.reasons import Passing
 from mssante.trust import white_list
+from mssante.trust.certificate import Unused
 from mssante.trust.names import DistinguishedName
 from mssante.trust.path import Anchors
 from mssante.trust.policy import Rules, VerifiedPeer, verify_peer
@@ -66,19 +68,19 @@ class ListFile:
 class TrustState:
     """`space` and `verify` answer from the snapshot in force.
 
-    A pair of domain and name counts if every one of `sources` (one or two) has it; `anchors` reads the
-    authorities; `crls` is the folder of the revocation lists."""
+    A pair of domain and name counts if every one of `sources` (one or two, by the name an operator knows them
+    by) has it; `anchors` reads the authorities; `crls` is the folder of the revocation lists."""
 
     def __init__(
         self,
         *,
-        sources: Sequence[Source],
+        sources: Mapping[str, Source],
         anchors: Callable[[], Anchors],
         crls: Path,
         rules: Rules,
         clock: Clock,
     ) -> None:
-        self._sources = tuple(sources)
+        self._sources = dict(sources)
         self._load_anchors = anchors
         self._crls_folder = crls
         self._rules = rules
@@ -86,7 +88,9 @@ class TrustState:
         self.anchors = Anchors(roots=())
         self.trouble = ""  # why there is no trust space, when nothing depends on it
         self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
+        self._stated: dict[str, Statement] = {}
         self._loaded: dict[str, TrustSpaceLoaded] = {}
+        self._unused: frozenset[Unused] = frozenset()  # already told
 
     @property
     def too_old(self) -> bool:
@@ -103,21 +107,24 @@ class TrustState:
         return self._snapshot.crls
 
     async def load(self) -> None:
-        """The first reading. Raises what the anchors and the sources raise: OSError, Malformed, Passing."""
+        """The first reading. Raises what the anchors and the sources raise: OSError, Malformed, Passing; what
+        is none of these is a Malformed that names the source."""
         self.anchors = await asyncio.to_thread(self._load_anchors)
-        self._snapshot = await self._read()
+        self._snapshot = await self._renewed(first=True)
 
     async def keep_fresh(self, seconds: float = TRUST_REFRESH_SECONDS) -> None:
-        """Reads again for ever. What cannot be read leaves the last good snapshot in force."""
+        """Renews for ever."""
         while True:
             await asyncio.sleep(seconds)
-            try:
-                self._snapshot = await self._read()
-            except (OSError, Malformed, Passing) as error:
-                report(TrustSpaceStale(source=self.space.source, cause=type(error).__name__))
-            except Exception as bug:  # costs this reading, not the server
-                report(crashed("trust", bug))
-                report(TrustSpaceStale(source=self.space.source, cause=type(bug).__name__))
+            await self.renew()
+
+    async def renew(self) -> None:
+        """Reads everything again. What cannot be read leaves what it said last in force."""
+        try:
+            self._snapshot = await self._renewed(first=False)
+        except Exception as bug:  # costs this reading, not the server
+            report(crashed("trust", bug))
+            report(TrustSpaceStale(source=self.space.source, cause=type(bug).__name__))
 
     def verify(self, chain: Sequence[bytes], direction: Direction) -> VerifiedPeer:
         """Judges a peer by the snapshot in force. Raises Refused, Passing."""
@@ -131,20 +138,42 @@ class TrustState:
             rules=self._rules,
         )
 
-    async def _read(self) -> Snapshot:
-        space = await self.read_space()
-        crls = await asyncio.to_thread(
-            Revocations.load,
-            self._crls_folder,
-            issuers=self.anchors.issuers,
-            known=self._snapshot.crls,
-        )
-        return Snapshot(space, crls)
-
     async def read_space(self) -> TrustSpace:
         """What the sources say now. Raises as `load`."""
-        spaces = [self._told(await source()) for source in self._sources]
+        for name, source in self._sources.items():
+            await self._ask(name, source, first=True)
+        return self._space()
+
+    async def _renewed(self, *, first: bool) -> Snapshot:
+        for name, source in self._sources.items():
+            await self._ask(name, source, first=first)
+        try:
+            crls = await asyncio.to_thread(
+                Revocations.load, self._crls_folder, issuers=self.anchors.issuers, known=self._snapshot.crls
+            )
+        except Exception as error:
+            _told_of(str(self._crls_folder), error, first=first)
+            crls = self._snapshot.crls
+        self._tell_unused((*self.anchors.unused, *crls.unused))
+        return Snapshot(self._space(), crls)
+
+    async def _ask(self, name: str, source: Source, *, first: bool) -> None:
+        try:
+            statement = await source()
+        except Exception as error:
+            _told_of(name, error, first=first)
+        else:
+            self._stated[name] = statement
+
+    def _space(self) -> TrustSpace:
+        spaces = [self._told(statement) for statement in self._stated.values()]
         return spaces[0] if len(spaces) == 1 else both(*spaces)
+
+    def _tell_unused(self, unused: Sequence[Unused]) -> None:
+        """Each once, as long as it is so."""
+        for each in sorted(set(unused) - self._unused, key=lambda one: (one.file, one.why)):
+            report(TrustFileUnused(file=each.file, why=each.why))
+        self._unused = frozenset(unused)
 
     def _told(self, statement: Statement) -> TrustSpace:
         """Reports what a source holds, when it is not what it held before."""
@@ -160,6 +189,20 @@ class TrustState:
             self._loaded[space.source] = loaded
             report(loaded)
         return space
+
+
+def _told_of(name: str, error: Exception, *, first: bool) -> None:
+    """An alarm for a source that cannot be read. At the first reading, which has nothing to fall back on, it
+    is raised: as it is or, where nobody expected it, in words that name the source."""
+    expected = isinstance(error, OSError | Malformed | Passing)
+    if not expected:
+        report(crashed("trust", error))
+    if not first:
+        report(TrustSpaceStale(source=name, cause=type(error).__name__))
+    elif expected:
+        raise error
+    else:
+        raise Malformed(f"{name}: cannot be read ({type(error).__name__})") from error
 
 
 def own_domains_unlisted(space: TrustSpace, name: DistinguishedName, ours: Sequence[Domain]) -> list[Domain]:

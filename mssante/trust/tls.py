@@ -34,7 +34,7 @@ _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has no na
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class TlsCredentials:
     """Our certificate with its issuing authorities, and its key: PEM files."""
 
     chain_file: Path
@@ -48,7 +48,7 @@ class PeerListenerContexts:
     it holds a session that could be resumed by its id, and no option of the ssl module prevents it: the
     next connection gets a new context (one or two milliseconds). One per listener, never shared."""
 
-    def __init__(self, credentials: Credentials, anchors: Anchors) -> None:
+    def __init__(self, credentials: TlsCredentials, anchors: Anchors) -> None:
         self._credentials = credentials
         self._authorities = _der(anchors)
         self._context = self._made()
@@ -64,7 +64,7 @@ class PeerListenerContexts:
         return context
 
 
-def peer_client_context(credentials: Credentials, anchors: Anchors) -> ssl.SSLContext:
+def peer_client_context(credentials: TlsCredentials, anchors: Anchors) -> ssl.SSLContext:
     """The client side of mutual TLS: one context serves every connection, since a client resumes only the
     session it is handed. No host name is checked: DNS does not say who a peer is, its DN does."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, credentials)
@@ -73,7 +73,7 @@ def peer_client_context(credentials: Credentials, anchors: Anchors) -> ssl.SSLCo
     return context
 
 
-def user_server_context(credentials: Credentials) -> ssl.SSLContext:
+def user_server_context(credentials: TlsCredentials) -> ssl.SSLContext:
     """For submission and IMAP: no certificate is asked of the client. One per listener."""
     return _context(ssl.PROTOCOL_TLS_SERVER, credentials)
 
@@ -99,7 +99,7 @@ def _unverified_chain(tls: Any) -> Sequence[bytes]:
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
 
 
-def _context(protocol: int, credentials: Credentials) -> ssl.SSLContext:
+def _context(protocol: int, credentials: TlsCredentials) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(SUITES)

@@ -42,24 +42,31 @@ class Postgres:
     folder: Path
     programs: Path
     user: str
+    port: int = 5432
 
     @classmethod
-    def start(cls) -> Postgres:
-        """Raises if PostgreSQL is missing: the tests fail, they do not skip."""
+    def start(cls, *, tls: Path | None = None, port: int = 5432) -> Postgres:
+        """With `tls`, a folder with server.crt and server.key, also on that port of loopback. Raises if
+        PostgreSQL is missing: the tests fail, they do not skip."""
         found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: float(p.parts[-3]))
         if not found:
             raise RuntimeError("PostgreSQL is missing: run tests/support/services.sh")
         # Not pytest's tmp_path: root's is closed to the user PostgreSQL runs as, and socket paths are short.
         folder = Path(tempfile.mkdtemp(prefix="mssante-pg-"))
         user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
-        server = cls(folder, found[-1].parent, user)
+        server = cls(folder, found[-1].parent, user, port)
         if os.geteuid() == 0:
             shutil.chown(folder, "postgres")
         server._run(
             "initdb", "-D", str(folder / "data"), "-U", user, "-A", "trust", "-E", "UTF8", "--no-locale", "-N"
         )
         options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS.items())
-        options += f" -c listen_addresses='' -k {folder}"
+        options += f" -c listen_addresses='' -k {folder} -p {port}"
+        if tls is not None:
+            for file in ("server.crt", "server.key"):
+                shutil.copy(tls / file, folder / "data" / file)
+                shutil.chown(folder / "data" / file, user)
+            options += " -c ssl=on -c listen_addresses=localhost"
         server._run(
             "pg_ctl", "-D", str(folder / "data"), "-l", str(folder / "log"), "-w", "-o", options, "start"
         )
@@ -87,7 +94,7 @@ class Postgres:
     def url(self) -> str:
         name = f"t{uuid.uuid4().hex[:16]}"
         self.sql(f'CREATE DATABASE "{name}"')
-        return f"postgresql://{self.user}@/{name}?host={quote(str(self.folder))}"
+        return f"postgresql://{self.user}@/{name}?host={quote(str(self.folder))}&port={self.port}"
 
     def wipe(self, url: str) -> None:
         """Empties a database made by `url()`: ten times faster than making another."""
@@ -95,7 +102,19 @@ class Postgres:
 
     def sql(self, statement: str, database: str = "postgres") -> str:
         return self._run(
-            "psql", "-X", "-q", "-At", "-h", str(self.folder), "-U", self.user, "-c", statement, database
+            "psql",
+            "-X",
+            "-q",
+            "-At",
+            "-h",
+            str(self.folder),
+            "-p",
+            str(self.port),
+            "-U",
+            self.user,
+            "-c",
+            statement,
+            database,
         )
 
     def _stop_when_orphaned(self) -> None:

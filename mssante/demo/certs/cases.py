@@ -32,7 +32,7 @@ from mssante.demo.certs.authority import (
 _DAY = timedelta(days=1)
 
 
-class Change(TypedDict, total=False):
+class CertificateChange(TypedDict, total=False):
     """What may differ from a good certificate."""
 
     not_before: datetime
@@ -82,7 +82,7 @@ class Workshop:
         by: Authority | None = None,
         key: Key | None = None,
         subject: Subject | None = None,
-        **change: Unpack[Change],
+        **change: Unpack[CertificateChange],
     ) -> Case:
         subject = subject or self.subject(name)
         if "alternative_names" not in change:

@@ -16,7 +16,8 @@ from mssante.imap.server.persons import Persons
 from mssante.imap.server.session import ImapService, Session, SessionBounds
 from mssante.keys.broker import KeyBroker
 from mssante.limits import MESSAGE_OCTETS_MAX
-from mssante.net.listener import Caps, Listener
+from mssante.net.listener import Listener
+from mssante.net.places import Caps
 from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
 from mssante.observe.events import crashed, report
@@ -43,6 +44,13 @@ class ImapServer:
         bounds: SessionBounds | None = None,
         persons: Persons | None = None,
     ) -> None:
+        self.listener = Listener(
+            name=name,
+            handler=self._converse,
+            tls=tls if implicit_tls else None,
+            caps=caps or Caps(),
+            busy=responses.bye("Trop de connexions / Too many connections", Code.LIMIT),
+        )
         self._service = ImapService(
             name=name,
             hostname=hostname,
@@ -53,17 +61,11 @@ class ImapServer:
             throttle=throttle or Throttle(clock),
             message_octets_max=message_octets_max,
             bounds=bounds or SessionBounds(),
+            know=self.listener.know,
             persons=persons or Persons(),
         )
         self._sessions: set[Session] = set()
         self._watch: asyncio.Task[None] | None = None
-        self.listener = Listener(
-            name=name,
-            handler=self._converse,
-            tls=tls if implicit_tls else None,
-            caps=caps or Caps(),
-            busy=responses.bye("Trop de connexions / Too many connections", Code.LIMIT),
-        )
 
     async def open(self, host: str, port: int) -> None:
         """Listens; `port` 0 takes a free one, told by `self.port`. OSError when it cannot be had."""

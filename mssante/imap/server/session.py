@@ -97,7 +97,7 @@ OK_FETCH = Answer(ResponseStatus.OK, "FETCH done")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImapService:
-    """What the conversations of one port share."""
+    """What the conversations of one port share. `know` remembers a host where somebody has signed in."""
 
     name: str
     hostname: str
@@ -109,6 +109,7 @@ class ImapService:
     message_octets_max: int
     bounds: SessionBounds
     persons: Persons
+    know: Callable[[Stream], None]
     threads: SearchThreads = field(default_factory=SearchThreads)
     sorts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMAP_SORTS_AT_ONCE))
 

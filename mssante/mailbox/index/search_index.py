@@ -22,10 +22,10 @@ from mssante.mailbox.index import texts
 from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.vocabulary import (
     MESSAGES_MAX,
+    MessageWords,
     Needle,
     OtherVersion,
     Segment,
-    Words,
     laid_out,
 )
 from mssante.mailbox.index.workers import SearchThreads
@@ -189,7 +189,7 @@ class Index:
 
     async def _filled(self, folder: FolderId, uids: Sequence[int], budget: Budget) -> AsyncIterator[Segment]:
         """Segments of these messages, as they are made and put."""
-        made: list[Words] = []
+        made: list[MessageWords] = []
         opened: set[int] = set()
         numbers: set[int] = set()  # a message copied within the folder is one message
         async for messages, _ in self._reader.messages(folder, uids):
@@ -204,11 +204,13 @@ class Index:
         damaged = [uid for uid in uids if uid not in opened]
         # Told already; not looked at again at every pass.
         closed = set((await self._numbers(folder, damaged)).values())
-        made += [Words(number, None, None) for number in sorted(closed - numbers)]
+        made += [MessageWords(number, None, None) for number in sorted(closed - numbers)]
         for start in range(0, len(made), MESSAGES_MAX):
             yield await self._put(made[start : start + MESSAGES_MAX])
 
-    async def _words_of(self, group: Sequence[tuple[Message, bytes | None]], budget: Budget) -> list[Words]:
+    async def _words_of(
+        self, group: Sequence[tuple[Message, bytes | None]], budget: Budget
+    ) -> list[MessageWords]:
         async with self._threads.turn(budget):
             small = [(message, content) for message, content in group if content is not None]
             made = await self._threads.run(_words, small, budget.require)
@@ -217,12 +219,12 @@ class Index:
                 try:
                     content = await self._reader.octets(message, 0, message.summary.size)
                 except Refused:
-                    made.append(Words(message.number, None, None))
+                    made.append(MessageWords(message.number, None, None))
                 else:
                     made += await self._threads.run(_words, [(message, content)], budget.require)
             return made
 
-    async def _put(self, made: Sequence[Words], instead_of: Sequence[int] = ()) -> Segment:
+    async def _put(self, made: Sequence[MessageWords], instead_of: Sequence[int] = ()) -> Segment:
         octets = await self._threads.run(laid_out, made, texts.WORDS_VERSION)
         ring = self._mailbox.ring
         id_ = int.from_bytes(random_id()[:8], "big") >> 1
@@ -251,7 +253,7 @@ class Index:
                 await self._join([head.id])
 
     async def _join(self, ids: Sequence[int]) -> None:
-        words: list[Words] = []
+        words: list[MessageWords] = []
         for sealed in await self._segments.sealed(ids):
             segment = self._opened(sealed)
             if segment is None:
@@ -294,7 +296,7 @@ class Index:
         return of
 
 
-def _words(contents: Sequence[tuple[Message, bytes]], step: Step) -> list[Words]:
+def _words(contents: Sequence[tuple[Message, bytes]], step: Step) -> list[MessageWords]:
     found = []
     for message, content in contents:
         try:
@@ -302,7 +304,7 @@ def _words(contents: Sequence[tuple[Message, bytes]], step: Step) -> list[Words]
         except Refused as refused:
             if refused.reason is not Reason.CORRUPTION:
                 raise
-            found.append(Words(message.number, None, None))
+            found.append(MessageWords(message.number, None, None))
         else:
-            found.append(Words.of(message.number, text.header, text.body))
+            found.append(MessageWords.of(message.number, text.header, text.body))
     return found

@@ -52,7 +52,7 @@ class OtherVersion(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MessageWords:
     """What is indexed of one message; both None: opaque."""
 
     number: int
@@ -60,7 +60,7 @@ class Words:
     body: frozenset[bytes] | None = field(repr=False)
 
     @classmethod
-    def of(cls, number: int, header: str, body: str) -> Words:
+    def of(cls, number: int, header: str, body: str) -> MessageWords:
         """`header` and `body`: folded texts (mailbox.index.texts)."""
         octets = [_octets(text) for text in (header, body)]
         split = [frozenset(each.replace(b"\0", b" ").split()) for each in octets]
@@ -187,19 +187,19 @@ class Segment:
         """The messages at these places."""
         return [self.numbers[place] for place in _bits(places)]
 
-    def words(self) -> list[Words]:
+    def words(self) -> list[MessageWords]:
         """What it was made of."""
         return [
-            Words(number, None, None)
+            MessageWords(number, None, None)
             if self._opaque >> place & 1
-            else Words(number, frozenset(header), frozenset(body))
+            else MessageWords(number, frozenset(header), frozenset(body))
             for place, (number, header, body) in enumerate(
                 zip(self.numbers, self._header.words(), self._body.words(), strict=True)
             )
         ]
 
 
-def laid_out(messages: Sequence[Words], version: int) -> bytes:
+def laid_out(messages: Sequence[MessageWords], version: int) -> bytes:
     """A segment of at most MESSAGES_MAX messages."""
     assert len(messages) <= MESSAGES_MAX
     opaque = sum(1 << place for place, each in enumerate(messages) if each.header is None)

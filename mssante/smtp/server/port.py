@@ -6,7 +6,8 @@ Invariants: a port closes in order: no new connection, sessions told to end, com
 from __future__ import annotations
 
 from mssante.delivery.backends import Backend
-from mssante.net.listener import Caps, Listener
+from mssante.net.listener import Listener
+from mssante.net.places import Caps
 from mssante.net.stream import ContextFactory, Stream
 from mssante.reasons import Passing, Reason
 from mssante.smtp.server.content import Commits

@@ -16,7 +16,7 @@ from mssante.imap.server import conversation
 from mssante.imap.server.searching import Searcher
 from mssante.imap.server.session import SessionBounds
 from mssante.mailbox.reading import Reader
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.observe.events import Crashed, SessionEnded
 from mssante.reasons import Passing, Reason
 from tests.support.imap.client import Closed, ImapClient, Line

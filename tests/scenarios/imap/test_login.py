@@ -320,7 +320,7 @@ async def test_id_is_answered_in_every_state(house: ImapHouse) -> None:
 
 
 async def test_a_connection_too_many_is_told_why(tmp_path: Path) -> None:
-    from mssante.net.listener import Caps
+    from mssante.net.places import Caps
 
     async with imap_house(tmp_path, caps=Caps(total=2, reserved_for_known=0)) as house:
         kept = [await house.clear(), await house.clear()]

@@ -13,7 +13,7 @@ from mssante.imap.server.conversation import HANDLERS
 from mssante.imap.server.session import OK, SessionBounds
 from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
 from mssante.mailbox import turns
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.observe.events import ConnectionRefused, SessionEnded
 from tests.support.imap.client import Closed, ImapClient
 from tests.support.imap.house import MARIE, PASSWORD, ImapHouse, imap_house, letter

@@ -29,7 +29,7 @@ from mssante.smtp.server.port import SmtpServer
 from mssante.smtp.server.proof import Relay
 from mssante.smtp.server.wire import SessionLimits
 from mssante.trust.policy import VerifiedPeer
-from mssante.trust.tls import Credentials, PeerListenerContexts
+from mssante.trust.tls import PeerListenerContexts, TlsCredentials
 from tests.scenarios.smtp.courier_world import World, made
 from tests.support.operators.delivery_house import House, house
 
@@ -96,7 +96,7 @@ async def _operators(world: World, folder: Path, octets_max: int) -> AsyncIterat
 
     leaf, domain = world.leaf("operator-b"), world.domain("operator-b")
     contexts = PeerListenerContexts(
-        Credentials(chain_file=leaf.chain_file, key_file=leaf.key_file), world.anchors
+        TlsCredentials(chain_file=leaf.chain_file, key_file=leaf.key_file), world.anchors
     )
     (folder / "a").mkdir()
     (folder / "b").mkdir()

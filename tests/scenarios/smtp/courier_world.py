@@ -16,7 +16,7 @@ from mssante.smtp.client.courier import SmtpCourier
 from mssante.smtp.client.resolver import Door, StaticRoutes
 from mssante.smtp.client.wire import Patience
 from mssante.trust.policy import VerifiedPeer
-from mssante.trust.tls import Credentials, peer_client_context
+from mssante.trust.tls import TlsCredentials, peer_client_context
 from tests.support.operators.trust_world import TrustWorld
 
 SENDER = Address.parse("dr.a@operateur-a.test")
@@ -46,7 +46,7 @@ class World(TrustWorld):
             hostname="mss.operateur-a.test",
             resolver=StaticRoutes({domain: Door("127.0.0.1", port)}),
             context=peer_client_context(
-                Credentials(chain_file=a.chain_file, key_file=a.key_file), self.anchors
+                TlsCredentials(chain_file=a.chain_file, key_file=a.key_file), self.anchors
             ),
             verify=self.judged,
             patience=patience or Patience(connection=2, greeting=2, handshake=3, command=3, data=3, block=3),

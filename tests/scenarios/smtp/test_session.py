@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.observe.events import (
     ConnectionRefused,
     Crashed,
@@ -408,7 +408,7 @@ async def test_silent_strangers_do_not_shut_out_a_known_peer() -> None:
         talk = await house.secured()
         await talk.ask(f"MAIL FROM:<{SENDER}>")  # 127.0.0.1 is known from here on
         silent = [await _silent_from(f"127.0.1.{n % 20}", house.port) for n in range(300)]
-        await until(lambda: len(house.told(ConnectionRefused)) == 260)
+        await until(lambda: len(house.told(ConnectionRefused)) >= 20)  # one of each address, the rest summed
         assert house.server.listener.connections == 41  # 80 % of 50 before TLS, and the peer
         began = time.monotonic()
         again = await house.ready()

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mssante import limits
-from mssante.net.listener import Caps, Listener
+from mssante.net.listener import Listener
+from mssante.net.places import Caps
 from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping, Stream
 from mssante.observe.events import Crashed, Event, HandshakeRefused, add_sink
 from mssante.trust.tls import user_server_context

@@ -22,7 +22,7 @@ from mssante.imap.server.session import SessionBounds
 from mssante.keys import MIGRATIONS, PURPOSE, KeyBroker, RootKey
 from mssante.keys.ring import Role
 from mssante.model import Address, FolderId, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Crashed, Event, add_sink
 from mssante.sealing import MessageSealer

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mssante.imap.server.session import SessionBounds
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from tests.support.imap.house import imap_house, letter
 from tests.support.smtp import house as smtp_house
 from tests.support.smtp.process import Running

@@ -20,7 +20,7 @@ from mssante.delivery.reception import Intake, Receipt
 from mssante.demo.certs.make import build
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Direction, Domain, Envelope, PersonId, Secret
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.net.throttle import Throttle
 from mssante.observe.events import Event, add_sink
 from mssante.reasons import Declined, Reason, Refused
@@ -33,7 +33,7 @@ from mssante.trust.path import Anchors
 from mssante.trust.policy import VerifiedPeer, verify_peer
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import Entry, TrustSpace
-from mssante.trust.tls import Credentials, PeerListenerContexts, peer_client_context, user_server_context
+from mssante.trust.tls import PeerListenerContexts, TlsCredentials, peer_client_context, user_server_context
 
 SENDER = "dr.a@operateur-a.test"
 MAILBOX = "dr.b@operateur-b.test"
@@ -109,8 +109,8 @@ def anchors() -> Anchors:
     return Anchors.load(pki().anchors, pki().issuing)
 
 
-def credentials(leaf: str) -> Credentials:
-    return Credentials(chain_file=pki().leaves[leaf].chain_file, key_file=pki().leaves[leaf].key_file)
+def credentials(leaf: str) -> TlsCredentials:
+    return TlsCredentials(chain_file=pki().leaves[leaf].chain_file, key_file=pki().leaves[leaf].key_file)
 
 
 def space_of(*leaves: str) -> TrustSpace:

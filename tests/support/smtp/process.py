@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mssante.net.listener import Caps
+from mssante.net.places import Caps
 from mssante.smtp.server.wire import SessionLimits
 from tests.support.smtp import house
 from tests.support.smtp.house import MAILBOX, SENDER

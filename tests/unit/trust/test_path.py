@@ -190,6 +190,22 @@ def test_test_anchors_are_known_as_such(world: World) -> None:
     assert Anchors(roots=(read(real.certificate),), intermediates=world.anchors.intermediates).are_test
 
 
+def test_a_bad_certificate_in_a_file_of_ours_costs_itself_only(world: World, tmp_path: Path) -> None:
+    good = world.anchors.intermediates[0].parsed.public_bytes(Encoding.PEM)
+    bad = b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+    file = tmp_path / "issuing.pem"
+    file.write_bytes(bad + good)
+    (tmp_path / "anchors.pem").write_bytes(good)
+    found = Anchors.load(tmp_path / "anchors.pem", file)
+    assert found.intermediates == world.anchors.intermediates[:1]
+    assert [(unused.file, unused.why) for unused in found.unused] == [
+        ("issuing.pem", "certificate 1: no PEM certificate")
+    ]
+    file.write_bytes(bad)
+    with pytest.raises(Malformed, match=r"issuing\.pem: certificate 1"):
+        Anchors.load(tmp_path / "anchors.pem", file)
+
+
 def test_a_bad_anchor_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "anchors.pem"
     file.write_text("rien")

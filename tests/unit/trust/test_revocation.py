@@ -141,6 +141,22 @@ def test_a_folder_that_becomes_empty_or_bad_changes_nothing(
     assert "not a certificate revocation list" in found.unused[0].why
 
 
+def test_a_file_that_no_parser_expects_costs_itself_only(
+    world: World, issuing: Certificate, tmp_path: Path
+) -> None:
+    """A version that X.509 does not have needs no valid signature to raise what is no ValueError."""
+    good = world.pki.organisations.crl(now=NOW)
+    put(tmp_path, good, "b.crl")
+    octets = good.public_bytes(Encoding.DER)
+    version = octets.index(b"\x02\x01\x01")  # RFC 5280 §5.1.2.1: v2 is 1
+    (tmp_path / "a.crl").write_bytes(octets[:version] + b"\x02\x01\x05" + octets[version + 3 :])
+    found = load(world, tmp_path)
+    assert found.state(issuing, NOW) is CrlState.FRESH
+    assert [(unused.file, unused.why) for unused in found.unused] == [
+        ("a.crl", "not a certificate revocation list (InvalidVersion)")
+    ]
+
+
 def _other(world: World) -> Authority:
     """The issuing authority's name, another key."""
     return replace(world.pki.organisations, key=rsa2048())

@@ -33,7 +33,7 @@ def told() -> Iterator[list[Event]]:
 
 def state_of(world: World, *sources: Source, rules: Rules | None = None) -> TrustState:
     return TrustState(
-        sources=sources,
+        sources={f"source {number}": source for number, source in enumerate(sources)},
         anchors=lambda: world.anchors,
         crls=world.pki.crls,
         rules=rules or Rules(),

@@ -10,7 +10,7 @@ from mssante.demo.certs.make import UNLISTED
 from mssante.model import Direction
 from mssante.reasons import Declined, Passing, Reason
 from mssante.trust import tls
-from mssante.trust.tls import Credentials, PeerListenerContexts, peer_chain, peer_client_context
+from mssante.trust.tls import PeerListenerContexts, TlsCredentials, peer_chain, peer_client_context
 
 from .conftest import World, chain_of
 from .handshake import VERSIONS, Ends, handshake, peer_context
@@ -34,9 +34,9 @@ WRONG_PURPOSE = {("eku-server-only", Direction.IN), ("eku-client-only", Directio
 CANNOT_SPEAK = {"p-192"}
 
 
-def credentials(world: World, name: str = "operator-a") -> Credentials:
+def credentials(world: World, name: str = "operator-a") -> TlsCredentials:
     leaf = world.leaf(name)
-    return Credentials(chain_file=leaf.chain_file, key_file=leaf.key_file)
+    return TlsCredentials(chain_file=leaf.chain_file, key_file=leaf.key_file)
 
 
 def meet(world: World, name: str, direction: Direction, version: ssl.TLSVersion) -> Ends:

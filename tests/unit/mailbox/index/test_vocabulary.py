@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from mssante.limits import INDEX_WORDS_OCTETS_MAX
 from mssante.mailbox.index.vocabulary import (
     MESSAGES_MAX,
+    MessageWords,
     Needle,
     OtherVersion,
     Segment,
-    Words,
     laid_out,
 )
 from mssante.mime.folding import fold
@@ -26,7 +26,7 @@ needles = st.text(st.sampled_from("abcé'9 "), min_size=1, max_size=6)
 
 
 def segment(post: list[tuple[str, str]], version: int = 1) -> Segment:
-    return Segment(laid_out([Words.of(n, *each) for n, each in enumerate(post)], version), version)
+    return Segment(laid_out([MessageWords.of(n, *each) for n, each in enumerate(post)], version), version)
 
 
 @settings(max_examples=300)
@@ -57,12 +57,12 @@ def test_many_words_and_many_messages() -> None:
     for needle in ("m5", "m99", "h1", "7", "m", "absent", "m996"):
         sure, _ = read.find(Needle.of(needle), header=True, body=True)
         assert read.numbers_at(sure) == [n for n, (h, b) in enumerate(post) if needle in h or needle in b]
-    assert read.words() == [Words.of(n, *each) for n, each in enumerate(post)]
+    assert read.words() == [MessageWords.of(n, *each) for n, each in enumerate(post)]
 
 
 @given(mail)
 def test_a_segment_gives_back_what_it_was_made_of(post: list[tuple[str, str]]) -> None:
-    made = [Words.of(n, *each) for n, each in enumerate(post)]
+    made = [MessageWords.of(n, *each) for n, each in enumerate(post)]
     assert segment(post).words() == made
 
 
@@ -87,22 +87,22 @@ def test_too_many_words_are_never_decided() -> None:
     read = segment([("a", "b"), ("a", long)])
     assert read.find(Needle.of("absent"), header=True, body=True) == (0, 2)
     assert read.find(Needle.of("a"), header=True, body=True) == (1, 2)
-    assert read.words()[1] == Words(1, None, None)
+    assert read.words()[1] == MessageWords(1, None, None)
 
 
 def test_another_version_is_not_read() -> None:
-    octets = laid_out([Words.of(1, "a", "b")], 1)
+    octets = laid_out([MessageWords.of(1, "a", "b")], 1)
     with pytest.raises(OtherVersion):
         Segment(octets, 2)
 
 
 def test_a_segment_read_on_another_machine_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = [Words.of(n, "a b", f"c{n}") for n in range(3)]
+    made = [MessageWords.of(n, "a b", f"c{n}") for n in range(3)]
     octets = laid_out(made, 1)
     monkeypatch.setattr(sys, "byteorder", "big" if sys.byteorder == "little" else "little")
     assert laid_out(made, 1) != octets
 
 
 def test_words_are_not_shown() -> None:
-    assert "canari" not in repr(Words.of(1, "canari", "canari"))
+    assert "canari" not in repr(MessageWords.of(1, "canari", "canari"))
     assert "canari" not in repr(Needle.of("canari"))

@@ -1,0 +1,107 @@
+"""Places for connections on one port: in all, and for each address.
+
+Invariants: every connection is counted from its first octet to its last, the refused ones too while they are
+being dismissed; an address is what one subscriber has, so all of an IPv6 /64 is one (RFC 6177 §2); a share is
+kept for addresses that have proved themselves, so strangers who say nothing cannot shut them out (R8).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+
+from mssante import limits
+from mssante.observe.events import ConnectionCause
+
+_PREFIX_V6 = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """How many connections at once. Strangers have `1 - reserved_for_known` of the two totals (R8)."""
+
+    total: int = limits.CONNECTIONS_MAX
+    per_address: int = limits.CONNECTIONS_PER_ADDRESS_MAX
+    pre_tls: int = limits.CONNECTIONS_PRE_TLS_MAX
+    pre_tls_per_address: int = limits.CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX
+    reserved_for_known: float = 0.2
+    handshake_seconds: float = limits.HANDSHAKE_SECONDS_MAX
+    write_seconds: float = limits.WRITE_SECONDS_MAX
+
+
+def prefix_of(remote: str) -> str:
+    """What counts as one address: an IPv4 address, the /64 of an IPv6 one, any other text as it is."""
+    try:
+        address = ipaddress.ip_address(remote.partition("%")[0])
+    except ValueError:
+        return remote
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((address, _PREFIX_V6), strict=False))
+
+
+class Places:
+    """Counts by prefix (`prefix_of`). A place is taken once and given back once."""
+
+    def __init__(self, caps: Caps) -> None:
+        self._caps = caps
+        self._taken = 0
+        self._by_prefix: Counter[str] = Counter()
+        self._pre_tls = 0
+        self._pre_tls_by_prefix: Counter[str] = Counter()
+        self._known: OrderedDict[str, None] = OrderedDict()
+        self.dismissed = 0
+
+    def know(self, prefix: str) -> None:
+        """Somebody there has proved who they are: the reserve is open to this prefix."""
+        self._known[prefix] = None
+        self._known.move_to_end(prefix)
+        if len(self._known) > limits.KNOWN_ADDRESSES_REMEMBERED_MAX:
+            self._known.popitem(last=False)
+
+    def full(self, prefix: str) -> ConnectionCause | None:
+        """Why there is no place for one more; None when there is."""
+        caps = self._caps
+        known = prefix in self._known
+        share = 1.0 if known else 1.0 - caps.reserved_for_known
+        if self._by_prefix[prefix] >= caps.per_address:
+            return ConnectionCause.TOO_MANY_FROM_ADDRESS
+        # A peer that has proved itself opens as many at once as it may hold: after a stop, a queue does.
+        if not known and self._pre_tls_by_prefix[prefix] >= caps.pre_tls_per_address:
+            return ConnectionCause.TOO_MANY_WITHOUT_TLS_FROM_ADDRESS
+        if self._taken >= caps.total * share:
+            return ConnectionCause.TOO_MANY
+        if self._pre_tls >= caps.pre_tls * share:
+            return ConnectionCause.TOO_MANY_WITHOUT_TLS
+        return None
+
+    def take(self, prefix: str) -> None:
+        """For a connection that has said nothing yet."""
+        self._taken += 1
+        self._by_prefix[prefix] += 1
+        self._pre_tls += 1
+        self._pre_tls_by_prefix[prefix] += 1
+
+    def secured(self, prefix: str) -> None:
+        """That connection speaks TLS, or ends."""
+        self._pre_tls -= 1
+        _less(self._pre_tls_by_prefix, prefix)
+
+    def give_back(self, prefix: str) -> None:
+        """Once `secured`."""
+        self._taken -= 1
+        _less(self._by_prefix, prefix)
+
+    def may_dismiss(self) -> bool:
+        """Whether one more refused connection may be told so before it is closed; else it is cut at once.
+        Count it in `dismissed` for as long as it lasts."""
+        return self.dismissed < limits.CONNECTIONS_DISMISSED_AT_ONCE
+
+
+def _less(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

@@ -1,0 +1,41 @@
+"""What happens again and again is told once, then summed: a flood of refusals is no flood of log lines.
+
+Invariants: the first of its kind is told at once; of those that follow within the window each is counted, and
+their number is told when the window ends; what is remembered is bounded, the surplus counted together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from mssante.limits import REPEATED_KINDS_MAX, REPEATED_SECONDS
+
+K = TypeVar("K", bound=Hashable)
+
+
+class Repeated(Generic[K]):
+    """`tell` is given a kind and how often it happened; `later` calls a function after so many seconds;
+    `rest` is the kind under which the surplus is counted."""
+
+    def __init__(
+        self, tell: Callable[[K, int], None], *, rest: K, later: Callable[[float, Callable[[], None]], object]
+    ) -> None:
+        self._tell = tell
+        self._rest = rest
+        self._later = later
+        self._counted: dict[K, int] = {}
+
+    def happened(self, kind: K) -> None:
+        if kind not in self._counted and len(self._counted) >= REPEATED_KINDS_MAX:
+            kind = self._rest
+        if kind in self._counted:
+            self._counted[kind] += 1
+            return
+        self._counted[kind] = 0
+        self._tell(kind, 1)
+        self._later(REPEATED_SECONDS, lambda: self._over(kind))
+
+    def _over(self, kind: K) -> None:
+        if times := self._counted.pop(kind):
+            self._tell(kind, times)
