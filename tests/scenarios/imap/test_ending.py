@@ -105,7 +105,7 @@ async def test_what_is_put_under_other_keys_is_written_before_the_keys_are_forgo
         await gate.wait()
         closed.append("written")
 
-    monkeypatch.setattr(MailStore, "reseal", reseal)
+    monkeypatch.setattr(MessagesDoor, "reseal", reseal)
     mailbox = await quick.mailbox()
     await quick.deliver(mailbox, letter(1))
     client = await quick.login()
