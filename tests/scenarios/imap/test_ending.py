@@ -14,7 +14,7 @@ from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.opening import OpenMailbox
 from mssante.model import PersonId
 from mssante.observe.events import Crashed
-from mssante.store import MailStore
+from mssante.store.messages import MessagesDoor
 from tests.support.imap.house import MARIE, ImapHouse, imap_house, letter
 from tests.support.smtp.house import until
 
