@@ -102,7 +102,7 @@ class Ring:
         return (
             not self._ended
             and (self._login is None or self._login.alive)
-            and (self.grant is None or self.grant.in_force(self._clock.now()))
+            and (self.grant is None or self.grant.until is None or self._clock.now() < self.grant.until)
         )
 
     def unwrap(self, message: MessageId, blob: BlobId, key: SealedKey) -> Dek:

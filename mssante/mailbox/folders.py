@@ -46,7 +46,7 @@ class Folders:
     def __init__(self, mailbox: OpenMailbox) -> None:
         self._mailbox = mailbox
         self._opened: dict[bytes, str] = {}
-        self._flag_names = FlagNames()
+        self.names_last_read = FlagNames()  # what `flag_names` answered last
 
     async def all(self) -> list[NamedFolder]:
         """As they are now. A name that does not open is shown by the folder's number: no letter hides."""
@@ -132,11 +132,9 @@ class Folders:
         else:
             await self._store.folders.subscribe(found.id, subscribed=on)
 
-    async def flag_names(self, *, covering: int | None = None) -> FlagNames:
-        """The mailbox's keywords, opened: as they are now, or as last known where that names every flag in
-        the mask `covering`. The same object as long as nothing is new: keywords are never taken away."""
-        if covering is not None and not covering & ~self._flag_names.known:
-            return self._flag_names
+    async def flag_names(self) -> FlagNames:
+        """The mailbox's keywords, opened, as they are now. The same object as long as nothing is new:
+        keywords are never taken away."""
         keywords = await self._store.folders.keywords(self._mailbox.id)
         names: list[str] = []
         for keyword in keywords:
@@ -144,9 +142,9 @@ class Folders:
                 f"unused-{n}" for n in range(len(names), keyword.number)
             ]  # a hole would shift the others
             names.append(self._opened_name(KEYWORD, keyword.name_ct) or f"unreadable-{keyword.number}")
-        if tuple(names) != self._flag_names.keywords:
-            self._flag_names = FlagNames(names)
-        return self._flag_names
+        if tuple(names) != self.names_last_read.keywords:
+            self.names_last_read = FlagNames(names)
+        return self.names_last_read
 
     async def add_keyword(self, keyword: str) -> None:
         """Raises Refused(LIMIT_REACHED)."""

@@ -69,10 +69,13 @@ class Reader:
                 folder, wanted, header=header, bytes_max=READ_METADATA_OCTETS_AT_ONCE
             )
             at += bisect_right(wanted, sealed[-1].uid) if sealed else len(wanted)
+            more = at < len(uids)
             for step in _steps(sealed):
                 yield await self._open(step, header=header)
-                await breathe()
-        await self._settle_reseal()
+                if more or step[-1] is not sealed[-1]:
+                    await breathe()
+        if self._resealing is not None:
+            await self._settle_reseal()
 
     async def places(self, folder: FolderId, uids: Sequence[int]) -> dict[int, KnownPlace]:
         """By UID, of those that are there; nothing is opened."""

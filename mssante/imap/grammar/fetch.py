@@ -112,18 +112,28 @@ Item = Attribute | BodySection
 
 @dataclass(frozen=True, slots=True)
 class FetchItems:
-    """The items of one FETCH. `need`: the deepest of them; `sets_seen`: whether it marks as read."""
+    """The items of one FETCH, in the client's order and by kind. `need`: the deepest of them; `sets_seen`:
+    whether it marks as read. Make it with `of`."""
 
     items: tuple[Item, ...]
+    attributes: tuple[Attribute, ...]
+    sections: tuple[BodySection, ...]
     need: Need
     sets_seen: bool
+    tells_modseq: bool
 
     @classmethod
     def of(cls, *items: Item) -> FetchItems:
         # One item has one name: BODY[] beside BODY.PEEK[] is told once, and read.
         distinct = tuple({getattr(item, "label", item): item for item in items}.values())
-        sets_seen = any(isinstance(item, BodySection) and not item.peek for item in items)
-        return cls(distinct, max(item.need for item in distinct), sets_seen)
+        return cls(
+            items=distinct,
+            attributes=tuple(item for item in distinct if isinstance(item, Attribute)),
+            sections=tuple(item for item in distinct if isinstance(item, BodySection)),
+            need=max(item.need for item in distinct),
+            sets_seen=any(isinstance(item, BodySection) and not item.peek for item in items),
+            tells_modseq=Attribute.MODSEQ in distinct,
+        )
 
     def with_uid(self) -> FetchItems:
         """What UID FETCH answers: UID always (RFC 3501 §6.4.8)."""
@@ -132,18 +142,6 @@ class FetchItems:
     def with_modseq(self) -> FetchItems:
         """What CHANGEDSINCE adds (RFC 7162 §3.1.4.1)."""
         return self if self.tells_modseq else FetchItems.of(*self.items, Attribute.MODSEQ)
-
-    @property
-    def tells_modseq(self) -> bool:
-        return Attribute.MODSEQ in self.items
-
-    @property
-    def attributes(self) -> tuple[Attribute, ...]:
-        return tuple(item for item in self.items if isinstance(item, Attribute))
-
-    @property
-    def sections(self) -> tuple[BodySection, ...]:
-        return tuple(item for item in self.items if isinstance(item, BodySection))
 
 
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)

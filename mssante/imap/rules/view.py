@@ -40,39 +40,35 @@ class FolderView:
         self, uids: Iterable[int], *, recent_from: int | None = None, tells_recent: bool = True
     ) -> None:
         self._tells_recent = tells_recent
-        # Never changed in place, so sessions share one array (`share`).
-        self._uids = uids if isinstance(uids, array) else array(UID_ARRAY, uids)
+        # Ascending; the message with sequence number n is at place n - 1. Never changed in place, so sessions
+        # share one array (`share`).
+        self.uids = uids if isinstance(uids, array) else array(UID_ARRAY, uids)
         self._arrived = array(UID_ARRAY)  # not told yet, so without a number yet
         self._expunged: set[int] = set()  # gone, but the client still counts them
         self._flagged: set[int] = set()
         self._recent: list[tuple[int, int]] = []
-        if recent_from is not None and self._uids and self._uids[-1] >= recent_from:
-            self._recent.append((recent_from, self._uids[-1]))
+        if recent_from is not None and self.uids and self.uids[-1] >= recent_from:
+            self._recent.append((recent_from, self.uids[-1]))
 
     def __len__(self) -> int:
-        return len(self._uids)
-
-    @property
-    def uids(self) -> Sequence[int]:
-        """Ascending; the message with sequence number n is at place n - 1. Not to be changed."""
-        return self._uids
+        return len(self.uids)
 
     @property
     def last(self) -> int:
         """The highest UID this session has heard of, told or not; 0 for none."""
-        return (self._arrived or self._uids or (0,))[-1]
+        return (self._arrived or self.uids or (0,))[-1]
 
     def sequence_of(self, uid: int) -> int | None:
         """The message's number, None if the client knows no such UID."""
-        at = bisect_left(self._uids, uid)
-        return at + 1 if at < len(self._uids) and self._uids[at] == uid else None
+        at = bisect_left(self.uids, uid)
+        return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
 
     def numbers_of(self, uids: Sequence[int]) -> Sequence[int]:
         """The numbers of messages given by ascending UIDs; 0 for one the client does not know."""
         if not uids:
             return ()
-        start = bisect_left(self._uids, uids[0])
-        if self._uids[start : start + len(uids)] == array(UID_ARRAY, uids):
+        start = bisect_left(self.uids, uids[0])
+        if self.uids[start : start + len(uids)] == array(UID_ARRAY, uids):
             return range(start + 1, start + 1 + len(uids))
         return [self.sequence_of(uid) or 0 for uid in uids]
 
@@ -81,8 +77,8 @@ class FolderView:
         do not exist are passed over (RFC 3501 §6.4.8); sequence numbers that do not exist raise Unacceptable
         (RFC 9051 §9 seq-number)."""
         if uid:
-            return messages.positions(self._uids)
-        count = len(self._uids)
+            return messages.positions(self.uids)
+        count = len(self.uids)
         if messages.exceeds(count):
             raise Unacceptable("No message has that number")
         return [range(low - 1, high) for low, high in messages.resolve(count)]
@@ -127,7 +123,7 @@ class FolderView:
     @property
     def recent_count(self) -> int:
         return sum(
-            bisect_left(self._uids, high + 1) - bisect_left(self._uids, low) for low, high in self._recent
+            bisect_left(self.uids, high + 1) - bisect_left(self.uids, low) for low, high in self._recent
         )
 
     def _claim(self, low: int, high: int) -> None:
@@ -172,9 +168,9 @@ class FolderView:
         if expunges and self._expunged:
             pieces.append(self._tell_expunged(vanished=vanished))
         if self._arrived:
-            self._uids = self._uids + self._arrived
+            self.uids = self.uids + self._arrived
             self._arrived = array(UID_ARRAY)
-            pieces.append(responses.exists(len(self._uids)))
+            pieces.append(responses.exists(len(self.uids)))
             if self._tells_recent:
                 pieces.append(responses.recent(self.recent_count))
         return b"".join(pieces)
@@ -187,14 +183,14 @@ class FolderView:
 
     def share(self, uids: array[int]) -> None:
         """Keeps `uids`, which nobody changes in place, instead of an own copy of the same numbers."""
-        if self._uids is not uids and len(self._uids) == len(uids) and self._uids == uids:
-            self._uids = uids
+        if self.uids is not uids and len(self.uids) == len(uids) and self.uids == uids:
+            self.uids = uids
 
     def _tell_expunged(self, *, vanished: bool) -> bytes:
         gone = sorted(self._expunged)
-        places = [bisect_left(self._uids, uid) for uid in gone]
+        places = [bisect_left(self.uids, uid) for uid in gone]
         self._expunged.clear()
-        self._uids = without(self._uids, places)
+        self.uids = without(self.uids, places)
         if vanished:
             return responses.vanished(gone)
         # Each EXPUNGE moves those behind it: the k-th (from 0) to go stands k places further down.

@@ -87,18 +87,19 @@ class _FetchJob:
         self._selected: Selected = session.selected
         self._words = words
         self._reader: Reader = session.reader
-        self._format = FetchFormat(items)
-        # RFC 3501 §6.4.5: a message that becomes \Seen tells its flags in the same response.
-        # It is a change: a client that knows of mod-sequences is told its own (RFC 7162 §3.2.4).
-        changed = (Attribute.UID, Attribute.MODSEQ) if session.protocol.tells_modseq else ()
-        self._format_seen = FetchFormat(FetchItems.of(*items.items, Attribute.FLAGS, *changed))
+        self._format = self._format_seen = FetchFormat(items)
         self._tells_modseq = items.tells_modseq
         self._modseqs: dict[int, int] = {}
         self._marks = items.sets_seen and not self._selected.read_only
+        if self._marks:
+            # RFC 3501 §6.4.5: a message that becomes \Seen tells its flags in the same response.
+            # It is a change: a client that knows of mod-sequences is told its own (RFC 7162 §3.2.4).
+            changed = (Attribute.UID, Attribute.MODSEQ) if session.protocol.tells_modseq else ()
+            self._format_seen = FetchFormat(FetchItems.of(*items.items, Attribute.FLAGS, *changed))
         self._gathered: list[bytes] = []
         self._gathered_octets = 0
         self._bodies = items.need is Need.BODY
-        self._listed = ListedSections.of(items.sections)
+        self._listed = ListedSections.of(items.sections) if items.sections else None
         self._headers = self._listed is None and any(
             isinstance(item, BodySection) and item.need is Need.HEADER for item in items.items
         )

@@ -46,6 +46,7 @@ class Selected:
     mod-sequence it heard."""
 
     def __init__(self, store: MailStore, folder: NamedFolder, live: LiveFolder, *, read_only: bool) -> None:
+        self.id: FolderId = folder.id
         self.folder = folder
         self.read_only = read_only
         self.view = FolderView(live.uids)
@@ -72,10 +73,6 @@ class Selected:
         before = await selected._heard_before(uids[-1] if uids else 0, folder.folder.recent_uid)
         selected.view = FolderView(uids, recent_from=before + 1)
         return selected
-
-    @property
-    def id(self) -> FolderId:
-        return self.folder.id
 
     @property
     def flags_seen(self) -> int:

@@ -262,7 +262,10 @@ class Session:
 
     async def flag_words(self) -> FlagWords:
         """The words of every flag in the selected folder, told to the client before they are used."""
-        return await self.tell_flags(await self.folders.flag_names(covering=self.selected.flags_seen))
+        names = self.folders.names_last_read
+        if self.selected.flags_seen & ~names.known:  # somebody has given a flag that had no name then
+            names = await self.folders.flag_names()
+        return await self.tell_flags(names)
 
     async def tell_flags(self, names: FlagNames) -> FlagWords:
         """RFC 3501 §7.2.6: the client hears of keywords it may not know."""
