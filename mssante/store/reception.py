@@ -18,7 +18,7 @@ from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store import blobs, deposits, tables
 from mssante.store.deposits import Taken
 from mssante.store.ledger import Ledger, MailboxInTransaction
-from mssante.store.records import Acceptance, Accepted, Deposit, JournalKind, Outbound, Placed
+from mssante.store.records import Acceptance, Accepted, Deposit, JournalKind, Outbound, Placed, Settled
 from mssante.store.shredding import expunge_slice
 from mssante.store.statements import Among
 
@@ -44,13 +44,6 @@ class Arrival(NamedTuple):
     acceptance: Acceptance
     now: int
     origin: str
-
-
-class Settled(NamedTuple):
-    """What became of an arrival, and whom to tell."""
-
-    outcome: Accepted | Declined
-    changed: tuple[MailboxId, ...]
 
 
 @dataclass(slots=True)

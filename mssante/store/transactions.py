@@ -8,7 +8,7 @@ too busy, besides what the function given to it raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 
@@ -17,20 +17,11 @@ from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.store.ledger import Ledger
 from mssante.store.notifier import Notifier
+from mssante.store.records import Settled
 from mssante.tasks import Unbroken
-
-
-class ChangeReport(Protocol):
-    """What a transaction shared with others answers to one of them: `changed` are the mailboxes to be
-    told."""
-
-    @property
-    def changed(self) -> Sequence[MailboxId]: ...
-
 
 T = TypeVar("T")
 P = TypeVar("P")
-S = TypeVar("S", bound=ChangeReport)
 
 
 class Transactions:
@@ -86,14 +77,14 @@ class Transactions:
 
     async def write_together(
         self,
-        handler: Callable[[Connection, list[P]], list[S]],
+        handler: Callable[[Connection, list[P]], list[Settled]],
         payload: P,
         announced: Announcement | None = None,
-    ) -> S:
+    ) -> Settled:
         """Runs `handler` for `payload` together with what else is ready for it, in one transaction, and wakes
         the sessions of the mailboxes it changed."""
 
-        async def write_and_tell() -> S:
+        async def write_and_tell() -> Settled:
             settled = await self.database.write_many(handler, payload, announced=announced)
             self.notifier.tell(settled.changed)
             return settled

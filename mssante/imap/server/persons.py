@@ -7,8 +7,8 @@ IMAP_HEAVY_WAIT_SECONDS_MAX; one person's turns hold up nobody else's.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
 from weakref import WeakValueDictionary
 
 from mssante.imap.grammar import commands
@@ -18,23 +18,26 @@ from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
 from mssante.mailbox.turns import turn
 
 
-class Present(Protocol):
-    """Somebody's conversation."""
-
-    @property
-    def person(self) -> str | None: ...
-
-
 class Persons:
-    """`conversations` are those under way, whoever holds them."""
+    """Counts the connections of each person, from the sign-in to the end."""
 
     def __init__(self) -> None:
-        self.conversations: set[Present] = set()
+        self._connections: Counter[str] = Counter()
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def connections(self, person: str) -> int:
-        """How many of them `person` has."""
-        return sum(1 for each in self.conversations if each.person == person)
+        """How many `person` has."""
+        return self._connections[person]
+
+    def arrived(self, person: str) -> None:
+        """One more connection of `person`, who has signed in."""
+        self._connections[person] += 1
+
+    def left(self, person: str) -> None:
+        """One connection less."""
+        self._connections[person] -= 1
+        if self._connections[person] <= 0:
+            del self._connections[person]
 
     def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
         """Waits for one of the person's turns. Raises as `turn`."""

@@ -90,12 +90,12 @@ class ImapServer:
     async def _converse(self, stream: Stream) -> None:
         session = Session(self._service, stream)
         self._sessions.add(session)
-        self._service.persons.conversations.add(session)
         try:
             await Conversation(session, self._connections_of).run()
         finally:
             self._sessions.discard(session)
-            self._service.persons.conversations.discard(session)
+            if session.person is not None:
+                self._service.persons.left(session.person)
             await session.end()
 
     def _connections_of(self, person: str) -> bool:

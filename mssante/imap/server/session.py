@@ -139,6 +139,7 @@ class Session:
     def signed_in(self, mailbox: OpenMailbox) -> None:
         """From here on the mailbox is open, and the wider bounds hold."""
         self._mailbox = mailbox
+        self.service.persons.arrived(mailbox.person)
         self.folders = Folders(mailbox)
         self.reader = Reader(mailbox)
         self.writer = Writer(mailbox, self.folders)

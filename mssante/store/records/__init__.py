@@ -26,7 +26,15 @@ from mssante.store.records.queue import (
     RecipientId,
     RecipientState,
 )
-from mssante.store.records.reception import Acceptance, Accepted, Deposit, Outbound, Placed, QueueRecipientNew
+from mssante.store.records.reception import (
+    Acceptance,
+    Accepted,
+    Deposit,
+    Outbound,
+    Placed,
+    QueueRecipientNew,
+    Settled,
+)
 from mssante.store.records.upkeep import BrokenInvariant, Swept
 
 __all__ = [
@@ -60,6 +68,7 @@ __all__ = [
     "RecipientState",
     "SealedDek",
     "SealedMessage",
+    "Settled",
     "Swept",
     "Uids",
 ]

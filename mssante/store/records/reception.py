@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from mssante.crypto import SealedKey
 from mssante.model import BlobId, FolderId, MailboxId, MessageId, ModSeq, SpecialUse, Uid
+from mssante.reasons import Declined
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,3 +79,10 @@ class Accepted:
 
     duplicate: bool
     placements: tuple[Placed, ...]
+
+
+class Settled(NamedTuple):
+    """What became of an acceptance that was judged together with others, and whom to tell."""
+
+    outcome: Accepted | Declined
+    changed: tuple[MailboxId, ...]
