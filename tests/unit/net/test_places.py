@@ -48,9 +48,9 @@ def test_the_reserve_is_for_those_who_have_proved_themselves() -> None:
         places.secured(f"192.0.2.{host}")
     assert places.full("198.51.100.1") == "too many connections"
     places.know("198.51.100.1")
-    assert places.full("198.51.100.1") == ""
+    assert places.full("198.51.100.1") is None
     places.give_back("192.0.2.0")
-    assert places.full("198.51.100.2") == ""
+    assert places.full("198.51.100.2") is None
 
 
 def test_so_many_are_dismissed_with_a_word_and_no_more() -> None:
