@@ -1,7 +1,7 @@
-"""What one person may hold of an operator's IMAP ports together: connections, and heavy commands at once.
+"""What one person may have at the same time on all IMAP ports together: connections, and heavy commands.
 
-Invariants: counted over all ports that share it; a command that waits for its turn ends within
-IMAP_HEAVY_WAIT_SECONDS_MAX; one person's turns hold up nobody else's.
+Invariants: both are counted over all ports that share one Persons; a command waits for its turn no longer
+than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from mssante.mailbox.turns import turn
 
 
 class Present(Protocol):
-    """Somebody's conversation."""
+    """A conversation, and the person who has signed in to it, if somebody has."""
 
     @property
     def person(self) -> str | None: ...
 
 
 class Persons:
-    """`conversations` are those under way, whoever holds them."""
+    """`conversations` are all that are open, on any port."""
 
     def __init__(self) -> None:
         self.conversations: set[Present] = set()
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     def connections(self, person: str) -> int:
-        """How many of them `person` has."""
+        """How many conversations `person` has open."""
         return sum(1 for each in self.conversations if each.person == person)
 
     def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
@@ -44,7 +44,8 @@ class Persons:
 
 
 def is_heavy(command: commands.Command, messages: int) -> bool:
-    """Whether it opens contents by the hundred, or orders messages; `messages`: how many it names at most."""
+    """Whether the command opens the contents of many messages, or sorts many; `messages`: how many it names
+    at most."""
     match command:
         case commands.Fetch(items=items):
             return items.need is Need.BODY and messages > IMAP_HEAVY_BODIES
