@@ -1,1 +1,1 @@
-"""What a client proves itself with (RFC 4422), read once for IMAP and SMTP alike."""
+"""How a client proves who it is (RFC 4422): the messages of SASL, read the same way for IMAP and SMTP."""

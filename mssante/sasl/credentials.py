@@ -1,7 +1,7 @@
-"""A user name and its password, as PLAIN and LOGIN carry them: read once, within one bound for every port.
+"""A user name and its password, as PLAIN and LOGIN carry them, with the same limits on every port.
 
-Invariants: what is malformed or too long is refused before anyone looks up a user; a password leaves here
-only as a Secret.
+Invariants: credentials that are malformed or too long are refused before any user is looked up; a password
+leaves this module only as a Secret.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from mssante.model import USER_SEPARATOR, Malformed, Secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """`user` proves itself with `password`. `authorised` is the identity to act as (RFC 4422 §2), empty for
-    the user's own."""
+    """`user` proves who it is with `password`. `authorised` is the identity it wants to act as (RFC 4422 §2);
+    empty for its own."""
 
     user: str
     password: Secret
@@ -28,7 +28,7 @@ class Credentials:
 
 
 def credentials(mechanism: str, *, user: bytes, password: bytes, authorised: bytes = b"") -> Credentials:
-    """The fields as text. Raises Malformed, naming the mechanism."""
+    """The fields decoded to text. Raises Malformed, with the name of the mechanism in its text."""
     if not user or not password or any(b"\0" in field for field in (user, password, authorised)):
         raise Malformed(f"Malformed {mechanism} response")
     if len(password) > PASSWORD_OCTETS_MAX or not (within_bounds(user) and within_bounds(authorised)):
@@ -44,7 +44,7 @@ def credentials(mechanism: str, *, user: bytes, password: bytes, authorised: byt
 
 
 def within_bounds(user: bytes) -> bool:
-    """Whether a user name is short enough: a login, and behind the separator an address, of so many octets
-    each."""
+    """Whether a user name is short enough. It is a login and, after a separator, perhaps the address of a
+    mailbox; each may have LOGIN_OCTETS_MAX octets."""
     login, _, address = user.partition(USER_SEPARATOR.encode("ascii"))
     return len(login) <= LOGIN_OCTETS_MAX and len(address) <= LOGIN_OCTETS_MAX

@@ -1,4 +1,6 @@
-"""The mechanism LOGIN: two questions, two answers. No RFC describes it; old mail clients know no other."""
+"""The mechanism LOGIN: two questions, two answers. No RFC describes it, but some old mail clients know no
+other.
+"""
 
 from __future__ import annotations
 

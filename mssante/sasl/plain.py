@@ -1,4 +1,4 @@
-"""The mechanism PLAIN (RFC 4616): one message with everything in it."""
+"""The mechanism PLAIN (RFC 4616): one message that holds user name and password."""
 
 from __future__ import annotations
 

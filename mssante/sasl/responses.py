@@ -1,6 +1,6 @@
-"""The lines a client sends in an exchange, whatever the mechanism (RFC 4422 §3): base64, or giving up.
+"""The lines a client sends in a SASL exchange (RFC 4422 §3): base64, or `*` to cancel.
 
-Invariants: base64 is strict, padding included; giving up is never taken for a response.
+Invariants: base64 must be strictly correct, padding included; a cancellation is never taken for a response.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The grammar of who speaks and what both sides can do: AUTHENTICATE, LOGIN, ID, ENABLE."""
+"""The grammar of AUTHENTICATE, LOGIN, ID and ENABLE: who the client is, and what both sides can do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def login(cursor: Cursor) -> Command:
     user = cursor.text_string()
     cursor.space()
     password = cursor.text_string()
-    if not within_bounds(user.encode()):  # one bound for every way to log in: mssante.sasl.credentials
+    if not within_bounds(user.encode()):  # the same limit as for the other ways to log in
         raise Unacceptable("The user name is too long")
     if len(password.encode()) > PASSWORD_OCTETS_MAX:
         raise Unacceptable("The password is too long")

@@ -1,7 +1,8 @@
 """Access rights as RFC 4314 writes them: a view of who shares the mailbox.
 
-Invariants: rights come in two sets, as grants have two roles: to read, or all that an owner does; nobody has
-the right to administer (`a`): grants are given and taken by the operator, never over IMAP.
+Invariants: there are two sets of rights, one for each role of a grant: to read, or to do all that an owner
+does; nobody has the right to administer (`a`), because grants are given and taken away by the operator, never
+over IMAP.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from mssante.imap.grammar.lexer import Cursor, Unacceptable
 from mssante.imap.grammar.list_syntax import mailbox
 from mssante.limits import IMAP_ACL_IDENTIFIER_OCTETS_MAX
 
-RIGHTS_CAPABILITY = "RIGHTS=kxte"  # RFC 4314 §2.2: those that RFC 2086 had not
+RIGHTS_CAPABILITY = "RIGHTS=kxte"  # RFC 4314 §2.2: the rights that RFC 2086 did not have
 READ = "lr"
-_WRITE = "swipkxtecd"  # RFC 4314 §2.1.1: `c` and `d` are told for clients of RFC 2086
+_WRITE = "swipkxtecd"  # RFC 4314 §2.1.1: `c` and `d` are there for clients that know RFC 2086 only
 FULL = READ + _WRITE
 _KNOWN = frozenset(FULL + "a")
 
@@ -60,7 +61,8 @@ def set_acl(cursor: Cursor) -> commands.Command:
 def _identifier(cursor: Cursor) -> str:
     cursor.space()
     identifier = cursor.text_string()
-    # RFC 4314 §3: what SASLprep refuses is BAD; of its rules those that matter for a login.
+    # RFC 4314 §3: an identifier that SASLprep refuses is answered by BAD. We check only those of its rules
+    # that matter for a login.
     if (
         not identifier
         or not identifier.isprintable()
@@ -82,7 +84,8 @@ def acl(folder: str, rights: Iterable[tuple[str, str]], *, utf8: bool = False) -
 
 
 def listed_rights(folder: str, identifier: str, *, utf8: bool = False) -> bytes:
-    """RFC 4314 §3.7: nothing is always granted; reading may be, and all the rest together."""
+    """RFC 4314 §3.7: no right is always granted (`""`). Those to read can be granted, and all the others
+    together."""
     who = encode.string(identifier.encode("utf-8"))
     ties = f'"" {READ} {_WRITE}'.encode("ascii")
     return b"* LISTRIGHTS %b %b %b\r\n" % (encode.mailbox(folder, utf8=utf8), who, ties)

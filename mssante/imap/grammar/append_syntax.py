@@ -15,7 +15,7 @@ from mssante.imap.grammar.sets import SequenceSet
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """The one message of the selected folder that a REPLACE puts another in the place of (RFC 8508 §3.2)."""
+    """The message in the selected folder that a REPLACE replaces by another (RFC 8508 §3.2); always one."""
 
     message: SequenceSet
     uid: bool

@@ -1,4 +1,4 @@
-"""BODY and BODYSTRUCTURE (RFC 3501 §7.4.2), written of the outline that is kept of a message."""
+"""BODY and BODYSTRUCTURE (RFC 3501 §7.4.2), written from the outline that a message's summary keeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mssante.mime import outline
 from mssante.mime.outline import FlatParameters, Multipart, SinglePart
 from mssante.mime.packed import Packed, Tree
 
-# A multipart in which no part was found: the grammar asks for one, an empty text serves.
+# For a multipart in which no part was found. The grammar demands at least one, so we tell of an empty text.
 _NO_PART = b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 0 0)'
 _NO_PART_EXTENDED = _NO_PART.removesuffix(b")") + b" NIL NIL NIL NIL)"
 
@@ -63,7 +63,7 @@ def _extension(part: SinglePart | Multipart, writer: ValueWriter) -> tuple[bytes
     if part.disposition is not None:
         word, parameters = part.disposition
         disposition = b"(%b %b)" % (writer.string(word), _parameters(parameters, writer))
-    # RFC 3501 §9 body-fld-lang: a list also when it holds one, as the servers clients know best send it.
+    # RFC 3501 §9 body-fld-lang: a list even for a single language, as the most common servers send it.
     language = b"(%b)" % b" ".join(map(writer.string, part.languages)) if part.languages else NIL
     return disposition, language, writer.nstring(part.location)
 

@@ -1,7 +1,7 @@
 """The i;unicode-casemap collation (RFC 5051), which SORT and THREAD must use (RFC 5256 §1).
 
-Invariants: two texts are equal, or one comes first, exactly as their prepared forms do when compared
-character by character, which is the order of their UTF-8 octets; linear; never raises.
+Invariants: two texts compare as the collation demands when their prepared forms are compared character by
+character, which gives the order of their UTF-8 octets; preparing takes linear time and never raises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def casemap(text: str) -> str:
 
 
 class _Prepared(dict[int, str]):
-    """Each character's prepared form, found out when it is first met."""
+    """Each character's prepared form, computed when the character first occurs."""
 
     def __missing__(self, code: int) -> str:
         prepared = _decomposed(_titlecase(chr(code)))
@@ -30,13 +30,14 @@ _PREPARED = _Prepared()
 
 
 def _titlecase(character: str) -> str:
-    # UnicodeData.txt's mapping is of one character to one; where Python's gives more, it is another file's.
+    # The RFC means the mapping in UnicodeData.txt, which gives one character for one. Where Python gives
+    # several, they come from another Unicode file, and do not count.
     title = character.title()
     return title if len(title) == 1 else character
 
 
 def _decomposed(character: str) -> str:
-    """RFC 5051 §2 (2)(b): decompositions of any type, those of their parts too."""
+    """RFC 5051 §2 (2)(b): decompositions of any type, applied again to their parts."""
     decomposition = unicodedata.decomposition(character)
     if not decomposition:
         return character

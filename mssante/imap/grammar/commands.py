@@ -1,7 +1,7 @@
 """What a client may ask, as frozen values (RFC 3501 §6 and the extensions we advertise).
 
-Invariants: a command that exists is well formed; a folder name is decoded text with INBOX canonical;
-secrets are never shown by repr.
+Invariants: these values are made from well-formed commands only; a folder name is decoded text, with INBOX in
+upper case; repr never shows a secret.
 """
 
 from __future__ import annotations
@@ -81,8 +81,9 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Resync:
-    """What a client knew of a folder when it last heard of it; `known` is None for every UID. Its sample of
-    sequence numbers is read and left: no expunge is ever forgotten here, so it would spare nothing."""
+    """What a client knew of a folder when it last heard of it; `known` is None for every UID. The client may
+    also send a sample of sequence numbers, for servers that forget old expunges. It is read and ignored: no
+    expunge is ever forgotten here."""
 
     uid_validity: int
     modseq: int
@@ -91,7 +92,7 @@ class Resync:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """RFC 3501 §6.3.3; `use` after RFC 6154 §3. A trailing delimiter is already taken off."""
+    """RFC 3501 §6.3.3; `use` after RFC 6154 §3. A trailing delimiter has been removed already."""
 
     mailbox: str
     use: SpecialUse | None
@@ -186,7 +187,8 @@ class ListRights:
 
 @dataclass(frozen=True, slots=True)
 class ChangeAcl:
-    """SETACL and DELETEACL of RFC 4314 §3.1 and §3.2, which nobody may do: well formed, nothing else."""
+    """SETACL and DELETEACL of RFC 4314 §3.1 and §3.2. Nobody may use them, so their syntax is checked, and
+    apart from the folder nothing is kept."""
 
     mailbox: str
 
@@ -246,8 +248,8 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """RFC 3501 §6.4.5; `uid` for UID FETCH, whose items always hold UID. `changed_since` and `vanished`
-    after RFC 7162 §3.1.4.1 and §3.2.6; with the former the items hold MODSEQ."""
+    """RFC 3501 §6.4.5; `uid` for UID FETCH, whose items always include UID. `changed_since` and `vanished`
+    after RFC 7162 §3.1.4.1 and §3.2.6; with `changed_since` the items include MODSEQ."""
 
     messages: SequenceSet
     items: FetchItems

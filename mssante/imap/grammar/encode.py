@@ -1,7 +1,7 @@
 """Values as IMAP writes them (RFC 3501 §4 and §9).
 
-Invariants: whatever the octets, what comes out is one string of the grammar and nothing more: no line
-can be forged through a name or a header; NUL, which no string may hold, is dropped.
+Invariants: whatever octets are given, the result is exactly one string of the grammar, so that nobody can
+forge a response line through a folder's name or a header; NUL, which no string may hold, is dropped.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _UNTEXT = re.compile(r"[^\x20-\x7e]")
 
 
 def string(octets: bytes) -> bytes:
-    """A quoted string where the grammar allows it, else a literal: CR, LF and eight-bit octets never stand in
-    quotes."""
+    """A quoted string where the grammar allows one, else a literal: CR, LF and eight-bit octets may not stand
+    between quotes."""
     if not _NOT_PLAIN.search(octets):
         return b'"%b"' % octets
     if _NOT_QUOTABLE.search(octets):
@@ -68,7 +68,8 @@ def date_time(moment: datetime) -> bytes:
 
 
 def instant(seconds: int, offset: int) -> bytes:
-    """As `date_time`, of seconds since 1970 and a zone's offset in minutes. A listing writes 100,000."""
+    """As `date_time`, from seconds since 1970 and the zone's offset in minutes. It makes no datetime object
+    and remembers days and zones, because listing a large folder writes 100,000 of these."""
     day, second = divmod(seconds + offset * 60, 86_400)
     minute, second = divmod(second, 60)
     return b'"%b %02d:%02d:%02d %b"' % (_date(day), minute // 60, minute % 60, second, _zone(offset))
@@ -87,12 +88,12 @@ def _zone(offset: int) -> bytes:
 
 
 def object_id(text: str) -> bytes:
-    """RFC 8474 §7 objectid, in parentheses; `text` is of our own making."""
+    """RFC 8474 §7 objectid, in parentheses; `text` is never from a peer."""
     assert _OBJECT_ID.fullmatch(text)
     return b"(%b)" % text.encode("ascii")
 
 
 def human_text(text: str) -> bytes:
-    """RFC 3501 §9 resp-text: one line of US-ASCII that is not taken for a response code."""
+    """RFC 3501 §9 resp-text: one line of US-ASCII that cannot be taken for a response code."""
     line = _UNTEXT.sub("?", text).lstrip("[ ") or "-"
     return line.encode("ascii")

@@ -1,4 +1,4 @@
-"""ENVELOPE (RFC 3501 §7.4.2), written of the values that are kept of a message."""
+"""ENVELOPE (RFC 3501 §7.4.2), written from the values that a message's summary keeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def render(tree: Tree, writer: ValueWriter) -> bytes:
     """The ENVELOPE of an EnvelopeValues' tree."""
     values = EnvelopeValues.of_tree(tree)
     nstring = writer.nstring
-    # In the order in which they stand in the text: a template notes which value comes where.
+    # The values must be written in the order in which they stand in the text: `Templates` notes that order
+    # when it prepares a template.
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
         nstring(values.date),
         nstring(values.subject),

@@ -1,4 +1,4 @@
-"""What the wire tells its owner, one event at a time."""
+"""The events by which `Wire` tells its owner what has come from the client, one at a time."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Signal(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A command that was not understood, or is over a bound: answer it and go on. Without a tag the
-    answer is untagged. Inside an APPEND it ends the APPEND: nothing of it may be kept. `unsaves`: what an
-    earlier SEARCH saved is forgotten (RFC 5182 §2.1)."""
+    """A command that was not understood, or exceeds a limit: answer it and go on. Without a tag the answer is
+    untagged. Inside an APPEND it ends the APPEND, and none of its messages may be kept. `unsaves`: forget
+    what an earlier SEARCH has saved (RFC 5182 §2.1)."""
 
     tag: str | None
     status: ResponseStatus
@@ -68,7 +68,7 @@ class AppendStart:
 
 @dataclass(frozen=True, slots=True)
 class LiteralChunk:
-    """The next octets of the message. Where chunks end means nothing."""
+    """The next octets of the message. Where one chunk ends and the next begins has no meaning."""
 
     octets: bytes
 
@@ -82,7 +82,7 @@ class AppendEnd:
 
 @dataclass(frozen=True, slots=True)
 class AppendRefused:
-    """What was refused has been read past: answer `tag` now."""
+    """The refused APPEND has been read to its end: answer `tag` now."""
 
     tag: str
 

@@ -1,7 +1,7 @@
 """What a FETCH asks for (RFC 3501 §6.4.5, RFC 3516 §4.2): items, sections, and how far each opens a message.
 
-Invariants: items are distinct and in the client's order; a section's label is what the response carries,
-and holds only what this module wrote or checked.
+Invariants: items are distinct and in the client's order; a section's label is what the response repeats to
+the client, and everything in it was written or checked by this module.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from mssante.limits import (
 
 
 class Attribute(Enum):
-    """An item that is one value prepared in advance; the value is its name on the wire."""
+    """An item whose answer is one value prepared in advance. The enum's value is the item's name on the
+    wire."""
 
     UID = b"UID"
     FLAGS = b"FLAGS"
@@ -65,10 +66,10 @@ class Slice(Enum):
 
 
 class SectionForm(Enum):
-    """How a section's octets are given; the value is the item's name in a response."""
+    """How a section's octets are given. The enum's value is the item's name in a response."""
 
     AS_IS = b"BODY"
-    DECODED = b"BINARY"  # RFC 3516 §4.2: its Content-Transfer-Encoding undone
+    DECODED = b"BINARY"  # RFC 3516 §4.2: without its Content-Transfer-Encoding
     DECODED_SIZE = b"BINARY.SIZE"
 
 
@@ -89,9 +90,9 @@ class Partial:
 
 @dataclass(frozen=True, slots=True)
 class BodySection:
-    """Octets of a message. `path` is the part's number, () for the message itself; `names` are header
-    field names in lower case; `label` is the item's name in the response; `peek` leaves \\Seen alone. A
-    `partial` of a decoded section counts decoded octets."""
+    """Octets of a message. `path` is the part's number, () for the message itself; `names` are header field
+    names in lower case; `label` is the item's name in the response; with `peek`, reading it does not set
+    \\Seen. The `partial` of a decoded section counts decoded octets."""
 
     label: bytes
     path: tuple[int, ...] = ()
@@ -112,8 +113,8 @@ Item = Attribute | BodySection
 
 @dataclass(frozen=True, slots=True)
 class FetchItems:
-    """The items of one FETCH, in the client's order and by kind. `need`: the deepest of them; `sets_seen`:
-    whether it marks as read. Make it with `of`."""
+    """The items of one FETCH, in the client's order and by kind. `need`: how far a message must be opened to
+    answer all of them; `sets_seen`: whether they set \\Seen. Make it with `of`."""
 
     items: tuple[Item, ...]
     attributes: tuple[Attribute, ...]
@@ -124,7 +125,8 @@ class FetchItems:
 
     @classmethod
     def of(cls, *items: Item) -> FetchItems:
-        # One item has one name: BODY[] beside BODY.PEEK[] is told once, and read.
+        # BODY[] and BODY.PEEK[] have the same name in a response: together they are answered once, and
+        # set \Seen.
         distinct = tuple({getattr(item, "label", item): item for item in items}.values())
         return cls(
             items=distinct,
@@ -136,7 +138,7 @@ class FetchItems:
         )
 
     def with_uid(self) -> FetchItems:
-        """What UID FETCH answers: UID always (RFC 3501 §6.4.8)."""
+        """What UID FETCH answers: it always tells the UID (RFC 3501 §6.4.8)."""
         return self if Attribute.UID in self.items else FetchItems.of(Attribute.UID, *self.items)
 
     def with_modseq(self) -> FetchItems:
@@ -182,7 +184,8 @@ def parse(cursor: Cursor) -> FetchItems:
 
 @lru_cache(maxsize=256)
 def _remembered(text: bytes) -> tuple[FetchItems, int]:
-    """The items at the start of `text` and how far they reach: a client asks the same over and over."""
+    """The items at the start of `text`, and where they end. Remembered, because a client asks for the same
+    items again and again."""
     cursor = Cursor(text)
     return _read(cursor), cursor.at
 
@@ -213,12 +216,13 @@ def _item(cursor: Cursor, name: str) -> Item:
     if item is None:
         raise Unacceptable("Unknown FETCH item")
     if item is Attribute.PREVIEW and (lazy := _LAZY.match(cursor.text, cursor.at)):
-        cursor.at = lazy.end()  # previews are made at reception: LAZY or not, they are there
+        cursor.at = lazy.end()  # LAZY makes no difference: previews are made when a message is received
     return item
 
 
 def _section(cursor: Cursor, form: SectionForm, *, peek: bool) -> BodySection:
-    """RFC 3516 names parts only; headers and texts, which nothing encodes, are given as BODY gives them."""
+    """What stands between brackets, and behind them. RFC 3516 defines BINARY for parts only; here it takes
+    headers and texts too, and gives them as BODY does, since they have no encoding to undo."""
     start = cursor.at
     path: tuple[int, ...] = ()
     piece = Slice.WHOLE
@@ -250,7 +254,7 @@ def _slice(cursor: Cursor, *, in_part: bool) -> Slice:
 
 
 def _field_names(cursor: Cursor) -> dict[bytes, None]:
-    """Upper case, distinct, in the client's order."""
+    """The names in upper case, each once, in the client's order."""
     cursor.space()
     cursor.expect(b"(")
     names: dict[bytes, None] = {}
@@ -276,8 +280,8 @@ def _partial(cursor: Cursor) -> Partial | None:
     if not cursor.take(b"<"):
         return None
     start = cursor.number64()  # RFC 9051 §9
-    # RFC 3501 §9 wants both numbers; some clients and test suites leave the second out, and other servers
-    # take that for "to the end".
+    # RFC 3501 §9 demands both numbers. But some clients and test suites leave the second out, and other
+    # servers take that to mean "to the end".
     count = cursor.nz_number() if cursor.take(b".") else _TO_THE_END
     cursor.expect(b">")
     return Partial(start, count)

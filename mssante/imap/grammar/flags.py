@@ -1,6 +1,7 @@
 """Flags as they are written in IMAP (RFC 3501 §2.3.2): read from a command, rendered for a response.
 
-Invariants: \\Recent can be told and never be set; what the masks mean is `mssante.flags`'.
+Invariants: a client can be told of \\Recent, but can never set it. What the bits of a mask mean is defined in
+`mssante.flags`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _system_bit(cursor: Cursor) -> int:
 
 
 def parse_keyword(cursor: Cursor) -> str:
-    """RFC 3501 §9 flag-keyword: an atom, bounded."""
+    """RFC 3501 §9 flag-keyword: an atom of limited length."""
     keyword = cursor.atom()
     if len(keyword) > KEYWORD_OCTETS_MAX:
         raise Beyond("Mot-cle trop long / A keyword is too long")

@@ -1,7 +1,8 @@
-"""Folder names: modified UTF-7 on the wire (RFC 3501 §5.1.3) or UTF-8 (RFC 9051 §5.1), text inside.
+"""Folder names: modified UTF-7 (RFC 3501 §5.1.3) or UTF-8 (RFC 9051 §5.1) on the wire, str in the program.
 
-Invariants: one name has one spelling (what is decoded encodes back to the same octets); INBOX is one
-folder in any case; a name is data, never a path: "../x" is a folder called so.
+Invariants: a name has one spelling on the wire (decoding and encoding it gives the same octets again); INBOX
+is the same folder in upper and lower case; a name is never used as a path: "../x" is just a folder of that
+name.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def _encode_run(found: re.Match[str]) -> str:
 
 
 def decode(octets: bytes) -> str:
-    """The name these octets encode, if they are its one right encoding; else raises Malformed."""
+    """The name that these octets encode. Raises Malformed if they are not its only correct encoding."""
     name = decode_leniently(octets)
     if not octets.isascii() or encode(name) != octets:
         raise Malformed("not modified UTF-7")
@@ -41,7 +42,7 @@ def decode(octets: bytes) -> str:
 
 
 def decode_utf8(octets: bytes) -> str:
-    """Raises Malformed."""
+    """The name in these octets. Raises Malformed if they are not UTF-8."""
     try:
         return octets.decode("utf-8")
     except UnicodeDecodeError:
@@ -49,7 +50,7 @@ def decode_utf8(octets: bytes) -> str:
 
 
 def decode_leniently(octets: bytes) -> str:
-    """What a client may have meant: broken shifts stay as written, raw octets are read as UTF-8."""
+    """What a client may have meant: broken shift sequences stay as written, raw octets are read as UTF-8."""
     if octets.isascii() and b"&" not in octets:
         return octets.decode("ascii")
     pieces = []
@@ -74,7 +75,7 @@ def _decode_run(found: re.Match[bytes]) -> str:
 
 
 def canonical(name: str) -> str:
-    """INBOX in upper case, also as the first component (RFC 9051 §5.1); other names are as written."""
+    """The name with INBOX in upper case, also as its first component (RFC 9051 §5.1); the rest unchanged."""
     head, delimiter, rest = name.partition(DELIMITER)
     return INBOX + delimiter + rest if head.upper() == INBOX else name
 

@@ -58,7 +58,8 @@ def _resync(cursor: Cursor) -> commands.Resync:
 
 def create(cursor: Cursor) -> Command:
     cursor.space()
-    # RFC 3501 §6.3.3: a trailing delimiter only declares intent; the name is without it.
+    # RFC 3501 §6.3.3: a trailing delimiter only says that the client wants to create folders below this one.
+    # It is not part of the name.
     folder = mailbox(cursor).removesuffix(DELIMITER)
     use: SpecialUse | None = None
     if cursor.take(b" (USE ("):

@@ -1,4 +1,4 @@
-"""What bounds a connection's octets, and how a line announces a literal (RFC 3501 §4.3, RFC 7888)."""
+"""How many octets a connection may send, and how a line announces a literal (RFC 3501 §4.3, RFC 7888)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _QUOTES_CLOSE = re.compile(rb'[^"]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*"[^"]*+)*\Z')
 
 @dataclass(frozen=True, slots=True)
 class WireLimits:
-    """Octets, except `literals`. `session` bounds all that comes before login; `message` is the largest
-    APPEND, 0 where there is none; `skipped` what is read past when a command is refused."""
+    """Limits in octets, except `literals`, which is how many a command may have. `session` limits everything
+    that comes before login; `message` is the largest message APPEND takes, 0 where it takes none; `skipped`
+    is how much of a refused command is read and dropped before we hang up."""
 
     line: int
     literal: int
@@ -52,8 +53,9 @@ def after_login(message_octets_max: int) -> WireLimits:
 
 @dataclass(frozen=True, slots=True)
 class LiteralAnnouncement:
-    """A literal to come. `text` is the line before it; `waits`: the client sends it only when told to
-    go on (RFC 3501 §4.3), else it is on its way already (RFC 7888)."""
+    """A literal that is to come. `text` is the line before it; `waits`: the client sends it only when told
+    to go on (RFC 3501 §4.3), else it is sending it already (RFC 7888); `octets8`: written `~{n}`, may hold
+    NUL."""
 
     text: bytes
     size: int
@@ -68,7 +70,7 @@ class LiteralAnnouncement:
 
     @classmethod
     def in_tail(cls, line: bytes) -> LiteralAnnouncement | None:
-        """The same of a line whose beginning may be lost: only its last TAIL octets count."""
+        """The same for a line of which only the end is known: its last TAIL octets are looked at."""
         if not line.endswith(b"}"):
             return None
         found = _ANNOUNCED.search(line, max(0, len(line) - TAIL))
@@ -78,7 +80,7 @@ class LiteralAnnouncement:
 
 
 def tag_of(text: bytes) -> str | None:
-    """The tag at the start of a command that may be nonsense after it."""
+    """The tag at the start of a command, whatever comes after it; None if there is no valid tag."""
     try:
         return Cursor(text).tag()
     except Unacceptable:

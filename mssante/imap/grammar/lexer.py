@@ -1,7 +1,8 @@
 """The lexical elements of an IMAP command (RFC 3501 §9), read from left to right.
 
-Invariants: a command's text is one bytes value in which "\\n" stands for the next literal (a line cannot
-hold one), so the grammar never meets a socket; every pattern is linear; nothing here recurses.
+Invariants: the grammar reads a complete command and never waits for a socket: its text is one bytes value,
+in which "\\n" stands for the next literal, since no line can hold an "\\n" of its own; every pattern takes
+linear time; nothing here recurses.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]+')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]+')
 _LIST_MAILBOX = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]+')
 _WORD = re.compile(rb"[A-Za-z0-9.=+$\\-]+")
-# Eight-bit octets are not in the grammar's quoted strings, but clients send UTF-8 passwords there.
+# The grammar allows no eight-bit octets in quoted strings, but clients send UTF-8 passwords in them.
 _QUOTED = re.compile(rb'"([^"\\\n\r\x00]*+(?:\\["\\][^"\\\n\r\x00]*+)*)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
 _NUMBER = re.compile(rb"[0-9]{1,10}(?![0-9])")
@@ -35,8 +36,8 @@ _MONTH_NUMBER = {name.upper(): number for number, name in enumerate(MONTHS, 1)}
 class Unacceptable(Exception):
     """A command that is answered without being done: `status` NO or BAD, perhaps a response code.
 
-    Raised inside the core only; the wire turns it into an event, so a peer's bad syntax never leaves
-    the core as an exception."""
+    Where a peer's syntax is at fault, the wire turns it into an event, so bad syntax never leaves the grammar
+    as an exception. The handlers of commands may raise it too; `Conversation` then answers with it."""
 
     def __init__(self, text: str, *, status: str = "BAD", code: str | None = None) -> None:
         super().__init__(text)
@@ -47,7 +48,7 @@ class Unacceptable(Exception):
 
 
 class Beyond(Unacceptable):
-    """More than a bound of ours (limits): NO [LIMIT], in French and English."""
+    """The command exceeds one of our own limits (mssante.limits): NO [LIMIT], in French and English."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text, status="NO", code="LIMIT")
@@ -58,7 +59,8 @@ class Literal8(bytes):
 
 
 class Cursor:
-    """A place in one command's text. Methods consume what they name, or raise Unacceptable.
+    """A place in the text of one command. Each method reads the element it is named after and moves on, or
+    raises Unacceptable.
 
     `utf8`: folder names are UTF-8 (RFC 9051 §5.1), else modified UTF-7."""
 
@@ -72,7 +74,7 @@ class Cursor:
         self._next = 0
 
     def take(self, token: bytes) -> bool:
-        """Consumes `token` if it stands here, in any case of letters."""
+        """Moves past `token` if it stands here, in upper or lower case; `token` itself is in upper case."""
         end = self.at + len(token)
         here = self.text[self.at : end]
         if here == token or here.upper() == token:
@@ -94,7 +96,7 @@ class Cursor:
         return self.text[self.at : self.at + 1]
 
     def end(self) -> None:
-        """Nothing may follow, trailing spaces apart: some clients leave one."""
+        """Requires that nothing follows, except spaces: some clients leave one at the end."""
         if self.text[self.at :].strip(b" "):
             raise Unacceptable("Unexpected text after the command")
 
@@ -132,7 +134,7 @@ class Cursor:
         return found.group()
 
     def string(self, *, nul: bool = False) -> bytes:
-        """A quoted string or a literal; with `nul`, text in UTF-16, which cannot do without."""
+        """A quoted string or a literal. With `nul` it may hold NUL, which is common in UTF-16."""
         found = _QUOTED.match(self.text, self.at)
         if found is not None:
             self.at = found.end()
@@ -196,7 +198,7 @@ class Cursor:
             raise Unacceptable("No such date") from None
 
     def date_time(self) -> datetime:
-        """RFC 3501 §9 date-time, aware."""
+        """RFC 3501 §9 date-time, as an aware datetime."""
         found = _DATE_TIME.match(self.text, self.at)
         if found is None:
             raise Unacceptable("Expected a date and time")
@@ -208,7 +210,7 @@ class Cursor:
                 int(year), _MONTH_NUMBER[month.upper()], int(day), int(hour), int(minute), int(second),
                 tzinfo=timezone(-offset if sign == b"-" else offset),
             )  # fmt: skip
-            moment.astimezone(UTC)  # the first and the last day there are lack some of their instants
+            moment.astimezone(UTC)  # near year 1 or 9999 this may overflow: refuse the date here, not later
         except (KeyError, ValueError, OverflowError):
             raise Unacceptable("No such date or time") from None
         return moment

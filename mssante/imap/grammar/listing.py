@@ -35,7 +35,7 @@ class Selection(StrEnum):
 
 
 class ListReturn(StrEnum):
-    """RFC 5258 §3.2 and RFC 6154 §5.2: what is said of each."""
+    """RFC 5258 §3.2 and RFC 6154 §5.2: what is told about each folder."""
 
     SUBSCRIBED = "SUBSCRIBED"
     CHILDREN = "CHILDREN"
@@ -60,7 +60,7 @@ class ListExtended:
 
 @dataclass(frozen=True, slots=True)
 class ListedFolder:
-    """What listing must know of a name. A subscribed name that is no folder has `exists` false."""
+    """What LIST and LSUB must know about a name. `exists` is false for a subscribed name without a folder."""
 
     name: str
     subscribed: bool = False
@@ -70,9 +70,9 @@ class ListedFolder:
 
 @dataclass(frozen=True, slots=True)
 class ListRow:
-    """One LIST response: attributes as on the wire; `selectable` rows also get a STATUS if asked;
-    `child_subscribed` adds CHILDINFO ("SUBSCRIBED") (RFC 5258 §3.5), `old_name` OLDNAME (RFC 9051
-    §6.3.9.7)."""
+    """One LIST response. `attributes` are as on the wire; `selectable` rows also get a STATUS if the client
+    asked for it; `child_subscribed` adds CHILDINFO ("SUBSCRIBED") (RFC 5258 §3.5), and `old_name` adds
+    OLDNAME (RFC 9051 §6.3.9.7)."""
 
     name: str
     attributes: tuple[str, ...]

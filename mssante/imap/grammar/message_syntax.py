@@ -89,7 +89,7 @@ def _fetch_modifiers(cursor: Cursor) -> tuple[int | None, bool]:
 
 
 def _unchanged_since(cursor: Cursor) -> int | None:
-    """RFC 7162 §7 store-modifier, only a single one."""
+    """RFC 7162 §7 store-modifier: UNCHANGEDSINCE, at most once; no other modifier exists."""
     if not cursor.take(b"("):
         return None
     cursor.expect(b"UNCHANGEDSINCE ")

@@ -6,9 +6,9 @@ from enum import IntEnum
 
 
 class Need(IntEnum):
-    """FLAGS: what the folder's index holds (uid, flags). PLACE: what the store knows of a message in a folder
-    without opening it (its identifier, the day it was saved). SUMMARY: the prepared metadata (date, size,
-    envelope, structure). HEADER: the top header's octets. BODY: the message itself."""
+    """FLAGS: UID, flags and mod-sequence, which are in memory. PLACE: what the store knows of a message in a
+    folder without opening it (its identifier, the day it was saved). SUMMARY: the metadata prepared when it
+    was received (date, size, envelope, structure). HEADER: the octets of its header. BODY: the message."""
 
     FLAGS = 0
     PLACE = 1

@@ -1,7 +1,7 @@
-"""One complete command's text to its value (RFC 3501 §9 formal syntax).
+"""From the text of one complete command to its value (RFC 3501 §9 formal syntax).
 
-Invariants: a table decides which commands exist; what it does not hold is refused; every rule reads
-its command to the end. The rules themselves are in the `*_syntax` modules, one for each family.
+Invariants: a table decides which commands exist; what it does not hold is refused; a command is accepted only
+if its rule reads it to the end. The rules themselves are in the `*_syntax` modules, one for each family.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Rule = Callable[[Cursor], Command]
 
 
 def parse(text: bytes, literals: Sequence[bytes] = (), *, utf8: bool = False) -> Request:
-    """The command in `text`, where "\\n" stands for each of `literals` in turn; `utf8` as in Cursor. Raises
+    """The command in `text`, where each "\\n" stands for the next of `literals`; `utf8` as in Cursor. Raises
     Unacceptable."""
     cursor = Cursor(text, literals, utf8=utf8)
     tag = cursor.tag()

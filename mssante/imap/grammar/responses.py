@@ -1,7 +1,7 @@
 """What the server says (RFC 3501 §7), as bytes ready for the socket.
 
-Invariants: every response is whole lines (a literal's octets apart); names and texts pass through
-`encode`, numbers through %d, codes through `code_*` or Code: nothing else reaches the wire.
+Invariants: every response consists of whole lines, apart from the octets of a literal; names and texts are
+written by `encode`, numbers by %d, codes by `code_*` or Code, and nothing else reaches the wire.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def code_modified(numbers: Iterable[int]) -> str:
 
 
 def code_permanent_flags(words: FlagWords, *, read_only: bool, may_add: bool = True) -> str:
-    """RFC 3501 §7.1 PERMANENTFLAGS; `\\*` says that new keywords can be made."""
+    """RFC 3501 §7.1 PERMANENTFLAGS; `\\*` tells the client that it may create new keywords."""
     if read_only:
         return "PERMANENTFLAGS ()"
     flags = words.applicable.decode("ascii")
@@ -109,7 +109,8 @@ def _set(numbers: Iterable[int]) -> str:
 
 
 def tagged(tag: str, status: ResponseStatus, text: str, code: str | None = None) -> bytes:
-    """The end of a command. `tag` comes from the core's events, which hold nothing but tags."""
+    """The answer that ends a command. `tag` comes from an event of the wire, which has checked that it is a
+    tag."""
     return b"%b %b\r\n" % (tag.encode("ascii"), _state(status, text, code))
 
 
@@ -127,7 +128,7 @@ def bye(text: str, code: str | None = None) -> bytes:
 
 
 def continuation(text: str = "OK") -> bytes:
-    """RFC 3501 §7.5: go on."""
+    """RFC 3501 §7.5: the client may go on."""
     return b"+ %b\r\n" % encode.human_text(text)
 
 
@@ -152,7 +153,7 @@ def capability(names: Iterable[str]) -> bytes:
 
 
 def enabled(names: Iterable[str]) -> bytes:
-    """RFC 5161 §3.2: names what was enabled, also when that is nothing."""
+    """RFC 5161 §3.2: names what was enabled; the response is sent even if that is nothing."""
     return b"%b\r\n" % " ".join(["* ENABLED", *names]).encode("ascii")
 
 
@@ -185,7 +186,7 @@ def listed(rows: Iterable[ListRow], *, verb: bytes = b"LIST", utf8: bool = False
 
 
 def status(mailbox: str, values: Mapping[StatusItem, int | bytes], *, utf8: bool = False) -> bytes:
-    """Numbers, and what `encode` made."""
+    """The STATUS response; a value is a number, or octets that `encode` has made."""
     pairs = b" ".join(
         b"%b %b" % (item.value.encode("ascii"), value if isinstance(value, bytes) else b"%d" % value)
         for item, value in values.items()
@@ -210,7 +211,7 @@ def expunge(sequence: int) -> bytes:
 
 
 def vanished(uids: Iterable[int], *, earlier: bool = False) -> bytes:
-    """RFC 7162 §3.2.10; `uids` ascending. Nothing for none."""
+    """RFC 7162 §3.2.10; `uids` ascending. No response at all when there are none."""
     known = render(uids)
     return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", known) if known else b""
 
@@ -226,9 +227,9 @@ def search(numbers: Sequence[int], *, modseq: int | None = None) -> bytes:
 def esearch(
     tag: str, numbers: Sequence[int], results: frozenset[Result], *, uid: bool, modseq: int | None = None
 ) -> bytes:
-    """RFC 4731 §3.1; `numbers` ascending or, after a SORT, in its order (RFC 5267 §3.1). MIN, MAX, ALL and
-    MODSEQ are left out when nothing was found."""
-    pieces = [b'* ESEARCH (TAG "%b")' % tag.encode("ascii")]  # no tag holds a quote
+    """RFC 4731 §3.1; `numbers` are ascending or, for a SORT, in the order it asked for (RFC 5267 §3.1). MIN,
+    MAX, ALL and MODSEQ are left out when nothing was found."""
+    pieces = [b'* ESEARCH (TAG "%b")' % tag.encode("ascii")]  # a tag cannot hold a quote
     if uid:
         pieces.append(b"UID")
     if numbers:
@@ -246,7 +247,7 @@ def esearch(
 
 
 def sort(numbers: Sequence[int], *, modseq: int | None = None) -> bytes:
-    """RFC 5256 §4; the highest mod-sequence where it was asked for (RFC 7162 §7)."""
+    """RFC 5256 §4; with the highest mod-sequence where the client asked for it (RFC 7162 §7)."""
     line = " ".join(["* SORT", *map(str, numbers)])
     if numbers and modseq is not None:
         line += f" (MODSEQ {modseq:d})"

@@ -1,7 +1,7 @@
 """What a SEARCH asks (RFC 3501 §6.4.4, RFC 4731, RFC 5032, RFC 5182, RFC 8474, RFC 8514), as a tree.
 
-Invariants: a tree is what `search_syntax` read, within its bounds; nothing of a client's text ever becomes a
-pattern.
+Invariants: a tree has passed the limits of `search_syntax`, which reads it; no text from a client is ever
+used as a pattern.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class All:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """A system flag's bit is set, or with `present` false is not."""
+    """A system flag's bit is set or, with `present` false, not set."""
 
     bit: int
     present: bool
@@ -35,14 +35,15 @@ class HasKeyword:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """Message sequence numbers or, with `uid`, UIDs. `$` is the same by either."""
+    """Message sequence numbers or, with `uid`, UIDs. For `$` it makes no difference."""
 
     messages: SequenceSet
     uid: bool
 
 
 class When(Enum):
-    """BEFORE, ON and SINCE a day; times and zones are disregarded (RFC 3501 §6.4.4)."""
+    """How a date compares to a day: before it, on it, or on it and after. Times and zones are disregarded
+    (RFC 3501 §6.4.4)."""
 
     BEFORE = "BEFORE"
     ON = "ON"
@@ -60,7 +61,7 @@ class Dated:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The day it came into this folder (RFC 8514 §4.3)."""
+    """The day on which the message came into this folder (RFC 8514 §4.3)."""
 
     when: When
     day: date
@@ -68,14 +69,14 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """The message of this EMAILID (RFC 8474 §6)."""
+    """The message with this EMAILID (RFC 8474 §6)."""
 
     email_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """RFC 5032: received less (`younger`) or more than so many seconds ago."""
+    """RFC 5032: received at most (`younger`) or at least so many seconds ago."""
 
     seconds: int
     younger: bool
@@ -83,7 +84,7 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """RFC822.SIZE strictly above (`larger`) or below so many octets."""
+    """An RFC822.SIZE strictly above (`larger`) or strictly below so many octets."""
 
     octets: int
     larger: bool
@@ -91,7 +92,8 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class HasField:
-    """A header field (lower case) whose decoded text holds `needle`; an empty needle: has the field."""
+    """The header field `name` (in lower case) has `needle` in its decoded text. With an empty needle it is
+    enough that the message has the field."""
 
     name: str
     needle: str
@@ -99,7 +101,7 @@ class HasField:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """The body's text or, with `header`, header and body hold `needle`."""
+    """`needle` is in the text of the body or, with `header`, in that of the header or the body."""
 
     needle: str
     header: bool
@@ -107,7 +109,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Mod-sequence at least `modseq` (RFC 7162 §3.1.5)."""
+    """A mod-sequence of at least `modseq` (RFC 7162 §3.1.5)."""
 
     modseq: int
 
@@ -147,19 +149,20 @@ class Result(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """`results` is None for a plain SEARCH response, else what the ESEARCH response tells."""
+    """What one SEARCH asks. `results` is None for a plain SEARCH response, else what the ESEARCH response
+    tells."""
 
     key: Key
     results: frozenset[Result] | None = None
 
     @property
     def saves(self) -> bool:
-        """Whether `$` is what it finds from then on (RFC 5182 §2.1)."""
+        """Whether `$` then stands for what this SEARCH finds (RFC 5182 §2.1)."""
         return self.results is not None and Result.SAVE in self.results
 
     @property
     def only_saves(self) -> bool:
-        """Whether nothing is answered but OK (RFC 5182 §2.1)."""
+        """Whether the only answer is the tagged OK (RFC 5182 §2.1)."""
         return self.results == frozenset({Result.SAVE})
 
     @property
@@ -169,12 +172,13 @@ class Query:
 
     @property
     def by_numbers(self) -> bool:
-        """Whether it names sequence numbers, which must not shift meanwhile (RFC 7162 §3.2.10.2)."""
+        """Whether the keys name sequence numbers, which must not change while the SEARCH is answered (RFC
+        7162 §3.2.10.2)."""
         return any(isinstance(leaf, Numbers) and not leaf.uid for leaf in leaves(self.key))
 
 
 def leaves(key: Key) -> Iterator[Leaf]:
-    """The keys that hold no other."""
+    """The keys inside `key` that contain no other key."""
     match key:
         case Not(inner):
             yield from leaves(inner)

@@ -1,7 +1,7 @@
 """The grammar of SEARCH (RFC 3501 §9, RFC 4466 §2.6), shared by SORT and THREAD.
 
-Invariants: at most IMAP_SEARCH_KEYS_MAX keys and IMAP_NESTING_MAX levels, refused while reading; texts are
-decoded from the query's charset.
+Invariants: more than IMAP_SEARCH_KEYS_MAX keys or IMAP_NESTING_MAX levels are refused while they are read;
+texts are decoded from the query's charset.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from mssante.imap.grammar.sets import parse as parse_set
 from mssante.limits import IMAP_NESTING_MAX, IMAP_SEARCH_KEYS_MAX
 from mssante.model import Flag
 
-# As advertised in [BADCHARSET (...)]; the values are Python codecs.
+# The names are those told in [BADCHARSET (...)]; the values are Python codecs.
 CHARSETS = {
     "UTF-8": "utf-8",
     "US-ASCII": "ascii",
@@ -83,7 +83,7 @@ def parse(cursor: Cursor) -> Query:
 
 
 def parse_criteria(cursor: Cursor) -> Key:
-    """RFC 5256 §5 search-criteria: a charset, which must be there, then keys."""
+    """RFC 5256 §5 search-criteria: a charset, which is obligatory here, and then keys."""
     charset = _charset(cursor)
     cursor.space()
     return _KeyReader(cursor, charset).keys(depth=1)
@@ -127,13 +127,14 @@ def _charset(cursor: Cursor) -> str:
 
 def _text(octets: bytes, codec: str | None) -> str:
     if codec is None:
-        # US-ASCII is the rule; UTF-8 is what clients send. Latin-1 never fails.
+        # Without a charset the RFC means US-ASCII, but clients send UTF-8. What is not UTF-8 is read as
+        # Latin-1, in which all octets are valid.
         try:
             return octets.decode("utf-8")
         except UnicodeDecodeError:
             return octets.decode("latin-1")
     if codec == "utf-16" and octets[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        codec = "utf-16-be"  # RFC 2781 §4.3: without a mark, big-endian.
+        codec = "utf-16-be"  # RFC 2781 §4.3: without a byte order mark, UTF-16 is big-endian.
     try:
         return octets.decode(codec)
     except UnicodeDecodeError:
@@ -141,7 +142,7 @@ def _text(octets: bytes, codec: str | None) -> str:
 
 
 class _KeyReader:
-    """Search keys at the cursor, counted."""
+    """Reads search keys at the cursor, and counts them."""
 
     def __init__(self, cursor: Cursor, codec: str | None) -> None:
         self._cursor = cursor
@@ -198,7 +199,7 @@ class _KeyReader:
                 return Changed(self._modseq())
             case "EMAILID" | "THREADID":
                 found = Identified(cursor.atom())
-                # RFC 8474 §5.2: a THREADID matches none, as we tell none.
+                # RFC 8474 §5.2: we tell no THREADID, so a search for one matches no message.
                 return found if name == "EMAILID" else Not(All())
             case "UID":
                 return Numbers(parse_set(cursor), uid=True)
@@ -218,8 +219,8 @@ class _KeyReader:
                 raise Unacceptable("Unknown search key")
 
     def _modseq(self) -> int:
-        """RFC 7162 §3.1.5: one mod-sequence serves a whole message, so an entry's name and type are read and
-        MUST be ignored."""
+        """RFC 7162 §3.1.5: a message has one mod-sequence, not one for each flag. So the name and type of an
+        entry are read, and MUST be ignored."""
         cursor = self._cursor
         if cursor.peek() == b'"':
             if not cursor.string().lower().startswith(b"/flags/"):

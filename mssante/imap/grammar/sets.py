@@ -20,8 +20,8 @@ Interval = tuple[int, int]  # both ends included
 
 @dataclass(frozen=True, slots=True)
 class SequenceSet:
-    """Message numbers or UIDs. `to_last` is n for `n:*` (2^32-1 for a lone `*`), None without `*`.
-    `saved`: `$`, the messages the last SEARCH saved (RFC 5182 §2.1); nothing else then."""
+    """Message numbers or UIDs. `to_last` is n for `n:*` (2^32-1 for `*` alone), None without `*`. `saved`:
+    the set is `$`, the messages that the last SEARCH saved (RFC 5182 §2.1), and has no other members."""
 
     intervals: tuple[Interval, ...]
     to_last: int | None = None
@@ -32,9 +32,9 @@ class SequenceSet:
         return cls(tuple(merged((number, number) for number in numbers)))
 
     def resolve(self, last: int) -> tuple[Interval, ...]:
-        """The intervals in a mailbox whose last number is `last` (0: empty, then `*` is nothing).
+        """The intervals in a mailbox whose last number is `last` (0 if it is empty; `*` then names nothing).
 
-        RFC 3501 §9: `n:*` always includes the last one, also when n is above it."""
+        RFC 3501 §9: `n:*` always includes the last message, even when n is above its number."""
         if self.to_last is None or last == 0:
             return self.intervals
         return tuple(merged((*self.intervals, (min(self.to_last, last), last))))
@@ -50,14 +50,14 @@ class SequenceSet:
         return found
 
     def exceeds(self, last: int) -> bool:
-        """Whether a message sequence number is named that does not exist (RFC 9051 §9 seq-number)."""
+        """Whether the set names a sequence number that does not exist (RFC 9051 §9 seq-number)."""
         if self.intervals and self.intervals[-1][1] > last:
             return True
         return self.to_last is not None and (last == 0 or last < self.to_last < NUMBER_MAX)
 
 
 def merged(intervals: Iterable[Interval]) -> list[Interval]:
-    """Sorted, disjoint, not adjacent."""
+    """The same numbers in intervals that are sorted, disjoint and not adjacent."""
     result: list[Interval] = []
     for low, high in sorted(intervals):
         if result and low <= result[-1][1] + 1:

@@ -25,7 +25,7 @@ class SortKey(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """One key, in descending order with `reverse`."""
+    """One sort key; with `reverse` in descending order."""
 
     key: SortKey
     reverse: bool = False

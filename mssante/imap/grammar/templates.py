@@ -1,8 +1,11 @@
-"""Kept values written as IMAP text, the text around them prepared once for each shape.
+"""Values that a summary keeps, written as IMAP text; the text around them is prepared once for each shape.
 
-Invariants: what comes out is what rendering the tree value by value would give; the quotes are part
-of the text only where all of a message's values are plain, else each is written as `encode.string` writes it;
-what is remembered is bounded, whatever shapes letters come in.
+Trees of the same shape differ in their values only. So the text around the values is rendered once, when a
+shape first occurs, and is then used as a format for all others of that shape.
+
+Invariants: the result is the same as if each tree were rendered value by value; quotes are part of the
+prepared text only where all values of a message are plain, else `encode.string` writes each value; the number
+and size of the remembered templates is bounded, whatever shapes messages have.
 """
 
 from __future__ import annotations
@@ -30,8 +33,9 @@ PLAIN_WRITER = ValueWriter(encode.string, b"%d".__mod__)
 
 
 class _Template(NamedTuple):
-    """The text of one shape; `take` gives the values that stand in it, in order. `numbers`: None where the
-    text has the quotes already; else it leaves them to the values, and these are not to be quoted."""
+    """The text of one shape; `take` gives the values that stand in it, in order. `numbers` is None where the
+    text holds the quotes already. Otherwise each value is written with its own quotes, except those at the
+    places in `numbers`, which are numbers."""
 
     text: bytes
     take: Callable[[Sequence[bytes]], tuple[bytes, ...]]
@@ -39,14 +43,14 @@ class _Template(NamedTuple):
 
 
 class Templates:
-    """Writes packed trees as `render` does."""
+    """Writes packed trees as `render` would, but faster."""
 
     def __init__(self, render: Callable[[Tree, ValueWriter], bytes]) -> None:
         self._render = render
         self._known: dict[bytes, _Template] = {}
 
     def written(self, packed: Packed) -> bytes:
-        """Raises Refused(CORRUPTION)."""
+        """The IMAP text of a packed tree. Raises Refused(CORRUPTION)."""
         pieces = packed.split(SEPARATOR)
         template = self._known.get(pieces[0])
         if template is None:
@@ -62,7 +66,8 @@ class Templates:
         return text % take(written)
 
     def _prepared(self, shape: bytes) -> _Template:
-        """Renders a tree whose values are their own places, and notes which of them it writes where."""
+        """Renders a tree in which each value is its own place number, and so learns in which order `render`
+        writes the values."""
         order: list[int] = []
         numbers: list[int] = []
 
@@ -88,7 +93,8 @@ class Templates:
 
 
 def _taking(order: Sequence[int]) -> Callable[[Sequence[bytes]], tuple[bytes, ...]]:
-    """itemgetter gives a tuple, but for one place its value."""
+    """Takes the pieces at these places, as a tuple. For a single place, itemgetter would give the bare piece,
+    so it is not used there."""
     if len(order) > 1:
         return itemgetter(*order)
     return lambda pieces: tuple([pieces[at] for at in order])

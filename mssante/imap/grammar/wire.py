@@ -1,8 +1,9 @@
 """The octets of one IMAP connection, cut into commands (RFC 3501 §2.2 and §4.3, RFC 7888).
 
-Invariants: events do not depend on where the bytes were cut; what is kept of a peer's bytes is bounded
-at every moment, more tightly before login; the message of an APPEND passes through and is never held;
-after a recoverable error the next event starts at the next command, after any other there is only BYE.
+Invariants: events do not depend on how the network cut the octets into pieces; the octets kept of a peer are
+bounded at every moment, more tightly before login; the message of an APPEND is passed on in pieces and never
+held as a whole; after an error that can be recovered from, the next event belongs to the next command; after
+any other error there is only BYE.
 """
 
 from __future__ import annotations
@@ -40,11 +41,11 @@ _TOO_BIG = imap_answer(Reason.MESSAGE_TOO_LARGE)
 class _Mode(Enum):
     LINE = 1  # a command's line, or what follows a literal in it
     LITERAL = 2  # a literal kept for the command
-    OFFER = 3  # an APPEND waits for accept or refuse
-    MESSAGE = 4  # its message passes through
-    SKIP = 5  # what is refused is read past
+    OFFER = 3  # an APPEND waits until its owner calls accept or refuse
+    MESSAGE = 4  # its message is passed on in pieces
+    SKIP = 5  # the octets of a refused command are read and dropped
     RAW = 6  # one line that is no command
-    DEAD = 7
+    DEAD = 7  # BYE was told: nothing is read any more
 
 
 class Wire:
@@ -53,7 +54,7 @@ class Wire:
     def __init__(self) -> None:
         self._limits = BEFORE_LOGIN
         self._buffer = bytearray()
-        self._searched = 0  # no LF before this place of the buffer
+        self._searched = 0  # there is no LF before this place of the buffer
         self._before_login = 0
         self._utf8 = False
         self._steps: dict[_Mode, Callable[[], Event | None]] = {
@@ -70,26 +71,26 @@ class Wire:
         self._mode = _Mode.LINE
         self._texts: list[bytes] = []
         self._literals: list[bytes] = []
-        self._awaited = 0  # octets of the literal or message to come
+        self._awaited = 0  # how many octets of the literal or message are still to come
         self._command_octets = 0
         self._append: AppendStart | None = None
         self._octets8 = self._waits = False
-        self._due: Event | None = None  # told before anything more is read
+        self._due: Event | None = None  # an event to be told before anything more is read
         self._after_skip: Event = Signal.NEED_DATA
         self._skipped = self._skipped_max = 0
 
     def authenticated(self, *, message_octets_max: int) -> None:
-        """The peer is known: the wider bounds hold from the next command on, and APPEND is taken."""
+        """The peer has logged in: from the next command on the wider limits apply, and APPEND is accepted."""
         self._limits = after_login(message_octets_max)
 
     def speaks_utf8(self) -> None:
-        """From the next command on folder names come in UTF-8 (RFC 9051 §5.1)."""
+        """From the next command on, folder names are read as UTF-8 (RFC 9051 §5.1)."""
         self._utf8 = True
 
     @property
     def pending(self) -> bool:
-        """Whether octets wait that no event has told of. After STARTTLS there must be none (RFC 3501
-        §6.2.1, CVE-2011-0411)."""
+        """Whether octets have come that are not part of any event yet. After STARTTLS there must be none
+        (RFC 3501 §6.2.1, CVE-2011-0411)."""
         return bool(self._buffer)
 
     def receive_data(self, octets: bytes) -> None:
@@ -102,17 +103,18 @@ class Wire:
         self._mode = _Mode.RAW
 
     def accept(self) -> None:
-        """The announced message may come: LiteralChunk events, then LITERAL_END."""
+        """Accepts the announced message: it comes as LiteralChunk events, and then LITERAL_END."""
         assert self._mode is _Mode.OFFER
         self._mode = _Mode.MESSAGE
         self._due = Signal.CONTINUE if self._waits else None
 
     def refuse(self) -> None:
-        """The APPEND is not wanted (any more): AppendRefused comes once its octets are read past."""
+        """Refuses the APPEND, also in the middle of a message. AppendRefused comes when the octets of the
+        command that are on their way have been read and dropped."""
         assert self._append is not None
         refused = AppendRefused(self._append.tag)
         if self._mode is _Mode.OFFER and self._waits:
-            # RFC 3501 §7.5: the client was not told to go on, so it will not send the literal.
+            # RFC 3501 §7.5: without a continuation the client does not send the literal: nothing to drop.
             self._next_command()
             self._due = refused
         else:
@@ -149,7 +151,7 @@ class Wire:
         return octets
 
     def _spent(self, octets: int) -> Event | None:
-        """Counts octets consumed; BYE when a peer we do not know has sent too much."""
+        """Counts the octets consumed; BYE when a peer that has not logged in has sent too many."""
         self._command_octets += octets
         if self._limits.session is None:
             return None
@@ -186,7 +188,8 @@ class Wire:
     def _refused(
         self, announced: LiteralAnnouncement | None, line: bytes, error: Unacceptable
     ) -> Event | None:
-        """Answers a command that will not be done, once the literal that may come anyway is past."""
+        """Answers a command that will not be done. If the client sends the announced literal without waiting,
+        the literal is read and dropped first."""
         if self._append is not None:
             tag: str | None = self._append.tag
         else:
@@ -208,7 +211,8 @@ class Wire:
             or len(self._literals) >= bounds.literals
         ):
             if not announced.waits:
-                # RFC 7888 §4: what is on its way cannot be refused, only hung up on.
+                # RFC 7888 §4: the client is sending this literal already and cannot be stopped, except by
+                # closing the connection.
                 return self._end("A literal is too large, or there are too many", Code.LIMIT)
             error = Beyond(_TOO_LARGE)
             return self._refused(announced, b"", error)
@@ -253,7 +257,7 @@ class Wire:
         except Unacceptable as error:
             return self._refused(announced, line, error)
         index = append.index + 1
-        # The command's own bound counts lines, not messages.
+        # Its size is not added to the octets of the command: that limit is for lines, not for messages.
         size, octets8 = announced.size, announced.octets8
         again = AppendStart(append.tag, append.mailbox, flags, date, size, index, octets8)
         return self._offer(again, announced)
@@ -281,8 +285,8 @@ class Wire:
     # -- what is refused --------------------------------------------------------------------------
 
     def _read_past(self, event: Event, *, octets: int = 0) -> Event | None:
-        """Tells `event` after reading past `octets` and the rest of the command: its line, and the
-        literals it announces without waiting."""
+        """Tells `event` when `octets` and the rest of the command have been read and dropped: the rest of its
+        line, and the literals that the client sends without waiting."""
         bound = IMAP_SKIPPED_OCTETS_MAX if self._in_append() else self._limits.skipped
         if self._limits.session is not None:
             bound = self._limits.session - self._before_login
@@ -293,7 +297,7 @@ class Wire:
         return None
 
     def _in_append(self) -> bool:
-        """Whether the texts so far are those of an APPEND past its folder's name."""
+        """Whether the texts so far begin an APPEND or REPLACE and reach its folder's name at least."""
         if not self._limits.message or not self._texts:
             return False
         return _APPEND.match(self._texts[0] + b"\n" * (len(self._texts) - 1)) is not None
@@ -308,7 +312,7 @@ class Wire:
         if self._skipped + (end + 1 if end >= 0 else len(self._buffer)) > self._skipped_max:
             return self._end("The command is too long", Code.LIMIT)
         if end < 0:
-            # Its last octets stay: the line may end in a literal's announcement.
+            # The last octets are kept, because the line may end in the announcement of another literal.
             self._skipped += len(self._taken(max(0, len(self._buffer) - TAIL)))
             self._searched = len(self._buffer)
             return Signal.NEED_DATA

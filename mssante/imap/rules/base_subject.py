@@ -1,7 +1,7 @@
 """The base subject that SORT and THREAD compare (RFC 5256 §2.1 and §5).
 
-Invariants: exactly the RFC's procedure, English prefixes only; linear: the text is never copied between
-steps, two places move towards each other; never raises.
+Invariants: this is exactly the RFC's procedure, so only English prefixes are removed; it takes linear time,
+because the steps do not copy the text, but move two places in it towards each other; it never raises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ _FORWARD = "[fwd:"
 
 def base_subject(subject: str) -> tuple[str, bool]:
     """The base of a decoded subject, and whether what was removed says "reply or forward" (RFC 5256 §3)."""
-    # (1) Tabs and continuations are spaces, several spaces are one.
+    # The numbers are the steps of RFC 5256 §2.1. (1) Tabs and continuations become spaces, and several
+    # spaces become one.
     text = _BLANKS.sub(" ", subject)
     low, high = 0, len(text)
     answers = False
@@ -25,7 +26,7 @@ def base_subject(subject: str) -> tuple[str, bool]:
         high, forwarded = _before_trailers(text, low, high)
         low, replied = _after_leaders(text, low, high)
         answers = answers or forwarded or replied
-        # (6) What is forwarded as "[fwd: subject]" has a subject of its own.
+        # (6) Inside "[fwd: subject]" there is a whole subject again, so the steps begin anew.
         if not _is_forward(text, low, high):
             return text[low:high], answers
         low, high, answers = low + len(_FORWARD), high - 1, True
@@ -61,7 +62,7 @@ def _after_leaders(text: str, low: int, high: int) -> tuple[int, bool]:
         if leader := _REFWD.match(text, end, high):
             low, replied = leader.end(), True
             continue
-        # No leader follows these blobs, nor any of them: (4) takes them one by one, the last text stays.
+        # No leader follows. (4) removes the blobs one by one, as long as some text remains after them.
         return max((end for end in blobs if end < high), default=low), replied
     return low, replied
 

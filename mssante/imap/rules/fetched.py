@@ -1,7 +1,7 @@
 """FETCH responses (RFC 3501 §7.4.2), assembled from values that are ready to send.
 
-Invariants: the line's frame is made once per command, so 10,000 lines cost 10,000 substitutions; a body
-is announced by its size and follows as octets, so it need never be held whole.
+Invariants: the fixed text of a line is made once per command, so that each message costs one substitution
+only; a body is announced by its size and its octets follow, so it need never be held as a whole.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Fetchable(Protocol):
         """`encode.object_id`, or NIL."""
 
 
-# How each attribute is written, and the Row's attribute it comes from.
+# How each attribute is written, and the name of the property of Fetchable that gives its value.
 _WRITTEN: dict[Attribute, tuple[bytes, str]] = {
     Attribute.UID: (b"UID %d", "uid"),
     Attribute.FLAGS: (b"FLAGS (%b)", "flags"),
@@ -95,7 +95,7 @@ class FetchFormat:
         self._labels = [
             (b" " if written or at else b"") + section.label for at, section in enumerate(self.sections)
         ]
-        # Labels hold names as the client wrote them, "%" included.
+        # A label may hold header names from the client with a "%" in them: it must not be taken for a format.
         announced = [label.replace(b"%", b"%%") + b" {%d}\r\n%b" for label in self._labels]
         self._listed = self._opening + b"".join(announced) + CLOSING
         self._values = _values_of(["sequence", *(name for _, name in written)])
@@ -107,7 +107,7 @@ class FetchFormat:
 
     def line(self, row: Fetchable, contents: Sequence[bytes | None]) -> bytes:
         """One whole response; `contents` are the sections' octets in order, None for a part that the
-        message has not."""
+        message does not have."""
         pieces = [self.opening(row)]
         for at, content in enumerate(contents):
             if content is None:
@@ -121,7 +121,7 @@ class FetchFormat:
         return b"".join(pieces)
 
     def listed(self, row: Fetchable, contents: Sequence[bytes]) -> bytes:
-        """As `line`, quicker, for sections that are all there and are header fields."""
+        """The same as `line`, but quicker: for sections that are all header fields, and all present."""
         if len(contents) == 1:
             return self._listed % (*self._values(row), len(contents[0]), contents[0])
         announced = [part for content in contents for part in (len(content), content)]
@@ -132,9 +132,9 @@ class FetchFormat:
         return self._opening % self._values(row)
 
     def announcement(self, at: int, size: int | None, *, nul: bool = False) -> bytes:
-        """What stands before the octets of section number `at`: its label and `{size}`, or NIL; `~{size}`
-        for decoded octets that hold NUL (RFC 3516 §4.3). BINARY.SIZE is its number alone, 0 for no such
-        part."""
+        """What stands before the octets of section number `at`: its label, and then `{size}`, or `~{size}`
+        for decoded octets that hold NUL (RFC 3516 §4.3), or NIL for a part that does not exist. BINARY.SIZE
+        is followed by its number only, which is 0 for a part that does not exist."""
         label, form = self._labels[at], self.sections[at].form
         if form is SectionForm.DECODED_SIZE:
             return label + b" %d" % (size or 0)
@@ -144,7 +144,8 @@ class FetchFormat:
 
 
 def _values_of(names: Sequence[str]) -> Callable[[Fetchable], tuple[object, ...]]:
-    """The values of a Row as what `%` takes: attrgetter gives a tuple, but for one name its value."""
+    """Takes the named values from a Fetchable, as the tuple that `%` needs. With a single name, attrgetter
+    would give the bare value and not a tuple."""
     if len(names) == 1:
         (name,) = names
         return lambda row: (getattr(row, name),)
@@ -152,7 +153,7 @@ def _values_of(names: Sequence[str]) -> Callable[[Fetchable], tuple[object, ...]
 
 
 class Change(NamedTuple):
-    """A message whose flags changed; `flags` rendered, without parentheses."""
+    """A message whose flags changed; `flags` are their names as sent, without parentheses."""
 
     sequence: int
     uid: int
@@ -161,8 +162,9 @@ class Change(NamedTuple):
 
 
 def change_lines(changes: Iterable[Change], *, uid: bool = True, modseq: bool = False) -> bytes:
-    """`* n FETCH (UID u FLAGS (...))`: what STORE and other sessions' changes say; without `uid` only the
-    flags, as RFC 3501 §6.4.6 shows. With `modseq` both UID and MODSEQ are told (RFC 7162 §3.2.4)."""
+    """`* n FETCH (UID u FLAGS (...))`, as STORE answers and as other sessions' changes are told. Without
+    `uid` there are only the flags, as RFC 3501 §6.4.6 shows; with `modseq` both UID and MODSEQ are there too
+    (RFC 7162 §3.2.4)."""
     if modseq:
         return b"".join([b"* %d FETCH (UID %d FLAGS (%b) MODSEQ (%d))\r\n" % each for each in changes])
     if uid:
@@ -171,6 +173,6 @@ def change_lines(changes: Iterable[Change], *, uid: bool = True, modseq: bool = 
 
 
 def modseq_lines(changes: Iterable[tuple[int, int, int]]) -> bytes:
-    """`* n FETCH (UID u MODSEQ (m))` for (sequence, uid, modseq): a client that asked for silence knows the
-    flags, not their mod-sequence (RFC 7162 §3.1.3)."""
+    """`* n FETCH (UID u MODSEQ (m))` for (sequence, uid, modseq): after a silent STORE the client knows the
+    new flags, but not their mod-sequence (RFC 7162 §3.1.3)."""
     return b"".join([b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % each for each in changes])

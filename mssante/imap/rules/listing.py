@@ -1,7 +1,7 @@
 """LIST and LSUB (RFC 3501 §6.3.8, RFC 5258, RFC 5819, RFC 6154): which folders, with which attributes.
 
-Invariants: patterns cost time linear in the names, whatever their wildcards; a folder is listed once;
-rows come in the order of the names.
+Invariants: matching a pattern takes time linear in the length of the names, whatever its wildcards; a folder
+is listed once; rows come in the order of the names.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from mssante.model import DELIMITER, INBOX
 
 
 class Pattern:
-    """A LIST pattern: `*` stands for anything, `%` for anything but the delimiter. INBOX in any case.
+    """A LIST pattern: `*` stands for anything, `%` for anything but the delimiter; INBOX matches in any case.
 
-    Every place the pattern may have reached is one bit of an integer, so time is the name's length
-    times a constant, never exponential in the wildcards."""
+    The pattern is matched without going back. One bit of an integer stands for each place in the pattern
+    that the characters read so far may have led to, and each further character moves all these bits at once.
+    So the time is the name's length times a constant, never exponential in the number of wildcards."""
 
     def __init__(self, text: str) -> None:
         text = _squeezed(canonical(text))
@@ -49,7 +50,8 @@ class Pattern:
         for character in name:
             stays = state & (self._any if character == DELIMITER else wild)
             state = stays | (state & self._places.get(character, 0)) << 1
-            # A wildcard may stand for nothing; two never stand side by side, so one step is enough.
+            # A wildcard may stand for nothing, so each may also be skipped. One step is enough for that,
+            # because `_squeezed` leaves no two wildcards side by side.
             state |= (state & wild) << 1
             if not state:
                 return False
@@ -57,7 +59,7 @@ class Pattern:
 
 
 def _squeezed(text: str) -> str:
-    """Runs of wildcards say no more than one: `*` if the run holds one, else `%`."""
+    """Several wildcards in a row mean the same as a single one: `*` if one of them is `*`, else `%`."""
     kept: list[str] = []
     for character in text:
         if kept and character in "*%" and kept[-1] in "*%":
@@ -83,12 +85,13 @@ def rows(command: ListExtended, folders: Iterable[ListedFolder]) -> list[ListRow
     if not command.extended or (
         not command.selection and any(pattern.endswith("%") for pattern in command.patterns)
     ):
-        # RFC 3501 §6.3.8: a level of hierarchy shows, folder or not, and with "*" too (the example of
-        # §6.3.4); RFC 5258 §3: who speaks the extension hears of what exists, or asks otherwise.
+        # RFC 3501 §6.3.8: a level of hierarchy is listed even if it is no folder itself, and with "*" too
+        # (the example of §6.3.4). RFC 5258 §3: a client that uses the extended syntax is told only of folders
+        # that exist, unless it asks for more.
         selected |= parents
     with_child: set[str] = set()
     if Selection.RECURSIVEMATCH in command.selection:
-        # RFC 5258 §3.5: a parent speaks for the selected descendants that the pattern leaves out.
+        # RFC 5258 §3.5: a parent is listed on behalf of selected descendants that the pattern does not match.
         with_child = {parent for name in selected - matching for parent in _parents(name)}
     return [
         _row(known[name], command, has_children=name in parents, child_subscribed=name in with_child)
@@ -97,8 +100,8 @@ def rows(command: ListExtended, folders: Iterable[ListedFolder]) -> list[ListRow
 
 
 def row_of(name: str, folders: Iterable[ListedFolder], *, old_name: str | None = None) -> ListRow | None:
-    """What LIST answers of one folder, which a pattern might not name alone: with its attributes, as SELECT
-    and RENAME tell it (RFC 9051 §6.3.2, §6.3.6). None when there is no such folder."""
+    """The LIST row of one folder with its attributes, as SELECT and RENAME tell it (RFC 9051 §6.3.2, §6.3.6).
+    The name is taken as it is, not as a pattern: it may hold wildcards. None when there is no such folder."""
     every = {folder.name: folder for folder in folders if folder.exists}
     if name not in every:
         return None
@@ -108,8 +111,8 @@ def row_of(name: str, folders: Iterable[ListedFolder], *, old_name: str | None =
 
 
 def lsub_rows(reference: str, pattern: str, folders: Iterable[ListedFolder]) -> list[ListRow]:
-    """What LSUB answers: subscribed names, as \\Noselect those that do not exist and, with `%`, the
-    unsubscribed parents of subscribed names (RFC 3501 §6.3.9)."""
+    """What LSUB answers: the subscribed names and, for a pattern that ends in `%`, the unsubscribed parents
+    of subscribed names. Those parents, and names that do not exist, are \\Noselect (RFC 3501 §6.3.9)."""
     subscribed = {folder.name: folder for folder in folders if folder.subscribed}
     compiled = Pattern(reference + pattern)
     found = {

@@ -1,23 +1,25 @@
 """Which messages match a SEARCH, each opened no further than it must be.
 
-A search key is a tree. Its leaves each ask one thing of a message: a flag, a date, a word of its text; AND,
-OR and NOT put them together. Leaves differ in cost by thousands: the flags of a whole folder are in memory,
-a date is in a summary that must be read and decrypted, and for a word of the body the whole message must be.
-A search therefore goes by stages, from the cheapest to the dearest, and asks the whole key again at each of
-them, of those messages only that the stages before have left in doubt.
+A search key is a tree. Each leaf asks one thing of a message: a flag, a date, a word of its text. AND, OR and
+NOT combine the leaves. Some leaves cost thousands of times more than others: the flags of a whole folder are
+in memory, a date is in a summary that must be read and decrypted, and for a word of the body the whole
+message must be. A search therefore goes in stages, from the cheapest to the most expensive. At each stage it
+asks the whole key again, but only about the messages that the earlier stages have left in doubt.
 
-For that an answer has three values: yes, no, and not known yet. Of many messages at once, that is two sets:
-those that surely match, and those that may (`Verdict`). A leaf whose stage has not come yet says that nobody
-surely matches and everybody may. `judged` puts such answers together. NOT exchanges the two sets for their
-complements. AND asks its next key of those only that may still match, and OR of those only that do not match
-already, so with the cheap keys first (`prepared`) a dear leaf is never asked about a message that is decided.
+For that, an answer has three values: yes, no, and not known yet. For many messages at once, these are two
+sets: the messages that surely match, and those that possibly match (`Verdict`). A leaf whose stage has not
+come yet answers that no message surely matches, and that all of them possibly do. `judged` combines such
+answers. NOT turns them round: what surely matches is then what did not even possibly match. AND asks its next
+key only about messages that may still match, and OR only about those that do not match already. With the
+cheap keys first (`prepared`), an expensive leaf is never asked about a message that is decided.
 
-Stopping at the first answer is right because of one law: what is known later never changes a yes or a no,
-it only decides doubts. Each leaf keeps it by itself, in `Known.judge`, where its meaning is written once; the
-law then holds for whole keys, because `judged` never makes a set smaller where more is known.
+A search may stop at the first yes or no because later stages never change one: they only decide what was in
+doubt. Each leaf keeps this rule in `Known.judge`, where its meaning is written once. Whole keys then keep it
+too: when more is known, `sure` can only gain messages and `possible` can only lose some, and this holds for
+NOT, AND and OR whenever it holds for the keys inside them.
 
-Invariants: nothing is opened here, `Known` is given what others have opened; a text matches by holding the
-needle, both folded (`fold`), and a needle is never a pattern.
+Invariants: nothing is opened here, `Known` is given what others have opened; a text matches when it contains
+the needle, after both were folded (`fold`); a needle is never taken for a pattern.
 """
 
 from __future__ import annotations
@@ -68,7 +70,8 @@ _FIRST_DAY = date(1970, 1, 1).toordinal()
 
 
 class Verdict(NamedTuple):
-    """Of the messages asked about: those that surely match, and those that may (the former included)."""
+    """Of the messages asked about: those that surely match, and those that possibly do, the sure ones
+    included."""
 
     sure: Uids
     possible: Uids
@@ -83,14 +86,15 @@ class Question(NamedTuple):
     in_body: bool
 
 
-# The answer about some messages, as a Verdict. What the index says of a text is what the text would.
+# Answers a question about some messages: the sure ones and the possible ones, as in Verdict. The answers
+# agree with what reading the texts would give.
 AsksIndex = Callable[[Question, Uids], tuple[Uids, Uids]]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a query's meaning depends on: the folder's keywords, the last numbers, the time; `saved` are the
-    UIDs that `$` stands for, ascending."""
+    """What the meaning of a query depends on: the folder's keywords, its last sequence number and UID, the
+    time. `saved` are the UIDs that `$` stands for, ascending."""
 
     names: FlagNames
     last_sequence: int
@@ -122,8 +126,8 @@ def judged(key: Key, asked: Uids, judge: Callable[[Leaf, Uids], Verdict]) -> Ver
 
 
 def prepared(key: Key, context: Context) -> Key:
-    """The same key as `Known.judge` takes it: needles folded, `*` a number, and of keys side by side the
-    cheapest first."""
+    """The same key in the form that `Known.judge` takes: needles are folded, `*` is replaced by a number, and
+    of the keys inside an AND or OR the cheapest comes first."""
     match key:
         case Not(inner):
             return Not(prepared(inner, context))
@@ -153,12 +157,12 @@ def needs(key: Key) -> set[Need]:
 
 
 def questions(key: Key) -> set[Question]:
-    """What an index of words is asked for a key that is `prepared`."""
+    """What to ask an index of words for a key; the key must be `prepared`."""
     return {_question(leaf) for leaf in leaves(key) if isinstance(leaf, Text | HasField) and leaf.needle}
 
 
 def _question(leaf: Text | HasField) -> Question:
-    # The index does not tell one field of the header from another.
+    # The index knows only that a word is in the header, not in which field.
     in_header = isinstance(leaf, HasField) or leaf.header
     return Question(leaf.needle, in_header, isinstance(leaf, Text))
 
@@ -175,7 +179,7 @@ def _need(leaf: Leaf) -> Need:
         case Dated() | Within() | Sized():
             return Need.SUMMARY
         case HasField(name, needle):
-            # Whether a field is there at all, only the header says.
+            # An empty needle asks whether the field exists at all, which only the header can tell.
             return Need.SUMMARY if needle and name in _KEPT else Need.HEADER
         case Text(needle, _):
             return Need.BODY if needle else Need.FLAGS  # an empty needle is in every text
@@ -185,11 +189,11 @@ def _need(leaf: Leaf) -> Need:
 
 @dataclass(slots=True)
 class Known:
-    """What is known of some messages so far, each thing by UID; None where their stage has not come.
+    """What is known of some messages so far, each thing by UID; None where its stage has not come.
 
-    Need.FLAGS: `flags`, `sequences`, `modseqs`. Need.PLACE: `saved_days` (UTC) and `email_ids`. Between them
-    and the others, if it is asked at all, `index`. Need.SUMMARY: `summaries`. Need.HEADER: `headers`, as
-    octets. Need.BODY: `contents`, a folded text of the header and one of the body for each message."""
+    Need.FLAGS gives `flags`, `sequences` and `modseqs`. Need.PLACE gives `saved_days` (UTC) and `email_ids`.
+    Next comes `index`, if it is asked at all. Need.SUMMARY gives `summaries`, Need.HEADER gives `headers` as
+    octets, and Need.BODY gives `contents`: for each message the folded text of its header and of its body."""
 
     context: Context
     flags: dict[int, int] = field(default_factory=dict)
@@ -201,18 +205,18 @@ class Known:
     summaries: Mapping[int, Summary] | None = None
     headers: Mapping[int, bytes] | None = None
     contents: Mapping[int, tuple[str, str]] | None = None
-    # What several leaves may ask of the same message, read once.
+    # Several leaves may need the same text or header of a message: it is prepared once and remembered here.
     _texts: dict[tuple[int, int], str] = field(default_factory=dict, init=False)
     _fields: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict, init=False)
 
     def learn(self, other: Known, uids: Iterable[int]) -> None:
-        """Takes over what `other` knows of these messages at the stage Need.FLAGS."""
+        """Takes over from `other` what the stage Need.FLAGS found out about these messages."""
         kept = ((self.flags, other.flags), (self.sequences, other.sequences), (self.modseqs, other.modseqs))
         for mine, others in kept:
             mine.update((uid, others[uid]) for uid in uids)
 
     def judge(self, leaf: Leaf, asked: Uids) -> Verdict:
-        """Which of the messages `asked` the leaf of a key that is `prepared` matches."""
+        """Which of the messages `asked` match a leaf; the leaf must be of a `prepared` key."""
         match leaf:
             case All():
                 return _certainly(asked)
@@ -252,7 +256,8 @@ class Known:
     def _field(self, leaf: HasField, asked: Uids) -> Verdict:
         name, needle = leaf.name, leaf.needle
         if needle and self.index is not None:
-            # A word that is in the header need not be in this field: the index says only where it is not.
+            # The word may be in another field of the header. So from the index we learn only which messages
+            # do not match.
             _, asked = self.index(_question(leaf), asked)
         if _need(leaf) is Need.SUMMARY and self.summaries is not None:
             at, text = _KEPT.index(name), self._kept_text
@@ -263,7 +268,7 @@ class Known:
         return Verdict(_NOBODY, asked)
 
     def _kept_text(self, uid: int, at: int) -> str:
-        """Of a message whose summary is known, folded."""
+        """One of the texts that summaries keep, folded, for a message whose summary is known."""
         found = self._texts.get((uid, at))
         if found is None:
             assert self.summaries is not None
@@ -300,7 +305,7 @@ def _certainly(uids: Uids) -> Verdict:
 
 
 def _between(numbers: Sequence[int], low: int, high: int) -> Uids:
-    """Those of `numbers`, ascending, that are neither below `low` nor above `high`."""
+    """Those of `numbers` (ascending) from `low` to `high`, both included."""
     return frozenset(numbers[bisect_left(numbers, low) : bisect_right(numbers, high)])
 
 
@@ -328,7 +333,7 @@ def _of_summary(leaf: Dated | Within | Sized, now: datetime) -> Callable[[Summar
             return lambda summary: _falls(_day(summary.internal_date, summary.internal_offset), when, day)
         case Within(seconds, younger):
             edge = now.timestamp() - seconds
-            # RFC 5032 §3: OLDER takes in the edge, YOUNGER too.
+            # RFC 5032 §3: a message exactly that old matches both OLDER and YOUNGER.
             if younger:
                 return lambda summary: summary.internal_date >= edge
             return lambda summary: summary.internal_date <= edge
@@ -339,7 +344,7 @@ def _of_summary(leaf: Dated | Within | Sized, now: datetime) -> Callable[[Summar
 
 
 def _day(moment: int, offset: int) -> date:
-    """The day, in a zone `offset` minutes ahead of UTC, of so many seconds after 1970."""
+    """The day on which `moment` (seconds since 1970) falls in a zone `offset` minutes ahead of UTC."""
     return date.fromordinal(_FIRST_DAY + (moment + 60 * offset) // _DAY_SECONDS)
 
 

@@ -1,4 +1,20 @@
-"""Which command may come when (RFC 3501 §3): a table of states, and what the server says it can do.
+"""Which command may come when (RFC 3501 §3), and what the server says it can do.
+
+An IMAP conversation is always in one of four states. Before login, the client may only ask what the server
+can do, start TLS and sign in. Once it is authenticated, it may work with folders as a whole: list, create or
+rename them, or append a message. When it has selected a folder, it may also work with the messages in it.
+After LOGOUT nothing is answered any more.
+
+These rules are one table, `ALLOWED`, which gives for each command the states in which it may come. Checks
+spread over thirty handlers would do the same, but a missing one would be hard to see. A table can be read
+beside the RFC, and a test can demand that it holds every command that can be parsed. `refusal` asks the table
+first, and then the few conditions that are not states: whether TLS is on, whether the folder was opened
+read-only, whether an extension has been enabled.
+
+A command that the table does not hold is refused in every state. So if somebody adds a command and forgets
+the table, nobody can use the command, and that is noticed at once. If such a command were allowed instead,
+strangers could use it before login, and nobody might notice. The handlers rely on this: they do not ask again
+whether somebody has signed in or a folder is selected, they only assert it.
 
 Invariants: what is not in the table is refused; no credential is taken before TLS; nothing is changed
 in a folder opened read-only.
@@ -72,7 +88,8 @@ ALLOWED: dict[type[Command | AppendStart], frozenset[State]] = {
     commands.Copy: _SELECTED,
 }
 
-# What the core speaks completely; who serves it takes out what it does not.
+# The extensions that grammar and rules support completely. A server that cannot offer one of them leaves it
+# out of `ProtocolState.extensions`.
 EXTENSIONS = (
     "ENABLE", "NAMESPACE", "IDLE", "UNSELECT", "UIDPLUS", "MOVE", "MULTIAPPEND", "CHILDREN",
     "LIST-EXTENDED", "LIST-STATUS", "SPECIAL-USE", "CREATE-SPECIAL-USE", "STATUS=SIZE", "ESEARCH",
@@ -94,8 +111,8 @@ _READ_ONLY = "Dossier ouvert en lecture seule / The folder is open read-only"
 
 @dataclass(slots=True)
 class ProtocolState:
-    """The state of one conversation. `mechanisms` are the SASL names on offer once TLS protects;
-    `append_octets_max` what APPEND takes (RFC 7889), None where nothing is said of it."""
+    """The state of one conversation. `mechanisms` are the SASL mechanisms offered once TLS is on;
+    `append_octets_max` is the largest message APPEND takes (RFC 7889), None where no limit is announced."""
 
     tls: bool
     mechanisms: tuple[str, ...] = ("PLAIN",)
@@ -115,9 +132,9 @@ class ProtocolState:
         return (*_ALWAYS, *(f"AUTH={mechanism}" for mechanism in self.mechanisms))
 
     def enable(self, names: Iterable[str]) -> tuple[str, ...]:
-        """RFC 5161 §3.1: which of `names` are enabled by this; what they imply is enabled with them."""
+        """RFC 5161 §3.1: enables `names`, and what they imply; answers those of `names` that are new."""
         known = [name for name in names if name in ENABLED_WITH and name in self.extensions]
-        # RFC 9051 §6.3.1: before any folder is selected; its numbers would have been told otherwise.
+        # RFC 9051 §6.3.1: only before a folder is selected, because SELECT answers differently in rev2.
         if REV2.upper() in names and self.state is not State.SELECTED:
             known.append(REV2)
         found = tuple(name for name in known if name not in self.enabled)
@@ -126,8 +143,8 @@ class ProtocolState:
 
     @property
     def rev2(self) -> bool:
-        """Whether the client is spoken to as RFC 9051 has it: folder names in UTF-8, ESEARCH for SEARCH, UID
-        in every unsolicited FETCH, nothing of \\Recent."""
+        """Whether responses follow RFC 9051: folder names in UTF-8, ESEARCH in place of SEARCH, the UID in
+        every unsolicited FETCH, and no \\Recent."""
         return REV2 in self.enabled
 
     @property
@@ -137,7 +154,7 @@ class ProtocolState:
 
     @property
     def tells_vanished(self) -> bool:
-        """Whether what is expunged is told by UID (RFC 7162 §3.2.10)."""
+        """Whether expunges are told by UID, as VANISHED (RFC 7162 §3.2.10)."""
         return QRESYNC in self.enabled
 
     def refusal(self, tag: str, command: Command | AppendStart) -> Rejected | None:
@@ -168,7 +185,7 @@ class ProtocolState:
                 return None
 
     def tls_started(self) -> None:
-        """RFC 3501 §6.2.1: what was said in clear is forgotten; capabilities are asked anew."""
+        """RFC 3501 §6.2.1: nothing learnt in clear counts any more; the client asks for capabilities anew."""
         assert self.state is State.NOT_AUTHENTICATED
         self.tls = True
 
@@ -193,7 +210,7 @@ class ProtocolState:
 
 
 def enables_condstore(command: Command | AppendStart) -> bool:
-    """Whether the client shows by this command that it understands mod-sequences (RFC 7162 §3.1)."""
+    """Whether this command shows that the client understands mod-sequences (RFC 7162 §3.1)."""
     match command:
         case commands.Select(condstore=condstore, resync=resync):
             return condstore or resync is not None

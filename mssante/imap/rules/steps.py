@@ -1,8 +1,8 @@
-"""Long work in steps of some milliseconds: a generator that yields between them, so that its owner may let
-others go on.
+"""Long work in steps of some milliseconds: a generator that yields between them, so that its caller can let
+other tasks run.
 
-Invariants: a step's length does not grow with what a peer sent, but with the number of messages only, and
-slowly: the last merge of 100,000 takes some ten milliseconds.
+Invariants: how long a step takes does not depend on the texts a peer sent. It depends only on the number of
+messages, and grows slowly with it: the last merge of 100,000 takes some ten milliseconds.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ Steps = Generator[None, None, _Value]
 def sorted_in_steps(
     items: Sequence[_Item], key: Callable[[_Item], int | str], *, reverse: bool = False
 ) -> Steps[list[_Item]]:
-    """As `sorted`. list.sort finds what is in order already: two sorted runs joined cost it one merge."""
+    """The same result as `sorted`, by merging sorted runs. list.sort recognises parts that are in order
+    already, so that sorting two sorted runs, one behind the other, costs it one merge."""
     runs = []
     for start in range(0, len(items), IMAP_SORTED_IN_ONE_STEP):
         runs.append(sorted(items[start : start + IMAP_SORTED_IN_ONE_STEP], key=key, reverse=reverse))

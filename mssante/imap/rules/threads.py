@@ -1,8 +1,9 @@
 """Threads of messages: the algorithms ORDEREDSUBJECT and REFERENCES of THREAD (RFC 5256 §3).
 
-Invariants: nothing recurses, however deep a chain of references; the work is linear apart from sorting,
-whatever the references say; messages come in the order of the mailbox, which decides between equal dates;
-the work that comes at the end is done in steps of some milliseconds, so that others may go on.
+Invariants: nothing recurses, however long a chain of references is; apart from sorting the work is linear,
+whatever the references say; messages are given in the order of the mailbox, which decides between equal
+dates; the work left when all messages are given is done in steps of some milliseconds, so that other tasks
+get their turn.
 """
 
 from __future__ import annotations
@@ -24,18 +25,19 @@ _NOBODY = -1
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Threads by places in the mailbox. `children[place]` are its answers, in order; a root is a place or,
-    where the message they all answer is not there, its children (two or more)."""
+    """Threads, with each message given by its place in the mailbox. `children[place]` are the answers to
+    that message, in order. A root is a place; or, where the message that begins the thread is missing, the
+    tuple of its two or more children."""
 
     roots: Sequence[int | tuple[int, ...]]
     children: dict[int, list[int]]
 
     def render(self, numbers: Sequence[int]) -> Steps[bytes]:
-        """RFC 5256 §4 thread-list: the message at `place` is called `numbers[place]`."""
+        """RFC 5256 §4 thread-list; the number of the message at `place` is `numbers[place]`."""
         pieces: list[str] = []
         pause = 0
         for root in self.roots:
-            # What waits to be written, the last first: texts, and places whose branch is still to come.
+            # A stack of what is still to be written: texts, and places whose branches have not come yet.
             waiting: list[str | int] = [")"]
             waiting += _nested(root) if isinstance(root, tuple) else (root,)
             pieces.append("(")
@@ -56,22 +58,22 @@ class Forest:
 
 
 def _nested(places: Sequence[int]) -> list[str | int]:
-    """Each branch in parentheses, to be taken from the end."""
+    """Each branch in parentheses, in reverse, because the list is put on a stack."""
     return [item for place in reversed(places) for item in (")", place, "(")]
 
 
 # Message identifiers
 
-# Words and quoted strings, one "@" outside them. No backslash stands outside: of two places where one might
-# begin, only one can then be read far, so that reading stays linear.
+# Words and quoted strings with one "@" outside the quotes. No backslash is allowed outside the quotes: of two
+# places where an identifier might begin, only one can then be read far, which keeps the search linear.
 _IDENTIFIER = re.compile(rb'<((?:[^<>@"\\\s]++|"(?:[^"\\]|\\.)*+")++@[^<>"\s]++)>', re.DOTALL)
 _QUOTING = re.compile(rb'"((?:[^"\\]|\\.)*+)"', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def identifiers(value: bytes) -> list[bytes]:
-    """The valid Message IDs in an unfolded field, normalised: what quoting adds is taken away (RFC 5256 §3).
-    The last IMAP_THREAD_REFERENCES_MAX of them: the nearest ancestors stand last."""
+    """The valid Message IDs in an unfolded field, normalised by taking quotes and backslashes away (RFC 5256
+    §3). Of too many, the last IMAP_THREAD_REFERENCES_MAX count: the nearest ancestors stand last."""
     found = _IDENTIFIER.findall(value)[-IMAP_THREAD_REFERENCES_MAX:]
     if b'"' in value:
         return [_QUOTED_PAIR.sub(rb"\1", _QUOTING.sub(rb"\1", each)) for each in found]
@@ -79,8 +81,8 @@ def identifiers(value: bytes) -> list[bytes]:
 
 
 def ancestry(references: bytes, in_reply_to: bytes) -> list[bytes]:
-    """The Message IDs a message follows, the nearest last: those of References or, when it has none that is
-    valid, the first of In-Reply-To."""
+    """The Message IDs of the messages before this one in its thread, the nearest last: those of References
+    or, if none of them is valid, the first of In-Reply-To."""
     return identifiers(references) or identifiers_first(in_reply_to)
 
 
@@ -93,13 +95,13 @@ def identifiers_first(value: bytes) -> list[bytes]:
 
 
 def ordered_subject(subjects: Sequence[str], sent: Sequence[int]) -> Steps[Forest]:
-    """ "Poor man's threading": one thread for each base subject (as its collation compares it), all later
-    messages children of the earliest."""
+    """ "Poor man's threading": one thread for each base subject, in which all later messages are children of
+    the earliest. Subjects are given in the form that their collation compares."""
     heads: dict[str, int] = {}
     children: dict[int, list[int]] = {}
     in_order = yield from sorted_in_steps(range(len(sent)), sent.__getitem__)
     for at, place in enumerate(in_order):
-        head = heads.setdefault(subjects[place], place)  # so the threads are in order too
+        head = heads.setdefault(subjects[place], place)  # a dict keeps its order: so do the threads
         if head != place:
             children.setdefault(head, []).append(place)
         if at % IMAP_THREADED_IN_ONE_STEP == 0:
@@ -111,12 +113,15 @@ def ordered_subject(subjects: Sequence[str], sent: Sequence[int]) -> Steps[Fores
 
 
 class References:
-    """Threads by what each message answers: `add` them in the mailbox's order, then `threads` once.
+    """Threads by what each message answers: `add` them in the mailbox's order, then call `threads` once.
 
-    A container holds a message or, named by references only, nobody. Whether a link would close a loop is
-    asked of sets of containers that were ever linked: in one whose links were never broken, who has no
-    parent is above everybody else. Elsewhere the way up is walked, IMAP_THREAD_STEPS_MAX steps in all;
-    beyond, and beyond IMAP_THREAD_IDENTIFIERS_MAX names of nobody, a reference is passed over."""
+    There is a container for each message, and an empty one for each Message ID that is known from references
+    only. References may contradict one another, so before containers are linked, we must know whether the
+    link would close a loop. For that we keep sets of containers that were ever linked together (union-find).
+    Containers of different sets can be linked safely. Within a set whose links were never cut, a container
+    without a parent is above all the others, so to put it below one of them would close a loop. Within other
+    sets we walk up the parents, at most IMAP_THREAD_STEPS_MAX steps in all. After that, and beyond
+    IMAP_THREAD_IDENTIFIERS_MAX empty containers, references are passed over."""
 
     def __init__(self) -> None:
         self._sent: list[int] = []
@@ -134,8 +139,9 @@ class References:
     def add(
         self, *, sent: int, subject: str, answers: bool, identifier: bytes, references: Sequence[bytes]
     ) -> None:
-        """`subject`: the base subject as its collation compares it; `answers`: it says reply or forward;
-        `identifier`: the normalised Message ID, empty without a valid one; `references`: `ancestry`."""
+        """`subject`: the base subject in the form its collation compares; `answers`: whether the subject
+        marks a reply or a forward; `identifier`: the normalised Message ID, empty if it has no valid one;
+        `references`: what `ancestry` gives."""
         place = len(self._sent)
         self._sent.append(sent)
         self._subjects.append(subject)
@@ -155,7 +161,8 @@ class References:
                 self._link(last, container)
 
     def _container_of(self, identifier: bytes, place: int) -> int:
-        """That of its Message ID; one of its own without one, or when an earlier message has it."""
+        """The container of its Message ID. A message gets a new container if it has no Message ID, or if an
+        earlier message has the same one."""
         container = self._containers.get(identifier, _NOBODY) if identifier else _NOBODY
         if container != _NOBODY and self._place[container] == _NOBODY:
             self._place[container] = place
@@ -182,7 +189,7 @@ class References:
         return container
 
     def _link(self, parent: int, child: int) -> None:
-        """Unless it would close a loop; `child` has no parent."""
+        """Makes `parent` the parent of `child`, which has none yet, unless that would close a loop."""
         one, other = self._set_of(parent), self._set_of(child)
         if one == other:
             if one in self._broken and self._is_free_of(parent, child):
@@ -203,7 +210,7 @@ class References:
         return container
 
     def _is_free_of(self, container: int, ancestor: int) -> bool:
-        """Whether `ancestor` is neither `container` nor above it, as far as may be walked."""
+        """Whether `ancestor` is neither `container` itself nor above it. False when the steps are used up."""
         while container not in (ancestor, _NOBODY):
             container = self._parent[container]
             self._steps += 1
@@ -216,7 +223,7 @@ class References:
             self._parent[child] = _NOBODY
             self._broken.add(self._set_of(child))
 
-    # The end
+    # When all messages are there
 
     def threads(self) -> Steps[Forest]:
         """RFC 5256 §3 (2) to (6)."""
@@ -235,21 +242,22 @@ class References:
         return (yield from grove.gathered())
 
     def _kept_above(self, container: int) -> int:
-        """The nearest container above that holds a message; else the highest, which may hold nobody."""
+        """The nearest container above that holds a message; if none does, the highest one, which is empty;
+        `_NOBODY` if there is no container above."""
         parent, place = self._parent, self._place
         above = parent[container]
         passed = []
         while above != _NOBODY and place[above] == _NOBODY and parent[above] != _NOBODY:
             passed.append(above)
             above = parent[above]
-        for each in passed:  # the way is shorter for the next
+        for each in passed:  # shortens the way for later calls
             parent[each] = above
         return above
 
 
 class _Grove:
-    """The threads while they are gathered: steps (3) to (6). A root is a place or, below zero, somebody who
-    is not there: `_missing[root]` are its children."""
+    """The threads while they are gathered: steps (3) to (6) of RFC 5256 §3. A root is the place of a message
+    or, if negative, stands for a message that is missing: its children are `_missing[root]`."""
 
     def __init__(self, rank: Sequence[int], subjects: Sequence[str], answers: Sequence[int]) -> None:
         self._rank = rank
@@ -261,7 +269,8 @@ class _Grove:
         self._lowest = _NOBODY
 
     def put(self, place: int, above: int, above_place: int) -> None:
-        """A message, and the container above it, if any: that holds the message at `above_place`, if any."""
+        """Adds a message below the container `above`, or as a root if that is `_NOBODY`. The container holds
+        the message at `above_place`, or is empty if that is `_NOBODY`."""
         if above == _NOBODY:
             self._roots.append(place)
         elif above_place != _NOBODY:
@@ -324,8 +333,8 @@ class _Grove:
         elif self._answers[root] and not self._answers[head]:
             self._children.setdefault(head, []).append(root)
         else:
-            # Neither is above the other: both answer somebody who is not there. The head was met before:
-            # (B) takes a later one only if it is no answer and all before it were.
+            # Neither is above the other: both answer a message that is missing. The head has been met
+            # already: (B) takes a later root only if that one is no answer and all roots before it were.
             del kept[head]
             self._lowest -= 1
             self._missing[self._lowest] = [head, root]

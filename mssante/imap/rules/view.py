@@ -1,9 +1,24 @@
 """A session's own picture of the selected folder (RFC 3501 §2.3.1.2 and §7.4.1).
 
-Invariants: sequence numbers change only when this session has been told; what others do waits here
-until a moment when the client may hear it; EXPUNGE is never told during FETCH, STORE or SEARCH; UIDs
-are sorted and only grow. A folder of 100,000 messages costs 400 KiB, once for all sessions that have heard
-the same of it.
+A client may name a message by its sequence number, which is its place in the folder: 1 for the first, 2 for
+the second. Such a number changes whenever a message in front of it goes: when message 3 is expunged, the old
+message 4 becomes message 3. Client and server must therefore agree on the moment at which they count anew.
+That moment is the response `* 3 EXPUNGE`. Until the client has it, it still counts the expunged message,
+whatever other sessions have done. If the server looked numbers up in the folder as it is now, a client that
+deletes message 4 might delete another message than the one on its screen.
+
+So each session keeps its own list of UIDs, in which message n stands at place n - 1. This list changes only
+together with a response that tells the client so. What other sessions do is first noted (`note`), and told
+later (`tell_numbers`, `take_flagged`). A message that arrives gets a number at the end and changes no other,
+so it can be told with any answer. An expunge changes all numbers after it. It is held back while a FETCH,
+STORE or SEARCH by sequence number is answered, because client and server would then no longer agree which
+message a number means. Until it is told, the message keeps its number, although it no longer exists; `gone`
+holds its UID.
+
+Invariants: sequence numbers change only when this session's client has been told; what others do waits here
+until a moment when the client may hear it; an expunge is told only when the caller says it may be; UIDs are
+in ascending order, and a new one is above all before it. A folder of 100,000 messages costs 400 KiB, once for
+all sessions that have heard the same of it.
 """
 
 from __future__ import annotations
@@ -22,8 +37,9 @@ from mssante.uid_arrays import UID_ARRAY, without
 
 @dataclass(frozen=True, slots=True)
 class FolderNews:
-    """What happened to a folder, by UID: `arrived` ascending and above all before, `flagged` those whose
-    flags changed, `recent` whether this session is the first to hear of the arrivals."""
+    """What happened to a folder, by UID. `arrived`: new messages, ascending and above all earlier ones;
+    `flagged`: those whose flags changed; `recent`: whether this session is the first to hear of the
+    arrivals."""
 
     arrived: Sequence[int] = ()
     expunged: Sequence[int] = ()
@@ -33,18 +49,18 @@ class FolderNews:
 
 class FolderView:
     """The messages as the client numbers them. `recent_from`: UIDs from there on are \\Recent in this
-    session (it is the first to open the folder since they came), None for no such message; without
-    `tells_recent` nothing is said of it."""
+    session, which is the first to open the folder since they came; None if there are none. Without
+    `tells_recent` the client is never told of \\Recent."""
 
     def __init__(
         self, uids: Iterable[int], *, recent_from: int | None = None, tells_recent: bool = True
     ) -> None:
         self._tells_recent = tells_recent
-        # Ascending; the message with sequence number n is at place n - 1. Never changed in place, so sessions
-        # share one array (`share`).
+        # Ascending; the message with sequence number n is at place n - 1. This array is never changed in place,
+        # so that sessions can share one (`share`).
         self.uids = uids if isinstance(uids, array) else array(UID_ARRAY, uids)
-        self._arrived = array(UID_ARRAY)  # not told yet, so without a number yet
-        self._expunged: set[int] = set()  # gone, but the client still counts them
+        self._arrived = array(UID_ARRAY)  # not told yet, so they have no sequence number yet
+        self._expunged: set[int] = set()  # gone from the folder, but the client still counts them
         self._flagged: set[int] = set()
         self._recent: list[tuple[int, int]] = []
         if recent_from is not None and self.uids and self.uids[-1] >= recent_from:
@@ -55,16 +71,16 @@ class FolderView:
 
     @property
     def last(self) -> int:
-        """The highest UID this session has heard of, told or not; 0 for none."""
+        """The highest UID this session has heard of, whether the client was told or not; 0 for none."""
         return (self._arrived or self.uids or (0,))[-1]
 
     def sequence_of(self, uid: int) -> int | None:
-        """The message's number, None if the client knows no such UID."""
+        """The message's sequence number, None if the client knows no such UID."""
         at = bisect_left(self.uids, uid)
         return at + 1 if at < len(self.uids) and self.uids[at] == uid else None
 
     def numbers_of(self, uids: Sequence[int]) -> Sequence[int]:
-        """The numbers of messages given by ascending UIDs; 0 for one the client does not know."""
+        """The sequence numbers of messages given by ascending UIDs; 0 for one the client does not know."""
         if not uids:
             return ()
         start = bisect_left(self.uids, uids[0])
@@ -73,9 +89,9 @@ class FolderView:
         return [self.sequence_of(uid) or 0 for uid in uids]
 
     def positions(self, messages: SequenceSet, *, uid: bool) -> list[range]:
-        """Places in `uids` of the messages a command names, ascending, those that are `gone` too. UIDs that
-        do not exist are passed over (RFC 3501 §6.4.8); sequence numbers that do not exist raise Unacceptable
-        (RFC 9051 §9 seq-number)."""
+        """The places in `uids` of the messages that a command names, ascending; those that are `gone` are
+        among them. UIDs that do not exist are passed over (RFC 3501 §6.4.8); sequence numbers that do not
+        exist raise Unacceptable (RFC 9051 §9 seq-number)."""
         if uid:
             return messages.positions(self.uids)
         count = len(self.uids)
@@ -85,12 +101,12 @@ class FolderView:
 
     @property
     def gone(self) -> frozenset[int]:
-        """What other sessions have expunged while this client still counts it (RFC 2180 §4.1)."""
+        """The UIDs of messages that are expunged, but that this client still counts (RFC 2180 §4.1)."""
         return frozenset(self._expunged)
 
     def places_of(self, uids: Sequence[int]) -> list[range]:
-        """Where the messages with these UIDs (ascending) stand, as ranges of places; those that are gone, or
-        that the client never heard of, are passed over."""
+        """Where the messages with these UIDs (ascending) stand, as ranges of places. Those that are gone, or
+        that the client has never heard of, are passed over."""
         numbers = self.numbers_of(uids)
         if isinstance(numbers, range) and not self._expunged:
             return [range(numbers.start - 1, numbers.stop - 1)]
@@ -127,7 +143,7 @@ class FolderView:
         )
 
     def _claim(self, low: int, high: int) -> None:
-        # Neighbours are one interval when nothing this session knows lies between them.
+        # Two intervals become one when this session knows of no message between them.
         if self._recent and self._recent[-1][1] == self.last:
             self._recent[-1] = (self._recent[-1][0], high)
         else:
@@ -157,13 +173,13 @@ class FolderView:
 
     @property
     def holds_back(self) -> bool:
-        """Whether an expunge waits: what came after it may be told before it."""
+        """Whether an expunge waits to be told. Later changes may then be told before it."""
         return bool(self._expunged)
 
     def tell_numbers(self, *, expunges: bool, vanished: bool = False) -> bytes:
-        """The untagged EXPUNGE, if allowed now, EXISTS and RECENT for what waits. `expunges` is false during
-        FETCH, STORE and SEARCH (`session.expunges_allowed`); `vanished` tells them by UID (RFC 7162
-        §3.2.10)."""
+        """The untagged EXPUNGE, EXISTS and RECENT responses for what waits. `expunges`: whether EXPUNGE may
+        be told now (`state.expunges_allowed`: not during FETCH, STORE and SEARCH by number); with `vanished`
+        expunges are told by UID (RFC 7162 §3.2.10)."""
         pieces = []
         if expunges and self._expunged:
             pieces.append(self._tell_expunged(vanished=vanished))
@@ -176,13 +192,15 @@ class FolderView:
         return b"".join(pieces)
 
     def take_flagged(self) -> list[tuple[int, int]]:
-        """(sequence number, UID) of the messages whose flags are to be told, ascending; they wait no more."""
+        """(sequence number, UID) of the messages whose changed flags wait to be told, ascending. The caller
+        tells them now: they are taken off the list."""
         flagged = sorted(self._flagged - self._expunged)
         self._flagged.clear()
         return [each for each in zip(self.numbers_of(flagged), flagged, strict=True) if each[0]]
 
     def share(self, uids: array[int]) -> None:
-        """Keeps `uids`, which nobody changes in place, instead of an own copy of the same numbers."""
+        """Keeps `uids` in place of an array of its own, if both hold the same numbers. Nobody may change
+        `uids` in place."""
         if self.uids is not uids and len(self.uids) == len(uids) and self.uids == uids:
             self.uids = uids
 
@@ -193,5 +211,6 @@ class FolderView:
         self.uids = without(self.uids, places)
         if vanished:
             return responses.vanished(gone)
-        # Each EXPUNGE moves those behind it: the k-th (from 0) to go stands k places further down.
+        # Each EXPUNGE moves the messages behind it one place down. So the message expunged after k others
+        # has by then a sequence number lower by k.
         return b"".join(responses.expunge(place + 1 - before) for before, place in enumerate(places))

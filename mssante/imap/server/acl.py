@@ -1,7 +1,7 @@
 """MYRIGHTS, GETACL, LISTRIGHTS: who shares the mailbox, for those who may do everything in it (RFC 4314).
 
-Invariants: nothing here changes a grant: rights are given and taken by the operator (`mssante access`); who
-has a grant to read learns their own rights, and nobody else's.
+Invariants: nothing here changes a grant: rights are given and taken away by the operator (`mssante access`);
+a person who may only read learns their own rights, and nobody else's.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ async def my_rights(session: Session, command: MyRights) -> Answer:
 
 
 async def get_acl(session: Session, command: GetAcl) -> Answer:
-    """RFC 4314 §3.3: every folder of a mailbox is shared alike. Raises Refused(NOT_PERMITTED) for a grant
-    that only reads."""
+    """RFC 4314 §3.3. A grant is for the whole mailbox, so the answer is the same for each of its folders.
+    Raises Refused(NOT_PERMITTED) for a person who may only read."""
     folder = await session.folders.named(command.mailbox)
     session.mailbox.require_writable()
     now = session.service.clock.now()
@@ -37,7 +37,7 @@ async def get_acl(session: Session, command: GetAcl) -> Answer:
 
 
 async def list_rights(session: Session, command: ListRights) -> Answer:
-    """RFC 4314 §3.4, whoever is named: that a login exists is not told."""
+    """RFC 4314 §3.4. The answer is the same whoever is named, so that nobody learns which logins exist."""
     folder = await session.folders.named(command.mailbox)
     session.mailbox.require_writable()
     await session.send(acl.listed_rights(folder.name, command.identifier, utf8=session.protocol.rev2))

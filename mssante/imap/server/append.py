@@ -1,8 +1,9 @@
-"""APPEND and REPLACE: messages that stream in, kept together or not at all.
+"""APPEND and REPLACE: messages that stream in, and are kept all together or not at all.
 
-Invariants: nothing is kept before its last octet, the command's end and its proof of form have come; what is
-refused is read past, and the conversation goes on; a REPLACE keeps the new message and takes the old one away
-in one transaction, so that one of them is there at every moment.
+Invariants: a message is kept only when its last octet has come, its lines and octets were found acceptable
+and the command has ended properly; the octets of a refused message are read and dropped, and the conversation
+goes on; a REPLACE keeps the new message and removes the old one in one transaction, so that one of the two
+exists at every moment.
 """
 
 from __future__ import annotations
@@ -31,20 +32,20 @@ from mssante.words.imap import imap_answer
 
 
 class Append:
-    """An APPEND under way: its messages are kept all together, or not at all (RFC 3502). `refusal`: why it
-    cannot be done now, if so."""
+    """An APPEND in progress: its messages are kept all together, or not at all (RFC 3502). `refusal` says why
+    the command may not come now; None if it may."""
 
     def __init__(self, session: Session, refusal: Rejected | None) -> None:
         self._session = session
         self._rejected = refusal
-        self._old: int | None = None  # the UID a REPLACE takes away
+        self._old: int | None = None  # the UID of the message that a REPLACE removes
         self._drafts: list[Draft] = []
         self._refusal: Answer | Declined | None = None
-        self._waited = 0.0  # seconds, for the client
+        self._waited = 0.0  # seconds spent waiting for the client
         self._received = 0
 
     async def run(self, event: AppendStart) -> Answer | Rejected:
-        """From the first announcement to the answer."""
+        """Takes the command from its first announced message to its answer."""
         try:
             return await self._run(event)
         except BaseException:
@@ -77,8 +78,9 @@ class Append:
             event = await self._next()
 
     async def _next(self) -> Event:
-        """Raises TimeoutError for a client that is slower than the least pace: a rate, not a total time, and
-        our own time is not theirs (catalogue I7, as R7)."""
+        """The next event. Raises TimeoutError for a client that sends slower than the slowest accepted rate.
+        The limit is a rate, not a total time, so that a large message may take long; and only the time spent
+        waiting for the client counts, not what our own work takes (catalogue I7, as R7)."""
         clock, bounds = asyncio.get_running_loop().time, self._session.service.bounds
         begun = clock()
         event = await self._session.next_event()
@@ -94,7 +96,7 @@ class Append:
         if self._rejected is not None:
             return session.wire.refuse()
         if start.size == 0:
-            # RFC 3502 §6.3.11: an error that MUST return a NO; a client cancels by it.
+            # RFC 3502 §6.3.11: an empty message MUST be answered by NO; clients use it to cancel the command.
             return self._refuse(
                 Answer(ResponseStatus.NO, "Message vide: annule / An empty message cancels the APPEND")
             )
@@ -115,7 +117,7 @@ class Append:
         return None
 
     async def _replaced(self, replaced: Replaced) -> int:
-        """The UID of the message that goes. Raises Unacceptable, Refused(MESSAGE_GONE)."""
+        """The UID of the message to be removed. Raises Unacceptable, Refused(MESSAGE_GONE)."""
         await self._session.look()
         self._session.by_uid = replaced.uid
         uids = self._session.uids_of(replaced.message, uid=replaced.uid)
@@ -132,7 +134,7 @@ class Append:
             case Declined(reason=Reason.FOLDER_UNKNOWN):
                 return Answer(ResponseStatus.NO, imap_answer(Reason.FOLDER_UNKNOWN).text, Code.TRYCREATE)
             case Declined(reason=Reason.NUL_OCTET | Reason.BARE_LINE_ENDING) if start.octets8:
-                # RFC 3516 §4.4: binary content is not kept here, for no delivery could carry it on.
+                # RFC 3516 §4.4: binary content is not kept here, because we could not send it on by mail.
                 raise Refused(Reason.ENCODING_UNKNOWN)
             case Declined():
                 raise self._refusal
@@ -167,7 +169,7 @@ class Append:
         code = responses.code_append_uid(validity, [each.uid for each in placed])
         if self._old is None:
             return Answer(ResponseStatus.OK, "Kept", code)
-        # RFC 8508 §4.3: before the EXPUNGE, which comes with the news.
+        # RFC 8508 §4.3: this must precede the EXPUNGE, which `Conversation._finish` tells.
         await self._session.send(responses.untagged(ResponseStatus.OK, "Kept", code))
         return Answer(ResponseStatus.OK, "Replaced", expunged=True)
 

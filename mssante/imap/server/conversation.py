@@ -1,7 +1,8 @@
-"""One IMAP conversation: reads what the client says, and has each command answered.
+"""One IMAP conversation: reads what the client says, and has each command answered by its handler.
 
-Invariants: every command ends in one tagged answer or in BYE; a bug ends its command, never the server, and
-its text goes nowhere; nothing said in clear crosses into TLS.
+Invariants: every command ends in one tagged answer or in BYE; a bug ends the command it occurs in, never the
+server, and its text, which may hold a patient's data, reaches neither the client nor the log; octets received
+before TLS are never taken for a command under TLS.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ async def _capability(session: Session, command: commands.Capability) -> Answer:
 @handles(commands.Check)
 @handles(commands.Noop)
 async def _nothing(session: Session, command: commands.Noop | commands.Check) -> Answer:
-    return OK  # the news comes with every answer
+    return OK  # `_finish` tells what is new with every answer, so there is nothing to add here
 
 
 @handles(commands.Logout)
@@ -122,7 +123,8 @@ class Conversation:
             session.stream.write(responses.bye(hangup.text, hangup.code))
         except Stopping:
             cause = "access ended" if session.access_ended else "stopping"
-            # Access that ended comes back through the operator only; a service that stops, by itself.
+            # The two get different texts: only the operator can give access back, while a service that
+            # stops will be there again by itself.
             ended = Reason.ACCESS_EXPIRED if session.access_expired else Reason.NOT_PERMITTED
             answer = imap_answer(ended if session.access_ended else Reason.SHUTTING_DOWN)
             session.stream.write(responses.bye(answer.text, answer.code))
@@ -147,7 +149,7 @@ class Conversation:
             )
 
     async def _step(self) -> None:
-        """One command, or one thing that is none."""
+        """Answers the next event: usually a command, but also a literal's announcement or a rejected line."""
         session = self._session
         event = await session.next_event(patient=True)
         match event:
@@ -179,9 +181,10 @@ class Conversation:
         if isinstance(command, _NAMES_MESSAGES):
             session.by_uid = command.uid
         answer = await self._guarded(self._act(command))
-        # Those that looked first, and changed nothing since but what they have told, need not look again.
-        # A mod-sequence told promises that what happened before it is told too (RFC 7162 §3.2); SELECT says
-        # itself how far it went.
+        # These commands have just looked at what others did, and have told what they changed themselves, so
+        # there is no need to look again. But where mod-sequences are told, each one promises that everything
+        # before it has been told too (RFC 7162 §3.2): then we look again. SELECT needs it in neither case,
+        # since it tells its HIGHESTMODSEQ itself.
         looked = isinstance(command, commands.Select) or (
             isinstance(command, _ASKS_MESSAGES) and not session.protocol.tells_modseq
         )
@@ -189,7 +192,7 @@ class Conversation:
         return None
 
     async def _act(self, command: commands.Command) -> Answer:
-        # Flags are searched, set and told as they are now, not as this client last heard.
+        # Look first: flags are searched, set and told as they are now, not as this client last heard of them.
         if isinstance(command, _NAMES_MESSAGES):
             await self._session.look()
         if is_heavy(command, self._session.named_at_most(command)):
@@ -222,8 +225,11 @@ class Conversation:
         self._count(answer.status)
 
     async def _how_far(self, answer: Answer, *, failed: bool) -> str | None:
-        """The HIGHESTMODSEQ code of the tagged answer after an expunge (RFC 7162 §3.2.7). It is told apart
-        where it is not the highest mod-sequence the client has heard: an expunge waits, or did (§3.2)."""
+        """The HIGHESTMODSEQ code of the tagged answer after an expunge (RFC 7162 §3.2.7).
+
+        A client may take the highest mod-sequence it has heard for the point up to which it knows everything.
+        That is wrong while an expunge waits to be told, so the right value is then sent in a response of its
+        own, and once more when nothing waits any longer (§3.2)."""
         selected = self._session.selected
         if answer.expunged and answer.code is None and self._session.protocol.tells_vanished:
             return responses.code_highest_modseq(selected.complete)
@@ -234,14 +240,14 @@ class Conversation:
         return None
 
     def _count(self, status: ResponseStatus) -> None:
-        """Too much nonsense in a row is no client. Raises Hangup."""
+        """Counts BAD answers in a row. Raises Goodbye for too many of them: no real client errs so often."""
         self._bad = self._bad + 1 if status is ResponseStatus.BAD else 0
         if self._bad >= self._session.service.bounds.bad_commands:
             answer = imap_answer(Reason.TOO_MANY_ERRORS)
             raise Goodbye(answer.text, answer.code or None)
 
     async def _guarded(self, work: Awaitable[Any]) -> Any:
-        """The boundary of a command: a refusal is a NO, a bug is a NO that says nothing of it."""
+        """The boundary around a command: a refusal becomes a NO, and a bug becomes one without any detail."""
         try:
             return await work
         except Unacceptable as error:
@@ -267,7 +273,8 @@ class Conversation:
         self._count(rejected.status)
 
     async def _start_tls(self, tag: str) -> None:
-        """RFC 3501 §6.2.1: nothing may be on its way in clear behind the command."""
+        """RFC 3501 §6.2.1: refuses to start if more octets in clear follow the command. Somebody between us
+        and the client may have put them there, to be executed as the client's own under TLS."""
         session = self._session
         if session.wire.pending:
             session.abort()

@@ -1,8 +1,8 @@
-"""FETCH: batches of lines from flags and summaries; bodies streamed piece by piece.
+"""FETCH: lines made in batches from flags and summaries; bodies streamed piece by piece.
 
-Invariants: no transaction is open while the client is written to; the loop is given to others between
-batches; what waits to be sent is bounded whatever is asked; a damaged message costs itself only: nothing
-of it is promised before it has been opened.
+Invariants: no transaction is open while the client is written to; other tasks get their turn between
+batches; the octets that wait to be sent are bounded, whatever is asked; a damaged message spoils no other
+answer, because none of its octets is announced before all of them have been opened.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ async def fetch(session: Session, command: Fetch) -> Answer:
     if job.undecodable:
         answer = imap_answer(Reason.ENCODING_UNKNOWN)
         return Answer(ResponseStatus.NO, answer.text, answer.code)
-    # RFC 3501 §6.4.8: a UID that does not exist is passed over; a number that the client counts is told.
+    # RFC 3501 §6.4.8: a UID that does not exist is passed over in silence. A sequence number is not: the
+    # client still counts that message, so it must hear that it is gone.
     by_number = not command.uid and not command.messages.saved
     if by_number and job.answered < sum(map(len, places)):
         raise Refused(Reason.MESSAGE_GONE)
@@ -70,8 +71,9 @@ async def fetch(session: Session, command: Fetch) -> Answer:
 
 
 async def _tell_vanished(session: Session, command: Fetch) -> list[range]:
-    """RFC 7162 §3.2.6: what is gone of the UIDs named, before any FETCH response. First the expunges of this
-    session, which are told as such (§3.2.10). Answers the places of those that are there."""
+    """RFC 7162 §3.2.6: tells which of the named UIDs are gone, before any FETCH response. The expunges that
+    wait in this session come first, as plain VANISHED without EARLIER (§3.2.10). Answers the places of those
+    that are still there."""
     assert command.changed_since is not None
     await session.tell(expunges=True)
     gone = await session.selected.expunged_since(command.changed_since, command.messages)
@@ -80,7 +82,7 @@ async def _tell_vanished(session: Session, command: Fetch) -> list[range]:
 
 
 class _FetchJob:
-    """One FETCH command under way."""
+    """One FETCH command in progress."""
 
     def __init__(self, session: Session, items: FetchItems, words: FlagWords) -> None:
         self._session = session
@@ -106,7 +108,7 @@ class _FetchJob:
         self._asks_places = any(item.need is Need.PLACE for item in items.attributes)
         self._place_rows: dict[int, PlaceLine] = {}
         self.damaged = 0
-        self.undecodable = 0  # RFC 3516 §4.3: its encoding is not known
+        self.undecodable = 0  # RFC 3516 §4.3: messages with an encoding that is not known here
         self.answered = 0
 
     async def flags_only(self, batch: Sequence[Place]) -> None:
@@ -125,7 +127,7 @@ class _FetchJob:
         await breathe()
 
     async def _places(self, batch: Sequence[Place]) -> dict[int, PlaceLine]:
-        """By UID, in their order; without those that are gone."""
+        """The lines by UID, in the order of `batch`, without the messages that are gone."""
         render = self._words.render
         by_uid = {place[1]: place for place in batch}
         found = await self._reader.places(self._selected.id, list(by_uid))
@@ -145,7 +147,8 @@ class _FetchJob:
             await self._answer(opened, by_uid)
 
     def _with_modseqs(self, batch: Sequence[Place]) -> Sequence[Place]:
-        """Reads the modseqs, if the client asks for them; the batch without those that have just gone."""
+        """Reads the mod-sequences, if the client asks for them. Answers the batch without the messages that
+        have gone meanwhile."""
         if not self._tells_modseq:
             return batch
         self._modseqs = self._selected.modseqs([uid for _, uid, _ in batch])
@@ -190,7 +193,8 @@ class _FetchJob:
         opened: Sequence[Message],
         newly_seen: Collection[int],
     ) -> None:
-        """Header fields that summaries keep; of the few messages that do not, the header is read."""
+        """Answers with header fields that summaries keep. A few messages have a summary without them: for
+        those the header itself is read."""
         lines: list[bytes] = []
         others: dict[int, MessageLine] = {}
         for row, message in zip(rows, opened, strict=True):
@@ -212,14 +216,15 @@ class _FetchJob:
     async def _mark_seen(
         self, opened: Sequence[Message], by_uid: Mapping[int, Place]
     ) -> dict[int, tuple[int, int]]:
-        """Marks what a BODY[] is about to read. The new flags and modseq of those that were not \\Seen."""
+        """Sets \\Seen on the messages that a BODY[] is about to read. Answers the new flags and mod-sequence
+        of those that did not have it yet."""
         unseen = [message.uid for message in opened if not by_uid[message.uid][2] & Flag.SEEN.value]
         if not unseen:
             return {}
         try:
             rows = await self._session.writer.flags(self._selected.id, unseen, FlagsMode.ADD, Flag.SEEN.value)
         except Passing:
-            return {}  # C3: a database that takes no writes is still read
+            return {}  # C3: mail stays readable while the database takes no writes; \Seen is then not set
         await self._selected.learn(rows)
         mask = self._selected.view.mask
         newly_seen: dict[int, tuple[int, int]] = {
@@ -232,8 +237,8 @@ class _FetchJob:
     async def _sections(
         self, form: FetchFormat, row: MessageLine, message: Message, content: bytes | None
     ) -> None:
-        """One message's line; `content` if it is there already. Small sections are opened first; large ones
-        are proved, then streamed."""
+        """Sends one message's line; `content` is its content, if it has been read already. Small sections are
+        opened and held; large ones are read once to prove that they open, and a second time to be sent."""
         try:
             contents = at_hand(form.sections, message, content)
             if contents is None:
@@ -277,7 +282,8 @@ class _FetchJob:
             async for piece in extent.pieces(self._reader):
                 await self._session.send(piece)
         except Refused:
-            # Shredded since it was proved: octets are promised that nobody has. Only an end is honest.
+            # The message was shredded after it had proved readable. The client has been promised a number of
+            # octets that nobody can supply any more, so the only way out is to cut the connection.
             self._session.abort()
             raise ConnectionResetError from None
 
@@ -288,7 +294,7 @@ class _FetchJob:
             await self.flush()
 
     async def flush(self) -> None:
-        """Sends what was gathered."""
+        """Sends the octets gathered so far."""
         octets = b"".join(self._gathered)
         self._gathered.clear()
         self._gathered_octets = 0

@@ -1,4 +1,4 @@
-"""Commands on folders: SELECT, LIST, STATUS, CREATE and their kin."""
+"""The handlers of commands on folders: SELECT, LIST, STATUS, CREATE, quotas and the like."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ QUOTA_ROOT = ""
 
 
 async def select(session: Session, command: Select) -> Answer:
-    """RFC 3501 §6.3.1; a SELECT that fails leaves nothing selected."""
+    """RFC 3501 §6.3.1. The previous folder is closed first, so after a failed SELECT none is selected."""
     if session.picked is not None:
         session.unselect()
         await session.send(responses.untagged(ResponseStatus.OK, "Previous folder closed", Code.CLOSED))
@@ -48,10 +48,11 @@ async def select(session: Session, command: Select) -> Answer:
     words = FlagWords(await session.folders.flag_names())
     resync = command.resync
     if resync is not None and resync.uid_validity != folder.folder.uidvalidity:
-        resync = None  # RFC 7162 §3.2.5: the client sees that the folder is another one
+        resync = None  # RFC 7162 §3.2.5: what the client remembers is of an earlier folder of this name
     vanished = [] if resync is None else await selected.expunged_since(resync.modseq, resync.known)
     uids, now = selected.view.uids, folder.folder
-    uid_next = max(now.uidnext, uids[-1] + 1 if uids else 1)  # what came after the folder was looked up
+    # A message may have come after the folder was looked up: UIDNEXT must be above its UID too.
+    uid_next = max(now.uidnext, uids[-1] + 1 if uids else 1)
     told = [
         flags_told(words, read_only=read_only),
         responses.exists(len(uids)),
@@ -81,7 +82,7 @@ async def select(session: Session, command: Select) -> Answer:
 
 
 async def _own_row(session: Session, name: str, *, old_name: str | None = None) -> bytes:
-    """The LIST response of one folder, unasked (RFC 9051 §6.3.2, §6.3.6)."""
+    """The LIST response of one folder, sent unasked by SELECT and RENAME (RFC 9051 §6.3.2, §6.3.6)."""
     row = listing.row_of(name, await _listed(session, await session.folders.all()), old_name=old_name)
     return b"" if row is None else responses.listed([row], utf8=session.protocol.rev2)
 
@@ -98,7 +99,7 @@ async def _tell_changed(session: Session, words: FlagWords, resync: Resync) -> N
 
 
 async def close(session: Session, command: Close) -> Answer:
-    """RFC 3501 §6.4.2: what is marked \\Deleted goes, silently."""
+    """RFC 3501 §6.4.2: removes the messages marked \\Deleted, without telling so."""
     if not session.selected.read_only:
         await session.writer.expunge(session.selected.id, None)
     session.unselect()
@@ -112,7 +113,8 @@ async def unselect(session: Session, command: Unselect) -> Answer:
 
 
 async def create(session: Session, command: Create) -> Answer:
-    """RFC 3501 §6.3.3. Every special folder is there from the first day, so USE finds none to make."""
+    """RFC 3501 §6.3.3. Every mailbox has all special folders from the first day, so a CREATE with USE is
+    always refused."""
     if command.use is not None:
         text = "Ce dossier special existe deja / That special folder exists already"
         return Answer(ResponseStatus.NO, text, Code.USEATTR)
@@ -132,7 +134,8 @@ async def delete(session: Session, command: Delete) -> Answer:
 async def rename(session: Session, command: Rename) -> Answer:
     """RFC 3501 §6.3.5."""
     await session.folders.rename(command.source, command.target)
-    if session.protocol.rev2 and command.source != INBOX:  # which is still there (RFC 9051 §6.3.6)
+    # RFC 9051 §6.3.6: tells the client that the old name is gone; INBOX still exists after its RENAME.
+    if session.protocol.rev2 and command.source != INBOX:
         await session.send(await _own_row(session, command.target, old_name=command.source))
     return OK
 
@@ -192,7 +195,7 @@ async def _status(session: Session, folder: NamedFolder, items: tuple[StatusItem
         StatusItem.UIDNEXT: counts.uidnext,
         StatusItem.UIDVALIDITY: counts.uidvalidity,
         StatusItem.UNSEEN: counts.unseen,
-        StatusItem.SIZE: counts.size_kib * 1024,  # RFC 8438 §2: may be more than the exact sum, never less
+        StatusItem.SIZE: counts.size_kib * 1024,  # RFC 8438 §2: it may exceed the exact sum, not undercut it
         StatusItem.DELETED: counts.deleted,
         StatusItem.HIGHESTMODSEQ: counts.modseq,
         StatusItem.DELETED_STORAGE: counts.deleted_kib,
@@ -204,8 +207,8 @@ async def _status(session: Session, folder: NamedFolder, items: tuple[StatusItem
 
 
 def _mailbox_id(folder: FolderId) -> str:
-    """RFC 8474 §4: the folder's number, which never comes back and survives a new name; UIDVALIDITY tells no
-    less."""
+    """RFC 8474 §4: made of the folder's number, which is never used again and stays when the folder is
+    renamed. It gives nothing away that UIDVALIDITY does not."""
     return f"F{folder}"
 
 
@@ -225,7 +228,7 @@ async def quota(session: Session, command: GetQuota) -> Answer:
 
 
 async def quota_root(session: Session, command: GetQuotaRoot) -> Answer:
-    """RFC 9208 §4.1.3. A mailbox without a bound has no quota root."""
+    """RFC 9208 §4.1.3. A mailbox without a size limit has no quota root."""
     folder, told = await session.folders.named(command.mailbox), await _quota(session)
     roots = [QUOTA_ROOT] if told else []
     await session.send(responses.quota_root(folder.name, roots, utf8=session.protocol.rev2) + told)

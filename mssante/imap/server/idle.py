@@ -1,7 +1,7 @@
 """IDLE: what others do is told at once, until the client says DONE.
 
-Invariants: whatever ends it, the two waits it began, for a line of the client and for news of the store, have
-ended before it returns.
+Invariants: it waits for two things, a line from the client and news from the store; both waits have ended
+before it returns, whatever made it end.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ async def idle(session: Session, command: Idle) -> Answer:
                     await end_task(news)
         event = line.result()
     finally:
-        line.cancel()  # what it raises is this command's to tell: above, or whoever cancelled it does
+        # If the wait for the line failed, `line.result()` above has raised that error already; or IDLE itself
+        # was cancelled. So whatever this task raises here can be ignored.
+        line.cancel()
         await asyncio.gather(line, return_exceptions=True)
     assert isinstance(event, RawLine), "the wire was told to expect a line"
     if event.octets.upper() == b"DONE":
@@ -46,4 +48,4 @@ async def _news_while_idle(session: Session) -> None:
         await session.look()
         await session.tell(expunges=True)
     except Passing:
-        pass  # told with the next news, or after DONE; the storage's trouble is reported where it is met
+        pass  # the next news, or the answer to DONE, tells it; the store has reported its trouble itself

@@ -1,6 +1,7 @@
 """LOGIN and AUTHENTICATE: from a password to an open mailbox.
 
-Invariants: a wrong person, password, mailbox or grant gets one answer, in the same time; guessing is slowed.
+Invariants: a wrong person, password, mailbox or grant gets the same answer in the same time, so that nobody
+learns which of them was wrong; repeated guesses are slowed down.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""COPY, MOVE and EXPUNGE."""
+"""The handlers of COPY, MOVE and EXPUNGE."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def copy(session: Session, command: Copy) -> Answer:
 
 
 async def expunge(session: Session, command: Expunge) -> Answer:
-    """RFC 3501 §6.4.3, RFC 4315 §2.1. The EXPUNGE responses come with the news."""
+    """RFC 3501 §6.4.3, RFC 4315 §2.1. The EXPUNGE responses are told by `Conversation._finish`."""
     uids = None if command.uids is None else session.uids_of(command.uids, uid=True)
     gone = await session.writer.expunge(session.selected.id, uids)
     return EXPUNGED if gone else OK

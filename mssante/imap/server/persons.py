@@ -1,7 +1,7 @@
-"""What one person may hold of an operator's IMAP ports together: connections, and heavy commands at once.
+"""What one person may have at the same time on all IMAP ports together: connections, and heavy commands.
 
-Invariants: counted over all ports that share it; a command that waits for its turn ends within
-IMAP_HEAVY_WAIT_SECONDS_MAX; one person's turns hold up nobody else's.
+Invariants: both are counted over all ports that share one Persons; a command waits for its turn no longer
+than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ class Persons:
 
 
 def is_heavy(command: commands.Command, messages: int) -> bool:
-    """Whether it opens contents by the hundred, or orders messages; `messages`: how many it names at most."""
+    """Whether the command opens the contents of many messages, or sorts many; `messages`: how many it names
+    at most."""
     match command:
         case commands.Fetch(items=items):
             return items.need is Need.BODY and messages > IMAP_HEAVY_BODIES

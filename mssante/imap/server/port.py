@@ -1,7 +1,7 @@
-"""IMAP over sealed mailboxes: the ports, who is on them, and who may stay.
+"""IMAP over sealed mailboxes: one port, the sessions on it, and the watch for people whose access ends.
 
-Invariants: no credential is taken before TLS; a person has so many connections and no more; a person whose
-access ended hears BYE within seconds.
+Invariants: no credential is taken before TLS; the number of connections a person may have is limited; a
+person whose access ends gets BYE within seconds.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class ImapServer:
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self, host: str, port: int) -> None:
-        """Listens; `port` 0 takes a free one, told by `self.port`. OSError when it cannot be had."""
+        """Listens; with `port` 0 on a free port, which `self.port` then tells. Raises OSError when it cannot
+        listen there."""
         await self.listener.open(host, port)
         self._watch = asyncio.create_task(self._watch_access(), name=f"{self._service.name} access")
 
@@ -81,7 +82,7 @@ class ImapServer:
         return self.listener.port
 
     async def close(self, seconds: float = 30) -> None:
-        """Says BYE to everybody, cuts after `seconds`."""
+        """Says BYE to everybody, and cuts the connections that are left after `seconds`."""
         if self._watch is not None:
             await end_task(self._watch)
         await self.listener.close(seconds)
@@ -109,5 +110,5 @@ class ImapServer:
                 try:
                     if session.access_ended:
                         session.stream.stop()
-                except Exception as error:  # costs this session this round; the others are looked at
+                except Exception as error:  # the other sessions must be checked all the same
                     report(crashed(f"{self._service.name} access", error))

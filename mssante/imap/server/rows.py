@@ -1,4 +1,4 @@
-"""One message's values as FetchFormat reads them; those that cost are made when they are asked for."""
+"""One message's values as FetchFormat reads them; expensive ones are made only when they are asked for."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class PlaceLine(NamedTuple):
 
     @property
     def thread_id(self) -> bytes:
-        return encode.NIL  # RFC 8474 §5.2: allowed; related messages are told by THREAD
+        return encode.NIL  # RFC 8474 §5.2 allows it; clients find related messages by THREAD
 
 
 class MessageLine(NamedTuple):
-    """One message's values, as FetchFormat reads them; `place` where they ask for it."""
+    """One message's values, as FetchFormat reads them; `place` only where the command asks for it."""
 
     sequence: int
     uid: int
@@ -79,12 +79,12 @@ class MessageLine(NamedTuple):
 
     @property
     def preview(self) -> bytes:
-        # RFC 8970 §3.2: NIL is for previews that have to be waited for; ours never are.
+        # RFC 8970 §3.2: NIL is for previews that are not made yet; ours are made when a message is received.
         return encode.string(self.summary.preview)
 
 
 class FlagsLine(NamedTuple):
-    """What FETCH (UID FLAGS) needs; nothing else is asked of it."""
+    """The values that FETCH (UID FLAGS) needs, and no others."""
 
     sequence: int
     uid: int

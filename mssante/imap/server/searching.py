@@ -1,11 +1,13 @@
 """SEARCH over sealed mail: the command, and the stages that open messages until the key is decided.
 
-The stages: flags, which are in memory; the place in the folder, which the store tells; the index of words;
-then message by message the summary, the header and the content. Each adds to what is `Known`, and has the
-key judged again; what a key means is written in `imap.rules.matching`.
+The stages, from cheap to expensive: flags, which are in memory; what the store knows of a message in its
+folder; the index of words; then, message by message, the summary, the header and the content. Each stage adds
+to what is `Known`, and then the key is judged again for the messages still in doubt. Why that gives the right
+answer, and what each key means, is written in `imap.rules.matching`.
 
-Invariants: the result is what a scan of everything would give; a message that must be opened and does not is
-not found; the work is bounded in time; the loop is given to others between batches.
+Invariants: the result is the same as if every message were read in full; a message that would have to be
+opened, but cannot be, is not found; the time a search takes is bounded; other tasks get their turn between
+batches.
 """
 
 from __future__ import annotations
@@ -44,18 +46,18 @@ async def search(session: Session, command: Search) -> Answer:
     if results is None:
         await session.send(responses.search(numbers, modseq=modseq))
     elif not query.only_saves:
-        # The tag is that of the command being answered: RFC 4731 §3.1 correlates by it.
+        # RFC 4731 §3.1: the tag tells the client which of its commands this response belongs to.
         told = responses.esearch(session.tag, numbers, results, uid=command.uid, modseq=modseq)
         await session.send(told)
     return OK
 
 
 async def search_context(session: Session, query: Query) -> Context:
-    """What the search keys of a command mean now."""
+    """What the search keys of a command depend on, as it stands now."""
     selected = session.selected
     uids, saved = selected.view.uids, selected.saved
     if query.saves:
-        selected.saved = array(UID_ARRAY)  # RFC 5182 §2.1: a SEARCH that fails with NO leaves nothing
+        selected.saved = array(UID_ARRAY)  # RFC 5182 §2.1: if this SEARCH fails with NO, `$` is empty
     return Context(
         names=await session.folders.flag_names(),
         last_sequence=len(uids),
@@ -66,9 +68,9 @@ async def search_context(session: Session, query: Query) -> Context:
 
 
 def search_done(session: Session, query: Query, found: Sequence[int]) -> int | None:
-    """Saves of `found`, UIDs in the order they are told in, what `query` saves; answers the mod-sequence that
-    the response carries, if it does. MIN and MAX alone are about one message each (RFC 5182 §2.4, RFC 4731
-    §3.2)."""
+    """Saves the part of `found` that `query` asks to save; `found` holds UIDs in the order in which they are
+    told. Answers the mod-sequence that the response carries, None if it carries none. With MIN or MAX, but
+    neither ALL nor COUNT, only the first or the last message counts (RFC 5182 §2.4, RFC 4731 §3.2)."""
     chosen = found
     results = query.results or frozenset({Result.ALL})
     if results & {Result.MIN, Result.MAX} and not results & {Result.ALL, Result.COUNT}:
@@ -88,7 +90,8 @@ def searcher_of(session: Session) -> Searcher:
 
 @dataclass(slots=True, kw_only=True)
 class _Progress:
-    """One search under way: the UIDs found, and those in doubt, which ascend; what is known of the latter."""
+    """One search in progress: the UIDs `found`, the `doubtful` ones (ascending), and what is `known` of
+    those."""
 
     selected: Selected
     key: Key
@@ -100,15 +103,15 @@ class _Progress:
     doubtful: list[int] = field(default_factory=list)
 
     def judge(self, known: Known, uids: Uids) -> list[int]:
-        """Adds those that match to what is found; answers those that remain in doubt, ascending."""
+        """Adds to `found` the messages that surely match; answers those that remain in doubt, ascending."""
         sure, possible = judged(self.key, uids, known.judge)
         self.found += sorted(sure)
         return sorted(possible - sure)
 
 
 class Searcher:
-    """Runs searches of one mailbox. `monotonic` gives seconds, for the budget; without an `index` every
-    message is looked through."""
+    """Runs searches in one mailbox. `monotonic` is the clock of the time budget, in seconds; without an
+    `index` every message in doubt is opened."""
 
     def __init__(
         self,
@@ -138,7 +141,7 @@ class Searcher:
         return sorted(search.found)
 
     async def _flags(self, search: _Progress) -> None:
-        """What this process knows of every message in the folder."""
+        """Judges by flags, numbers and mod-sequences, which this process has in memory."""
         asked = Need.FLAGS in search.needs
         everybody = [range(len(search.selected.view))]
         for at, (sequences, rows) in enumerate(search.selected.columns(everybody)):
@@ -156,7 +159,8 @@ class Searcher:
                 search.known.learn(known, doubtful)
 
     async def _places(self, search: _Progress) -> None:
-        """What the store knows of a message in a folder. Those that have gone meanwhile are not found."""
+        """Judges by what the store knows of a message without opening it. Those that have gone meanwhile are
+        not found."""
         if Need.PLACE not in search.needs:
             return
         uids, search.doubtful = search.doubtful, []
@@ -171,7 +175,8 @@ class Searcher:
             await breathe()
 
     async def _words(self, search: _Progress) -> None:
-        """What the index says, if it is worth asking; it is not filled for what needs no content."""
+        """Asks the index of words, if enough messages are in doubt. It is filled up first only when the key
+        needs contents, since filling it means reading them."""
         if self._index is None or not search.questions or len(search.doubtful) < INDEX_ASKED_MIN:
             return
         answers = await self._index.ask(
@@ -185,8 +190,8 @@ class Searcher:
         search.doubtful = await self._threads.run(search.judge, search.known, frozenset(answers.numbers))
 
     async def _messages(self, search: _Progress) -> None:
-        """Those still in doubt, opened some at a time: first the summaries, of those that these do not decide
-        the headers, then the contents."""
+        """Opens the messages still in doubt, in batches: first the summaries; then the headers, and last the
+        contents, of those that remain undecided."""
         by_header = Need.HEADER in search.needs
         folder = search.selected.id
         async for messages, _ in self._reader.messages(folder, search.doubtful, header=by_header):
@@ -201,7 +206,7 @@ class Searcher:
                 await self._contents(search, known, [by_uid[uid] for uid in doubtful])
 
     async def _headers(self, messages: Iterable[Message]) -> dict[int, bytes]:
-        """By UID, of those that open."""
+        """The headers by UID, of the messages that can be opened."""
         found: dict[int, bytes] = {}
         for message in messages:
             block = message.header
@@ -209,12 +214,12 @@ class Searcher:
                 try:
                     block = await self._reader.octets(message, 0, message.summary.header_octets)
                 except Refused:
-                    continue  # damaged: already told
+                    continue  # damaged: the reader has reported it already
             found[message.uid] = block
         return found
 
     async def _contents(self, search: _Progress, known: Known, messages: Sequence[Message]) -> None:
-        """Small ones are opened and judged many at a time; what does not open is not found."""
+        """Opens and judges the contents, small ones many at a time. What cannot be opened is not found."""
         groups = self._reader.small_contents(messages)
         while True:
             async with self._threads.turn(search.budget):
@@ -229,12 +234,13 @@ class Searcher:
                     try:
                         content = await self._reader.octets(message, 0, message.summary.size)
                     except Refused:
-                        continue  # damaged: already told
+                        continue  # damaged: the reader has reported it already
                     await self._threads.run(_judge_contents, search, known, [(message, content)])
 
 
 def _judge_contents(search: _Progress, known: Known, contents: Sequence[tuple[Message, bytes]]) -> None:
-    """In a thread. Short texts are judged many at a time, as a key of many leaves costs less so."""
+    """Runs in a thread. Short texts are judged many at a time, which costs less when the key has many
+    leaves."""
     opened = replace(known)
     held: dict[int, tuple[str, str]] = {}
     characters = 0

@@ -1,7 +1,7 @@
-"""The octets of a message that a FETCH section names: out of what is at hand, or read piece by piece.
+"""The octets of a message that a FETCH section names: taken from what is read already, or read in pieces.
 
-Invariants: a section's size is known before its first octet is promised; of a decoded section no more is held
-than a piece; a part that the message has not is None.
+Invariants: a section's size is known before it is announced to the client; of a decoded section that is read
+in pieces, no more than one piece is held; a part that does not exist in the message is None.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ _TEXTS: dict[Slice, SectionText] = {
 
 @dataclass(frozen=True, slots=True)
 class SectionExtent:
-    """Octets of a message: `held` ones, or those at `offset` of its content, `size` of them. With `encoding`
-    they are those of `cut` in what `encoded` octets at `offset` decode to; `nul`: there is a NUL in them."""
+    """Where the octets of a section are: `held` in memory, or else `size` octets at `offset` of the message's
+    content. With `encoding`, the `encoded` octets at `offset` are to be decoded, and the section is the range
+    `cut` of the result. `nul`: the decoded octets hold a NUL."""
 
     message: Message
     offset: int
@@ -46,16 +47,17 @@ class SectionExtent:
     nul: bool = False
 
     async def octets(self, reader: Reader, *, keep: bool) -> bytes:
-        """All of them or, without `keep`, only the proof that they open. Raises Refused(CORRUPTION)."""
+        """All the octets. Without `keep` they are only read, to prove that they open, and the answer is
+        empty. Raises Refused(CORRUPTION)."""
         if keep:
             return b"".join([piece async for piece in self.pieces(reader)])
-        if not self.encoding:  # a decoded one was proved when it was measured
+        if not self.encoding:  # a decoded section has been read once already, to measure it
             async for _ in self.pieces(reader):
                 pass
         return b""
 
     async def pieces(self, reader: Reader) -> AsyncIterator[bytes]:
-        """Raises Refused(CORRUPTION) where the content is damaged."""
+        """The octets in pieces. Raises Refused(CORRUPTION) where the content is damaged."""
         if self.held is not None:
             yield self.held
         elif self.encoding:
@@ -69,8 +71,8 @@ class SectionExtent:
 def at_hand(
     sections: Sequence[BodySection], message: Message, content: bytes | None
 ) -> list[bytes | None] | None:
-    """The sections' octets out of the whole content, or of the header that is kept apart; None when something
-    must be read for one of them. Raises Refused(ENCODING_UNKNOWN)."""
+    """The sections' octets, taken from the whole `content` or from the header, which is kept separately. None
+    when something must be read for one of them. Raises Refused(ENCODING_UNKNOWN)."""
     found: list[bytes | None] = []
     for section in sections:
         place = _located(message.summary, section)
@@ -86,7 +88,7 @@ def at_hand(
 
 
 class ListedSections:
-    """Sections that are header fields which summaries keep (mime.listed): nothing is read for them."""
+    """Sections made of header fields that summaries keep (mime.listed), so that nothing else is read."""
 
     def __init__(self, sections: Sequence[BodySection], choosers: Sequence[Chooser]) -> None:
         self._sections = sections
@@ -94,13 +96,14 @@ class ListedSections:
 
     @classmethod
     def of(cls, sections: Sequence[BodySection]) -> ListedSections | None:
-        """None unless all of them are."""
+        """None unless all of `sections` are of that kind."""
         choosers = [_chooser(section) for section in sections]
         found = [chooser for chooser in choosers if chooser is not None]
         return cls(sections, found) if found and len(found) == len(choosers) else None
 
     def octets(self, summary: Summary) -> list[bytes] | None:
-        """Theirs, in order; None when this summary does not keep them, and the header must be read."""
+        """The sections' octets, in order; None when this summary does not keep one of them, so that the
+        header must be read."""
         found = []
         for section, chooser in zip(self._sections, self._choosers, strict=True):
             block = chooser.fields(summary.packed_listed)
@@ -132,10 +135,10 @@ async def extent(reader: Reader, message: Message, section: BodySection) -> Sect
 
 
 def _located(summary: Summary, section: BodySection) -> tuple[int, int] | None:
-    """Offset and length of a section's octets; None for a part that the message has not."""
+    """Offset and length of a section's octets; None for a part that does not exist in the message."""
     if section.path:
         return summary.parts.locate(_path(section), _TEXTS[section.slice])
-    # Of the whole message no table is needed.
+    # For the message itself, the table of its parts is not needed.
     if section.slice is Slice.WHOLE:
         return 0, summary.size
     if section.slice is Slice.TEXT:
@@ -164,7 +167,7 @@ def _chooser(section: BodySection) -> Chooser | None:
     return None if section.path or section.slice is not Slice.FIELDS else Chooser.of(section.names)
 
 
-# RFC 3516: encodings undone. The message as such is encoded by nothing: BINARY[] is BODY[].
+# RFC 3516: decoding. A message as a whole has no encoding, so BINARY[] is the same as BODY[].
 
 
 def _is_decoded(section: BodySection) -> bool:
@@ -172,14 +175,15 @@ def _is_decoded(section: BodySection) -> bool:
 
 
 def _heading(summary: Summary, section: BodySection) -> tuple[int, int]:
-    """Where the header of the section's part lies: as much of it as was read when the message came."""
+    """Offset and length of the header of the section's part; of a longer one, only as much as was read when
+    the message was received."""
     found = summary.parts.locate(_path(section), "MIME")
     assert found is not None, "a part has a header"
     return found[0], min(found[1], MIME_HEADER_OCTETS_MAX)
 
 
 def _encoding(header: bytes) -> bytes:
-    """What is to be undone, empty for nothing. Raises Refused(ENCODING_UNKNOWN)."""
+    """The encoding to be decoded, empty if there is none. Raises Refused(ENCODING_UNKNOWN)."""
     content = mime_content.read(header, of_message=False).content
     if content.is_multipart or not content.is_encoded:  # RFC 2045 §6.4: a multipart is not encoded
         return b""
@@ -189,7 +193,7 @@ def _encoding(header: bytes) -> bytes:
 
 
 def _content(summary: Summary, section: BodySection, content: bytes, place: tuple[int, int]) -> bytes:
-    """A section's octets out of a whole content."""
+    """A section's octets, taken from the whole content."""
     block = content[place[0] : place[0] + place[1]]
     if not _is_decoded(section):
         return block
@@ -203,7 +207,7 @@ def _content(summary: Summary, section: BodySection, content: bytes, place: tupl
 async def _measured(
     reader: Reader, message: Message, section: BodySection, place: tuple[int, int], encoding: bytes
 ) -> SectionExtent:
-    """A decoded section, gone through once: how large it is only its octets tell."""
+    """A decoded section with its size, for which the section must be decoded once from beginning to end."""
     offset, octets = place
     most = 1 << 62 if section.partial is None else section.partial.start + section.partial.count
     first = 0 if section.partial is None else section.partial.start
@@ -220,7 +224,7 @@ async def _measured(
 async def _decoded(
     reader: Reader, message: Message, offset: int, octets: int, extent: SectionExtent
 ) -> AsyncIterator[bytes]:
-    """What `octets` at `offset` decode to, as far as `extent.cut` goes."""
+    """The range `extent.cut` of what `octets` octets at `offset` decode to, in pieces."""
     undo = decoder(extent.encoding)
     assert undo is not None, "an unknown encoding was refused"
     wanted, at = extent.cut, 0

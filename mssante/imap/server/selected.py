@@ -1,9 +1,9 @@
 """A selected folder as one session sees it: its view, its flags, and what has changed since.
 
-Invariants: flags and modseqs are those of the live folder that all sessions share, so as new as anybody here
-knows them; what a session is told is its own affair: a change is told once, and not told at all to the
-session that made it (it has its own answer). A session costs some KiB beside it while it has heard
-what others have.
+Invariants: flags and mod-sequences come from the live folder that all sessions share, so they are the newest
+that anybody in this process knows; which changes its client has been told, each session remembers for
+itself: a change is told once, and not at all to the session that made it, whose command was answered with
+it. As long as a session has heard the same as the others, it costs a few KiB on top of the shared folder.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from mssante.uid_arrays import UID_ARRAY
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How changes are told to a client: flags with the `uid` and the `modseq` of their message, what is
-    expunged as VANISHED."""
+    """How changes are told to a client: whether flags come with the `uid` and the `modseq` of their message,
+    and whether expunges come as VANISHED."""
 
     uid: bool = True
     modseq: bool = False
@@ -41,9 +41,9 @@ class Manner:
 class Selected:
     """Made by `open`; `refresh` looks at the store, `news` says what it found.
 
-    `saved`: the UIDs of the last SEARCH that saved its result, ascending (RFC 5182); those that are gone
-    meanwhile are no longer meant. `behind`: the client was last told to trust `complete`, not the highest
-    mod-sequence it heard."""
+    `saved`: the UIDs found by the last SEARCH that saved its result, ascending (RFC 5182); those of messages
+    that have gone since are ignored. `behind`: the last HIGHESTMODSEQ told, which is `complete`, was lower
+    than mod-sequences the client has heard."""
 
     def __init__(self, store: MailStore, folder: NamedFolder, live: LiveFolder, *, read_only: bool) -> None:
         self.id: FolderId = folder.id
@@ -62,8 +62,8 @@ class Selected:
     async def open(
         cls, store: MailStore, folder: NamedFolder, *, read_only: bool, recent: bool = True
     ) -> Selected:
-        """Without `recent` nothing is told of it, and nothing taken from those who ask (RFC 9051 §2.3.2).
-        Raises Refused(FOLDER_UNKNOWN)."""
+        """Without `recent` the client is never told of \\Recent, and this session does not take it away from
+        others who still use it (RFC 9051 §2.3.2). Raises Refused(FOLDER_UNKNOWN)."""
         selected = cls(store, folder, await store.folders.live(folder.id), read_only=read_only)
         uids = selected.view.uids
         if not recent:
@@ -76,21 +76,23 @@ class Selected:
 
     @property
     def flags_seen(self) -> int:
-        """Every bit that any message has had."""
+        """Every flag bit that any message of the folder has had."""
         return self._live.flags_seen
 
     @property
     def complete(self) -> ModSeq:
-        """The HIGHESTMODSEQ that loses no change if the connection breaks now: below that of an expunge which
-        waits to be told (RFC 7162 §3.2)."""
+        """The HIGHESTMODSEQ with which the client can resume without losing a change, should the connection
+        break now. It stays below that of an expunge which waits to be told (RFC 7162 §3.2)."""
         return self._complete
 
     def row(self, uid: int) -> FlagsRow | None:
-        """A message's stored flags and modseq; None when it is gone, whether the client knows or not."""
+        """A message's stored flags and mod-sequence; None when it is gone, even if the client has not been
+        told yet."""
         return self._live.row(uid)
 
     def modseqs(self, uids: Sequence[int]) -> dict[int, int]:
-        """By UID, of those of `uids` (ascending) that are there, and perhaps of others."""
+        """Mod-sequences by UID, for those of `uids` (ascending) that still exist. The answer may hold other
+        messages too."""
         if not uids:
             return {}
         rows = self._live.between(uids[0], uids[-1])
@@ -99,12 +101,13 @@ class Selected:
         return {uid: row.modseq for uid in uids if (row := self.row(uid)) is not None}
 
     def messages(self, places: Iterable[range]) -> Iterator[tuple[int, int, int]]:
-        """(sequence number, UID, flags with \\Recent) at these places of the view, without those gone."""
+        """(sequence number, UID, flags with \\Recent) of the messages at these places of the view, without
+        those that are gone."""
         for numbers, rows in self.columns(places):
             yield from zip(numbers, rows.uids, rows.flags, strict=True)
 
     def columns(self, places: Iterable[range]) -> Iterator[tuple[Sequence[int], FlagsRows]]:
-        """The same some at a time, sequence numbers and rows apart."""
+        """The same in portions, with sequence numbers and rows in separate columns."""
         for piece in _pieces(places):
             numbers, rows = self._rows(piece)
             yield numbers, replace(rows, flags=self.view.masks(rows.uids, rows.flags))
@@ -120,7 +123,7 @@ class Selected:
         return Change(number, row.uid, render(self.view.mask(row.uid, row.flags)), row.modseq)
 
     def changed_since(self, places: Iterable[range], since: int) -> list[range]:
-        """Of these places those whose message has a higher modseq (RFC 7162 §3.1.4.1)."""
+        """Those of these places whose message has a mod-sequence above `since` (RFC 7162 §3.1.4.1)."""
         found: list[range] = []
         for piece in _pieces(places):
             numbers, rows = self._rows(piece)
@@ -132,8 +135,8 @@ class Selected:
         return found
 
     async def expunged_since(self, since: int, known: SequenceSet | None) -> Sequence[int]:
-        """The UIDs gone after `since`, of `known` or of all, as far as this session has heard (RFC 7162
-        §3.2.6). `*` means the last message there is and whatever came after it."""
+        """The UIDs expunged after `since`, out of `known` or of all, as far as this session has heard (RFC
+        7162 §3.2.6). Here `*` means the last message that exists and every UID above it."""
         gone = array(UID_ARRAY, await self._store.folders.expunged(self.id, ModSeq(since), self._modseq))
         if known is None:
             return gone
@@ -145,7 +148,8 @@ class Selected:
         return [uid for low, high in merged(known.intervals) for uid in _between(gone, low, high)]
 
     def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
-        """As `FolderView.positions`, and `$`: what of it is gone is passed over (RFC 5182 §2.1)."""
+        """As `FolderView.positions`, but knows `$` too: its messages that are gone are passed over (RFC 5182
+        §2.1)."""
         return self.view.places_of(self.saved) if messages.saved else self.view.positions(messages, uid=uid)
 
     def first_unseen(self) -> int | None:
@@ -158,8 +162,8 @@ class Selected:
         return None
 
     async def learn(self, rows: FlagsRows) -> bool:
-        """Takes in what this session itself changed. Whether nobody else had changed anything since it last
-        looked: then `refresh` need not tell it what it did, nor anything else."""
+        """Takes in what this session itself changed. Answers True if nobody else had changed anything since
+        it last looked: then `refresh` would find nothing new, and will not report this change either."""
         await self._live.learn(rows)
         if rows.before > self._modseq:
             return False
@@ -168,7 +172,8 @@ class Selected:
         return True
 
     async def refresh(self) -> None:
-        """Takes in what others did since. Raises Refused(FOLDER_UNKNOWN) when the folder is gone."""
+        """Takes in what others did since the last time. Raises Refused(FOLDER_UNKNOWN) when the folder is
+        gone."""
         changes = await self._store.folders.changes(self.id, self._modseq)
         if changes.modseq == self._modseq:
             return
@@ -180,8 +185,8 @@ class Selected:
         self._modseq = changes.modseq
 
     def news(self, render: Callable[[int], bytes], *, manner: Manner, expunges: bool) -> Iterator[bytes]:
-        """The untagged responses for what waits, some at a time; `render` makes a mask's names. To be gone
-        through to the end, before anything else is noted; between two pieces others may work."""
+        """The untagged responses for what waits, in portions; `render` makes the names of a mask. The caller
+        must take all of them before it notes anything new, but may let other tasks work in between."""
         yield self.view.tell_numbers(expunges=expunges, vanished=manner.vanished)
         self.view.share(self._live.uids)
         flagged = self.view.take_flagged()
@@ -194,7 +199,7 @@ class Selected:
             yield change_lines(changes, uid=manner.uid, modseq=manner.modseq)
 
     def told(self) -> None:
-        """Everything this session has heard of is told, but for expunges that wait."""
+        """To be called when everything this session has heard of is told, except for expunges that wait."""
         if not self.view.holds_back:
             self._complete = self._modseq
 
@@ -209,22 +214,23 @@ class Selected:
             self.view.note(FolderNews(arrived=[uid for uid in uids if uid > before], recent=True))
 
     async def _heard_before(self, last: int, known: int) -> int:
-        """Up to which UID some session has heard of the messages before us. A session that may write is
-        the one that hears of those up to `last` (RFC 3501 §2.3.2); EXAMINE takes nothing from others."""
+        """The highest UID that some session heard of before us: the messages above it are \\Recent here. A
+        session that may write claims all up to `last` for itself, so that no other session takes them for
+        \\Recent (RFC 3501 §2.3.2); EXAMINE claims nothing."""
         if last <= known or self.read_only:
             return known
         try:
             return await self._store.folders.claim_recent(self.id, Uid(last))
         except Passing:
-            return known  # C3: a database that takes no writes is still read
+            return known  # C3: folders stay readable while the database takes no writes
 
     def _rows(self, place: range) -> tuple[Sequence[int], FlagsRows]:
-        """The sequence numbers and rows of the messages at a place, without those gone."""
+        """The sequence numbers and rows of the messages at a place, without those that are gone."""
         uids = self.view.uids[place.start : place.stop]
         rows = self._live.between(uids[0], uids[-1])
         if rows.uids == uids:
             return range(place.start + 1, place.stop + 1), rows
-        # Something has gone, or come, that the client was not told of: place by place.
+        # Messages have gone, or come, that the client was not told of yet: match them up one by one.
         numbers, there = [], FlagsRows()
         number_of = {uid: number for number, uid in enumerate(uids, place.start + 1)}
         for row in rows:

@@ -1,6 +1,7 @@
-"""What the handlers of one IMAP conversation share: the stream, the core's state, the open mailbox.
+"""What the handlers of one IMAP conversation share: the stream, the protocol state, the open mailbox.
 
-Invariants: every wait has an end; what a client does not take is not made; Hangup is BYE and the end.
+Invariants: every wait has a time limit; output is produced only as fast as the client reads it; whoever
+raises Goodbye ends the conversation with BYE.
 """
 
 from __future__ import annotations
@@ -65,10 +66,11 @@ class Left(ConnectionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionBounds:
-    """What one conversation may cost. Seconds: `login` from the greeting to a login, `command` for the next
-    octets of a command begun, `idle` between commands and in IDLE (RFC 3501 §5.4: at least 30 minutes),
-    `append_credit` beyond the least pace of a message coming in, `access` between two looks at whether the
-    person still has access, `rest` without a command before the index is filled. `bad_commands`: in a row."""
+    """What one conversation may cost. The times are in seconds: `login` from the greeting until somebody has
+    logged in, `command` for the next octets once a command has begun, `idle` between commands and in IDLE
+    (RFC 3501 §5.4: at least 30 minutes), `append_credit` the delay allowed to a message that comes in slower
+    than the slowest accepted rate, `access` between two checks that the person still has access, `rest`
+    without a command before the search index is filled. `bad_commands` counts BAD answers in a row."""
 
     login_seconds: float = IMAP_LOGIN_SECONDS_MAX
     command_seconds: float = COMMAND_SECONDS_MAX
@@ -87,7 +89,7 @@ class Answer:
     status: ResponseStatus
     text: str
     code: str | None = None
-    expunged: bool = False  # messages are gone by it: how far the client is now is told (RFC 7162 §3.2.7)
+    expunged: bool = False  # it removed messages: HIGHESTMODSEQ goes with the answer (RFC 7162 §3.2.7)
 
 
 OK = Answer(ResponseStatus.OK, "Done")
@@ -126,7 +128,7 @@ class Session:
         )
         self.tag = ""  # of the command being answered
         self.by_uid = False  # whether that command names messages by UID
-        self.told_words: FlagWords | None = None  # those the client has heard of
+        self.told_words: FlagWords | None = None  # the flags and keywords last told to the client
         self.picked: Selected | None = None
         self.has_room: Callable[[str], bool] = lambda person: True
         self._mailbox: OpenMailbox | None = None
@@ -137,7 +139,7 @@ class Session:
     # The person's side
 
     def signed_in(self, mailbox: OpenMailbox) -> None:
-        """From here on the mailbox is open, and the wider bounds hold."""
+        """From here on the mailbox is open, and the wider limits for known people apply."""
         self._mailbox = mailbox
         self.service.persons.arrived(mailbox.person)
         self.folders = Folders(mailbox)
@@ -164,7 +166,7 @@ class Session:
 
     @property
     def access_expired(self) -> bool:
-        """The grant had an end, which has come."""
+        """The grant was given for a limited time, and that time is over."""
         grant = None if self._mailbox is None else self._mailbox.ring.grant
         return grant is not None and not grant.in_force(self.service.clock.now())
 
@@ -187,7 +189,7 @@ class Session:
         self.protocol.unselected()
 
     async def end(self) -> None:
-        """Ends what works behind the session, then forgets the keys it works with."""
+        """Ends the background work of the session first, then forgets the keys which that work uses."""
         if self._mailbox is None:
             return
         try:
@@ -200,13 +202,14 @@ class Session:
     # The wire's side
 
     def tls_started(self) -> None:
-        """RFC 3501 §6.2.1: what was said in clear is forgotten."""
+        """RFC 3501 §6.2.1: forget everything that came before TLS, when anybody could have altered it."""
         self.wire = Wire()
         self.protocol.tls_started()
 
     async def next_event(self, *, patient: bool = False) -> Event:
-        """What the client does next; `patient` when it need not do anything soon. Raises Left, Hangup for
-        what the wire cannot go on from, TimeoutError, Stopping, ConnectionError."""
+        """What the client does next; `patient` where it may stay silent for long, as between commands. Raises
+        Left, Goodbye after an error that the wire cannot recover from, TimeoutError, Stopping,
+        ConnectionError."""
         waits = patient and self._mailbox is not None
         while (event := self.wire.next_event()) is Signal.NEED_DATA:
             bounds = self.service.bounds
@@ -230,7 +233,8 @@ class Session:
         return seconds
 
     async def send(self, octets: bytes) -> None:
-        """Sends, and waits until the client keeps up: a client that does not read holds no memory of ours."""
+        """Sends, and waits until the client has read enough of it. Otherwise a client that does not read
+        would make us hold all its answers in memory."""
         if octets:
             self.stream.write(octets)
             await self.stream.drain()
@@ -239,12 +243,12 @@ class Session:
         self.stream.abort()
 
     def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
-        """The places in the view of what a command names. Raises imap.lexer.Unacceptable for a number
-        nobody has."""
+        """Where the messages that a command names stand in the view. Raises imap.grammar.lexer.Unacceptable
+        for a sequence number that no message has."""
         return self.selected.places(messages, uid=uid)
 
     def named_at_most(self, command: Command) -> int:
-        """How many messages a command can be about. Raises as `places`."""
+        """How many messages a command can be about, at most. Raises as `places`."""
         if self.picked is None:
             return 0
         if isinstance(command, Fetch):
@@ -262,21 +266,21 @@ class Session:
         return [each for place in places for each in uids[place.start : place.stop]]
 
     async def flag_words(self) -> FlagWords:
-        """The words of every flag in the selected folder, told to the client before they are used."""
+        """The names of all flags in the selected folder. New ones are told to the client before their use."""
         names = self.folders.names_last_read
         if self.selected.flags_seen & ~names.known:  # somebody has given a flag that had no name then
             names = await self.folders.flag_names()
         return await self.tell_flags(names)
 
     async def tell_flags(self, names: FlagNames) -> FlagWords:
-        """RFC 3501 §7.2.6: the client hears of keywords it may not know."""
+        """RFC 3501 §7.2.6: tells the client the flags and keywords, unless it knows them already."""
         if self.told_words is None or names is not self.told_words.names:
             self.told_words = FlagWords(names)
             await self.send(flags_told(self.told_words, read_only=self.selected.read_only))
         return self.told_words
 
     async def look(self) -> None:
-        """Sees what others did in the selected folder, without a word to the client."""
+        """Notes what others did in the selected folder. The client is told nothing yet: see `tell`."""
         if self.picked is None:
             return
         try:
@@ -284,16 +288,16 @@ class Session:
         except Refused as refused:
             if refused.reason is not Reason.FOLDER_UNKNOWN:
                 raise
-            # RFC 2180 §3.3: another session deleted the folder; nothing of it can be told any more.
+            # RFC 2180 §3.3: another session deleted the folder, so nothing in it can be answered any more.
             raise Goodbye("Dossier supprime / The folder was deleted", Code.NONEXISTENT) from None
 
     async def tell(self, *, expunges: bool) -> None:
-        """What `look` saw since the client last heard, if it may be told now."""
+        """Tells the client what `look` has noted. Expunges are told only if `expunges` says they may be."""
         if self.picked is None:
             return
         if self.picked.view.has_news(expunges=expunges):
             words = await self.flag_words()
-            by_uid = self.by_uid or self.protocol.rev2  # RFC 9051 §7.5.2: what is not asked for has its UID
+            by_uid = self.by_uid or self.protocol.rev2  # RFC 9051 §7.5.2: an unasked FETCH carries the UID
             manner = Manner(by_uid, self.protocol.tells_modseq, self.protocol.tells_vanished)
             for piece in self.picked.news(words.render, manner=manner, expunges=expunges):
                 await self.send(piece)
@@ -301,8 +305,8 @@ class Session:
         self.picked.told()
 
     async def enable(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Enables what there is of `names`; answers what was new. From here on mod-sequences may be told: the
-        client hears how far it is (RFC 7162 §3.1)."""
+        """Enables those of `names` that exist here; answers the newly enabled ones. If that turns
+        mod-sequences on, the client is told the folder's highest one at once (RFC 7162 §3.1)."""
         before = self.protocol.tells_modseq
         enabled = self.protocol.enable(names)
         if self.protocol.rev2:
@@ -312,13 +316,14 @@ class Session:
         return enabled
 
     async def tell_vanished_earlier(self, uids: Sequence[int]) -> None:
-        """RFC 7162 §3.2.10.1; nothing was ever forgotten, so they may be many."""
+        """RFC 7162 §3.2.10.1. Sent in portions, since there may be many: no expunge is ever forgotten while
+        the folder exists."""
         for start in range(0, len(uids), IMAP_VANISHED_AT_ONCE):
             await self.send(responses.vanished(uids[start : start + IMAP_VANISHED_AT_ONCE], earlier=True))
             await breathe()
 
     async def tell_highest_modseq(self) -> None:
-        """RFC 7162 §3.1.2.1, of the selected folder."""
+        """RFC 7162 §3.1.2.1, for the selected folder."""
         code = responses.code_highest_modseq(self.selected.complete)
         await self.send(responses.untagged(ResponseStatus.OK, "Everything up to here is told", code))
 

@@ -1,9 +1,9 @@
-"""SORT and THREAD over sealed mail: the commands, and how what was found is put in order by what its
-summaries say.
+"""SORT and THREAD over sealed mail: the commands, and how the messages found are put in order by their
+summaries.
 
-Invariants: no content is opened, and a header only where a summary does not hold the references; a message
-that does not open has no fields; the loop is given to others between batches and between steps; so many
-are at work at once and no more.
+Invariants: no content is opened to put messages in order, and a header only where a summary does not hold the
+references; a message that cannot be opened counts as one without any fields; other tasks get their turn
+between batches and between steps; the number of sorts at work at the same time is limited.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ async def thread(session: Session, command: Thread) -> Answer:
 
 
 async def _numbers(session: Session, uids: Sequence[int], *, uid: bool) -> Sequence[int]:
-    """What the client calls these messages. None of them is unknown to it: they were found in its view."""
+    """The UIDs or sequence numbers by which the client knows these messages. It knows all of them, because
+    they were found in its view."""
     if uid:
         return uids
     numbers: list[int] = []
@@ -82,7 +83,8 @@ def _sorter_of(session: Session) -> Sorter:
 
 
 class Sorter:
-    """Runs one session's SORTs and THREADs. `turns` is shared: how many are at work at once."""
+    """Runs one session's SORTs and THREADs. All sessions share `turns`, which limits how many are at work at
+    the same time."""
 
     def __init__(self, reader: Reader, searcher: Searcher, turns: asyncio.Semaphore) -> None:
         self._reader = reader
@@ -92,8 +94,8 @@ class Sorter:
     async def sort(
         self, selected: Selected, criteria: Sequence[Criterion], key: Key, context: Context
     ) -> list[int]:
-        """The UIDs that match, in order. Raises as Searcher.search, and Passing(LIMIT_REACHED) when
-        others sort all the while."""
+        """The UIDs that match, in order. Raises as Searcher.search, and Passing(LIMIT_REACHED) when other
+        sorts leave it no turn in time."""
         async with turn(self._turns, _BUSY):
             found = await self._searcher.search(selected, key, context)
             columns: list[list[int | str]] = [[] for _ in criteria]
@@ -107,7 +109,8 @@ class Sorter:
     async def threads(
         self, selected: Selected, algorithm: Algorithm, key: Key, context: Context
     ) -> tuple[Forest, list[int]]:
-        """The threads of those that match, by places in the second: their UIDs. Raises as `sort`."""
+        """The threads of the messages that match, and their UIDs; a place in the threads is a place in that
+        list. Raises as `sort`."""
         async with turn(self._turns, _BUSY):
             found = await self._searcher.search(selected, key, context)
             match algorithm:
@@ -140,7 +143,7 @@ class Sorter:
         return await run_steps(references.threads())
 
     async def _links_of(self, message: Message | None) -> Sequence[bytes]:
-        """The Message-ID, References and In-Reply-To fields; of those repeated the first."""
+        """The Message-ID, References and In-Reply-To fields; of a repeated field the first."""
         if message is None:
             return b"", b"", b""
         try:
@@ -149,11 +152,11 @@ class Sorter:
                 return kept
             block = await self._reader.octets(message, 0, message.summary.header_octets)
         except Refused:
-            return b"", b"", b""  # damaged: already told
+            return b"", b"", b""  # damaged: the reader has reported it already
         return [next(iter(header.values(block, name)), b"") for name in _LINKS]
 
     async def _summaries(self, folder: FolderId, uids: Sequence[int]) -> AsyncIterator[list[Message | None]]:
-        """The messages of `uids` in order, some at a time; None for one that does not open or has gone."""
+        """The messages of `uids` in order, in batches; None for one that cannot be opened or has gone."""
         at = 0
         async for messages, _ in self._reader.messages(folder, uids):
             batch: list[Message | None] = []
@@ -168,7 +171,7 @@ class Sorter:
 
 
 async def run_steps(steps: Steps[_Value]) -> _Value:
-    """What `steps` come to, the loop given to others between two."""
+    """The result of `steps`; other tasks get their turn between two of them."""
     while True:
         try:
             next(steps)
@@ -178,7 +181,7 @@ async def run_steps(steps: Steps[_Value]) -> _Value:
         await breathe()
 
 
-# What each criterion compares. A field that is not there is an empty text (RFC 5256 §3).
+# What each criterion compares. A missing field counts as an empty text (RFC 5256 §3).
 
 
 def _arrival(message: Message | None) -> int:
@@ -186,7 +189,7 @@ def _arrival(message: Message | None) -> int:
 
 
 def _sent(message: Message | None) -> int:
-    """RFC 5256 §2.2: in UTC; when there is no date that can be read, the internal date."""
+    """RFC 5256 §2.2: the date sent, in UTC; without a date that can be read, the internal date."""
     if message is None:
         return 0
     sent = message.summary.sent_at
@@ -212,7 +215,7 @@ def _mailbox_of(field: AddressField) -> Callable[[Message | None], str]:
 
 
 def _display_of(field: AddressField) -> Callable[[Message | None], str]:
-    """RFC 5957 §3: the first address's name; without one its address, as far as there is one."""
+    """RFC 5957 §3: the display name of the first address; without one the address, as far as it is given."""
 
     def value(message: Message | None) -> str:
         entry = first_address(message.summary.envelope, field) if message else None

@@ -1,7 +1,8 @@
 """STORE and UID STORE (RFC 3501 §6.4.6), conditional ones included (RFC 7162 §3.1.3).
 
-Invariants: a conditional STORE is judged and done in one transaction, message by message; what it did not
-change is told with its flags, so that the client need not ask; nobody's change is told by accident only.
+Invariants: the condition of a conditional STORE is checked and the flags are set in one transaction, message
+by message; the messages it did not change are told with their flags, so that the client need not ask; what
+somebody else changed meanwhile is always told, even after a silent STORE.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ async def store(session: Session, command: Store) -> Answer:
     uids = session.uids_of(command.messages, uid=command.uid)
     names = (await session.flag_words()).names
     if command.mode is StoreMode.REMOVE:
-        mask = names.mask(command.flags)  # what nobody knows, nothing carries
+        mask = names.mask(command.flags)  # no message has a keyword that is not known: nothing to remove
     else:
         mask, names = await session.writer.mask(command.flags, names)
         await session.tell_flags(names)
@@ -41,7 +42,8 @@ async def store(session: Session, command: Store) -> Answer:
     alone = await selected.learn(rows)
     await _tell(session, command, rows)
     if len(rows) == len(uids):
-        # What somebody else did meanwhile is told with this answer, whatever silence was asked for.
+        # What somebody else did meanwhile is told with this answer, even if the client asked for silence:
+        # .SILENT is about the client's own changes only.
         if not alone:
             await session.look()
         return OK
@@ -50,7 +52,7 @@ async def store(session: Session, command: Store) -> Answer:
 
 
 async def _tell(session: Session, command: Store, rows: FlagsRows) -> None:
-    """The FETCH responses: for a silent STORE only the mod-sequences, if the client knows of them."""
+    """Sends the FETCH responses; for a silent STORE only mod-sequences, if the client has enabled them."""
     view, modseq = session.selected.view, session.protocol.tells_modseq
     if command.silent and not modseq:
         return
