@@ -1,5 +1,6 @@
-"""Reading a directory: mailboxes and the trust space, over LDAP or from an LDIF file.
+"""Reads a directory (annuaire): mailboxes and the trust space, over LDAP or from an LDIF file.
 
-Invariants: an entry is parsed or refused, alone; the format is a project format (annuaire/README.md);
-being in the directory gives no right: the trust space decides who may send and where.
+Invariants: each entry is parsed or refused by itself; the format is a format of this project
+(annuaire/README.md); being in the directory gives no right, because the trust space decides who may send and
+where.
 """

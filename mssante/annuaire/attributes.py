@@ -1,7 +1,8 @@
-"""The attributes of directory entries: their names, and how one is read: bounded, UTF-8, single or not.
+"""The attributes of directory entries: their names, and how to read one.
 
-Invariants: a reader returns what the attribute holds or raises Malformed naming the attribute, never
-its value; no text with a control or direction-changing character comes out.
+Invariants: every value is bounded and UTF-8; a reader returns what the attribute holds, or raises Malformed,
+which names the attribute and never its value; no text that is returned has a control or direction-changing
+character.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from mssante.model import Malformed
 
 _Choice = TypeVar("_Choice", bound=Enum)
 
-# What is asked of a directory for a mailbox: all that a mailbox has but `mssResponsable`, never public.
+# What we ask of a directory for a mailbox: all its attributes except `mssResponsable`, which is never public.
 OF_MAILBOX = (
     "mssAdresse",
     "mssTypeBal",
@@ -72,7 +73,8 @@ SEARCHED = (
     "mssAdresseL6",
 )
 
-# Characters that change the direction of what follows: a name must read as it is (Unicode UAX #9).
+# Characters that change the direction of the text after them (Unicode UAX #9). With them a name could be
+# shown as another name.
 _DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -90,7 +92,7 @@ def _decoded(name: str, value: bytes) -> str:
         decoded = value.decode("utf-8")
     except UnicodeDecodeError:
         raise Malformed(f"{name}: not UTF-8") from None
-    # What is printable has neither; asking that first spares a walk through nearly every value.
+    # A printable text has neither kind of character. Nearly all texts are printable, so we ask this first.
     if not decoded.isprintable() and any(
         unicodedata.category(character) == "Cc" or character in _DIRECTIONS for character in decoded
     ):

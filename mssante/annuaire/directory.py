@@ -1,7 +1,7 @@
-"""What a directory answers, whoever answers it: the Protocol, and the search they all agree on.
+"""What any directory answers: the Protocol, and the search that all implementations share.
 
-Invariants: an unlisted mailbox is found by its exact address alone; a search shows active, listed
-mailboxes only; the same data gives the same answers whichever implementation holds it.
+Invariants: an unlisted mailbox is found only by its exact address; a search shows only mailboxes that are
+active and listed; the same data gives the same answers in every implementation.
 """
 
 from __future__ import annotations
@@ -17,33 +17,35 @@ from mssante.model import Address, MailboxStatus, Malformed
 
 
 class Directory(Protocol):
-    """Two live implementations: LdapDirectory and LdifDirectory. All their answers may be late, none hangs.
+    """There are two implementations, LdapDirectory and LdifDirectory. An answer may come late, but always
+    comes.
 
     Every method raises Passing(DIRECTORY_UNAVAILABLE) when the directory cannot answer now. Such a
     failure must never block a letter to a mailbox of ours: local mailboxes are known without it.
     """
 
     async def mailbox(self, address: Address) -> MailboxEntry | None:
-        """The mailbox at this exact address (case apart), unlisted ones included; None when there is none.
+        """The mailbox at this exact address (letter case does not matter), even an unlisted one; None when
+        there is none.
 
-        Passing(DIRECTORY_UNAVAILABLE) also when its entry is there and malformed, or there twice:
-        the directory's trouble is not proof that a correspondent does not exist."""
+        Raises Passing(DIRECTORY_UNAVAILABLE) also when the entry is malformed or there twice, because a fault
+        in the directory does not prove that a correspondent does not exist."""
         ...
 
     async def search(self, text: str, limit: int) -> tuple[MailboxEntry, ...]:
-        """Active, listed mailboxes having every word of `text` somewhere in their public attributes, best
+        """Active, listed mailboxes that have every word of `text` somewhere in their public attributes, best
         rank first, at most `limit` and never more than DIRECTORY_FOUND_MAX.
 
-        Nothing is found by words all shorter than 3 characters. Malformed when the text has a control
-        character or is over 256 octets."""
+        Finds nothing when all words are shorter than 3 characters. Raises Malformed when the text has a
+        control character or is longer than 256 octets."""
         ...
 
     async def trust_pairs(self) -> TrustAnswer:
-        """Every (domain, certificate DN) the directory states, and the entries set aside, with why."""
+        """Every (domain, certificate DN) that the directory states, and the entries set aside, with why."""
         ...
 
     async def aclose(self) -> None:
-        """Lets go of threads and connections; afterwards every question is Passing."""
+        """Ends its threads and connections. After that, every question raises Passing."""
         ...
 
 
@@ -57,7 +59,7 @@ def search_words(text: str) -> tuple[str, ...]:
 
 
 def best(entries: Iterable[MailboxEntry], words: Iterable[str], limit: int) -> tuple[MailboxEntry, ...]:
-    """Those of `entries` a search for `words` may show, best rank first, each address once."""
+    """Those of `entries` that a search for `words` may show, best rank first, each address once."""
     folded = [_folded(word) for word in words]
     shown = {
         entry.address.key: entry
@@ -74,6 +76,6 @@ def _has(entry: MailboxEntry, folded: list[str]) -> bool:
 
 
 def _folded(text: str) -> str:
-    """RFC 4518 §2.2-2.3: what LDAP's caseIgnoreMatch compares, with OpenLDAP's one-to-one folding (ß is not
-    ss). Accents count."""
+    """The form in which texts are compared, that of LDAP's caseIgnoreMatch (RFC 4518 §2.2-2.3). Letter case
+    is folded one to one, as in OpenLDAP: ß is not ss. Accents make a difference."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower())

@@ -1,8 +1,8 @@
-"""Directory entries: frozen values, each parsed or refused alone.
+"""Directory entries as frozen values, each parsed or refused by itself.
 
-Invariants: what is here is public but for unlisted mailboxes, so `mssResponsable` has no field; every
-text is bounded UTF-8 without control or direction-changing characters; a DN is carried as written
-(mssante.trust.names compares). Attribute names are compared in lower case, unknown ones left alone.
+Invariants: all that is here is public, except unlisted mailboxes, so `mssResponsable` has no field; every
+text is bounded UTF-8 without control or direction-changing characters; a DN is kept as written
+(mssante.trust.names compares DNs). Attribute names are compared in lower case; unknown ones are ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ _KINDS = frozenset({MailboxKind.PER, MailboxKind.ORG, MailboxKind.APP, MailboxKi
 _OF_A_PERSON = frozenset({MailboxKind.PER, MailboxKind.CAB})
 _CODE = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?")
 
-# Facts §3, shape of the number after the type digits. Types we know no rule for: any short identifier.
+# Facts §3: the shape of the number after the digits of its type. For a type that is not here we know no rule,
+# and accept any short identifier.
 _PERSON_NUMBERS = {"8": re.compile(r"[0-9]{11}"), "0": re.compile(r"[0-9A-Z]{9}"), "10": re.compile(r".+@.+")}
 _STRUCTURE_NUMBERS = {
     "1": re.compile(r"[0-9][0-9AB][0-9]{7}"),  # FINESS; Corsica writes 2A and 2B
@@ -64,7 +65,7 @@ class HealthStructure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxEntry:
-    """A mailbox the directory knows. `rank` 1 is the holder's preferred one; None is not stated."""
+    """A mailbox the directory knows. `rank` 1 is the holder's preferred mailbox; None means not stated."""
 
     address: Address
     kind: MailboxKind
@@ -80,7 +81,7 @@ class MailboxEntry:
 
     @property
     def searched(self) -> tuple[str, ...]:
-        """The texts a search looks in: one for one with attributes.SEARCHED."""
+        """The texts that a search looks in, the same and in the same order as attributes.SEARCHED."""
         holder, structure = self.holder, self.structure
         return (
             str(self.address),
@@ -125,7 +126,7 @@ class TrustPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OddEntry:
-    """An entry set aside: where it is (a DN or a line, for the operator's eyes), and why."""
+    """An entry set aside: where it is (a DN or a line, for the operator to read), and why."""
 
     where: str
     why: str
@@ -133,14 +134,14 @@ class OddEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustAnswer:
-    """All that the directory says of the trust space: pairs in order, each once, whose names can be
-    parsed; what was set aside."""
+    """All that the directory says of the trust space: the pairs whose names can be parsed, in order and each
+    once, and the entries set aside."""
 
     pairs: tuple[TrustPair, ...]
     odd: tuple[OddEntry, ...]
 
     def space(self) -> TrustSpace:
-        """As the trust space the directory states; it gives itself no date."""
+        """The trust space that the directory states. The directory gives no date."""
         return TrustSpace.from_entries(
             (Entry(pair.domain, DistinguishedName.parse(pair.name)) for pair in self.pairs),
             source="directory",
@@ -152,7 +153,7 @@ def is_of_class(raw: RawEntry, name: str) -> bool:
 
 
 def address_keys(raw: RawEntry) -> frozenset[str]:
-    """What identifies the mailboxes an entry claims to be, however malformed it is."""
+    """The keys of the addresses that an entry claims, even when the entry is malformed."""
     keys = set()
     for value in raw.get("mssadresse", ()):
         try:
@@ -163,7 +164,7 @@ def address_keys(raw: RawEntry) -> frozenset[str]:
 
 
 def mailbox_entry(raw: RawEntry) -> MailboxEntry:
-    """Raises Malformed, saying which attribute is wrong but not its value."""
+    """Reads a mailbox. Raises Malformed, which names the wrong attribute but not its value."""
     kind = choice(raw, "mssTypeBal", MailboxKind)
     if kind not in _KINDS:
         raise Malformed("mssTypeBal: not a kind of mailbox")

@@ -1,8 +1,8 @@
-"""The directory over LDAP: ldap3, in a few threads, one connection a question.
+"""The directory over LDAP. It uses ldap3 in a few threads, with one connection for each question.
 
-Invariants: every question ends at its deadline and frees its thread; questions waiting are bounded;
-answers are paged and bounded; whatever goes wrong, a bug of ldap3 met by a hostile answer included, is
-Passing(DIRECTORY_UNAVAILABLE). How the connection is trusted: mssante.ldap.client.session.
+Invariants: every question ends at its deadline and frees its thread; only so many questions may wait; answers
+are paged and bounded; whatever goes wrong is Passing(DIRECTORY_UNAVAILABLE), even a bug in ldap3 that a
+hostile answer causes. mssante.ldap.client.session says when a connection is trusted.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ONE_WORD = "(|" + "".join(f"({attribute}=*{{0}}*)" for attribute in SEARCHED) +
 
 
 class LdapDirectory:
-    """A Directory over an LDAP server. Nothing is asked before the first question."""
+    """A Directory over an LDAP server. Making one does not connect; the first question does."""
 
     def __init__(
         self,
@@ -48,14 +48,14 @@ class LdapDirectory:
         question_seconds: float = LDAP_QUESTION_SECONDS_MAX,
         trust_seconds: float = LDAP_TRUST_SECONDS_MAX,
     ) -> None:
-        """`question_seconds` and `trust_seconds` bound a lookup or search, and the whole trust space."""
+        """`question_seconds` limits a lookup or a search, `trust_seconds` the reading of the trust space."""
         self._target = target
         self._question_seconds = question_seconds
         self._trust_seconds = trust_seconds
         self._threads = ThreadPoolExecutor(LDAP_QUESTIONS_AT_ONCE, thread_name_prefix="annuaire")
         self._places = threading.BoundedSemaphore(LDAP_QUESTIONS_MAX)
         self._sessions: set[LdapSession] = set()
-        self._guard = threading.Lock()  # of _sessions and _closed
+        self._guard = threading.Lock()  # protects _sessions and _closed
         self._closed = False
 
     async def mailbox(self, address: Address) -> MailboxEntry | None:
@@ -91,8 +91,8 @@ class LdapDirectory:
                 try:
                     entries.append(mailbox_entry(raw))
                 except Malformed:
-                    continue  # one entry, not the search
-            # Asked again of each entry: what may be shown does not rest on the server's word.
+                    continue  # a malformed entry is left out; the search goes on
+            # `best` checks each entry again: what may be shown does not depend on the server's filter.
             return best(entries, words, limit)
 
         return await self._ask(question, self._question_seconds)
@@ -130,7 +130,7 @@ class LdapDirectory:
             raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed") from None
         future.add_done_callback(self._place_freed)
         try:
-            # The thread keeps its own deadline; a connection being made may outlive it by a little.
+            # The thread keeps its own deadline, but making a connection may last a little longer.
             async with asyncio.timeout(seconds + LDAP_SECONDS_MAX):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
@@ -156,8 +156,8 @@ class LdapDirectory:
         except Passing:
             raise
         except Exception as error:
-            # ldap3 meets hostile octets with any class of exception: none may be a peer's 5xx. The class
-            # is enough for our log; the text may hold what was asked.
+            # On hostile octets ldap3 may raise any class of exception, and none may become a 5xx to a peer.
+            # We log the class only, because the text may hold what was asked.
             raise Passing(Reason.DIRECTORY_UNAVAILABLE, type(error).__name__) from error
 
 

@@ -1,7 +1,7 @@
 """The embedded directory: an LDIF file, read once and held in memory.
 
-Invariants: as mssante.annuaire.directory asks; it asks nobody, so it is never late. Every entry of the
-file is parsed when it is loaded; the odd ones are told by `odd` and by `trust_pairs`.
+Invariants: those of mssante.annuaire.directory. It needs no other host, so its answers are never late. Every
+entry is parsed when the file is loaded; those that cannot be used are in `odd` and in `trust_pairs`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class LdifDirectory:
             else:
                 records.append(record)
         trust = trust_answer(_of_class(records, "mssOperateur"), _of_class(records, "mssDomaine"))
-        # A record that cannot be read may be one of these: whoever asks for the trust space is told.
+        # A record that cannot be read may belong to the trust space, so it is listed there too.
         self._trust = TrustAnswer(pairs=trust.pairs, odd=(*odd, *trust.odd))
-        self._mailboxes: dict[str, MailboxEntry | None] = {}  # None: there, and not to be believed
+        self._mailboxes: dict[str, MailboxEntry | None] = {}  # None: malformed, or there twice
         for where, raw in _of_class(records, "mssBal"):
             self._add(where, raw, odd)
         self._believed = tuple(entry for entry in self._mailboxes.values() if entry is not None)
@@ -51,7 +51,7 @@ class LdifDirectory:
 
     @classmethod
     def load(cls, path: Path) -> LdifDirectory:
-        """The directory in the file at `path`, read now (call it off the loop when the file is large).
+        """The directory in the file at `path`, read now. Call it in a thread when the file is large.
 
         Raises Passing(DIRECTORY_UNAVAILABLE) when the file cannot be read, Malformed when it is not LDIF."""
         try:
@@ -70,7 +70,7 @@ class LdifDirectory:
     async def search(self, text: str, limit: int) -> tuple[MailboxEntry, ...]:
         self._refuse_if_closed()
         words = search_words(text)
-        # A walk through all of them: 7 microseconds each, so off the loop.
+        # It looks at every mailbox, 7 microseconds each, so it runs in a thread.
         return await asyncio.to_thread(best, self._believed, words, limit) if words else ()
 
     async def trust_pairs(self) -> TrustAnswer:

@@ -1,9 +1,9 @@
 """Reads LDIF content records (RFC 2849) strictly, one record at a time.
 
-Invariants: memory and work are bounded by the limits; a record is read whole or set aside with its line
-and why, and the next one is read all the same; nothing is fetched (`:<` is refused), nothing is changed
-(change records are refused). Two tolerances, both OpenLDAP's: UTF-8 may stand without base64, and
-LF may end lines. It accepts no NUL and no bare CR.
+Invariants: memory and work are bounded by the limits; a record is read as a whole, or set aside with its line
+number and the reason, and the next one is read all the same; no value is fetched from elsewhere (`:<` is
+refused), and change records are refused. Like OpenLDAP, it tolerates UTF-8 without base64, and LF at the end
+of lines. It accepts no NUL and no bare CR.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from mssante.ldap.grammar.values import RawEntry
 from mssante.limits import LDIF_ENTRIES_MAX, LDIF_LINE_OCTETS_MAX, LDIF_LINES_PER_ENTRY_MAX, LDIF_OCTETS_MAX
 from mssante.model import Malformed
 
-# RFC 2849: AttributeDescription, options included (none of ours has any: such attributes are unknown).
+# RFC 2849: AttributeDescription, with options. No attribute of ours has any, so one with options is unknown.
 _NAME = re.compile(rb"(?:[A-Za-z][A-Za-z0-9-]{0,63}|[0-9]+(?:\.[0-9]+){1,31})(?:;[A-Za-z0-9-]{1,64}){0,8}")
 _BASE64 = re.compile(rb"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?")
 _CHANGES = frozenset({"changetype", "control"})
@@ -73,11 +73,11 @@ def _records(content: bytes) -> Iterator[tuple[int, list[bytes]]]:
             lines, in_comment = [], False
         elif line.startswith(b"#"):
             in_comment = True
-        elif not (in_comment and line.startswith(b" ")):  # a comment folds too
+        elif not (in_comment and line.startswith(b" ")):  # a comment can be folded too
             in_comment = False
             if not lines:
                 first = number
-            if len(lines) <= LDIF_LINES_PER_ENTRY_MAX:  # one too many is enough to tell
+            if len(lines) <= LDIF_LINES_PER_ENTRY_MAX:  # one line too many is enough to see it
                 lines.append(line)
     if lines:
         yield first, lines

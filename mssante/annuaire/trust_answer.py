@@ -1,7 +1,7 @@
 """The trust space as the directory states it: domains joined to their operators' certificate names.
 
-Invariants: a pair exists only when a domain entry names an operator entry that is there, alone and
-well formed; what is wrong with one entry is told and costs that entry only.
+Invariants: a pair exists only when a domain entry names an operator entry that exists, only once, and is well
+formed; a faulty entry is reported and left out, and the others count.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _Entry = TypeVar("_Entry")
 
 
 def trust_answer(operators: Iterable[Found], domains: Iterable[Found]) -> TrustAnswer:
-    """Joins them. Raises Passing(DIRECTORY_UNAVAILABLE) beyond WHITE_LIST_ENTRIES_MAX pairs."""
+    """Joins domains to their operators. Beyond WHITE_LIST_ENTRIES_MAX pairs, raises
+    Passing(DIRECTORY_UNAVAILABLE)."""
     odd: list[OddEntry] = []
     by_code = _by_code(_parsed(operators, operator_entry, odd), odd)
     pairs: set[TrustPair] = set()
@@ -45,7 +46,7 @@ def trust_answer(operators: Iterable[Found], domains: Iterable[Found]) -> TrustA
 
 
 def odd_entry(where: str, error: Malformed) -> OddEntry:
-    """The entry at `where` and what is wrong with it, fit for a terminal."""
+    """The entry at `where` and what is wrong with it, made safe to print on a terminal."""
     return _odd(where, str(error))
 
 

@@ -8,7 +8,7 @@ from mssante.trust.state import Source, Statement
 
 
 def source_of(directory: Directory) -> Source:
-    """Raises Passing(DIRECTORY_UNAVAILABLE) also where the directory names no operator at all."""
+    """The source raises Passing(DIRECTORY_UNAVAILABLE) also when the directory names no operator at all."""
 
     async def state() -> Statement:
         answer = await directory.trust_pairs()

@@ -1,1 +1,1 @@
-"""From reception to delivery: the one way in, who may write to whom, the queue and its roads out."""
+"""From reception to delivery: how messages come in, who may write to whom, and how the queue is emptied."""

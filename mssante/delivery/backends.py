@@ -1,7 +1,8 @@
-"""What an SMTP conversation asks, answered: other operators' mail, and what our people submit.
+"""Answers the questions of an SMTP session, for mail of other operators and for what our users submit.
 
-Invariants: a peer's right to a sender is judged on the proof of this very session; a person's, at MAIL and
-again on the header before the message is kept; a refusal of authentication tells nothing.
+Invariants: a peer's right to a sender is judged on the proof given in the same session; a person's right is
+checked at MAIL, and again on the header before the message is kept; a refused login does not say what was
+wrong.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from mssante.trust.policy import VerifiedPeer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Speaker:
-    """Who speaks in a session, as proved so far. On a relay `peer` is set before MAIL is asked, on submission
-    `login`."""
+    """Who the client of a session is, as far as it is proved. Before `mail` is asked, `peer` is set on a
+    relay and `login` on submission."""
 
     remote: str
     helo: str = ""
@@ -32,8 +33,9 @@ class Speaker:
 
 
 class Backend(Protocol):
-    """What an SMTP server asks: who may send what to whom, and where the content goes. It says no by raising
-    Refused or Passing, never by a return value. The intake it begins is committed or aborted, once."""
+    """What an SMTP server asks: who may send what to whom, and where the content goes. A backend says no by
+    raising Refused or Passing, never by a return value. The caller commits or aborts the intake of `begin`,
+    once."""
 
     async def mail(self, speaker: Speaker, sender: Address | None) -> None: ...
 
@@ -60,11 +62,11 @@ class RelayBackend:
             self._null_senders.take(peer.identity.dn)
 
     async def recipient(self, speaker: Speaker, address: Address) -> None:
-        """As Routing.local."""
+        """The same as Routing.local."""
         await self._routing.local(address)
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
-        """As Routing.local, with room for what is declared."""
+        """The same as Routing.local for each recipient, with room for the declared size."""
         peer = _peer(speaker)
         size = declared_size or 0
         return await self._reception.deposit(
@@ -84,7 +86,7 @@ class RelayBackend:
         )
 
     async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
-        """Nobody logs in here."""
+        """Refuses: there is no login on the relay."""
         raise Refused(Reason.NOT_PERMITTED)
 
 
@@ -105,11 +107,11 @@ class SubmissionBackend:
         await self._routing.person_sends_from(_person(speaker), sender)
 
     async def recipient(self, speaker: Speaker, address: Address) -> None:
-        """As Routing.person_sends_to: what cannot arrive is said while the sender still looks."""
+        """The same as Routing.person_sends_to, so that the sender learns at once what cannot arrive."""
         await self._routing.person_sends_to(address)
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
-        """The intake's `commit` raises also Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
+        """The `commit` of this intake also raises Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
         person = _person(speaker)
         mine = await self._routing.mailboxes_of(person)
         return await self._reception.enqueue(
@@ -132,7 +134,8 @@ def _peer(speaker: Speaker) -> VerifiedPeer:
 
 
 def _person(speaker: Speaker) -> PersonId:
-    """Refused(AUTHENTICATION_REQUIRED) once the password that opened this session is no longer theirs."""
+    """Raises Refused(AUTHENTICATION_REQUIRED) when the password that opened this session is not valid any
+    more."""
     assert speaker.login is not None, "submission asks for MAIL only once somebody logged in"
     if not speaker.login.alive:
         raise Refused(Reason.AUTHENTICATION_REQUIRED)

@@ -1,9 +1,9 @@
-"""The roads a letter takes out of the queue: what a courier is handed, what a courier is, and the local one.
+"""How a letter leaves the queue: what a courier is given, what a courier is, and the one for our mailboxes.
 
 Invariants: a consignment goes to one domain, and its content can be read again from the start; a courier
-answers for every recipient it was handed, and raises only for a fault of ours. To a mailbox of ours each
-recipient is a delivery of its own, so that one full mailbox stops no other; it is named after the queued
-message and the address, so that doing it again after a crash changes nothing.
+returns an outcome for every recipient it was given, and raises only for a fault of ours. For mailboxes of
+ours, each recipient is a separate delivery, so that one full mailbox does not stop the others. That delivery
+is named after the queued message and the address, so that repeating it after a crash changes nothing.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ class Consignment:
 
 
 class Courier(Protocol):
-    """Takes a message to where it is kept: LocalCourier (here), net.smtp_courier (another operator)."""
+    """Delivers a message: LocalCourier (here) to our mailboxes, SmtpCourier (smtp/client) elsewhere."""
 
     async def deliver(self, consignment: Consignment) -> Mapping[Address, Outcome]: ...
 
 
 class LocalCourier:
-    """A Courier for the domains of `routing`."""
+    """A Courier for the mailboxes of our own domains, those of `routing`."""
 
     def __init__(self, reception: Reception, routing: Routing) -> None:
         self._reception = reception

@@ -1,8 +1,8 @@
-"""What the runner knows of each destination while it runs: who is at it, who waits, whether anybody answers.
+"""What the runner knows of each destination: attempts under way, letters waiting, and whether it answers.
 
-Invariants: at most COURIERS_PER_DESTINATION at one destination, one only while nobody answered there lately;
-a destination that is down costs one attempt for each of its back-offs, whatever the number of letters;
-nothing here needs to survive a restart.
+Invariants: one destination has at most COURIERS_PER_DESTINATION attempts at once, and only one after nobody
+answered there; a destination that is down costs one attempt for each back-off, however many letters wait for
+it; nothing here needs to survive a restart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mssante.delivery import retry
 from mssante.delivery.retry import Outcome
 from mssante.store.records import DueRecipient
 
-Group = Sequence[DueRecipient]  # of one message, to one destination
+Group = Sequence[DueRecipient]  # all of one message and one destination
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Destination:
     tag: bytes
     waiting: deque[Group] = field(default_factory=deque)
     active: int = 0
-    failures: int = 0  # in a row, of nobody answering
+    failures: int = 0  # attempts in a row that nobody answered
     not_before: datetime | None = None
 
     @property
@@ -33,11 +33,11 @@ class Destination:
         return self.active < (1 if self.failures else limits.COURIERS_PER_DESTINATION)
 
     def resting(self, now: datetime) -> bool:
-        """Whether nobody answered a moment ago: no use in knocking."""
+        """Whether nobody answered a short while ago, so that it is too early to connect again."""
         return self.not_before is not None and now < self.not_before
 
     def note(self, outcome: Outcome, now: datetime, jitter: float) -> None:
-        """Learns from an attempt. Several that found nobody at the same time are one failure."""
+        """Learns from an attempt. Several unanswered attempts at the same time count as one failure."""
         if outcome.reached:
             self.failures, self.not_before = 0, None
         elif not self.resting(now):
@@ -46,7 +46,7 @@ class Destination:
 
 
 class Destinations:
-    """By the tag that the queue has for them."""
+    """All destinations, by the tag that the queue uses for them."""
 
     def __init__(self) -> None:
         self._all: dict[bytes, Destination] = {}
@@ -55,8 +55,9 @@ class Destinations:
         return self._all.setdefault(tag, Destination(tag))
 
     def add(self, due: Sequence[DueRecipient]) -> None:
-        """Puts leased recipients in line, those of one message together. What somebody asked for ends
-        the rest of its destination: one knocks, and the others follow or wait again."""
+        """Makes leased recipients wait for their turn, those of one message together. When an operator asked
+        to retry one of them, the destination's back-off ends: one attempt is made, and the others follow if
+        it is answered, or wait again."""
         groups: dict[tuple[int, bytes], list[DueRecipient]] = {}
         for each in due:
             groups.setdefault((each.number, each.destination_tag), []).append(each)
@@ -66,8 +67,8 @@ class Destinations:
                 self[tag].not_before = None
 
     def take(self, now: datetime) -> list[tuple[Destination, Group]]:
-        """What may be attempted now; each counts as active until `done`. A destination that rests gives all
-        it has at once: nobody will knock."""
+        """What may be attempted now; each group counts as active until `done`. A destination in its back-off
+        gives all its groups at once: they are put off without connecting."""
         taken = []
         for destination in self._all.values():
             while destination.waiting and (destination.room or destination.resting(now)):
@@ -76,13 +77,13 @@ class Destinations:
         return taken
 
     def done(self, destination: Destination) -> None:
-        """An attempt ended."""
+        """An attempt has ended."""
         destination.active -= 1
         if not (destination.active or destination.waiting or destination.failures):
             self._all.pop(destination.tag, None)
 
     def busy(self) -> list[bytes]:
-        """Destinations for which nothing more is to be leased now."""
+        """Destinations for which nothing more should be leased now."""
         return [tag for tag, each in self._all.items() if each.waiting or not each.room]
 
     @property

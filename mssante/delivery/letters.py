@@ -1,7 +1,7 @@
-"""What lies in the queue, opened: a letter and where it is due.
+"""Opens a queued letter: its envelope, the recipients that are due, and its content.
 
-Invariants: only the queue's own ring opens it; content is read a mebibyte at a time and never held whole; a
-letter that does not open raises Refused(CORRUPTION), with an alarm.
+Invariants: only the queue's own key ring can open it; content is read a mebibyte at a time and is never held
+whole; a letter that cannot be opened raises Refused(CORRUPTION) and an alarm.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Letter:
     due: Mapping[Address, DueRecipient] = field(repr=False)
     route: Route
     domain: Domain
-    attempts: int  # the most any of them had, this one counted
+    attempts: int  # the highest count among these recipients, this attempt included
     queued_at: datetime
     leased_until: datetime
     _dek: Dek
@@ -38,7 +38,7 @@ class Letter:
 
     @property
     def id(self) -> str:
-        """Our hexadecimal name of it, for events."""
+        """Our hexadecimal name of the message, for events."""
         return next(iter(self.due.values())).message_id.hex()
 
     def consignment(self) -> Consignment:
@@ -53,7 +53,7 @@ class Letter:
         )
 
     async def content(self) -> AsyncIterator[bytes]:
-        """Its octets, in blocks. Raises Refused(CORRUPTION), Passing."""
+        """The message's octets, in blocks. Raises Refused(CORRUPTION), Passing."""
         any_due = next(iter(self.due.values()))
         opener = ChunkOpener(self._dek, any_due.blob_id, content_octets=self.route.size)
         try:
@@ -63,7 +63,7 @@ class Letter:
             raise corrupt(any_due) from None
 
     async def header(self) -> bytes:
-        """The top header, cut at HEADER_KEPT_OCTETS_MAX; what a notice gives back."""
+        """The message's header, cut at HEADER_KEPT_OCTETS_MAX. A notice quotes it."""
         head = b""
         async for block in self.content():
             head += block
@@ -75,12 +75,12 @@ class Letter:
         return head[: limits.HEADER_KEPT_OCTETS_MAX]
 
     def sealed_reply(self, reply: str) -> bytes:
-        """The remote's words, as the queue keeps them."""
+        """The remote's reply, sealed for the queue."""
         return seal_reply(self._dek, next(iter(self.due.values())).message_id, reply)
 
 
 def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) -> Letter:
-    """The letter of recipients of one message and one destination. Raises Refused(CORRUPTION)."""
+    """The letter of these recipients, all of one message and one destination. Raises Refused(CORRUPTION)."""
     one = due[0]
     try:
         dek = ring.unwrap(one.message_id, one.blob_id, one.sealed_key)
@@ -104,6 +104,6 @@ def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) ->
 
 
 def corrupt(due: DueRecipient) -> Refused:
-    """Tells the operator, and gives what to raise."""
+    """Raises the alarm, and returns the exception to raise."""
     report(CorruptionFound(mailbox=due.mailbox.hex(), message=due.message_id.hex(), blob=due.blob_id.hex()))
     return Refused(Reason.CORRUPTION)

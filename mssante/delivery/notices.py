@@ -1,7 +1,8 @@
-"""Telling a sender of ours what did not arrive, or takes long (RFC 3464), through Reception like any letter.
+"""Tells a sender of ours that a letter did not arrive, or is delayed (RFC 3464).
 
-Invariants: a notice has the null sender, and a letter with the null sender is never answered (R12); it goes
-only to a mailbox of ours; saying it again after a crash changes nothing.
+Invariants: a notice goes through Reception like any letter; it has the null sender, and no notice is written
+for a letter with the null sender (R12); it goes only to a mailbox of ours; sending it again after a crash
+changes nothing.
 """
 
 from __future__ import annotations
@@ -25,22 +26,22 @@ _POSTMASTER = "postmaster"  # RFC 5321 §4.5.1
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A recipient given up for `reason`, after the attempt that ended in `last`."""
+    """A recipient that we gave up for `reason`. `last` is the outcome of the last attempt."""
 
     reason: Reason
     last: Outcome
 
 
 class Notices:
-    """Written in the name of the postmaster of the sender's domain."""
+    """Writes notices, in the name of the postmaster of the sender's domain."""
 
     def __init__(self, reception: Reception, routing: Routing) -> None:
         self._reception = reception
         self._routing = routing
 
     async def failed(self, letter: Letter, failures: Mapping[Address, Failure], *, now: datetime) -> bool:
-        """Returns whether the sender was told: not a null sender, nor a mailbox that takes no mail any more.
-        Raises Passing: to be tried again before the letter is forgotten."""
+        """Tells the sender which recipients failed. Returns whether it was told: a null sender is not, nor a
+        mailbox that takes no mail any more. Raises Passing; then try again before the letter is forgotten."""
         told = [_failed(address, failure, now) for address, failure in failures.items()]
         ids = sorted(letter.due[address].id for address in failures)
         return await self._tell(letter, told, once=f"failed\0{letter.id}\0{ids}", now=now)
@@ -48,7 +49,8 @@ class Notices:
     async def delayed(
         self, letter: Letter, waiting: Mapping[Address, Outcome], *, until: datetime, now: datetime
     ) -> bool:
-        """As `failed`, said once for a letter and a destination: what is tried again, and until when."""
+        """Tells the sender what is still being tried, and until when; once for each letter and destination.
+        Returns and raises as `failed` does."""
         told = [_delayed(address, outcome, until, now) for address, outcome in waiting.items()]
         once = f"delayed\0{letter.id}\0{letter.domain}"
         return await self._tell(letter, told, once=once, now=now)
@@ -80,19 +82,20 @@ class Notices:
             await intake.write(octets)
             await intake.commit()
         except Refused:
-            return False  # nobody to tell any more: the letter's outcome stands in the journal
+            return False  # there is nobody left to tell; the journal has the letter's outcome
         return True
 
 
 async def _header(letter: Letter) -> bytes:
     try:
         return await letter.header()
-    except Refused:  # damaged: the sender is told all the same
+    except Refused:  # the letter is damaged; the sender is told without its header
         return b""
 
 
 def _failed(address: Address, failure: Failure, now: datetime) -> notice.ReportedOutcome:
-    """When time ran out, the last trouble tells more than "expired"; the status says both."""
+    """When time ran out, the text gives the last problem, which says more than "expired". The status is that
+    of the expiry, unless the remote gave one."""
     cause = failure.reason
     if cause is Reason.EXPIRED_IN_QUEUE and failure.last.reason is not None:
         cause = failure.last.reason
@@ -126,7 +129,7 @@ def _delayed(address: Address, outcome: Outcome, until: datetime, now: datetime)
 
 
 def _remote_status(reply: str) -> str | None:
-    """The enhanced code of a remote's refusal, if it gave one: practice software reads it."""
+    """The enhanced code of a remote's refusal, if it gave one, because practice software reads it."""
     words = reply.split(" ", 2)
     if len(words) > 1 and words[1].startswith("5."):
         digits = words[1].split(".")

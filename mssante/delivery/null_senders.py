@@ -1,8 +1,10 @@
-"""How often a peer may write from the null reverse-path: any listed operator may (a notice, a receipt), for
-domains that are nobody's, so a domain's listing bounds it not (catalogue T7).
+"""Limits how often a peer may send from the null reverse-path.
 
-Invariants: a peer is its DN; what is too much is Passing, so an honest burst comes later; one peer's burst
-costs no other; bounded in memory.
+Any listed operator may do so, for notices and receipts. The null sender has no domain, so the check that a
+peer is listed for the sender's domain does not limit it (catalogue T7).
+
+Invariants: peers are told apart by their DN; what is over the limit is Passing, so honest mail that comes all
+at once is only delayed; one peer's burst takes nothing from the others; memory is bounded.
 """
 
 from __future__ import annotations
@@ -19,14 +21,14 @@ from mssante.reasons import Passing, Reason
 
 
 class NullSenders:
-    """A measure of NULL_SENDERS_AT_ONCE for each peer, filled again at NULL_SENDERS_PER_MINUTE."""
+    """Allows each peer NULL_SENDERS_AT_ONCE messages at once, and then NULL_SENDERS_PER_MINUTE."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._measures: OrderedDict[str, tuple[float, float]] = OrderedDict()  # by DN: what is left, since
+        self._measures: OrderedDict[str, tuple[float, float]] = OrderedDict()  # DN: (left, at what time)
 
     def take(self, dn: str) -> None:
-        """Counts one. Raises Passing(NULL_SENDERS_TOO_MANY) when the peer's measure is empty."""
+        """Counts one message. Raises Passing(NULL_SENDERS_TOO_MANY) when the peer has none left."""
         now = self._clock.monotonic()
         left, since = self._measures.get(dn, (float(NULL_SENDERS_AT_ONCE), now))
         left = min(left + (now - since) * NULL_SENDERS_PER_MINUTE / 60, float(NULL_SENDERS_AT_ONCE))

@@ -1,8 +1,9 @@
-"""The one way in: a message from a peer, from one of ours, or from our own queue, kept whole or not at all.
+"""Takes in every message, from a peer, from a user of ours or from our queue, and keeps all of it or nothing.
 
-Invariants: `commit` returns only after the one transaction that keeps message, keys, places, queue and
-journal; whatever else happens nothing is kept; plaintext is never held beyond what is being sealed; the
-same message committed again is a duplicate, and changes nothing (dedup key, project format).
+Invariants: `commit` returns only after the one transaction that stores the message with its keys, its places
+in folders, its queue entries and the journal; in every other case nothing is kept; only the chunk being
+sealed is ever held in clear; committing the same message again is recognised as a duplicate and changes
+nothing (dedup key, project format).
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from mssante.store import MailStore
 from mssante.store.records import Acceptance, Deposit, Outbound, QueueRecipientNew
 
 _FEED_OCTETS = limits.CHUNK_OCTETS
-# What can be wrong with one of several mailboxes while the others are fine.
+# Reasons that may hold for one mailbox while the other mailboxes of the message are fine.
 _OF_ONE_MAILBOX = {Reason.MAILBOX_FULL, Reason.MAILBOX_CLOSED, Reason.MAILBOX_UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """How a message came to us: for its Received field and for the journal. `detail` holds what proves the
-    right to send it (list, revocation list), never anything of the content."""
+    """How a message came to us, for its Received field and for the journal. `detail` names the evidence on
+    which it was allowed (which list, which revocation list) and never holds anything of the content."""
 
     source: MessageSource
     helo: str = ""
@@ -50,7 +51,7 @@ class Trace:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A mailbox of ours and the address it was called by."""
+    """A mailbox of ours, and the address by which it was named."""
 
     mailbox: MailboxId
     address: Address
@@ -58,14 +59,15 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """The message is kept. `id` is ours, hexadecimal; `duplicate` says it was kept before (a retry)."""
+    """Says that the message is kept. `id` is our hexadecimal name of it; `duplicate` says that it was already
+    kept before, because this was a retry."""
 
     id: str
     duplicate: bool
 
 
 class Reception:
-    """`hostname` is our name in trace fields; `queue` the mailbox of the outbox."""
+    """`hostname` is our name in trace fields; `queue` is the mailbox that holds what waits to be sent."""
 
     def __init__(
         self, *, store: MailStore, broker: KeyBroker, queue: MailboxId, clock: Clock, hostname: str
@@ -84,8 +86,8 @@ class Reception:
         trace: Trace,
         once: bytes | None = None,
     ) -> Intake:
-        """A message for mailboxes of ours, into their INBOX. `once` names the delivery when its content does
-        not (a retry of ours). Raises Passing."""
+        """Begins a message for the INBOX of mailboxes of ours. `once` names a delivery that we may repeat: a
+        second one with the same name is a duplicate, whatever its content. Raises Passing."""
         distinct = {each.mailbox: each for each in recipients}
         keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
         plan = _Plan(
@@ -101,8 +103,8 @@ class Reception:
         trace: Trace,
         inspect: Callable[[Structure], None] = lambda _: None,
     ) -> Intake:
-        """A message of one of ours, into the queue. `inspect` sees what it is made of before it is kept, and
-        raises Refused to keep it out. Raises Passing."""
+        """Begins a message from a user of ours, for the queue. `inspect` is given its structure before it is
+        kept, and may raise Refused to reject it. Raises Passing."""
         distinct = {each.key: each for each in recipients}
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(distinct.values()), queued=True, inspect=inspect
@@ -121,9 +123,10 @@ class _Plan:
 
 
 class Intake:
-    """One message flowing in: `write` its octets (canonical CRLF is the caller's duty), then `commit` or
-    `abort`, once. `commit` keeps it wholly, or raises and leaves nothing; neither `write` nor `abort` follows
-    it, and the caller runs it to its end whatever ends its conversation."""
+    """One message coming in. The caller calls `write` with its octets (they must have canonical CRLF line
+    ends), then `commit` or `abort`, once. `commit` keeps the whole message, or raises and keeps nothing; call
+    neither `write` nor `abort` after it. The caller must let `commit` run to its end, even if the
+    conversation has ended."""
 
     def __init__(self, reception: Reception, plan: _Plan, keys: Sequence[PublicKey], first: bytes) -> None:
         self._reception = reception
@@ -141,11 +144,11 @@ class Intake:
 
     @property
     def id(self) -> str:
-        """Our hexadecimal name of the message, as in its Received field and in events."""
+        """Our hexadecimal name of the message, which its Received field and events use."""
         return self._sealer.message_id.hex()
 
     async def write(self, octets: bytes) -> None:
-        """Raises Passing when the database cannot take them."""
+        """Takes the next octets. Raises Passing when the database cannot store them."""
         self._digest.update(octets)
         self._eight_bit = self._eight_bit or not octets.isascii()
         for start in range(0, len(octets), _FEED_OCTETS):
@@ -154,21 +157,22 @@ class Intake:
                 await self._blobs.add(self._blob, sealed)
 
     async def commit(self) -> Receipt:
-        """Refused(LOOP_DETECTED), or what `inspect` says; Refused or Passing of the mailboxes; Passing of the
-        database: then nothing is kept."""
+        """Keeps the message. When it raises, nothing is kept: Refused(LOOP_DETECTED), what `inspect` raises,
+        Refused or Passing because of a mailbox, Passing because of the database."""
         plan = self._plan
         try:
             acceptance = await self._acceptance()
         except BaseException:
             await self.abort()
             raise
-        # From here on what flowed is not abandoned by us: the store does it when it declines, and when nobody
-        # can tell what the database did, the message may be kept (the sweep takes what is not).
+        # From here on we do not remove what was written. The store removes it when it declines the message.
+        # When the connection to the database breaks, the message may have been kept, so nobody removes
+        # anything then; the sweep finds what was not kept.
         try:
             accepted = await self._reception.store.accept(acceptance, self._announced)
         except Refused as refused:
             if refused.reason in _OF_ONE_MAILBOX and len(self._keys) > 1:
-                # One of several mailboxes: the peer comes back, and hears at RCPT which one it is.
+                # Only one of several mailboxes is concerned. The peer tries again, and learns at RCPT which.
                 raise Passing(refused.reason, refused.detail) from refused
             raise
         finally:
@@ -186,7 +190,7 @@ class Intake:
         return Receipt(id=self.id, duplicate=accepted.duplicate)
 
     async def abort(self) -> None:
-        """Leaves nothing. Never raises: what cannot be taken away now is unreadable, and swept later."""
+        """Removes what was written. Never raises: what cannot be removed is unreadable and swept later."""
         self._announced.withdraw()
         try:
             await self._blobs.abandon()
@@ -194,7 +198,7 @@ class Intake:
             pass
 
     def _received(self) -> bytes:
-        """RFC 5321 §4.4. Our own queue is no hop."""
+        """The Received field (RFC 5321 §4.4). There is none for our own queue, which is not a hop."""
         trace = self._plan.trace
         if trace.source is MessageSource.QUEUE:
             return b""
@@ -210,13 +214,13 @@ class Intake:
         )
 
     async def _copied(self, key: PublicKey) -> tuple[Sealed, Blob]:
-        """The same message for a further mailbox, under a DEK of its own; chunk by chunk."""
+        """Copies the message for a further mailbox, chunk by chunk, under a data key (DEK) of its own."""
         copy = self._sealer.copy(key)
         blob = self._blobs.open(copy.sealed.blob_id)
         async for chunk in self._blobs.chunks(self._blob):
             await self._blobs.add(blob, copy.feed(chunk))
         await self._blobs.add(blob, [copy.finish()])
-        await asyncio.sleep(0)  # a message for many takes its turn with the others
+        await asyncio.sleep(0)  # let other messages proceed while this one is copied for many mailboxes
         return copy.sealed, blob
 
     async def _acceptance(self) -> Acceptance:
@@ -256,15 +260,15 @@ class Intake:
         )
 
     def _dedup_key(self) -> bytes | None:
-        """None when a message cannot be told from another like it: a person may send the same words twice,
-        and only a Message-ID says that it is one letter."""
+        """What makes two messages the same one. None when we cannot tell: a person may send the same text
+        twice, and only a Message-ID shows that it is the same letter."""
         plan, secret = self._plan, self._reception.secret
         if plan.once is not None:
             return mac(secret, b"once\0" + plan.once)
         if plan.trace.person is not None and not header.values(self._sealer.structure.header, b"message-id"):
             return None
         who = plan.trace.peer.dn if plan.trace.peer else plan.trace.person or ""
-        # For mailboxes of ours the store tells recipients apart: a peer's retry may name only some of them.
+        # For mailboxes of ours the store compares the recipients, because a peer's retry may name only some.
         addresses = sorted(address.key for address in plan.addresses) if plan.queued else []
         told = (plan.trace.source.value, who, str(plan.sender or ""), *addresses)
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in (text.encode() for text in told))

@@ -1,7 +1,7 @@
-"""When to try again, and when to give up: pure decisions on values (time and chance are arguments).
+"""Decides when to try a recipient again and when to give up. Pure: time and chance are arguments.
 
-Invariants: nothing is given up before its lifetime unless a peer or a policy refused it for ever; two
-attempts are never closer than the first delay; what is delivered is never tried again (C17).
+Invariants: nothing is given up before the end of its lifetime, unless a peer or a policy refused it for good;
+two attempts are never closer together than the first delay; what is delivered is never tried again (C17).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mssante.reasons import Declined, Reason, Refused
 
 LIFETIME = timedelta(days=limits.QUEUE_DAYS_MAX)
 DELAY_NOTICE = timedelta(seconds=limits.QUEUE_DELAY_NOTICE_SECONDS)
-_JITTER = 1 / 3  # later only: at the longest delay five days stay below a hundred attempts (C16)
+_JITTER = 1 / 3  # it only ever adds to a delay, and five days stay below a hundred attempts (C16)
 
 
 class Fate(StrEnum):
@@ -29,9 +29,9 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One attempt, one recipient. `reply` is the remote's own words on one line, or ours ("" when we have
-    none); `reached` is False when nobody was there to answer, so that the whole destination has to wait;
-    `dn` is whose server it was, once proved."""
+    """The result of one attempt for one recipient. `reply` is the remote's reply on one line, or a text of
+    ours, or "" without any. `reached` is False when nobody answered, so that the whole destination has to
+    wait. `dn` is the name of the server, once it is verified."""
 
     fate: Fate
     reason: Reason | None = None
@@ -41,19 +41,20 @@ class Outcome:
 
     @classmethod
     def of(cls, declined: Declined, *, reply: str = "", reached: bool = True) -> Outcome:
-        """The outcome of something declined on our side: Refused is for ever, the rest passes."""
+        """The outcome of something that our side declined. Refused is final; anything else is tried again."""
         fate = Fate.FAILED if isinstance(declined, Refused) else Fate.DEFERRED
         return cls(fate, declined.reason, reply, reached)
 
 
 def judged(code: int, text: str, *, at_recipient: bool = False) -> Outcome:
-    """What a remote's reply means for a recipient (RFC 5321 §4.2.1). A code that is no answer to the question
-    is taken as passing: a remote's confusion never loses a letter."""
+    """What a remote's reply means for a recipient (RFC 5321 §4.2.1). A code that makes no sense here means
+    "try later", so that a confused remote never makes us lose a letter."""
     reply = f"{code} {text}".strip()
     if 200 <= code < 300:
         return Outcome(Fate.DELIVERED, None, reply)
     if 500 <= code < 600:
-        # RFC 5321 §4.5.3.1.10: an old "552 too many recipients" is a 452; a full mailbox says 5.2.2.
+        # RFC 5321 §4.5.3.1.10: old servers say 552 for "too many recipients", which we treat as a 452. A
+        # server that means a full mailbox says 5.2.2.
         if at_recipient and code == 552 and not text.startswith("5.2.2"):
             return Outcome(Fate.DEFERRED, Reason.REMOTE_DEFERRED, reply)
         return Outcome(Fate.FAILED, Reason.REMOTE_REFUSED, reply)
@@ -62,7 +63,7 @@ def judged(code: int, text: str, *, at_recipient: bool = False) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The remote has it: it answers for it from now on."""
+    """The remote has the message and is responsible for it from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """Tell the sender. `expired` when time ran out, not when somebody refused."""
+    """Give up and tell the sender. `expired` says that time ran out, rather than that somebody refused."""
 
     reason: Reason
     expired: bool
@@ -84,8 +85,9 @@ Decision = Done | Later | GiveUp
 
 
 def delay(attempts: int, jitter: float) -> timedelta:
-    """How long to wait after the `attempts`-th failed attempt (from 1): 5 minutes doubling to 67, and up to a
-    third more by `jitter` in [0, 1), so that what failed together does not come back together."""
+    """How long to wait after the `attempts`-th failed attempt (from 1): 5 minutes, doubled each time up to
+    67. `jitter` in [0, 1) adds up to a third, so that letters that failed together are not all retried at
+    once."""
     assert attempts >= 1
     assert 0 <= jitter < 1
     doubled = limits.RETRY_SECONDS_FIRST * 2 ** min(attempts - 1, 16)
@@ -103,7 +105,7 @@ def decide(outcome: Outcome, *, attempts: int, queued_at: datetime, now: datetim
             next_at = now + delay(attempts, jitter)
             if now - queued_at >= LIFETIME:
                 return GiveUp(Reason.EXPIRED_IN_QUEUE, expired=True)
-            # The last attempt is made when the lifetime ends, not somewhere before it.
+            # The last attempt is made when the lifetime ends, not earlier.
             return Later(min(next_at, max(queued_at + LIFETIME, now + delay(1, jitter))))
         case _:
             assert_never(outcome.fate)

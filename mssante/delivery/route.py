@@ -1,7 +1,7 @@
-"""What a queued message is about besides its content: sender and recipients, sealed under the message's DEK.
+"""The envelope of a queued message: its sender and recipients, sealed under the message's own key (DEK).
 
-Invariants: nothing here is readable without the queue's key; an envelope, an address and a reply are never
-taken for each other; the layout (project format) is versioned by its first octet.
+Invariants: nothing here can be read without the queue's key; a sealed envelope, address or reply cannot be
+mistaken for one of the others; the first octet is the version of the layout (project format).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ _ENVELOPE, _ADDRESS, _REPLY = b"\x01e", b"\x01a", b"\x01r"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`size` in octets of the content, `eight_bit` whether one of them is above 127."""
+    """The sender and two facts about the content: `size` in octets, and `eight_bit`, whether one of them is
+    above 127."""
 
     sender: Address | None = field(repr=False)
     size: int
@@ -57,7 +58,8 @@ def seal_reply(dek: Dek, message: MessageId, reply: str) -> bytes:
 
 
 def destination_tag(secret: bytes, domain: Domain) -> bytes:
-    """32 bytes that group the recipients of one domain and, without `secret`, do not tell which."""
+    """32 bytes that are the same for all recipients of a domain. They do not reveal the domain to whoever
+    lacks `secret`."""
     return mac(secret, b"destination\0" + domain.name.encode("ascii"))
 
 

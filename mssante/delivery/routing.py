@@ -1,8 +1,9 @@
 """Who may write to whom, and where a letter goes.
 
-Invariants: we relay for nobody: a peer writes to mailboxes of ours, our people write to the trust space; a
-sender's address is proved, by the peer's certificate or by an access in force; a doubt of ours passes, it
-never refuses. The directory may close an address; its silence refuses nothing (liste rouge, facts §3).
+Invariants: we relay for nobody: a peer may write only to mailboxes of ours, and our users only to domains of
+the trust space; the right to a sender's address is proved, by the peer's certificate or by an access that is
+in force; when we are in doubt the answer is Passing and never a refusal. A letter is refused if the directory
+says that the mailbox is closed, but not if the directory does not know it (liste rouge, facts §3).
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from mssante.store.records import MailboxRow
 from mssante.trust.policy import VerifiedPeer
 from mssante.trust.space import TrustSpace
 
-Space = Callable[[], TrustSpace]  # the snapshot in force; raises Passing(TRUST_SPACE_STALE)
+Space = Callable[[], TrustSpace]  # gives the snapshot in force; raises Passing(TRUST_SPACE_STALE)
 
 
 class Routing:
-    """`domains` are those we are the operator of."""
+    """`domains` are those whose operator we are."""
 
     def __init__(
         self,
@@ -47,13 +48,14 @@ class Routing:
     # What a peer may do
 
     def peer_sends_from(self, peer: VerifiedPeer, sender: Address | None) -> None:
-        """Facts §1: the peer is one of those listed for the sender's domain; any listed peer for the null
-        sender. Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
+        """Returns when the peer is listed for the sender's domain (facts §1); any listed peer may use the
+        null sender. Raises Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
         peer.speaks_for(sender.domain if sender else None)
 
     async def local(self, address: Address, *, size: int = 0) -> Recipient:
-        """The mailbox of ours at `address`, with room for `size` octets. Refused(RELAY_DENIED) for a domain
-        that is not ours, Refused(MAILBOX_UNKNOWN, _CLOSED, _FULL), Passing(MAILBOX_SUSPENDED)."""
+        """The mailbox of ours at `address`, if it has room for `size` octets. Raises Refused(RELAY_DENIED)
+        for a domain that is not ours, Refused(MAILBOX_UNKNOWN, _CLOSED, _FULL) or Passing(MAILBOX_SUSPENDED).
+        """
         if address.domain not in self.domains:
             raise Refused(Reason.RELAY_DENIED)
         row = await self._store.accounts.cached_mailbox(address.key)
@@ -62,14 +64,15 @@ class Routing:
         except Declined:
             if row is None:
                 raise
-        # What stood against it lately may not stand any more; the contrary is found when the letter is kept.
+        # The cached row says no, but that may have changed, so we ask the database. A cached row that says
+        # yes and is out of date does no harm: it is noticed when the letter is kept.
         return _open_to(await self._store.accounts.mailbox(address.key), address, size)
 
     # What a person of ours may do
 
     async def mailboxes_of(self, person: PersonId) -> frozenset[str]:
-        """The keys of the addresses `person` may write from now. A mailbox that may only be read, or that
-        takes no mail any more, is not one of them. Passing."""
+        """The keys of the addresses from which `person` may write now. A mailbox that the person may only
+        read, or that is not active, is not one of them. Raises Passing."""
         keys = set()
         for grant in await self._broker.grants_in_force(person):
             if grant.role is Role.FULL:
@@ -79,13 +82,15 @@ class Routing:
         return frozenset(keys)
 
     async def person_sends_from(self, person: PersonId, sender: Address | None) -> None:
-        """Refused(SENDER_NOT_YOURS). The null sender is for receipts (RFC 8098 §3): the header says who."""
+        """Raises Refused(SENDER_NOT_YOURS). The null sender is allowed, because receipts need it
+        (RFC 8098 §3); the header then says who writes."""
         if sender is not None and sender.key not in await self.mailboxes_of(person):
             raise Refused(Reason.SENDER_NOT_YOURS)
 
     async def person_sends_to(self, address: Address, *, size: int = 0) -> None:
-        """As `local` for a mailbox of ours. Elsewhere the domain must be listed: Refused(DOMAIN_NOT_LISTED),
-        or Passing(TRUST_SPACE_STALE); and the directory must not know the mailbox as closed."""
+        """For a mailbox of ours, the same as `local`. Otherwise the domain must be listed, or this raises
+        Refused(DOMAIN_NOT_LISTED) or Passing(TRUST_SPACE_STALE); and the directory must not say that the
+        mailbox is closed."""
         if address.domain in self.domains:
             await self.local(address, size=size)
             return
@@ -94,19 +99,20 @@ class Routing:
         try:
             entry = await self._directory.mailbox(address)
         except Passing:
-            return  # C11: a directory that is down stops nobody; the receiving operator knows
+            return  # C11: a directory that is down stops nobody, since the receiving operator checks again
         if entry is not None and entry.status is MailboxStatus.CLOSED:
             raise Refused(Reason.MAILBOX_CLOSED)
 
 
 def require_author(structure: Structure, *, mine: frozenset[str]) -> None:
-    """The letter says it is from mailboxes in `mine` and nobody else: its one From, and Sender if it has one.
-    Refused(HEADER_FROM_MALFORMED) when that cannot be read beyond doubt, Refused(SENDER_NOT_YOURS)."""
+    """Returns when the letter names only mailboxes in `mine` as its authors, in its one From and in its
+    Sender if it has one. Raises Refused(HEADER_FROM_MALFORMED) when these cannot be read without any doubt,
+    or Refused(SENDER_NOT_YOURS)."""
     if structure.header_is_cut:
         raise Refused(Reason.HEADER_FROM_MALFORMED, "a header too long to be read whole")
     authors = header.values(structure.header, b"from")
     senders = header.values(structure.header, b"sender")
-    if len(authors) != 1 or len(senders) > 1:  # RFC 5322 §3.6: a second one is for deceiving
+    if len(authors) != 1 or len(senders) > 1:  # RFC 5322 §3.6: a second one is a way to deceive readers
         raise Refused(Reason.HEADER_FROM_MALFORMED)
     for value in (*authors, *senders):
         named = [
@@ -122,7 +128,7 @@ def require_author(structure: Structure, *, mine: frozenset[str]) -> None:
 def _address(entry: addresses.AddressEntry) -> Address:
     try:
         return Address.parse(((entry.mailbox or b"") + b"@" + (entry.host or b"")).decode("ascii"))
-    except (Malformed, UnicodeDecodeError):  # a group's name is no author either
+    except (Malformed, UnicodeDecodeError):  # the name of a group is not an author either
         raise Refused(Reason.HEADER_FROM_MALFORMED) from None
 
 

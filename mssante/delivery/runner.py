@@ -1,9 +1,26 @@
-"""Takes letters out of the queue and to where they are kept, for as long as it takes.
+"""Delivers the letters of the queue, and tries again until each recipient has a final outcome.
 
-Invariants: what is told as delivered was taken by the remote; a letter leaves the queue only when each of its
-recipients is delivered, or its sender told (or there is nobody to tell); one destination never holds up
-another (R15); a fault of ours puts a letter back, it never loses it. A crash, or a reply that never came, may
-send a letter twice, with the same Message-ID (C17).
+A letter that we accepted is our responsibility: it is delivered, or its sender is told why it is not. The
+remote may be away for hours, and this program may be stopped at any moment, so the letter stays in the
+database until every recipient has a final outcome. The runner is the loop that brings this about.
+
+It works in four steps. First it *leases* recipients whose time has come. A lease gives them to one runner for
+a limited time, so several hosts can work on one queue. Nobody has to give a lease back: when it runs out, the
+recipients are due again. Second, it hands each group (one letter, one destination) to a courier, which makes
+one *attempt*. An attempt has a shorter limit than the lease, so that two runners never work on one letter at
+once. Third, the attempt gives each recipient an *outcome*: delivered, deferred or failed. Last, `retry`
+decides what follows from it, and the runner writes that down: done, try again later, or give up and tell the
+sender.
+
+Between two of these steps a crash may happen. If it comes before the outcome is written, the lease runs out
+and the letter is tried again, so a remote that took it in the meantime gets it twice, with the same
+Message-ID (C17). The same happens when the remote's last reply is lost. We accept this, because the only
+alternative is to lose letters. A letter delivered to a mailbox of ours, or a notice, is recognised the second
+time and not kept again.
+
+Invariants: we say that a letter is delivered only when the remote has taken it; a letter leaves the queue
+only when each of its recipients is delivered, or the sender was told (or there is nobody to tell); one
+destination never holds up another (R15); a fault of ours puts a letter back and never loses it.
 """
 
 from __future__ import annotations
@@ -38,8 +55,8 @@ _RESTING = Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE, reached=False)
 
 
 class Runner:
-    """`local` takes letters to the domains of `routing`, `remote` to all others; `chance` gives numbers in
-    [0, 1). Time is that of `reception`."""
+    """`local` delivers to the domains of `routing`, `remote` to all others. `chance` gives random numbers in
+    [0, 1). The clock is that of `reception`."""
 
     def __init__(
         self,
@@ -65,30 +82,31 @@ class Runner:
         self._woken = asyncio.Event()
         self._stopping = False
         self._told_of_delay: set[tuple[str, Domain]] = set()
-        # What a remote took must be noted, or it gets it twice.
+        # Writing down what a remote took is never cancelled, or the remote would get it twice.
         self._notes = Unbroken("queue outcome")
 
     async def run(self) -> None:
-        """Until `stop`; then until the attempts under way have ended. Cancelled, it leaves them where they
-        are (they are taken again), but notes first what became of those that are over."""
+        """Runs until `stop` is called, and then until the attempts under way have ended. When it is
+        cancelled, it abandons the attempts under way, whose letters will be tried again, but first writes
+        down the outcomes of those that have ended."""
         with self._store.subscribe(self._queue) as news:
             async with self._attempts() as tasks:
                 listening = tasks.create_task(self._listen(news))
                 while not self._stopping:
                     try:
                         await self._dispatch(tasks)
-                    except Exception as error:  # a bug costs this round, not the server
+                    except Exception as error:  # a bug ends this round only
                         report(crashed("runner", error))
                     try:
                         async with asyncio.timeout(limits.QUEUE_POLL_SECONDS):
                             await self._woken.wait()
                     except TimeoutError:
-                        pass  # something may have come due meanwhile
+                        pass  # look again: something may be due by now
                     self._woken.clear()
                 listening.cancel()
 
     async def run_once(self) -> None:
-        """Everything that is due now, and no more: for tests, simulations and the CLI."""
+        """Attempts everything that is due now, and then returns. For tests, simulations and the CLI."""
         async with self._attempts() as tasks:
             while True:
                 self._woken.clear()
@@ -98,13 +116,14 @@ class Runner:
                 await self._woken.wait()
 
     def stop(self) -> None:
-        """Begins nothing more."""
+        """Makes `run` start no further attempt."""
         self._stopping = True
         self._woken.set()
 
     @asynccontextmanager
     async def _attempts(self) -> AsyncIterator[asyncio.TaskGroup]:
-        """The group of the attempts; behind it every outcome is noted, of cancelled ones too."""
+        """The task group of the attempts. When it has ended, every outcome is written down, even that of an
+        attempt which was cancelled while it did so."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 yield tasks
@@ -117,7 +136,8 @@ class Runner:
             self._woken.set()
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
-        """Leases what is due, starts what there is room for. Trouble of the database is for next time."""
+        """Leases what is due and starts the attempts that there is room for. If the database fails, does
+        nothing: the next round tries again."""
         while True:
             try:
                 ring = self._ring = self._ring or await self._broker.open_queue(self._queue)
@@ -133,19 +153,20 @@ class Runner:
             self._destinations.add(due)
 
     async def _attempt(self, destination: Destination, group: Group, ring: Ring) -> None:
-        """One letter to one destination: the boundary of whatever goes wrong with it."""
+        """Attempts one letter to one destination. Whatever goes wrong with it ends here."""
         try:
             letter = open_letter(group, ring=ring, store=self._store)
             if letter.leased_until - self._clock.now() <= _ATTEMPT:
-                return  # it waited here for long, and comes back with a new lease
+                return  # it waited here too long for its lease; it will come back with a new one
             was_down = destination.failures > 0
             outcomes = await self._deliver(destination, letter)
             await self._notes.run(self._record(letter, outcomes, destination))
             if was_down and not destination.failures:
-                await self._store.queue.hasten(destination.tag)  # what waited for it need wait no longer
+                # The destination answers again, so all that waits for it becomes due now.
+                await self._store.queue.hasten(destination.tag)
         except Passing:
-            pass  # our database: the lease runs out, the letter is taken again
-        except Refused:  # a damaged letter, already told; or sealed for an epoch younger than our ring
+            pass  # our database failed: the lease will run out, and the letter is tried again
+        except Refused:  # the letter is damaged, which was reported, or our ring is older than its key
             self._ring = None
             await self._put_back(group)
         except Exception as error:
@@ -172,7 +193,8 @@ class Runner:
     async def _record(
         self, letter: Letter, outcomes: Mapping[Address, Outcome], destination: Destination
     ) -> None:
-        """Deliveries first: they are facts. Then the sender is told, then what is over is over."""
+        """Writes down the outcomes. Deliveries come first, because a crash before that would send the letter
+        again. A recipient that is given up is closed only after the sender was told."""
         now = self._clock.now()
         waiting: dict[Address, tuple[Outcome, datetime]] = {}
         failures: dict[Address, tuple[Failure, bool]] = {}
@@ -196,7 +218,8 @@ class Runner:
     async def _note_delivered(
         self, letter: Letter, outcomes: Mapping[Address, Outcome], delivered: list[Address]
     ) -> None:
-        # Asked for together, committed together: a crash in between would send it to some of them again.
+        # Asked for together so that they are committed together: a crash in between would send the letter to
+        # some of them again.
         settled = (
             self._settle(letter, address, RecipientState.DELIVERED, reply=outcomes[address].reply)
             for address in delivered
@@ -233,7 +256,7 @@ class Runner:
         key = letter.id, letter.domain
         if now - letter.queued_at >= retry.DELAY_NOTICE and key not in self._told_of_delay:
             if len(self._told_of_delay) >= limits.QUEUE_NOTICES_REMEMBERED_MAX:
-                self._told_of_delay.clear()  # Reception remembers too: saying it again changes nothing
+                self._told_of_delay.clear()  # telling again is harmless: Reception recognises the notice
             self._told_of_delay.add(key)
             outcomes = {address: outcome for address, (outcome, _) in waiting.items()}
             await self._notices.delayed(letter, outcomes, until=letter.queued_at + retry.LIFETIME, now=now)
@@ -284,7 +307,8 @@ class Runner:
         )
 
     async def _put_back(self, group: Group) -> None:
-        """Nothing is known of these: they come back later, and are over one day all the same."""
+        """Puts back recipients for which we have no outcome, to be tried later. After twice the lifetime of a
+        letter they are given up all the same."""
         now = self._clock.now()
         for due in group:
             over = now.timestamp() - due.created_at >= 2 * retry.LIFETIME.total_seconds()
@@ -294,6 +318,6 @@ class Runner:
                 await self._store.queue.settle(
                     due.id, attempts=due.attempts, state=state, next_at=int(next_at.timestamp())
                 )
-            except Exception as error:  # the lease runs out
+            except Exception as error:  # nothing is lost: the lease will run out
                 if not isinstance(error, Passing):
                     report(crashed("runner", error))

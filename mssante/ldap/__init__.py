@@ -1,1 +1,1 @@
-"""LDAP: the directories that are read."""
+"""LDAP, to read directories: grammar (filters and values) and client."""

@@ -1,7 +1,7 @@
 """A listening socket: who may connect, how many at once, and how it all ends.
 
-Invariants: every connection has its place, or is dismissed (`net/places`); each conversation is a task this
-listener holds, a bug ends that conversation only, and `close` leaves none behind.
+Invariants: every connection has a place, or is refused and closed (`net/places`); each conversation is a task
+that this listener holds; a bug ends only the conversation it happens in; `close` leaves no task behind.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Handler = Callable[[Stream], Awaitable[None]]
 class Listener:
     """One port and the conversations on it.
 
-    `handler` holds one conversation; its ConnectionError, TimeoutError or Stopping simply end it. With
-    `tls` the port is TLS from the first octet (a fresh context for each connection, finding A18).
-    `busy` is said in clear to a connection that finds no place (only where the port begins in clear)."""
+    `handler` runs one conversation; a ConnectionError, TimeoutError or Stopping from it simply ends that.
+    With `tls` the port uses TLS from the first octet, and `tls` gives a fresh context for each connection
+    (finding A18). `busy` is sent to a connection that finds no place, only on a port that begins in clear."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Listener:
         self._busy = busy
         self._server: asyncio.Server | None = None
         self._places = Places(self._caps)
-        self._streams: dict[Stream, bool] = {}  # whether still before TLS
+        self._streams: dict[Stream, bool] = {}  # True until the connection has TLS
         self._dismissed: set[Stream] = set()
         self._refusals: Repeated[tuple[str, ConnectionCause]] = Repeated(
             self._tell_refused, rest=("others", ConnectionCause.TOO_MANY), later=_later
@@ -51,14 +51,14 @@ class Listener:
         self.port = 0
 
     async def open(self, host: str, port: int) -> None:
-        """Listens; `port` 0 takes a free one, told by `self.port`."""
+        """Listens. With `port` 0 the system chooses a free one, and `self.port` says which."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._stream, host, port, backlog=512)
         self.host, self.port = self._server.sockets[0].getsockname()[:2]
         report(ListenerOpened(listener=self.name, host=host, port=self.port))
 
     async def close(self, seconds: float = 30) -> None:
-        """Accepts no more, asks every conversation to end, and cuts those still there after `seconds`."""
+        """Accepts no new connection, asks every conversation to end, and cuts those left after `seconds`."""
         if self._server is not None:
             self._server.close()
         for stream in tuple(self._streams):
@@ -78,11 +78,11 @@ class Listener:
 
     @property
     def dismissed(self) -> int:
-        """How many that found no place are being told so."""
+        """How many refused connections are still being told that there is no place."""
         return self._places.dismissed
 
     def know(self, stream: Stream) -> None:
-        """Remembers that this far host has proved itself: the reserve is open to it."""
+        """Remembers that this host has proved who it is: it may now use the reserved places."""
         self._places.know(prefix_of(stream.remote))
 
     # Inside
@@ -105,7 +105,7 @@ class Listener:
         try:
             if self._tls is not None:
                 stream.expect_tls(self._tls())  # before its first octet arrives
-        except Exception as error:  # a certificate file replaced by something else
+        except Exception as error:  # for instance, the certificate file was replaced by something else
             report(crashed(self.name, error))
             stream.abort()
             return
@@ -117,7 +117,8 @@ class Listener:
         conversation.add_done_callback(self._conversations.discard)
 
     def _dismiss(self, stream: Stream) -> None:
-        """Says why, where that can be said in clear, and closes; cuts when too many are being told."""
+        """Says why there is no place, if the port begins in clear, and closes. When too many connections are
+        being refused, cuts this one without a word."""
         if not self._places.may_dismiss():
             stream.abort()
             return
@@ -150,7 +151,7 @@ class Listener:
                 await stream.handshake()
             await self._handler(stream)
         except (ConnectionError, TimeoutError, Stopping):
-            pass  # the far side left, was cut, or we are stopping: no fault of the code
+            pass  # the far side left or was cut, or we are stopping: this is not a bug
         except Exception as error:
             report(crashed(self.name, error))
         finally:

@@ -1,8 +1,9 @@
-"""Places for connections on one port: in all, and for each address.
+"""How many connections one port accepts at once, in total and from each address.
 
-Invariants: every connection is counted from its first octet to its last, the refused ones too while they are
-being dismissed; an address is what one subscriber has, so all of an IPv6 /64 is one (RFC 6177 §2); a share is
-kept for addresses that have proved themselves, so strangers who say nothing cannot shut them out (R8).
+Invariants: every connection is counted from beginning to end, and a refused one while it is told so and
+closed; an address stands for one subscriber, so a whole IPv6 /64 counts as one (RFC 6177 §2); some places are
+reserved for addresses where somebody has proved who they are, so that silent strangers cannot take all of
+them (R8).
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ _PREFIX_V6 = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """How many connections at once. Strangers have `1 - reserved_for_known` of the two totals (R8)."""
+    """How many connections at once. An address that has not proved itself can use only the share
+    `1 - reserved_for_known` of the two totals (R8)."""
 
     total: int = limits.CONNECTIONS_MAX
     per_address: int = limits.CONNECTIONS_PER_ADDRESS_MAX
@@ -31,7 +33,7 @@ class Caps:
 
 
 def prefix_of(remote: str) -> str:
-    """What counts as one address: an IPv4 address, the /64 of an IPv6 one, any other text as it is."""
+    """What counts as one address: an IPv4 address, or the /64 of an IPv6 one. Other text stays as it is."""
     try:
         address = ipaddress.ip_address(remote.partition("%")[0])
     except ValueError:
@@ -44,7 +46,7 @@ def prefix_of(remote: str) -> str:
 
 
 class Places:
-    """Counts by prefix (`prefix_of`). A place is taken once and given back once."""
+    """Counts connections by prefix (`prefix_of`). A place is taken once and given back once."""
 
     def __init__(self, caps: Caps) -> None:
         self._caps = caps
@@ -56,20 +58,20 @@ class Places:
         self.dismissed = 0
 
     def know(self, prefix: str) -> None:
-        """Somebody there has proved who they are: the reserve is open to this prefix."""
+        """Opens the reserved places to this prefix, where somebody has proved who they are."""
         self._known[prefix] = None
         self._known.move_to_end(prefix)
         if len(self._known) > limits.KNOWN_ADDRESSES_REMEMBERED_MAX:
             self._known.popitem(last=False)
 
     def full(self, prefix: str) -> ConnectionCause | None:
-        """Why there is no place for one more; None when there is."""
+        """Why there is no place for one more connection; None when there is one."""
         caps = self._caps
         known = prefix in self._known
         share = 1.0 if known else 1.0 - caps.reserved_for_known
         if self._by_prefix[prefix] >= caps.per_address:
             return ConnectionCause.TOO_MANY_FROM_ADDRESS
-        # A peer that has proved itself opens as many at once as it may hold: after a stop, a queue does.
+        # A peer that has proved itself may open all its connections at once, as its queue does after a stop.
         if not known and self._pre_tls_by_prefix[prefix] >= caps.pre_tls_per_address:
             return ConnectionCause.TOO_MANY_WITHOUT_TLS_FROM_ADDRESS
         if self._taken >= caps.total * share:
@@ -79,25 +81,25 @@ class Places:
         return None
 
     def take(self, prefix: str) -> None:
-        """For a connection that has said nothing yet."""
+        """Counts a new connection. It has no TLS yet."""
         self._taken += 1
         self._by_prefix[prefix] += 1
         self._pre_tls += 1
         self._pre_tls_by_prefix[prefix] += 1
 
     def secured(self, prefix: str) -> None:
-        """That connection speaks TLS, or ends."""
+        """The connection has TLS now, or it ends: it does not count as one without TLS any more."""
         self._pre_tls -= 1
         _less(self._pre_tls_by_prefix, prefix)
 
     def give_back(self, prefix: str) -> None:
-        """Once `secured`."""
+        """The connection has ended. Call `secured` for it first."""
         self._taken -= 1
         _less(self._by_prefix, prefix)
 
     def may_dismiss(self) -> bool:
-        """Whether one more refused connection may be told so before it is closed; else it is cut at once.
-        Count it in `dismissed` for as long as it lasts."""
+        """Whether one more refused connection may be told so before it is closed; otherwise it is cut at
+        once. The caller counts it in `dismissed` for as long as it lasts."""
         return self.dismissed < limits.CONNECTIONS_DISMISSED_AT_ONCE
 
 

@@ -1,7 +1,8 @@
-"""What happens again and again is told once, then summed: a flood of refusals is no flood of log lines.
+"""Reports a repeated event once and then as a sum, so that a flood of refusals does not flood the log.
 
-Invariants: the first of its kind is told at once; of those that follow within the window each is counted, and
-their number is told when the window ends; what is remembered is bounded, the surplus counted together.
+Invariants: the first event of a kind is reported at once; those that follow within the window are counted,
+and their number is reported when the window ends; only so many kinds are remembered, and the events of all
+further kinds are counted together.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Repeated(Generic[K]):
-    """`tell` is given a kind and how often it happened; `later` calls a function after so many seconds;
-    `rest` is the kind under which the surplus is counted."""
+    """`tell` reports a kind and how often it happened; `later` calls a function after so many seconds; `rest`
+    is the kind under which events are counted when too many kinds are remembered."""
 
     def __init__(
         self, tell: Callable[[K, int], None], *, rest: K, later: Callable[[float, Callable[[], None]], object]

@@ -1,7 +1,7 @@
-"""/live, /ready and /metrics over plain HTTP on loopback: for supervisors and Prometheus, nobody else.
+"""/live, /ready and /metrics over plain HTTP on loopback, for supervisors and Prometheus only.
 
-Invariants: answers GET only, one request a connection, bounded in size and time; shows no name of a
-person, mailbox or correspondent.
+Invariants: it answers only GET, one request for each connection, with limits on size and time; it never shows
+the name of a person, a mailbox or a correspondent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mssante.tasks import end_task
 
 
 class StatusServer:
-    """`ready` says what is not ready (nothing: ready); `metrics` is the Prometheus page."""
+    """`ready` lists what is not ready, and is empty when all is; `metrics` gives the Prometheus page."""
 
     def __init__(self, *, ready: Callable[[], Awaitable[list[str]]], metrics: Callable[[], bytes]) -> None:
         self._ready = ready
@@ -24,7 +24,7 @@ class StatusServer:
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
-        """Listens; returns the port. Raises OSError when the address cannot be had."""
+        """Listens, and returns the port. Raises OSError when the address cannot be used."""
         self._server = await asyncio.start_server(self._accept, host, port, limit=STATUS_REQUEST_OCTETS_MAX)
         return int(self._server.sockets[0].getsockname()[1])
 

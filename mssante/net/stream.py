@@ -1,13 +1,14 @@
-"""A byte stream over one connection, in clear then under TLS, for every server that speaks mail.
+"""A byte stream over one connection, first in clear and then under TLS, for all our mail servers.
 
-Invariants: plaintext never crosses the upgrade (anything received behind the command that asked for TLS
-ends the connection before the handshake); what is held in memory is bounded in both directions, sealed or
-not, and gone with the connection; behind the far side's last word, or a broken record, nothing more is taken
-in; every write ends or the connection does; a refused handshake is told with OpenSSL's own reason.
+Invariants: nothing received in clear is used after the upgrade to TLS (octets that follow the command asking
+for TLS end the connection before the handshake); what is held in memory is bounded in both directions,
+encrypted or not, and is dropped with the connection; after the far side has said that it sends no more, or
+after a broken TLS record, nothing more is read; every write finishes in time or the connection is cut; a
+failed handshake is reported with OpenSSL's own reason.
 
-TLS runs here on `ssl.SSLObject` and memory BIOs rather than on asyncio's SSLProtocol: the same code serves
-asyncio and uvloop, the boundary between clear and sealed is a line of ours, the alert reaches the peer,
-and an idle connection does not keep a 256 KiB buffer (finding A44).
+TLS runs on `ssl.SSLObject` and memory BIOs rather than on asyncio's SSLProtocol. So the same code serves
+asyncio and uvloop, one line of ours separates clear text from TLS, the peer receives the TLS alert, and an
+idle connection does not keep a 256 KiB buffer (finding A44).
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from mssante.trust.tls import peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
-# Both loops ask for the buffer, fill it and report it within one call, so all connections share this one.
+# asyncio and uvloop ask for the buffer, fill it and report it within one call, so connections can share one.
 _SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_OCTETS))
 
 
 class PlaintextPipelined(ConnectionError):
-    """Something was sent in clear behind the request for TLS (RFC 3207 §4.2); the connection is closed."""
+    """Clear text followed the command that asks for TLS (RFC 3207 §4.2); the connection is closed."""
 
 
 class HandshakeFailed(ConnectionError):
-    """No TLS was agreed; already reported, the connection is closed. `args[0]` is OpenSSL's reason."""
+    """The handshake failed, which was reported; the connection is closed. `args[0]` is OpenSSL's reason."""
 
 
 class Stopping(Exception):
-    """The server is stopping: say goodbye and end. Raised by reads, never while something is being done."""
+    """The server is stopping: say goodbye and end. Only reads raise it, so it never interrupts a command."""
 
 
 class Stream(asyncio.BufferedProtocol):
-    """One connection. Made by a Listener; used by one task, the conversation.
+    """One connection. A Listener makes it, and one task, the conversation, uses it.
 
-    `listener` and `remote` are words for events; `peer_name` is the far host's address."""
+    `listener` (a port's name) and `remote` (the far host's address) identify the connection in events."""
 
     def __init__(
         self,
@@ -84,7 +85,7 @@ class Stream(asyncio.BufferedProtocol):
     # What a conversation uses
 
     async def read(self, seconds: float | None = None) -> bytes:
-        """All that has arrived, at least one octet; b"" when the far side has finished.
+        """All that has arrived, at least one octet; b"" when the far side sends no more.
 
         Raises TimeoutError after `seconds` of waiting and Stopping when the server stops."""
         while not (self._received or self._eof or self._stopping):
@@ -101,7 +102,7 @@ class Stream(asyncio.BufferedProtocol):
         return taken
 
     def write(self, octets: bytes | bytearray | memoryview) -> None:
-        """Sends. Never blocks, never raises: follow with `drain` before producing more than a few KiB."""
+        """Sends. Never blocks and never raises: call `drain` before producing more than a few KiB."""
         if self._closed or self._closing or self._transport is None:
             return
         if self._tls is None:
@@ -112,13 +113,13 @@ class Stream(asyncio.BufferedProtocol):
             while rest:
                 rest = rest[self._tls.write(rest) :]
         except ssl.SSLError:
-            self.abort()  # the far side has broken the session: nothing more can be said in it
+            self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
             return
         self._flush()
 
     async def drain(self) -> None:
-        """Waits until the far side has taken what was written. Raises ConnectionError when it is gone, or
-        when it takes nothing for the write deadline (the connection is then cut)."""
+        """Waits until the far side has taken what was written. Raises ConnectionError when the far side is
+        gone, or does not take it before the write deadline (the connection is then cut)."""
         if self._closed:
             raise ConnectionResetError
         if not self._congested:
@@ -134,9 +135,8 @@ class Stream(asyncio.BufferedProtocol):
             raise ConnectionResetError
 
     async def start_tls(self, context: ssl.SSLContext, *, answer: bytes = b"") -> None:
-        """Sends `answer` in clear, then makes the handshake as the server. The caller has checked that it
-        holds no octet itself. Raises PlaintextPipelined or HandshakeFailed; the connection is then closed.
-        """
+        """Sends `answer` in clear, then makes the handshake as the server. The caller must have used every
+        octet that it read. Raises PlaintextPipelined or HandshakeFailed; the connection is then closed."""
         if self._tls is not None:
             raise RuntimeError("TLS inside TLS")
         if self._transport is None or self._closed:
@@ -151,13 +151,13 @@ class Stream(asyncio.BufferedProtocol):
         await self.handshake()
 
     def expect_tls(self, context: ssl.SSLContext) -> None:
-        """From here on every octet received belongs to TLS (a port that is TLS from the first octet)."""
+        """Treats every octet received from now on as TLS. For a port that uses TLS from the first octet."""
         self._tls = context.wrap_bio(self._sealed_in, self._sealed_out, server_side=True)
         self._handshake = self._loop.create_future()
         self._resume_reading()
 
     async def handshake(self) -> None:
-        """Waits for the handshake that `expect_tls` opened. Raises HandshakeFailed."""
+        """Waits for the end of the handshake that `expect_tls` began. Raises HandshakeFailed."""
         assert self._handshake is not None
         deadline = self._loop.call_later(self._handshake_seconds, self._handshake_over, "handshake timed out")
         try:
@@ -179,32 +179,32 @@ class Stream(asyncio.BufferedProtocol):
         return self._tls.version() if self._tls is not None and self._agreed else None
 
     def peer_chain(self) -> tuple[bytes, ...]:
-        """The certificates the far side showed, DER, its own first; empty when it showed none.
-        Raises Passing(TLS_FAILED) for a resumed session, which shows none."""
+        """The certificates that the far side showed (DER, its own first); empty when it showed none.
+        Raises Passing(TLS_FAILED) for a resumed session, in which none are shown."""
         return tuple(peer_chain(self._tls)) if self._tls is not None else ()
 
     @property
     def closed(self) -> bool:
-        """Whether the connection is lost, for good."""
+        """Whether the connection is gone."""
         return self._closed
 
     def stop(self) -> None:
-        """Makes this read, or the next, raise Stopping."""
+        """Makes the read under way, or the next one, raise Stopping."""
         self._stopping = True
         self._wake_reader()
 
     def close(self) -> None:
-        """Sends what was written, says goodbye in TLS, and closes.
+        """Sends what was written, ends the TLS session, and closes.
 
-        What still comes in is thrown away for a moment rather than answered with a reset, which would take
-        our last words out of the far side's hands. A far side that takes nothing is cut."""
+        For a moment, what still comes in is read and thrown away. Closing at once would answer it with a
+        reset, and the far side might then lose our last reply. A far side that takes nothing is cut."""
         if self._closed or self._closing or self._transport is None:
             return
         self._closing = True
         self._received.clear()
         if self._tls is not None and self._agreed:
             try:
-                self._tls.unwrap()  # queues close_notify; the far side's own is not waited for
+                self._tls.unwrap()  # queues close_notify; we do not wait for the far side's own
             except ssl.SSLError:
                 pass
             self._flush()
@@ -213,7 +213,7 @@ class Stream(asyncio.BufferedProtocol):
         else:
             try:
                 self._transport.write_eof()
-            except OSError:  # the far side has reset the connection, and asyncio has yet to tell us
+            except OSError:  # the far side has reset the connection, and asyncio has not told us yet
                 self.abort()
                 return
             self._resume_reading()
@@ -223,7 +223,7 @@ class Stream(asyncio.BufferedProtocol):
         )
 
     def abort(self) -> None:
-        """Closes at once; what was written may be lost."""
+        """Closes at once. What was written may be lost."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -248,19 +248,19 @@ class Stream(asyncio.BufferedProtocol):
         if self._tls is None:
             self._hold(bytes(_SCRATCH[:count]))
         elif self._eof:
-            return  # it was on its way when reading paused: nothing behind a last word is kept
+            return  # it arrived while reading was being paused: nothing is kept after the far side's end
         else:
             self._sealed_in.write(_SCRATCH[:count])
             if self._agreed or self._shake_hands():
                 self._unseal()
-        # Whoever converses may be busy for long (a slowed-down login), and wants nothing meanwhile. Nobody
-        # takes what follows a last word or a broken record: it stays with the far side.
+        # The conversation may be busy for long (a delayed login) and reads nothing meanwhile. Nobody will
+        # read what follows the far side's end or a broken record. So we stop receiving in these cases.
         if self._held >= limits.TLS_BUFFER_OCTETS or self._unread_sealed or self._eof:
             self._pause_reading()
 
     @property
     def _unread_sealed(self) -> bool:
-        """Whether TLS leaves more lying than any record has: it will never read it."""
+        """Whether more octets wait for TLS than any record can have, so that it will never read them."""
         return self._sealed_in.pending >= limits.TLS_BUFFER_OCTETS
 
     def eof_received(self) -> bool:
@@ -270,7 +270,7 @@ class Stream(asyncio.BufferedProtocol):
         self._wake_reader()
         if self._closing and self._transport is not None:
             self._transport.close()
-        return True  # a client that has only finished sending still gets its answers
+        return True  # keep our side open: a client that has finished sending may still read its answers
 
     def connection_lost(self, error: Exception | None) -> None:
         self._eof = self._closed = True
@@ -283,7 +283,7 @@ class Stream(asyncio.BufferedProtocol):
         self.resume_writing()
         if self._lost is not None:
             self._lost(self)
-        self._made = self._lost = self.secured = None  # they know this stream: nothing must keep it alive
+        self._made = self._lost = self.secured = None  # they refer back to this stream and keep it in memory
 
     def pause_writing(self) -> None:
         self._congested = True
@@ -296,7 +296,7 @@ class Stream(asyncio.BufferedProtocol):
     # Inside
 
     def _forget(self) -> None:
-        """What was received and is read by nobody any more, a password perhaps."""
+        """Drops what was received and will not be read any more. It may hold a password."""
         self._received.clear()
         self._held = 0
         self._sealed_in.read()
@@ -340,7 +340,7 @@ class Stream(asyncio.BufferedProtocol):
             self._transport.write(self._sealed_out.read())
 
     def _shake_hands(self) -> bool:
-        """One step; True once the session stands (what follows in the buffer is sealed content)."""
+        """One step of the handshake. True once it is done; what is left in the buffer is then content."""
         assert self._tls is not None
         try:
             self._tls.do_handshake()
@@ -348,7 +348,7 @@ class Stream(asyncio.BufferedProtocol):
             self._flush()
             return False
         except ssl.SSLError as error:
-            self._flush()  # the alert: all that OpenSSL lets the far side know
+            self._flush()  # the TLS alert, which is all that the far side learns of the failure
             self._handshake_over(_reason(error))
             return False
         self._flush()
@@ -373,8 +373,8 @@ class Stream(asyncio.BufferedProtocol):
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:
-            self._eof = True  # a broken record: nothing after it can be believed
-        self._flush()  # answers of TLS itself (key update)
+            self._eof = True  # a broken record: nothing after it can be trusted
+        self._flush()  # what TLS itself has to answer (a key update)
         if self._eof:
             self._wake_reader()
 

@@ -1,10 +1,12 @@
-"""Guessing passwords is slow: attempts from one address, or at one person, are looked at one after another,
-further and further apart as they fail.
+"""Slows down password guessing: failed attempts from one address, or for one person, delay the next ones.
 
-Invariants: a delay, never a lock-out (a colleague's typing error must not shut a service out); attempts
-made in parallel wait in one line, and those that are right hold it up no longer than it takes to see that
-(a hospital signs in at once after a restart); who has signed in from an address before waits only for their
-own errors there; every wait has an end; bounded in memory.
+Once a few attempts have failed, those that follow are checked one at a time, with a delay that grows with
+each failure.
+
+Invariants: there is a delay and never a lock-out, because a colleague's typing error must not shut out a
+whole service; parallel attempts wait in one queue, and a correct one holds the others up only while its
+password is checked, because a hospital signs in all at once after a restart; a person who has signed in from
+an address before waits only for their own errors there; every wait has an end; memory is bounded.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True, eq=False)
 class _Line:
-    """The attempts of one key: how many failed, when the next is looked at, and who waits for that."""
+    """The attempts of one key: how many failed, when the next may be checked, and which ones are waiting."""
 
     failures: int = 0
     next_at: float = 0.0
@@ -47,11 +49,12 @@ class _Line:
 
     @property
     def has_room(self) -> bool:
-        """As many at once as may still fail for nothing; then one."""
+        """Whether one more may be checked now. As many are checked at once as may still fail without a delay;
+        after that, one at a time."""
         return self.under_way < max(1, GUESS_FREE_FAILURES + 1 - self.failures)
 
     async def enter(self) -> None:
-        """In the order of the calls."""
+        """Waits for a turn. Turns are given in the order of the calls."""
         if not self.waiting and self.has_room:
             self.under_way += 1
             return
@@ -61,7 +64,7 @@ class _Line:
             await turn
         except BaseException:
             if turn.done() and not turn.cancelled():
-                self.leave()  # it was called as it gave up
+                self.leave()  # it was given its turn at the moment it gave up
             raise
 
     def leave(self) -> None:
@@ -88,18 +91,18 @@ class Throttle:
         self._clock = clock
         self._delay_seconds_max = delay_seconds_max
         self._lines: OrderedDict[Key, _Line] = OrderedDict()
-        self._known: OrderedDict[Key, None] = OrderedDict()  # pairs of address and person that were right
+        self._known: OrderedDict[Key, None] = OrderedDict()  # (address, person) pairs that have signed in
 
     @asynccontextmanager
     async def attempt(self, remote: str, person: str) -> AsyncIterator[None]:
-        """Waits for this attempt's turn; look at the password inside, and let Refused out when it is wrong.
-        Raises Passing(LIMIT_REACHED) when too many wait already: then it must not be looked at."""
+        """Waits for this attempt's turn. Check the password inside, and let Refused out when it is wrong.
+        Raises Passing(LIMIT_REACHED) when the wait would be too long: the password is then not checked."""
         keys = self._keys(remote, person)
         lines = [self._line(key, self._clock.monotonic()) for key in keys]
         async with AsyncExitStack() as turns:
             try:
                 async with asyncio.timeout(GUESS_WAIT_SECONDS_MAX):
-                    for line in lines:  # the address's before the person's: nobody waits in a circle
+                    for line in lines:  # always the address's before the person's, so there is no deadlock
                         await line.enter()
                         turns.callback(line.leave)
                     await self._delayed(lines)
@@ -110,7 +113,7 @@ class Throttle:
             except Refused:
                 self._fail(lines, remote)
                 raise
-            except asyncio.CancelledError:  # who hangs up before the answer has guessed all the same
+            except asyncio.CancelledError:  # hanging up before the answer counts as a guess too
                 self._fail(lines)
                 raise
             for line in lines:
@@ -118,14 +121,14 @@ class Throttle:
             _remember(self._known, _pair(remote, person), None)
 
     async def _delayed(self, lines: list[_Line]) -> None:
-        """Until the attempt's time has come; others may fail meanwhile."""
+        """Waits until the attempt may be checked. That time may move while others fail."""
         while (wait := max(line.next_at for line in lines) - self._clock.monotonic()) > 0:
             if wait > GUESS_WAIT_SECONDS_MAX:
                 raise TimeoutError
             await asyncio.sleep(wait)
 
     def _fail(self, lines: list[_Line], remote: str | None = None) -> None:
-        """`remote`: where a wrong password came from."""
+        """Counts a failure. `remote` is where a wrong password came from; None when no answer was given."""
         now = self._clock.monotonic()
         for line in lines:
             line.fail(now, self._delay)
@@ -154,7 +157,7 @@ class Throttle:
 
 
 def _pair(remote: str, person: str) -> Key:
-    """An IPv6 host has a whole /64 to speak from."""
+    """The key of an address and a person. An IPv6 host can use a whole /64, so that counts as one address."""
     try:
         address = ipaddress.ip_address(remote)
     except ValueError:

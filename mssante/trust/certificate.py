@@ -1,6 +1,6 @@
-"""A certificate, read once and whole: what the policy needs to know of it, nothing left to parse later.
+"""Reads a certificate once, and gives all that the policy needs to know of it, so nothing is parsed later.
 
-Invariants: reading either gives every field or raises `Malformed`; nothing here is a verdict.
+Invariants: reading either gives every field or raises `Malformed`; nothing here decides about trust.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNDERSTOOD = {
 }
 _PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
-# Everything `cryptography` raises on a certificate that is not one. Its own classes are not all ValueErrors.
+# All that `cryptography` raises for octets that are no certificate. Not all of its classes are ValueErrors.
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -48,7 +48,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """An X.509 certificate. Two are equal when their octets are."""
+    """An X.509 certificate. Two are equal when their octets are equal."""
 
     der: bytes = field(repr=False)
     parsed: x509.Certificate = field(repr=False, compare=False)
@@ -57,7 +57,7 @@ class Certificate:
     issuer: x509.Name = field(compare=False)
     serial: int = field(compare=False)
     not_before: datetime = field(compare=False)
-    not_after: datetime = field(compare=False)  # the last second in force
+    not_after: datetime = field(compare=False)  # the last second of its validity
     common_names: tuple[str, ...] = field(compare=False)  # as written
     version_3: bool = field(compare=False)
     weakness: str = field(compare=False)  # of its key or of the signature on it; empty when there is none
@@ -71,14 +71,14 @@ class Certificate:
 
     @classmethod
     def read(cls, der: bytes) -> Certificate:
-        """Reads DER octets; `Malformed` when they are no certificate we can judge."""
+        """Reads DER octets. Raises `Malformed` when they are not a certificate that we can judge."""
         if len(der) > CERTIFICATE_OCTETS_MAX:
             raise Malformed("a certificate too large")
         return _read_once(der)
 
     @property
     def public_key_id(self) -> bytes:
-        """The same for two certificates of one key under one name, as after a renewal."""
+        """Identifies a key under a name. It is the same for two certificates of both, as after a renewal."""
         spki = self.parsed.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         digest = hashes.Hash(hashes.SHA256())
         digest.update(self.subject.public_bytes())
@@ -90,13 +90,13 @@ class Certificate:
         return PeerIdentity(dn=self.name.text, serial=f"{self.serial:x}", fingerprint=fingerprint(self.der))
 
     def is_signed_by(self, issuer: Certificate) -> bool:
-        """Whether the names follow and the signature verifies. A step of path building, not a verdict."""
+        """Whether its issuer's name and signature fit `issuer`. A step of path building, not a verdict."""
         return _signature_verifies(self, issuer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unused:
-    """Something in a file of ours that does not count, and why."""
+    """Something in a file of ours that is left out, and why."""
 
     file: str
     why: str
@@ -110,7 +110,7 @@ def fingerprint(der: bytes) -> str:
 
 
 def identity_of(der: bytes) -> PeerIdentity:
-    """Who a certificate says it is, for the log of a refusal: never raises, proves nothing."""
+    """Who a certificate says it is, for the log of a refusal. Never raises. It proves nothing."""
     try:
         return Certificate.read(der).identity
     except Malformed:
@@ -118,8 +118,8 @@ def identity_of(der: bytes) -> PeerIdentity:
 
 
 def from_pem(pem: bytes) -> list[bytes]:
-    """The DER octets of every certificate in a PEM text, in order. `Malformed` when there is none, or one
-    that cannot be read."""
+    """The DER octets of every certificate in a PEM text, in order. Raises `Malformed` when there is none, or
+    when one cannot be read."""
     try:
         return [found.public_bytes(Encoding.DER) for found in x509.load_pem_x509_certificates(pem)]
     except _UNREADABLE:
@@ -127,12 +127,12 @@ def from_pem(pem: bytes) -> list[bytes]:
 
 
 def pem_blocks(text: bytes) -> list[bytes]:
-    """The certificates of a PEM text, each by itself (RFC 7468 §5), so that one can be bad alone."""
+    """The certificates of a PEM text, each by itself (RFC 7468 §5), so that a bad one can be left out."""
     return _PEM_BLOCK.findall(text)
 
 
-# Facts about octets, which never change: a peer that connects for each letter is read once. Whether it is
-# trusted, in force, revoked or listed is judged anew each time.
+# What the octets say never changes, so the certificate of a peer that connects for each letter is read only
+# once. Whether it is trusted, valid now, revoked or listed is judged anew each time.
 @lru_cache(maxsize=CERTIFICATES_REMEMBERED_MAX)
 def _read_once(der: bytes) -> Certificate:
     try:
@@ -191,7 +191,7 @@ def _extension(extensions: x509.Extensions, kind: type[_Kind]) -> _Kind | None:
 
 def _not_understood(extensions: x509.Extensions) -> Iterable[str]:
     for extension in extensions:
-        # Name constraints count even where not critical: we do not apply them, so we do not pass them over.
+        # Name constraints count even when not critical: we do not apply them, and must not ignore them.
         if extension.oid == ExtensionOID.NAME_CONSTRAINTS or (
             extension.critical and extension.oid not in _UNDERSTOOD
         ):
@@ -199,7 +199,8 @@ def _not_understood(extensions: x509.Extensions) -> Iterable[str]:
 
 
 def _weakness(found: x509.Certificate) -> str:
-    """Facts §2: RSA-2048 and SHA-256 are what IGC-Santé issues; P-256 is their equal."""
+    """Why its key or the signature on it is too weak, "" when neither is. IGC-Santé issues RSA-2048 and
+    SHA-256 (facts §2); P-256 is as strong."""
     key, digest = found.public_key(), found.signature_hash_algorithm
     match key:
         case rsa.RSAPublicKey() if key.key_size < RSA_BITS_MIN:

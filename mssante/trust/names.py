@@ -1,9 +1,9 @@
-"""Distinguished names, parsed and compared as RFC 5280 §7.1 asks: never as strings.
+"""Distinguished names (DNs), parsed and compared as RFC 5280 §7.1 requires, never as strings.
 
-Invariants: two names are equal when their RDN sequences are, after RFC 4518 preparation (NFKC, case
-folded, any run of spaces or no-break spaces is one space); the order is RFC 4514's, most specific
-first. Double quotes are left out of the comparison: lists add and lose them (facts §1). Characters that
-cannot be seen or are not assigned are refused, where RFC 4518 would drop some of them.
+Invariants: two names are equal when their sequences of RDNs are equal after the preparation of RFC 4518
+(NFKC, letter case folded, any run of spaces or no-break spaces made one space); the order is that of
+RFC 4514, most specific first. Double quotes do not count in the comparison, because lists add and lose them
+(facts §1). Invisible and unassigned characters are refused, while RFC 4518 would drop some of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COMMON_NAME = "2.5.4.3"
 LOCALITY = "2.5.4.7"
 STATE = "2.5.4.8"
 
-# RFC 4514 §3 first; then what OpenSSL, Java and Windows write.
+# First the names of RFC 4514 §3, then those that OpenSSL, Java and Windows write.
 _OID_OF = {
     "CN": COMMON_NAME,
     "L": LOCALITY,
@@ -67,23 +67,24 @@ _SPECIAL = re.compile(r'([,+"\\<>;=])')
 
 @dataclass(frozen=True, slots=True)
 class DistinguishedName:
-    """A subject or issuer. Equal and hashable by its prepared RDNs; `text` is its RFC 4514 form as first
-    written, spaces tidied, so that `parse(name.text) == name`. `Malformed` if no sense can be made of it."""
+    """A subject or issuer. It is compared and hashed by its prepared RDNs. `text` is the name in RFC 4514
+    form, as it was first written but with spaces tidied, so that `parse(name.text) == name`. Reading one
+    raises `Malformed` when it cannot be understood."""
 
     rdns: tuple[frozenset[tuple[str, str]], ...]
     text: str = field(compare=False)
 
     @classmethod
     def parse(cls, text: str) -> DistinguishedName:
-        """Reads RFC 4514 text and the looser forms of real lists (facts §1): spaces round separators,
-        quotes round values or inside them, OID types."""
+        """Reads RFC 4514 text, and the looser forms found in real lists (facts §1): spaces around separators,
+        quotes around values or inside them, attribute types given as OIDs."""
         if len(text) > DN_CHARACTERS_MAX:
             raise Malformed("a distinguished name too long")
         return _name(_scan(text))
 
     @classmethod
     def of(cls, name: x509.Name) -> DistinguishedName:
-        """The name in a certificate, turned round: DER goes from the country down."""
+        """The name in a certificate, in reverse order, because DER begins with the country."""
         found: list[list[tuple[str, str]]] = []
         for rdn in reversed(name.rdns):
             pairs = [(attribute.oid.dotted_string, attribute.value) for attribute in rdn]
@@ -124,8 +125,8 @@ def _scan(text: str) -> list[list[tuple[str, str]]]:
 
 
 def _attributes(text: str) -> Iterator[tuple[bool, str, str]]:
-    """(joined by `+` to the one before, OID, value). A comma or plus sign inside an unquoted value makes
-    what follows no attribute: refused, never guessed."""
+    """Each attribute as (whether `+` joins it to the one before, OID, value). After an unquoted comma or plus
+    sign inside a value, what follows is not an attribute; that is refused, and we do not guess."""
     at, joined = 0, False
     while True:
         kind = _TYPE.match(text, at)
@@ -169,7 +170,7 @@ def _unescaped(value: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _prepared(value: str) -> str:
-    """RFC 4518 §2: map, normalise, prohibit, insignificant spaces."""
+    """The form in which values are compared. RFC 4518 §2: map, normalise, prohibit, insignificant spaces."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", _spaced(value)).casefold())
     prepared = " ".join(folded.replace('"', "").split())
     if not prepared:
@@ -179,7 +180,7 @@ def _prepared(value: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _spaced(value: str) -> str:
-    """One plain space for every run of spaces; refuses what cannot be seen (categories C*)."""
+    """Makes every run of spaces one plain space. Refuses invisible characters (the Unicode categories C*)."""
     spaced = " ".join(value.split())
     if any(unicodedata.category(character).startswith("C") for character in spaced):
         raise Malformed("an invisible or unassigned character in a distinguished name")

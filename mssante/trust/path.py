@@ -1,8 +1,10 @@
-"""Builds the way from a certificate up to an anchor of ours, and checks each authority on it.
+"""Builds the path from a certificate up to an anchor of ours, and checks each authority on it.
 
-Invariants: only a configured anchor ends a path; what a peer presents can serve on the way, never as its
-end; the work is bounded whatever is presented. Our own code rather than `cryptography`'s verifier, which
-tells one reason for every failure and wants host names (a name in the list is a DN, facts §1).
+An anchor is an authority that we trust because we configured it. `cryptography` has a verifier too, but it
+gives the same reason for every failure and needs a host name, while the names in the list are DNs (facts §1).
+
+Invariants: a path ends only at a configured anchor; certificates that a peer presents can be part of a path,
+but never its end; the work is bounded, whatever a peer presents.
 """
 
 from __future__ import annotations
@@ -20,17 +22,18 @@ from mssante.trust.certificate import Certificate, Unused, from_pem, pem_blocks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchors:
-    """What we build on: `roots` end a path, `intermediates` are issuing authorities we know, for peers
-    that send their certificate alone and for checking CRLs."""
+    """The authorities that we configured. A path ends at one of `roots`. `intermediates` are issuing
+    authorities, needed for peers that send only their own certificate, and to check revocation lists."""
 
     roots: tuple[Certificate, ...]
     intermediates: tuple[Certificate, ...] = ()
-    unused: tuple[Unused, ...] = ()  # certificates of these files that cannot be read
+    unused: tuple[Unused, ...] = ()  # the certificates in these files that could not be read
 
     @classmethod
     def load(cls, roots: Path, intermediates: Path | None = None) -> Anchors:
-        """Reads PEM files. A certificate that cannot be read costs itself only, and is told in `unused`.
-        OSError, or `Malformed` (with the file's name) for a file that holds none that can be read."""
+        """Reads PEM files. A certificate that cannot be read is left out and listed in `unused`; the others
+        count. Raises OSError, or `Malformed` (with the file's name) when a file holds none that can be read.
+        """
         found, unused = _read_all(roots)
         between: tuple[Certificate, ...] = ()
         if intermediates is not None:
@@ -44,7 +47,7 @@ class Anchors:
 
     @property
     def are_test(self) -> bool:
-        """Whether one of them belongs to a test PKI: such anchors are never for production (facts §2)."""
+        """Whether one of them belongs to a test PKI, which must never be used in production (facts §2)."""
         return any(name.upper().startswith("TEST ") for one in self.issuers for name in one.common_names)
 
 
@@ -64,8 +67,9 @@ def _read_all(path: Path) -> tuple[tuple[Certificate, ...], tuple[Unused, ...]]:
 def trusted_path(
     leaf: Certificate, presented: Sequence[Certificate], anchors: Anchors, *, now: datetime
 ) -> tuple[Certificate, ...]:
-    """The certificates from `leaf` to an anchor, all in force at `now`: of several paths the first good one.
-    `Refused` for the reason of the first bad one; CERTIFICATE_UNTRUSTED_ISSUER when none leads anywhere."""
+    """The certificates from `leaf` to an anchor, all valid at `now`; of several good paths, the first one.
+    When no path is good, raises `Refused` with the reason of the first bad one, or
+    CERTIFICATE_UNTRUSTED_ISSUER when no path reaches an anchor."""
     trouble: Refused | None = None
     for path in _paths(leaf, presented, anchors):
         try:
@@ -83,7 +87,8 @@ def trusted_path(
 def _paths(
     leaf: Certificate, presented: Sequence[Certificate], anchors: Anchors
 ) -> Iterator[tuple[Certificate, ...]]:
-    """Every chain of good signatures from `leaf` to a root, our own intermediates before presented ones."""
+    """Every chain of good signatures from `leaf` to a root. Our own intermediates are tried before presented
+    ones."""
     between = (*anchors.intermediates, *presented)
     left = PATH_SIGNATURES_CHECKED_MAX
     open_ends: list[tuple[Certificate, ...]] = [(leaf,)]
@@ -100,12 +105,13 @@ def _paths(
                 continue
             if issuer in anchors.roots:
                 yield (*path, issuer)
-            elif len(path) + 2 <= CHAIN_CERTIFICATES_MAX:  # with this one and a root
+            elif len(path) + 2 <= CHAIN_CERTIFICATES_MAX:  # counting this issuer and a root
                 open_ends.append((*path, issuer))
 
 
 def _check_authority(authority: Certificate, *, below: int, is_anchor: bool) -> None:
-    """RFC 5280 §6.1.4: may it issue what is below it? `below`: how many authorities stand under it."""
+    """Refuses an authority that may not issue the certificate below it (RFC 5280 §6.1.4). `below` is the
+    number of authorities under it in the path."""
     usage = authority.key_usage
     untrusted = Reason.CERTIFICATE_UNTRUSTED_ISSUER
     if not authority.is_authority:
@@ -116,7 +122,7 @@ def _check_authority(authority: Certificate, *, below: int, is_anchor: bool) -> 
         raise Refused(untrusted, f"{authority.name} may not have so many authorities below it")
     if authority.not_understood:
         raise Refused(untrusted, f"{authority.name} has a constraint we do not apply")
-    # The signature on an anchor is its own: what we trust is the key, by configuration.
+    # An anchor signs itself, so a weak signature on it does no harm: we trust its key by configuration.
     if authority.weakness and not (is_anchor and authority.weakness.startswith("signature")):
         raise Refused(Reason.CERTIFICATE_WEAK, f"{authority.name}: {authority.weakness}")
 
@@ -131,8 +137,8 @@ def _check_dates(certificate: Certificate, now: datetime) -> None:
 
 
 def helpful(presented: Iterable[bytes], anchors: Anchors) -> list[Certificate]:
-    """Of what a peer presented above its own certificate, what may help to build a path: not what we have,
-    not what cannot be read, nothing twice."""
+    """Of the certificates that a peer presented besides its own, those that may help to build a path. Leaves
+    out those that we have already, those that cannot be read, and repeated ones."""
     found: list[Certificate] = []
     seen = {certificate.der for certificate in anchors.issuers}
     for der in presented:

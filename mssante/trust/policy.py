@@ -1,10 +1,24 @@
-"""The verdict on a peer: `verify_peer` is the only maker of `VerifiedPeer`.
+"""Decides whether a peer is trusted. `verify_peer` is the only function that makes a `VerifiedPeer`.
 
-Invariants: every verdict is made anew from the certificates presented, at the time given, on one snapshot
-of the trust space and of the revocation lists; nothing rests on the TLS handshake. The identity is the
-subject's DN, as the list has it (facts §1). Where the certificate also names hosts, the CN must be one of
-them, exactly, wildcards never counting (catalogue T6): two identities in one certificate must agree.
-A definite refusal goes before a doubt: an unlisted or revoked peer is told so even when a list is late.
+A peer is another operator's server. In the TLS handshake it shows its certificate and proves that it has the
+private key. That alone does not make it an operator of MSSanté. The verdict here says that it is one, and
+rests on three kinds of evidence: a chain of signatures from the certificate up to an authority that we
+configured (`path`); the revocation lists of the authorities in that chain, which say that nothing in it was
+withdrawn (`revocation`); and the trust space, which names the operators and the domains each of them serves
+(`space`). The certificate itself must also be made for this use.
+
+Each kind of evidence can change while a connection stays open. So a verdict holds for one moment, and is made
+again from the same certificates when a later moment matters.
+
+Code elsewhere that needs a trusted peer takes a `VerifiedPeer` as an argument. Since only this file can make
+one, nobody can forget the check, or write a second and weaker one.
+
+Invariants: every verdict is made anew, from the certificates presented, at the time given, on one snapshot of
+the trust space and of the revocation lists; nothing rests on what the TLS handshake itself accepted. The
+identity is the subject's DN, as the list has it (facts §1). Where the certificate also names hosts, its CN
+must be exactly one of them, and a wildcard never counts (catalogue T6), because two identities in one
+certificate must agree. A definite refusal comes before a doubt: a peer that is unlisted or revoked is told so
+even when a revocation list is out of date.
 """
 
 from __future__ import annotations
@@ -25,16 +39,17 @@ from mssante.trust.path import Anchors, helpful, trusted_path
 from mssante.trust.revocation import Revocations
 from mssante.trust.space import TrustSpace
 
-_PROOF = object()  # what only verify_peer has
+_PROOF = object()  # a VerifiedPeer cannot be made without it, and only verify_peer uses it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What an operator may set (the EKU of IGC-Santé's SSL_SERV is not known, facts §2).
+    """The rules that an operator may set.
 
-    `extended_key_usage_required`: a certificate without any EKU is refused; one with an EKU must always have
-    the right one. `host_names_agree`: the rule T6 above. `space_age_max`: past it every verdict is
-    Passing(TRUST_SPACE_STALE), for a space that says its date; None never ages."""
+    `extended_key_usage_required`: a certificate without any EKU is refused. One that has an EKU must have the
+    right one in any case. It can be switched off because the EKU of IGC-Santé's SSL_SERV is not known
+    (facts §2). `host_names_agree`: the rule T6 above. `space_age_max`: when the trust space gives its date
+    and is older than this, every verdict is Passing(TRUST_SPACE_STALE); None means no limit."""
 
     extended_key_usage_required: bool = True
     host_names_agree: bool = True
@@ -43,8 +58,8 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedPeer:
-    """The proof that a peer is who the trust space knows, at `verified_at`. Later the proof must be made
-    again, from `evidence`: lists change while connections stay open."""
+    """The proof that at `verified_at` a peer was one that the trust space knows. Because lists change while
+    connections stay open, the proof must be made again later, from `evidence`."""
 
     name: DistinguishedName
     identity: PeerIdentity
@@ -52,7 +67,7 @@ class VerifiedPeer:
     verified_at: datetime
     expires_at: datetime  # of its own certificate
     evidence: tuple[bytes, ...] = field(repr=False)  # what it presented, DER, leaf first
-    crl_number: int | None  # of the list its issuer's verdict rests on
+    crl_number: int | None  # the number of its issuer's revocation list, on which the verdict rests
     space: TrustSpace = field(repr=False)
     proof: InitVar[object]
 
@@ -61,8 +76,8 @@ class VerifiedPeer:
             raise TypeError("a VerifiedPeer is made by verify_peer alone")
 
     def speaks_for(self, domain: Domain | None) -> None:
-        """Returns when the peer is one of those listed for `domain`; any listed peer may send from the null
-        reverse-path (None). Refused: DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR."""
+        """Returns when the peer is one of those listed for `domain`. None stands for the null reverse-path,
+        from which any listed peer may send. Raises Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
         if domain is None:
             return
         names = self.space.names_for(domain)
@@ -82,8 +97,9 @@ def verify_peer(
     direction: Direction,
     rules: Rules = Rules(),
 ) -> VerifiedPeer:
-    """Judges what a peer presented in its TLS handshake: DER certificates, its own first, authorities after
-    it in any order or missing when configured. Refused or Passing with the Reason; about a millisecond."""
+    """Judges the certificates that a peer presented in its TLS handshake: DER, its own first, then
+    authorities in any order. Authorities that we have configured may be missing. Raises Refused or Passing
+    with the Reason. Takes about a millisecond."""
     leaf = _leaf(chain)
     _check_form(leaf)
     path = trusted_path(leaf, helpful(chain[1:], anchors), anchors, now=now)
@@ -93,7 +109,7 @@ def verify_peer(
         _check_host_names(leaf)
     stale = _space_doubt(space, now, rules)
     if stale is not None:
-        raise stale  # A stale space proves nothing, not even an absence.
+        raise stale  # An old space proves nothing, not even that a peer is not listed.
     _check_listed(leaf, space)
     if doubt is not None:
         raise doubt
@@ -150,7 +166,8 @@ def _check_usage(leaf: Certificate, direction: Direction, rules: Rules) -> None:
 
 
 def _revocation_doubt(path: Sequence[Certificate], crls: Revocations, now: datetime) -> Passing | None:
-    """Refused when one of the path is revoked; the doubt, when a list is missing or too old."""
+    """Raises Refused when a certificate of the path is revoked. When a list is missing or too old, returns
+    this doubt instead of raising it, because a definite refusal that is found later comes first."""
     doubt: Passing | None = None
     for certificate, issuer in pairwise(path):
         try:
@@ -164,7 +181,7 @@ def _check_host_names(leaf: Certificate) -> None:
     if not leaf.names_hosts:
         return
     names = {name.lower() for name in leaf.host_names if "*" not in name}
-    # ASCII alone: str.lower() brings other letters to it (U+212A, the kelvin sign, becomes k).
+    # Only an ASCII CN: str.lower() turns some other letters into ASCII (U+212A, the kelvin sign, becomes k).
     common = [name.lower() for name in leaf.common_names if name.isascii()]
     if len(leaf.common_names) != 1 or not common or common[0] not in names:
         raise Refused(Reason.CERTIFICATE_NAME_MISMATCH, "its CN is not one of its host names")
@@ -178,8 +195,9 @@ def _space_doubt(space: TrustSpace, now: datetime, rules: Rules) -> Passing | No
 
 
 def _check_listed(leaf: Certificate, space: TrustSpace) -> None:
-    """A name that differs from a listed one by its CN alone is told apart: a certificate renewed under
-    another DN, or a list not yet told (facts §4, seen in the field)."""
+    """Refuses a name that is not listed. One that differs from a listed name only by its CN gets a reason of
+    its own: the certificate was renewed under another DN, or the list was not updated yet (facts §4, seen in
+    the field)."""
     if leaf.name in space.names:
         return
     apart = leaf.name.apart_from(COMMON_NAME)

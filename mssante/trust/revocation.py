@@ -1,9 +1,10 @@
-"""Certificate revocation lists: checked when read, kept by issuer, told as fresh, in grace or expired.
+"""Certificate revocation lists (CRLs): checked when read, kept by issuer, and fresh, in grace or expired.
 
-Invariants: a list counts only under its issuer's signature; a newer list is never replaced by an older
-one (CRL number); a list that is missing or too old makes a certificate's state unknown, never revoked
-(facts §2). A snapshot never changes. Lists are read for the authorities we know, so an authority that
-only a peer presents has none: its leaves are unknown until the operator configures it.
+Invariants: a list counts only if its issuer signed it; a newer list is never replaced by an older one (CRL
+number); when a list is missing or too old, the state of a certificate is unknown, but never revoked
+(facts §2). A snapshot never changes. Lists are read only for authorities that we have configured. An
+authority that only a peer presents has no list, so the state of its certificates stays unknown until the
+operator configures it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _GRACE = timedelta(seconds=CRL_GRACE_SECONDS)
 
 
 class CrlState(StrEnum):
-    """FRESH before nextUpdate; GRACE for a day after it, with an alarm; then EXPIRED."""
+    """FRESH until nextUpdate; GRACE for a day after it, with an alarm; then EXPIRED. MISSING is no list."""
 
     FRESH = "fresh"
     GRACE = "grace"
@@ -38,7 +39,7 @@ class CrlState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crl:
-    """One full list whose signature holds."""
+    """One full list with a good signature."""
 
     issuer: Certificate
     number: int
@@ -57,7 +58,7 @@ class Crl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revocations:
-    """The newest list of each issuer we know."""
+    """The newest list of each issuer that we know."""
 
     crls: Mapping[bytes, Crl] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     unused: tuple[Unused, ...] = ()
@@ -66,9 +67,9 @@ class Revocations:
     def load(
         cls, directory: Path, *, issuers: Iterable[Certificate], known: Revocations | None = None
     ) -> Revocations:
-        """Reads every file of `directory` (PEM or DER). A list older than the one in `known` does not
-        replace it; a file that is no good list, whatever is wrong with it, is told in `unused` and changes
-        nothing. OSError: the folder itself cannot be read."""
+        """Reads every file of `directory` (PEM or DER). A list older than the one in `known` does not replace
+        it. A file that is not a good list, for whatever reason, changes nothing and is listed in `unused`.
+        Raises OSError when the folder itself cannot be read."""
         crls = dict(known.crls) if known is not None else {}
         unused: list[Unused] = []
         by_name = list(issuers)
@@ -80,7 +81,7 @@ class Revocations:
             except Malformed as error:
                 unused.append(Unused(file=file.name, why=str(error)))
                 continue
-            except Exception as error:  # whatever a parser raises: a file costs itself, never the others
+            except Exception as error:  # whatever the parser raises, only this file is left out
                 why = f"not a certificate revocation list ({type(error).__name__})"
                 unused.append(Unused(file=file.name, why=why))
                 continue
@@ -96,13 +97,14 @@ class Revocations:
         return CrlState.MISSING if crl is None else crl.state(now)
 
     def number_of(self, issuer: Certificate) -> int | None:
-        """The number of the list in force for `issuer`: what a trace keeps of a verdict."""
+        """The number of the list in force for `issuer`, which is recorded with a verdict."""
         crl = self.crls.get(issuer.public_key_id)
         return None if crl is None else crl.number
 
     def check(self, certificate: Certificate, *, issuer: Certificate, now: datetime) -> None:
-        """Returns when `issuer`'s list, fresh or in grace, does not name `certificate`. Refused when it names
-        it, at any age: what was revoked stays so. Passing when the list is missing or too old."""
+        """Returns when `issuer`'s list is fresh or in grace and does not name `certificate`. Raises Refused
+        when the list names it, however old the list is, because what was revoked stays revoked. Raises
+        Passing when the list is missing or too old."""
         crl = self.crls.get(issuer.public_key_id)
         if crl is not None and certificate.serial in crl.serials:
             raise Refused(Reason.CERTIFICATE_REVOKED, f"{certificate.name} by {issuer.name}")
@@ -158,7 +160,7 @@ def _signed(found: x509.CertificateRevocationList, issuer: Certificate) -> bool:
 
 
 def _scope(found: x509.CertificateRevocationList) -> Iterator[str]:
-    """What makes it another thing than the full list of one issuer (RFC 5280 §5.2)."""
+    """What shows that it is not the full list of one issuer (RFC 5280 §5.2); nothing when it is one."""
     for extension in found.extensions:
         value = extension.value
         if extension.oid == ExtensionOID.DELTA_CRL_INDICATOR:

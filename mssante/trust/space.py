@@ -1,7 +1,7 @@
-"""The trust space: which operators' names speak for which mail domains, as one immutable snapshot.
+"""The trust space: which operators (by certificate name) speak for which mail domains, as a snapshot.
 
-Invariants: a snapshot never changes, so a verdict is taken on one state of the world; a domain is listed
-exactly, its sub-domains are not (facts §1).
+Invariants: a snapshot never changes, so a verdict rests on one state of the lists; a listed domain does not
+include its sub-domains (facts §1).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSpace:
-    """Domain -> the names that speak for it. `source` is a word for logs; `generated_at` is the date the
-    source gives itself (aware), None when it gives none."""
+    """The names that speak for each domain. `source` is a word for logs; `generated_at` is the date that the
+    source gives (with its time zone), None when it gives none."""
 
     source: str
     generated_at: datetime | None
@@ -39,7 +39,7 @@ class TrustSpace:
     def from_entries(
         cls, entries: Iterable[Entry], *, source: str, generated_at: datetime | None = None
     ) -> TrustSpace:
-        """Several names per domain and several domains per name; duplicates count once."""
+        """A domain may have several names and a name several domains. Duplicates count once."""
         gathered: dict[Domain, set[DistinguishedName]] = {}
         for entry in entries:
             gathered.setdefault(entry.domain, set()).add(entry.name)
@@ -53,20 +53,22 @@ class TrustSpace:
         )
 
     def names_for(self, domain: Domain) -> frozenset[DistinguishedName]:
-        """Empty for a domain that is not listed."""
+        """The names that speak for `domain`; empty when it is not listed."""
         return self.names_by_domain.get(domain, _NOBODY)
 
     def domains_of(self, name: DistinguishedName) -> frozenset[Domain]:
-        """For people who ask; a walk through the whole space."""
+        """The domains for which `name` speaks. It goes through the whole space, so it is for people's
+        questions and not for each message."""
         return frozenset(domain for domain, names in self.names_by_domain.items() if name in names)
 
     def age(self, now: datetime) -> timedelta | None:
-        """How old the source says it is; None when it does not say."""
+        """The age of the space by the date of its source; None when the source gives none."""
         return None if self.generated_at is None else now - self.generated_at
 
 
 def both(first: TrustSpace, second: TrustSpace) -> TrustSpace:
-    """What both say: a pair counts only if both have it. As old as the older of the two."""
+    """The space on which both agree: a pair of domain and name counts only if both have it. Its date is that
+    of the older one."""
     dates = [space.generated_at for space in (first, second) if space.generated_at is not None]
     return TrustSpace.from_entries(
         (

@@ -1,9 +1,10 @@
-"""The trust space in force: read at start, read again as its sources change.
+"""The trust space in force: read when the program starts, then read again regularly, since sources change.
 
-Invariants: what is in force is one immutable snapshot, swapped whole. Each source is read by itself: one that
-cannot be read, whatever is wrong with it, keeps what it said last and raises an alarm, and the others are
-renewed all the same. At start a source has said nothing yet, so then it fails, and says which one. Where the
-sources, the anchors and the rules come from is the caller's business: they are handed in.
+Invariants: what is in force is one immutable snapshot, always replaced as a whole. Each source is read by
+itself. When one cannot be read, for whatever reason, its last statement stays in force, an alarm is raised,
+and the other sources are renewed all the same. At the first reading there is no last statement, so it fails
+and names the source. This file does not know where the sources, the anchors and the rules come from: the
+caller hands them in.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from mssante.trust.space import TrustSpace, both
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one source says of the trust space now: so many entries, `odd` of them set aside."""
+    """What one source says now about the trust space. It has `entries` entries, of which `odd` are out of the
+    ordinary."""
 
     space: TrustSpace
     entries: int
@@ -39,19 +41,19 @@ class Statement:
 
 
 Source = Callable[[], Awaitable[Statement]]
-"""Raises OSError or Malformed for a file, Passing for a directory that is away."""
+"""Raises OSError or Malformed for a file, and Passing for a directory that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a verdict rests on, all of one moment."""
+    """What a verdict rests on, all read at one moment."""
 
     space: TrustSpace
     crls: Revocations
 
 
 class ListFile:
-    """A white list in a file, as a Source. One older than the last it read is refused."""
+    """A white list in a file, as a Source. Refuses a list that is older than the last one it read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -60,7 +62,8 @@ class ListFile:
     async def __call__(self) -> Statement:
         listed = await asyncio.to_thread(lambda: white_list.read(self._path.read_bytes()))
         if self._dated is not None and listed.generated_at < self._dated:
-            raise Malformed("a white list older than the one in use")  # facts §1: somebody's replay
+            # facts §1: somebody may be replaying an old list.
+            raise Malformed("a white list older than the one in use")
         self._dated = listed.generated_at
         return Statement(listed.space(), entries=listed.count, odd=len(listed.odd))
 
@@ -68,8 +71,9 @@ class ListFile:
 class TrustState:
     """`space` and `verify` answer from the snapshot in force.
 
-    A pair of domain and name counts if every one of `sources` (one or two, by the name an operator knows them
-    by) has it; `anchors` reads the authorities; `crls` is the folder of the revocation lists."""
+    `sources` are one or two, each under the name that an operator knows it by; a pair of domain and name
+    counts only if all of them have it. `anchors` reads the authorities. `crls` is the folder of the
+    revocation lists."""
 
     def __init__(
         self,
@@ -86,15 +90,15 @@ class TrustState:
         self._rules = rules
         self._clock = clock
         self.anchors = Anchors(roots=())
-        self.trouble = ""  # why there is no trust space, when nothing depends on it
+        self.trouble = ""  # why there is no trust space, where the program can run without one
         self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
         self._stated: dict[str, Statement] = {}
         self._loaded: dict[str, TrustSpaceLoaded] = {}
-        self._unused: frozenset[Unused] = frozenset()  # already told
+        self._unused: frozenset[Unused] = frozenset()  # already reported
 
     @property
     def too_old(self) -> bool:
-        """Whether the space is past its age: every verdict is then Passing(TRUST_SPACE_STALE)."""
+        """Whether the space is older than allowed; every verdict is then Passing(TRUST_SPACE_STALE)."""
         age, most = self.space.age(self._clock.now()), self._rules.space_age_max
         return age is not None and most is not None and age > most
 
@@ -107,22 +111,22 @@ class TrustState:
         return self._snapshot.crls
 
     async def load(self) -> None:
-        """The first reading. Raises what the anchors and the sources raise: OSError, Malformed, Passing; what
-        is none of these is a Malformed that names the source."""
+        """Makes the first reading. Raises what the anchors and the sources raise: OSError, Malformed or
+        Passing. An unexpected exception becomes a Malformed that names the source."""
         self.anchors = await asyncio.to_thread(self._load_anchors)
         self._snapshot = await self._renewed(first=True)
 
     async def keep_fresh(self, seconds: float = TRUST_REFRESH_SECONDS) -> None:
-        """Renews for ever."""
+        """Renews every `seconds`, without end."""
         while True:
             await asyncio.sleep(seconds)
             await self.renew()
 
     async def renew(self) -> None:
-        """Reads everything again. What cannot be read leaves what it said last in force."""
+        """Reads everything again. For a source that cannot be read, its last statement stays in force."""
         try:
             self._snapshot = await self._renewed(first=False)
-        except Exception as bug:  # costs this reading, not the server
+        except Exception as bug:  # only this reading is lost; the server goes on
             report(crashed("trust", bug))
             report(TrustSpaceStale(source=self.space.source, cause=type(bug).__name__))
 
@@ -139,7 +143,7 @@ class TrustState:
         )
 
     async def read_space(self) -> TrustSpace:
-        """What the sources say now. Raises as `load`."""
+        """What the sources say now. Raises the same as `load`."""
         for name, source in self._sources.items():
             await self._ask(name, source, first=True)
         return self._space()
@@ -170,13 +174,13 @@ class TrustState:
         return spaces[0] if len(spaces) == 1 else both(*spaces)
 
     def _tell_unused(self, unused: Sequence[Unused]) -> None:
-        """Each once, as long as it is so."""
+        """Reports each unused thing once, and again only if it was in order meanwhile."""
         for each in sorted(set(unused) - self._unused, key=lambda one: (one.file, one.why)):
             report(TrustFileUnused(file=each.file, why=each.why))
         self._unused = frozenset(unused)
 
     def _told(self, statement: Statement) -> TrustSpace:
-        """Reports what a source holds, when it is not what it held before."""
+        """The space of `statement`. Reports what the source holds when that has changed."""
         space = statement.space
         loaded = TrustSpaceLoaded(
             source=space.source,
@@ -192,8 +196,8 @@ class TrustState:
 
 
 def _told_of(name: str, error: Exception, *, first: bool) -> None:
-    """An alarm for a source that cannot be read. At the first reading, which has nothing to fall back on, it
-    is raised: as it is or, where nobody expected it, in words that name the source."""
+    """Raises an alarm for a source that cannot be read. The first reading has nothing to fall back on, so
+    then the error itself is raised; an unexpected one becomes a Malformed that names the source."""
     expected = isinstance(error, OSError | Malformed | Passing)
     if not expected:
         report(crashed("trust", error))
@@ -206,5 +210,6 @@ def _told_of(name: str, error: Exception, *, first: bool) -> None:
 
 
 def own_domains_unlisted(space: TrustSpace, name: DistinguishedName, ours: Sequence[Domain]) -> list[Domain]:
-    """Our domains for which the space does not have our own name: others will refuse our letters."""
+    """Those of our domains for which the space does not list our own name. Others will refuse our letters
+    from them."""
     return [domain for domain in ours if name not in space.names_for(domain)]

@@ -1,10 +1,10 @@
-"""TLS contexts: what is asked of a handshake, and nothing more. The policy decides (`verify_peer`).
+"""TLS contexts: what a handshake must satisfy. Whether a peer is trusted is decided later, by `verify_peer`.
 
 Invariants: TLS 1.2 or 1.3, forward-secret suites (facts §2), no compression, no renegotiation, no tickets.
-A peer's expired certificate passes the handshake (NO_CHECK_TIME) so that `verify_peer` can refuse it in
-words; an unknown chain does not, and only OpenSSL can tell why. OpenSSL also insists that an EKU, where
-there is one, fits the direction: no rule of ours can relax that. What a resumed session carries is no
-evidence: `peer_chain` refuses to read it.
+An expired certificate passes the handshake (NO_CHECK_TIME), so that `verify_peer` can refuse it and say why.
+A chain to an unknown authority fails the handshake, and then only OpenSSL's error says why. OpenSSL also
+requires that an EKU, if there is one, fits the direction; no rule of ours can relax that. The certificates of
+a resumed session prove nothing, so `peer_chain` refuses to read them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from mssante.reasons import Passing, Reason
 from mssante.trust.path import Anchors
 
-# ECO.1.1.3 (facts §2) for RSA certificates, and the AEAD ones of the same strength for P-256.
+# The suites of ECO.1.1.3 (facts §2) for RSA certificates, and AEAD suites of the same strength for P-256.
 SUITES = ":".join(
     (
         "ECDHE-ECDSA-AES256-GCM-SHA384",
@@ -35,7 +35,7 @@ _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: the ssl module has no na
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsCredentials:
-    """Our certificate with its issuing authorities, and its key: PEM files."""
+    """Two PEM files: our certificate with its issuing authorities, and its key."""
 
     chain_file: Path
     key_file: Path
@@ -44,9 +44,10 @@ class TlsCredentials:
 class PeerListenerContexts:
     """The server side of mutual TLS. `take()` gives the context for one connection.
 
-    TLS 1.3 with no tickets leaves nothing to resume, so a context serves again; after a TLS 1.2 handshake
-    it holds a session that could be resumed by its id, and no option of the ssl module prevents it: the
-    next connection gets a new context (one or two milliseconds). One per listener, never shared."""
+    With TLS 1.3 and no tickets no session can be resumed, so a context can be used again. After a TLS 1.2
+    handshake the context holds a session that could be resumed by its id, and the ssl module has no option
+    against that. The next connection then gets a new context, which takes one or two milliseconds. Each
+    listener has its own."""
 
     def __init__(self, credentials: TlsCredentials, anchors: Anchors) -> None:
         self._credentials = credentials
@@ -65,8 +66,8 @@ class PeerListenerContexts:
 
 
 def peer_client_context(credentials: TlsCredentials, anchors: Anchors) -> ssl.SSLContext:
-    """The client side of mutual TLS: one context serves every connection, since a client resumes only the
-    session it is handed. No host name is checked: DNS does not say who a peer is, its DN does."""
+    """The client side of mutual TLS. One context serves every connection, because a client resumes a session
+    only if it is given one. The host name is not checked: a peer is known by its DN and not by DNS."""
     context = _context(ssl.PROTOCOL_TLS_CLIENT, credentials)
     context.check_hostname = False
     _ask_for_certificate(context, _der(anchors), ssl.CERT_REQUIRED)
@@ -74,13 +75,13 @@ def peer_client_context(credentials: TlsCredentials, anchors: Anchors) -> ssl.SS
 
 
 def user_server_context(credentials: TlsCredentials) -> ssl.SSLContext:
-    """For submission and IMAP: no certificate is asked of the client. One per listener."""
+    """For submission and IMAP. The client is not asked for a certificate. Each listener has its own."""
     return _context(ssl.PROTOCOL_TLS_SERVER, credentials)
 
 
 def peer_chain(tls: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
-    """The certificates a peer presented, DER, its own first; empty when it presented none. Passing
-    (TLS_FAILED) on a resumed session: its certificates were not presented now."""
+    """The certificates that a peer presented (DER, its own first); empty when it presented none. Raises
+    Passing(TLS_FAILED) for a resumed session, because its certificates were not presented now."""
     if tls.session_reused:
         raise Passing(Reason.TLS_FAILED, "a resumed session")
     leaf = tls.getpeercert(binary_form=True)
@@ -90,11 +91,11 @@ def peer_chain(tls: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
 
 
 def _unverified_chain(tls: Any) -> Sequence[bytes]:
-    """SSLObject.get_unverified_chain is public from Python 3.13 on; before, on the inner object."""
+    """SSLObject.get_unverified_chain is public since Python 3.13; before, only the inner object has it."""
     if hasattr(tls, "get_unverified_chain"):
         found: Sequence[bytes] = tls.get_unverified_chain()
         return found
-    # A certificate alone is enough where its issuing authority is configured.
+    # Without a chain, the certificate alone is enough when its issuing authority is configured.
     chain = tls._sslobj.get_unverified_chain() or ()
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in chain]
 

@@ -1,8 +1,9 @@
-"""Reads a white list (liste blanche, facts §1): hostile until read, bounded, every entry accounted for.
+"""Reads a white list (liste blanche, facts §1), with care: the file may be hostile until it has been read.
 
-Invariants: no DTD, no entity, no network; an entry enters the trust space or is told as left out, never
-dropped in silence; a list is taken whole or not at all (`Malformed`). Nothing here checks a signature:
-that goes before, on the same octets, when the published list carries one.
+Invariants: no DTD, no entity and no network access; every size is bounded; an entry enters the trust space or
+is reported as left out, but is never dropped in silence; a list is taken as a whole or not at all
+(`Malformed`). Nothing here checks a signature: when the published list has one, it must be checked before,
+on the same octets.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _ENTRY = f"{_NAMESPACE}Domaine"
 _DOMAIN = f"{_NAMESPACE}Nom"
 _NAME = f"{_NAMESPACE}DNCertificatOperateur"
 _USUAL_SUFFIX = ".mssante.fr"
-# What real lists hold beside plain RFC 4514 (facts §1): read all the same, and told.
+# Forms that real lists hold besides plain RFC 4514 (facts §1). They are read all the same, and reported.
 _REMARKS = (
     (re.compile(r"\s[,=]|[,=]\s"), "DN with spaces round separators"),
     (re.compile(r'="'), "DN with quotes round a value"),
@@ -42,7 +43,7 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Odd:
-    """An entry out of the ordinary, as written: its rank in the list (from 1), why, and whether it counts."""
+    """An unusual entry, as written: its rank in the list (from 1), what is unusual, and whether it counts."""
 
     rank: int
     domain: str
@@ -53,7 +54,7 @@ class Odd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhiteList:
-    """A list as read. `count` entries in the file = those in `entries` + those in `odd` not kept."""
+    """A list as read. Its `count` entries are those in `entries`, and those in `odd` that are not kept."""
 
     generated_at: datetime
     count: int
@@ -65,7 +66,7 @@ class WhiteList:
 
 
 def read(content: bytes) -> WhiteList:
-    """Reads the octets of a list. `Malformed` says why the list as a whole cannot be used."""
+    """Reads the octets of a list. Raises `Malformed`, which says why, when the list cannot be used at all."""
     if len(content) > WHITE_LIST_OCTETS_MAX:
         raise Malformed("a white list too large")
     generated_at: datetime | None = None
@@ -91,7 +92,7 @@ def read(content: bytes) -> WhiteList:
 
 
 def _elements(content: bytes) -> Iterator[tuple[list[str], etree._Element]]:
-    """Each element at its end, with the tags from the root down to it."""
+    """Each element, once it has been read to its end, with the tags from the root down to it."""
     path: list[str] = []
     for event, element in etree.iterparse(
         BytesIO(content),
@@ -113,7 +114,8 @@ def _elements(content: bytes) -> Iterator[tuple[list[str], etree._Element]]:
 
 
 def _check_root(root: etree._Element) -> None:
-    # Any DTD is refused before an entity of it can be used: entity bombs, files of ours, the network.
+    # Any DTD is refused before one of its entities can be used. An entity could fill our memory, read files
+    # of ours or reach the network.
     if root.getroottree().docinfo.internalDTD is not None:
         raise Malformed("a white list with a DTD")
     if root.tag != _ROOT:
@@ -121,8 +123,8 @@ def _check_root(root: etree._Element) -> None:
 
 
 def _child_text(entry: etree._Element, tag: str) -> str | None:
-    """The text of the only child `tag`; None if there are several, or anything but text inside it: a
-    comment in the middle of a value would make two readers see two values."""
+    """The text of the only child `tag`. None if there are several, or if it holds anything but text: with a
+    comment in the middle of a value, two programs could read two different values."""
     found = entry.findall(tag)
     if len(found) != 1 or len(found[0]):
         return None
@@ -164,13 +166,13 @@ def _judged(rows: list[_ListedDomain], generated_at: datetime) -> WhiteList:
 
 @dataclass(frozen=True, slots=True)
 class _ListedDomain:
-    """An entry as written; None where the field is missing, double or not plain text."""
+    """An entry as written. A field is None when it is missing, given twice or not plain text."""
 
     domain: str | None
     name: str | None
 
     def read(self) -> tuple[Entry | None, list[str]]:
-        """The entry, None if no sense can be made of it, and what is odd in it."""
+        """The entry (None if it cannot be understood), and what is odd in it."""
         why: list[str] = []
         domain = _read(self.domain, Domain.parse, "domain", why)
         name = _read(self.name, DistinguishedName.parse, "DN", why)

@@ -1,4 +1,4 @@
-"""Addresses and mailboxes: what is said of where a letter goes, and of who sends it."""
+"""The words about addresses and mailboxes: where a letter goes, and who sends it."""
 
 from __future__ import annotations
 

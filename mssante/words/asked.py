@@ -1,4 +1,4 @@
-"""What an operator asks: what is said of an argument that cannot be taken."""
+"""The words about an operator's command: what is wrong with an argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Reason becomes an IMAP response code and a text."""
+"""Turns a Reason into an IMAP response code and a text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from mssante.words.table import WORDS
 
 
 def imap_answer(reason: Reason) -> ImapAnswer:
-    """The response code and the text of a NO or BYE that tells `reason`."""
+    """The response code and the text of a NO or BYE that gives `reason`."""
     words = WORDS[reason]
     return ImapAnswer("CANNOT", words.smtp.text) if words.imap is CANNOT_AS_IN_SMTP else words.imap

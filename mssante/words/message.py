@@ -1,4 +1,4 @@
-"""The message: what is said of a letter that cannot be taken as it is written."""
+"""The words about a message: why a letter cannot be accepted as it is written."""
 
 from __future__ import annotations
 

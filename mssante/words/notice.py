@@ -1,6 +1,6 @@
 """Why a letter was not delivered, and who must act, in the words of a notice: French first, then English.
 
-Invariants: every Reason has words; none of them holds anything of a peer's or of the letter.
+Invariants: every Reason has words; they hold nothing that comes from a peer or from the letter.
 """
 
 from __future__ import annotations
@@ -11,6 +11,6 @@ from mssante.words.table import WORDS
 
 
 def explanation(reason: Reason) -> Explanation:
-    """Words for a reason. Should a letter be ended by one that never does that, the trouble is ours."""
+    """The words for a reason. Some reasons never end a letter; if one does, we say that the fault is ours."""
     said = WORDS[reason].notice
     return OUR_TROUBLE if said is NEVER_IN_A_NOTICE else said

@@ -1,4 +1,4 @@
-"""A Reason becomes a sentence for the operator, in English."""
+"""Turns a Reason into a sentence for the operator, in English."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ours: what is said of our own trouble, and of what becomes of a letter in the queue."""
+"""The words about our own faults, and about what becomes of a letter in the queue."""
 
 from __future__ import annotations
 

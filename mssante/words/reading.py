@@ -1,4 +1,4 @@
-"""Reading: what is said of folders and messages to who reads a mailbox."""
+"""The words about folders and messages, for somebody who reads a mailbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One SMTP reply as a value: a code, an enhanced code (RFC 3463), a line of ASCII that is ours."""
+"""One SMTP reply as a value: a code, an enhanced code (RFC 3463), and a line of ASCII that we wrote."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _REPLY = re.compile(r"[245]\d\d [245]\.\d{1,3}\.\d{1,3} [ -~]{1,200}")
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One reply line. Raises ValueError when it could be anything else than one."""
+    """One reply. Raises ValueError when it would not be exactly one valid reply line."""
 
     code: int
     enhanced: str
@@ -25,5 +25,5 @@ class Reply:
 
     @property
     def refuses(self) -> bool:
-        """Whether the command was not done."""
+        """Whether the reply says that the command was not carried out."""
         return self.code >= 400

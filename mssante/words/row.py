@@ -1,8 +1,9 @@
 """One row of the table: what a Reason says to each of the four who may hear of it.
 
-Invariants: a row has something for all four, so that mypy finds what was left out; where there are no words,
-it says so by name. What goes on a wire says what is wrong, who must act and what to do, in French then
-English, in ASCII, with nothing of a peer's in it; a notice says it in full French and English.
+Invariants: a row has something for all four, so that mypy finds what was forgotten; where there are no words,
+the row says so with a member of `Unsaid`. A text for a wire says what is wrong, who must act and what to do,
+in French and then in English, in ASCII, and holds nothing that a peer sent. A notice says the same in full
+French and English, with accents.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ NEVER_FOR_EVER: Final = None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpWords:
-    """A code and an enhanced code (RFC 3463) for what was Refused and for what is Passing, and one text.
-    `refused` is NEVER_FOR_EVER for trouble of ours: whatever was raised, it passes, and no letter is lost."""
+    """A code and an enhanced code (RFC 3463), one pair for Refused and one for Passing, and one text.
+    `refused` is NEVER_FOR_EVER for a fault of ours: the reply is then always "try later", even if Refused was
+    raised, so that no letter is lost."""
 
     refused: str | None
     passing: str
@@ -46,7 +48,7 @@ class Explanation:
 
 
 class Actor(StrEnum):
-    """Who can do something about it, as an operator reads it."""
+    """Who can do something about it, in the words that an operator reads."""
 
     US = "this operator"
     PEER = "the other operator"

@@ -1,4 +1,4 @@
-"""The session: what is said to who may not, does too much, or is too slow."""
+"""The words about a session: for a client that may not do something, does too much, or is too slow."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ SESSION: dict[Reason, Words] = {
     ),
     Reason.TOO_MANY_RECIPIENTS: Words(
         smtp=SmtpWords(
-            refused="452 4.5.3",  # RFC 5321 §4.5.3.1.10: the rest is for another transaction
+            refused="452 4.5.3",  # RFC 5321 §4.5.3.1.10: the client sends to the rest in another transaction
             passing="452 4.5.3",
             text="Trop de destinataires: envoyez en plusieurs fois"
             " / Too many recipients: send the rest apart",

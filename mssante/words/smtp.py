@@ -1,7 +1,7 @@
-"""A Reason becomes an SMTP reply.
+"""Turns a Reason into an SMTP reply.
 
-Invariants: a fault of ours is 4xx whatever was raised, so it never loses a letter; of what was declined only
-the reason reaches the wire, never its detail.
+Invariants: a fault of ours is always 4xx, even if Refused was raised, so it never loses a letter; only the
+reason of a Declined reaches the wire, never its detail.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def _reply(codes: str, text: str) -> Reply:
     return Reply(int(code), enhanced, text)
 
 
-# Made when the program starts: a row that is no reply is found then, not when it is needed.
+# Made when the program starts, so that a row which is not a valid reply is found at once.
 _REFUSED = {
     reason: _reply(words.smtp.refused or words.smtp.passing, words.smtp.text)
     for reason, words in WORDS.items()
@@ -25,5 +25,5 @@ _PASSING = {reason: _reply(words.smtp.passing, words.smtp.text) for reason, word
 
 
 def smtp_answer(declined: Declined) -> Reply:
-    """The reply that tells `declined`: its reason alone decides, its detail stays here."""
+    """The reply for `declined`. Its kind and reason decide; its detail is not sent."""
     return (_PASSING if isinstance(declined, Passing) else _REFUSED)[declined.reason]

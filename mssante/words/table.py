@@ -1,9 +1,9 @@
-"""The one table: for each Reason its words, from seven files that are grouped as `reasons` groups them.
+"""The table of all words: one row for each Reason, from seven files, which follow the groups of `reasons`.
 
 To add a Reason: name it in `reasons`, write its row in the file of its group, and give its answers to
 tests/vectors/words-v1.json and docs/refusals.md.
 
-Invariants: every Reason has one row, in one file; otherwise the package is not importable.
+Invariants: every Reason has exactly one row, in one file; otherwise the package cannot be imported.
 """
 
 from __future__ import annotations

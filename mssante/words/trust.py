@@ -1,4 +1,4 @@
-"""The peer and its certificate: what is said when who connects, or who is called, does not prove itself."""
+"""The words about a peer and its certificate: why a server that connects, or that we call, is not trusted."""
 
 from __future__ import annotations
 

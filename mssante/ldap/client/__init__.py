@@ -1,1 +1,1 @@
-"""Reading a directory over LDAP: ldap3 behind one door, bounded."""
+"""Reads a directory over LDAP. Only this package uses ldap3, with bounds on size and time."""

@@ -1,8 +1,10 @@
-"""The socket under ldap3, bounded: whole LDAP messages, each small, all in time.
+"""The socket that ldap3 reads from, with the bounds on size and time that ldap3 itself does not have.
 
-Invariants: nothing of a message is kept before its announced length is known to be acceptable; what we
-send is answered by so many messages at most; one question reads at most LDAP_ANSWER_OCTETS_MAX and ends
-at its deadline, however slowly the server drips. ldap3 alone bounds none of it: it keeps all that comes.
+ldap3 would keep whatever a server sends.
+
+Invariants: a message is read only if the length it announces is acceptable; a request of ours is answered by
+a limited number of messages; one question reads at most LDAP_ANSWER_OCTETS_MAX and ends at its deadline,
+however slowly the server sends.
 """
 
 from __future__ import annotations
@@ -22,11 +24,11 @@ _SEQUENCE = 0x30  # RFC 4511 §4.1.1: an LDAPMessage is a SEQUENCE
 
 
 class AnswerRefused(OSError):
-    """The server's octets are not acceptable. An OSError, so that ldap3 closes the connection."""
+    """The server's octets are not acceptable. It is an OSError so that ldap3 closes the connection."""
 
 
 class FramedSocket:
-    """Stands for a connected socket in an ldap3 connection: `recv` gives one whole message."""
+    """Takes the place of a connected socket in an ldap3 connection. `recv` gives one whole message."""
 
     def __init__(
         self,
@@ -36,7 +38,7 @@ class FramedSocket:
         messages_max: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`deadline` is `clock`'s; `messages_max` is between two requests of ours."""
+        """`deadline` is a time of `clock`; `messages_max` counts messages between two requests of ours."""
         self.plain = plain
         self._deadline = deadline
         self._messages_max = messages_max
@@ -45,7 +47,8 @@ class FramedSocket:
         self._octets_read = 0
 
     def recv(self, size: int) -> bytes:
-        """The next message, whatever `size`; b"" when the server closed between two. Raises OSError."""
+        """The next message, whatever `size` is; b"" when the server closed between two messages. Raises
+        OSError."""
         first = self._some(1)
         if not first:
             return b""
@@ -74,7 +77,7 @@ class FramedSocket:
         self.plain.sendall(octets)
 
     def shutdown(self, how: int) -> None:
-        # Not SSLSocket's own: it would forget TLS under a thread that may still be reading.
+        # SSLSocket's own shutdown would drop the TLS object while another thread may still read from it.
         socket.socket.shutdown(self.plain, how)
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
-"""One connection to an LDAP server for one question: opened, secured, bound, paged, closed.
+"""One connection to an LDAP server for one question: it connects, starts TLS, binds, reads pages, closes.
 
-Invariants: TLS is verified by OpenSSL (chain and name) before anything is bound or asked, and plain
-text is for loopback only; a password never travels without a DN or without TLS off loopback; an
-answer that is not whole is an error, but for a search, where the first entries are enough.
+Invariants: OpenSSL verifies the server's chain and name before we bind or ask anything; clear text is used
+only on loopback; a password is sent only together with a DN, and outside loopback only under TLS; an
+incomplete answer is an error, except for a search, where the first entries are enough.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Transport(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LdapTarget:
-    """Which directory, where in it, and as whom. Make it with `parse`."""
+    """Which directory to ask, where in it to look, and as whom to bind. Make one with `parse`."""
 
     host: str
     port: int
@@ -60,10 +60,11 @@ class LdapTarget:
         bind_dn: str | None = None,
         password: Secret | None = None,
     ) -> LdapTarget:
-        """`ldaps://host[:port]` is TLS; `ldap://host[:port]` is StartTLS, required, but for a loopback
-        host without `ca_file`: plain. Without `ca_file` the system's authorities are trusted.
+        """`ldaps://host[:port]` means TLS. `ldap://host[:port]` means that StartTLS is required, except for a
+        loopback host without `ca_file`, where the connection is plain. Without `ca_file` the system's
+        authorities are trusted.
 
-        Raises Malformed for another URL, or a DN without its password, or the reverse."""
+        Raises Malformed for another URL, or for a DN without its password, or the reverse."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
@@ -74,7 +75,8 @@ class LdapTarget:
         if parts.username is not None:
             raise Malformed("no password in a URL")
         if bool(bind_dn) != bool(password and password.value):
-            raise Malformed("a bind DN goes with a password")  # RFC 4513 §5.1.2: else it is anonymous
+            # RFC 4513 §5.1.2: a bind with a DN and no password would be anonymous.
+            raise Malformed("a bind DN goes with a password")
         if parts.scheme == "ldaps":
             transport = Transport.TLS
         elif _is_loopback(host) and ca_file is None:
@@ -98,7 +100,7 @@ class LdapSession:
     def __init__(self, target: LdapTarget, *, seconds: float) -> None:
         self._target = target
         self._deadline = time.monotonic() + seconds
-        # Whole seconds, for ldap3; they bound what FramedSocket does not see: connecting and TLS.
+        # ldap3 wants whole seconds. They limit what FramedSocket does not see: connecting and TLS.
         patience = max(1, min(LDAP_SECONDS_MAX, math.ceil(seconds)))
         server = Server(
             target.host,
@@ -123,14 +125,15 @@ class LdapSession:
         )
 
     def open(self) -> None:
-        """Connects, secures, binds. Raises what ldap3, ssl or the socket raise; Passing when not bound."""
+        """Connects, starts TLS, binds. Raises what ldap3, ssl or the socket raise, and Passing when the bind
+        fails."""
         connection = self._connection
         connection.open(read_server_info=False)
         self._bound_socket()
         if self._target.transport is Transport.START_TLS:
             connection.start_tls(read_server_info=False)
             self._bound_socket()
-        # Belt and braces: a password must not leave when ldap3 has ended up without TLS.
+        # A second check, in case ldap3 has no TLS after all: a password must never be sent then.
         if self._target.transport is not Transport.PLAIN and not isinstance(
             connection.socket.plain, ssl.SSLSocket
         ):
@@ -141,13 +144,14 @@ class LdapSession:
     def entries(
         self, search_filter: str, attributes: Sequence[str], *, at_most: int, partial: bool = False
     ) -> Iterator[Found]:
-        """What the filter finds under the base, page after page.
+        """What the filter finds under the base DN, page after page.
 
-        Beyond `at_most`, or when the server stops early: ends there if `partial`, else raises Passing."""
+        Beyond `at_most` entries, or when the server stops early: ends there if `partial`, otherwise raises
+        Passing."""
         count, cookie = 0, None
         while True:
             result, found = self._page(search_filter, attributes, cookie)
-            if result["type"] != "searchResDone":  # ldap3 takes any result for the end of a search
+            if result["type"] != "searchResDone":  # ldap3 accepts any kind of result as the end of a search
                 raise Passing(Reason.DIRECTORY_UNAVAILABLE, "search: not its result")
             for one in found:
                 if count == at_most:
@@ -165,16 +169,16 @@ class LdapSession:
                 return
 
     def abort(self) -> None:
-        """Ends the connection under the thread that uses it."""
+        """Ends the connection while another thread uses it."""
         framed = self._connection.socket
         if framed is not None:
             with suppress(OSError):
                 framed.shutdown(2)
 
     def close(self) -> None:
-        """Closes without an unbind: nothing is sent any more, so nothing can be waited for."""
+        """Closes without an unbind, because sending one might make us wait."""
         self._connection.strategy.close()
-        unfinished = self._connection.socket  # ldap3 leaves it when the TLS handshake fails
+        unfinished = self._connection.socket  # ldap3 leaves it open when the TLS handshake fails
         if unfinished is not None:
             unfinished.close()
 
@@ -212,7 +216,7 @@ class LdapSession:
 
 
 class _VerifiedTls(Tls):
-    """ldap3's TLS with OpenSSL checking the name too, in place of ldap3's own matching."""
+    """ldap3's TLS, but OpenSSL checks the host name, instead of ldap3's own matching."""
 
     def __init__(self, target: LdapTarget) -> None:
         super().__init__(validate=ssl.CERT_REQUIRED)
@@ -238,7 +242,7 @@ def _cookie(result: dict[str, Any]) -> bytes | None:
 
 
 def _description(result: dict[str, Any] | None) -> str:
-    """The name of a result code: a word of the RFC, never the server's own text."""
+    """The name of a result code, which is a word of the RFC and never the server's own text."""
     return str((result or {}).get("description", "no result"))
 
 

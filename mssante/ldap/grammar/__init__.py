@@ -1,1 +1,1 @@
-"""What is asked and answered in LDAP (RFC 4511, RFC 4515), as values: pure."""
+"""LDAP's questions and answers as values (RFC 4511, RFC 4515). Pure: no socket."""

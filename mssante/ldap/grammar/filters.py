@@ -1,7 +1,7 @@
 """LDAP search filters, made in one place from a template and values (RFC 4515).
 
-Invariants: a value never changes a filter's shape; of its octets only ASCII letters and digits go as
-they are, the rest as escapes, so no parser's idea of white space or of a special character matters.
+Invariants: a value never changes a filter's structure; all its octets are escaped except ASCII letters and
+digits, so it does not matter which characters a parser takes for white space or for special ones.
 """
 
 from __future__ import annotations

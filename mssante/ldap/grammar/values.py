@@ -1,4 +1,4 @@
-"""What is asked of a directory and what it answers, as octets and texts: no schema of anybody's."""
+"""What is asked of a directory and what it answers, as octets and texts. No schema is known here."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from mssante.limits import LDAP_VALUE_OCTETS_MAX
 from mssante.model import Malformed
 
 RawEntry = Mapping[str, Sequence[bytes]]
-"""Attribute name in lower case -> values as the directory gave them."""
+"""Maps attribute names, in lower case, to their values as the directory gave them."""
 
 Found = tuple[str, RawEntry]
 """Where an entry is, and what it holds."""
 
 
 def refuse_unsafe(text: str) -> None:
-    """Raises Malformed for what no directory should be asked: control characters, over 256 octets."""
+    """Raises Malformed for a text that no directory should be asked about: one with control characters, or of
+    more than 256 octets."""
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in text):
         raise Malformed("control character")
     if len(text.encode()) > LDAP_VALUE_OCTETS_MAX:

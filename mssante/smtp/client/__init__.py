@@ -1,1 +1,1 @@
-"""Letters on their way to other operators: the courier, its connection, and who is asked for a domain."""
+"""Sends letters to other operators: the courier, its connection, and how a domain's hosts are found."""

@@ -1,9 +1,12 @@
-"""Carries a message to another operator: mutual TLS or not at all, and only to whom the list names.
+"""Carries a message to another operator, over mutual TLS only, and only to a server listed for the domain.
 
-With courier_wire, the only importer of aiosmtplib. Invariants: nothing but EHLO, STARTTLS and QUIT is ever
-said in clear; what the remote offers is what it says inside TLS; no MAIL before the server's certificate
-is verified and its name listed for the recipients' domain, at each message anew (T21); a trouble with
-the remote's TLS or certificate defers, it neither bounces nor falls back; each recipient has its outcome.
+This file and wire.py are the only ones that import aiosmtplib.
+
+Invariants: only EHLO, STARTTLS and QUIT are ever sent in clear; we believe only the extensions that the
+remote offers inside TLS; MAIL is sent only after the server's certificate is verified and its name is listed
+for the recipients' domain, and this is checked again for each message (T21); a problem with the remote's TLS
+or certificate defers the message, it never bounces it and never makes us fall back to clear text; each
+recipient has an outcome of its own.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from mssante.trust.certificate import identity_of
 from mssante.trust.policy import VerifiedPeer
 from mssante.trust.tls import peer_chain
 
-Verify = Callable[[Sequence[bytes]], VerifiedPeer]  # raises Declined; from DER certificates, leaf first
+Verify = Callable[[Sequence[bytes]], VerifiedPeer]  # takes DER certificates, leaf first; raises Declined
 
 _PATIENCE = Patience()
 _NOBODY = PeerIdentity(dn="", serial="", fingerprint="")
@@ -37,7 +40,7 @@ _NOBODY = PeerIdentity(dn="", serial="", fingerprint="")
 
 @dataclass(slots=True)
 class _Connection:
-    """A remote that proved who it is, ready for a MAIL."""
+    """A connection to a remote that has proved who it is. It is ready for MAIL."""
 
     wire: ClientWire
     evidence: tuple[bytes, ...]
@@ -49,7 +52,8 @@ class _Connection:
 
 
 class SmtpCourier:
-    """A Courier over SMTP. `verify` judges a server's certificates now; `hostname` is our name in EHLO."""
+    """A Courier over SMTP. `verify` judges a server's certificates at the time it is called; `hostname` is
+    our name in EHLO."""
 
     def __init__(
         self,
@@ -68,7 +72,7 @@ class SmtpCourier:
         self._idle: dict[Domain, list[_Connection]] = {}
 
     async def deliver(self, consignment: Consignment) -> Mapping[Address, Outcome]:
-        """One attempt. Never raises for what a remote does."""
+        """Makes one attempt. Never raises because of what a remote does: that becomes an outcome."""
         outcomes: dict[Address, Outcome] = {}
         for start in range(0, len(consignment.recipients), RECIPIENTS_OUT_AT_ONCE):
             batch = consignment.recipients[start : start + RECIPIENTS_OUT_AT_ONCE]
@@ -76,7 +80,7 @@ class SmtpCourier:
         return outcomes
 
     async def aclose(self) -> None:
-        """Says goodbye to the remotes kept waiting."""
+        """Closes the connections that were kept for further messages."""
         for connections in self._idle.values():
             for connection in connections:
                 _goodbye(connection)
@@ -96,7 +100,7 @@ class SmtpCourier:
                 connection.wire, connection.extensions, consignment, batch, outcomes, dn=connection.dn
             )
         except BaseException as error:
-            connection.wire.close()  # no end of data was sent: the remote has no message
+            connection.wire.close()  # the end of data was not sent, so the remote does not have the message
             if not isinstance(error, Declined):
                 raise
             rest = Outcome.of(error)
@@ -107,7 +111,8 @@ class SmtpCourier:
     # A connection
 
     async def _connect(self, domain: Domain) -> _Connection:
-        """The first door that opens and proves to be the domain's. Raises Declined with the last trouble."""
+        """Connects to the first host that answers and proves that it serves the domain. If none does, raises
+        Declined with what went wrong at the last one."""
         trouble: Declined = Passing(Reason.REMOTE_UNREACHABLE, "no door")
         for door in await self._resolver.doors(domain):
             try:
@@ -123,13 +128,13 @@ class SmtpCourier:
                 _, wire = await loop.create_connection(
                     lambda: ClientWire(self._patience), door.host, door.port
                 )
-        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: a host that is no name
+        except (OSError, TimeoutError, UnicodeError) as error:  # UnicodeError: not a valid host name
             raise Passing(Reason.REMOTE_UNREACHABLE, type(error).__name__) from error
-        judging = False  # `_verified` tells of its own refusals
+        judging = False  # `_verified` reports its own refusals, so they are not reported again below
         try:
             _require_code(await wire.greeting(), 220)
             in_clear = await self._ehlo(wire)
-            if "starttls" not in in_clear:  # never plaintext, whatever stripped it (T4)
+            if "starttls" not in in_clear:  # T4: someone may have removed it; we never send in clear
                 raise Passing(Reason.TLS_FAILED, "STARTTLS is not offered")
             await wire.upgrade(self._context, hostname=door.host)
             judging = True
@@ -157,7 +162,7 @@ class SmtpCourier:
         return parse_esmtp_extensions(reply.message)[0]
 
     async def _prove(self, wire: ClientWire, domain: Domain, remote: str) -> VerifiedPeer:
-        """The server, once it is shown to speak for `domain`. Raises Declined."""
+        """The server's identity, once it is verified and listed for `domain`. Raises Declined."""
         tls = cast(ssl.SSLObject, wire.fact("ssl_object"))
         peer = await self._verified(tuple(peer_chain(tls)), domain, remote)
         report(
@@ -182,8 +187,8 @@ class SmtpCourier:
         return peer
 
     async def _kept(self, domain: Domain) -> _Connection | None:
-        """A connection of a moment ago, if it still serves and still proves itself: lists change while
-        connections last. Raises Declined."""
+        """A connection kept from an earlier message, if it still works and its certificate is still accepted:
+        the list may have changed meanwhile. Raises Declined when it is not accepted any more."""
         waiting = self._idle.get(domain, [])
         while waiting:
             connection = waiting.pop()

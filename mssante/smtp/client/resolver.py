@@ -1,7 +1,7 @@
 """Where a domain's mail goes: a static route, or its MX records (RFC 5321 §5.1).
 
-Invariants: what DNS says is a place to knock, never an identity: the certificate decides (T21), and a
-lookup that fails, or finds nothing, passes. It never makes a letter bounce.
+Invariants: DNS only says where to connect; the certificate decides who is there (T21). A lookup that fails or
+finds nothing is a passing trouble: it never makes a letter bounce.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ SMTP_PORT = 25
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """A place to knock at."""
+    """A host and port to connect to."""
 
     host: str
     port: int = SMTP_PORT
 
 
 class Resolver(Protocol):
-    """Doors of a domain, the preferred first. Raises Passing(REMOTE_UNREACHABLE) when there is none."""
+    """Gives the hosts of a domain, the preferred first. Raises Passing(REMOTE_UNREACHABLE) if it has none."""
 
     async def doors(self, domain: Domain) -> tuple[Door, ...]: ...
 
 
 class StaticRoutes:
-    """A table for tests and sandboxes; `otherwise` answers for the domains it does not hold."""
+    """A fixed table, for tests and sandboxes. `otherwise` is asked for the domains that are not in it."""
 
     def __init__(self, routes: Mapping[Domain, Door], otherwise: Resolver | None = None) -> None:
         self._routes = dict(routes)
@@ -52,7 +52,8 @@ class StaticRoutes:
 
 
 class MxResolver:
-    """MX records by preference, equals in random order; without any, the domain itself (RFC 5321 §5.1)."""
+    """The hosts of the MX records by preference, those of equal preference in random order. Without any
+    record, the domain itself is the host (RFC 5321 §5.1)."""
 
     def __init__(self, resolver: dns.asyncresolver.Resolver | None = None) -> None:
         self._resolver = resolver or dns.asyncresolver.Resolver()
@@ -63,12 +64,14 @@ class MxResolver:
         except dns.resolver.NoAnswer:
             return (Door(domain.name),)
         except (dns.exception.DNSException, OSError) as error:
-            # A listed domain without a name in DNS is somebody's mistake of the day: it passes.
+            # A domain of the trust space that is missing from DNS is somebody's mistake, soon corrected.
             raise Passing(Reason.REMOTE_UNREACHABLE, type(error).__name__) from error
         records = [
             (int(r.preference), random.random(), r.exchange.to_text(omit_final_dot=True)) for r in answer
         ]
         hosts = [host for _, _, host in sorted(records) if host not in {"", "."}]
-        if not hosts:  # RFC 7505: a null MX takes no mail; the trust space says otherwise, so it passes
+        # RFC 7505: a null MX means that the domain takes no mail. The trust space says that it does, so we
+        # take this for a mistake that will pass.
+        if not hosts:
             raise Passing(Reason.REMOTE_UNREACHABLE, "null MX")
         return tuple(Door(host) for host in hosts[:HOSTS_TRIED_MAX])

@@ -1,7 +1,7 @@
-"""One message over a connection whose other end has proved who it is: MAIL, RCPT, DATA, and what each means.
+"""Sends one message to a remote that has proved who it is: MAIL, RCPT, DATA, and what each reply means.
 
-Invariants: every recipient has its own outcome; what is sent is what was stored, octet for octet, never
-converted; an outcome is noted as soon as it is known, so that a line that breaks takes nothing of it away.
+Invariants: every recipient has its own outcome; the message is sent as it was stored, octet for octet, and is
+never converted; an outcome is noted as soon as it is known, so that it is not lost if the connection breaks.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ async def transact(
     *,
     dn: str,
 ) -> bool:
-    """Fills `outcomes`; `dn` is whose server it is. Returns whether the connection may serve again. Raises
-    Passing when the line breaks, Declined when the content cannot be had: `wire` is then to be closed."""
+    """Fills `outcomes`; `dn` is the name in the server's certificate. Returns whether the connection may be
+    used again. Raises Passing when the connection breaks, and Declined when the content cannot be read; the
+    caller must then close `wire`."""
     if trouble := _cannot_carry(extensions, consignment):
         outcomes.update(dict.fromkeys(batch, trouble))
         return True
@@ -44,7 +45,7 @@ async def transact(
             accepted.append(address)
         else:
             outcomes[address] = outcome
-        if reply.code == 421:  # RFC 5321 §3.8: it is closing
+        if reply.code == 421:  # RFC 5321 §3.8: the remote is closing the connection
             raise Passing(Reason.REMOTE_DEFERRED, "421 at RCPT")
     if not accepted:
         return False
@@ -54,9 +55,10 @@ async def transact(
 
 
 def _cannot_carry(extensions: Mapping[str, str], consignment: Consignment) -> Outcome | None:
-    """What this remote can never take, so that nobody has to wait five days to hear of it."""
+    """The failure of a message that this remote can never take. We say it at once, so that the sender need
+    not wait five days for it."""
     if consignment.eight_bit and "8bitmime" not in extensions:
-        # RFC 6152 §3 would let us convert; that would break signatures, so the letter goes back (S11).
+        # RFC 6152 §3 allows a conversion, but that would break signatures, so we return the letter (S11).
         return Outcome.of(Refused(Reason.REMOTE_SEVEN_BIT))
     limit = extensions.get("size", "")
     if limit.isascii() and limit.isdigit() and 0 < int(limit[:20]) < consignment.size:  # RFC 1870 §4
@@ -81,6 +83,6 @@ async def _framed(content: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _outcome(reply: Reply, *, at_recipient: bool = False) -> Outcome:
-    """The remote's words on one line of printable ASCII."""
+    """What the reply means, with its text made into one line of printable ASCII."""
     text = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in reply.message)
     return judged(reply.code, text[:REMOTE_REPLY_CHARACTERS_MAX], at_recipient=at_recipient)

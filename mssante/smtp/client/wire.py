@@ -1,11 +1,11 @@
-"""One client connection, on aiosmtplib's protocol: what it lets through, this refuses.
+"""One client connection, built on aiosmtplib's protocol but stricter than it.
 
-With smtp_courier, the only importer of aiosmtplib. It is used for its replies and its flow control; DATA and
-STARTTLS are ours, because it holds a whole message in memory, rewrites line endings (a signature would
-break) and drops plaintext that follows the 220 where we must hang up.
+This file and courier.py are the only ones that import aiosmtplib. We use it to read replies and for flow
+control. DATA and STARTTLS are our own: aiosmtplib holds a whole message in memory, rewrites line endings
+(which would break a signature), and drops plaintext behind the 220 of STARTTLS, where we must hang up.
 
-Invariants: a command is sent only when nothing unread is left; what is said without being asked ends the
-connection; a message is sent as its caller framed it, octet for octet, in memory that does not grow.
+Invariants: a command is sent only when everything received has been read; a reply that nobody asked for ends
+the connection; a message is sent exactly as the caller framed it, in bounded memory.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Patience:
 
 
 class ClientWire(SMTPProtocol):
-    """A connection to one remote. Every method raises Passing(REMOTE_UNREACHABLE) when the line breaks, falls
-    silent or speaks out of turn; TLS_FAILED when the upgrade does."""
+    """A connection to one remote. Every method raises Passing(REMOTE_UNREACHABLE) when the connection breaks,
+    when the remote does not answer in time, or when it sends what was not asked for. When the upgrade to TLS
+    fails, the reason is TLS_FAILED."""
 
     def __init__(self, patience: Patience) -> None:
         super().__init__(loop=asyncio.get_running_loop())
@@ -56,10 +57,10 @@ class ClientWire(SMTPProtocol):
 
     def data_received(self, data: bytes) -> None:
         if not self._response_pending:
-            self._unasked = True  # kept as a fact, not as bytes: the next command refuses to be sent
+            self._unasked = True  # the next command then refuses to be sent
         super().data_received(data)
         if self._answered_early():
-            self._room.set()  # a remote that refuses in the middle of DATA may have stopped reading
+            self._room.set()  # we must not wait to send more: the remote may have stopped reading
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -74,7 +75,7 @@ class ClientWire(SMTPProtocol):
         self._room.set()
 
     async def greeting(self) -> Reply:
-        """The remote's first words."""
+        """Waits for the remote's greeting."""
         return await self._answered(self.read_response(timeout=self._patience.greeting))
 
     async def command(self, line: bytes, *, seconds: float | None = None) -> Reply:
@@ -83,8 +84,8 @@ class ClientWire(SMTPProtocol):
         return await self._answered(self.execute_command(line, timeout=seconds or self._patience.command))
 
     async def upgrade(self, context: ssl.SSLContext, *, hostname: str) -> None:
-        """STARTTLS. Raises Passing(TLS_FAILED) when the remote declines it, says anything in clear after its
-        220 (T3), or the handshake fails; the connection is then good for nothing but closing."""
+        """STARTTLS. Raises Passing(TLS_FAILED) when the remote declines it, sends anything in clear after its
+        220 (T3), or the handshake fails; the connection can then only be closed."""
         reply = await self.command(b"STARTTLS")
         if reply.code != 220:
             raise Passing(Reason.TLS_FAILED, f"STARTTLS answered {reply.code}")
@@ -102,8 +103,9 @@ class ClientWire(SMTPProtocol):
         self._nothing_unread(Reason.TLS_FAILED)
 
     async def data(self, framed: AsyncIterator[bytes]) -> Reply:
-        """Sends DATA, then `framed` (dots doubled, ended by its own dot line), and returns the last reply
-        (that to DATA if no 354). A remote that answers before the end is believed only if it refuses."""
+        """Sends DATA, then `framed` (with doubled dots and the final dot line), and returns the last reply,
+        which is the one to DATA if that was no 354. A reply that comes before the end of the message is
+        believed only if it refuses."""
         go_ahead = await self.command(b"DATA", seconds=self._patience.data)
         if go_ahead.code != 354:
             return go_ahead
@@ -123,7 +125,7 @@ class ClientWire(SMTPProtocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the remote said nothing since its last answer."""
+        """Whether the remote has sent nothing since its last answer."""
         return not (self._unasked or self._buffer)
 
     def fact(self, name: str) -> Any:
@@ -165,7 +167,7 @@ class ClientWire(SMTPProtocol):
 
 
 def tls_failed(error: BaseException) -> Passing:
-    """Why there is no TLS, with OpenSSL's own word for our log. It passes: the letter waits."""
+    """Why TLS failed, with OpenSSL's own explanation for our log. It is Passing, so the letter waits."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = Reason.TLS_FAILED
         if error.verify_code in _UNTRUSTED:

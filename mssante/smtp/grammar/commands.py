@@ -1,7 +1,8 @@
-"""What stands behind MAIL and RCPT: paths and parameters, by a grammar of our own (RFC 5321 §4.1.2).
+"""The arguments of MAIL and RCPT: paths and parameters, by a grammar of our own (RFC 5321 §4.1.2).
 
-Invariants: ASCII only; no source route, comment, quoted local part or address literal; what is accepted
-is canonical, so nobody downstream parses it again; a bad syntax is answered, not raised; all is bounded.
+Invariants: only ASCII is accepted, without source route, comment, quoted local part or address literal; an
+accepted address is in canonical form, so no other code parses it again; bad syntax gives a reply, not an
+exception; every length is bounded.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class DsnReturn(StrEnum):
 
 
 class Notify(StrEnum):
-    """RFC 3461 §4.1: what the sender wants to hear of."""
+    """RFC 3461 §4.1: the outcomes of which the sender wants to be told."""
 
     NEVER = "NEVER"
     SUCCESS = "SUCCESS"
@@ -69,7 +70,7 @@ class RcptCommand:
 
 
 def parse_mail(argument: str) -> MailCommand | Reply:
-    """The argument of MAIL (all behind the verb), or the reply that refuses it."""
+    """Reads the argument of MAIL, all that follows the verb; or gives the reply that refuses it."""
     found = _path_and_parameters(argument, keyword="FROM:")
     if isinstance(found, Reply):
         return found
@@ -88,7 +89,7 @@ def parse_mail(argument: str) -> MailCommand | Reply:
         elif name == "ENVID" and _is_xtext(value, octets_max=ENVID_OCTETS_MAX):
             envelope_id = value
         elif name == "AUTH" and _is_xtext(value, octets_max=ORCPT_OCTETS_MAX):
-            pass  # RFC 4954 §5: any server that offers AUTH takes it; nobody here believes it
+            pass  # RFC 4954 §5: a server that offers AUTH must accept it; we make no use of it
         else:
             return _parameter_refused(name, known=("SIZE", "BODY", "RET", "ENVID", "AUTH"))
     try:
@@ -99,7 +100,7 @@ def parse_mail(argument: str) -> MailCommand | Reply:
 
 
 def parse_rcpt(argument: str) -> RcptCommand | Reply:
-    """The argument of RCPT (all behind the verb), or the reply that refuses it."""
+    """Reads the argument of RCPT, all that follows the verb; or gives the reply that refuses it."""
     found = _path_and_parameters(argument, keyword="TO:")
     if isinstance(found, Reply):
         return found
@@ -123,13 +124,13 @@ def _path_and_parameters(argument: str, *, keyword: str) -> tuple[str, dict[str,
     malformed = replies.SENDER_MALFORMED if keyword == "FROM:" else replies.RECIPIENT_MALFORMED
     if not argument.isascii() or argument[: len(keyword)].upper() != keyword:
         return replies.BAD_ARGUMENT
-    rest = argument[len(keyword) :].lstrip(" ")  # a space here is wrong, common and harmless
+    rest = argument[len(keyword) :].lstrip(" ")  # a space here is wrong, but common and harmless
     path, closed, tail = rest.partition(">")
     if not path.startswith("<") or not closed or len(path) + 1 > PATH_OCTETS_MAX:
         return malformed
     if tail and not tail.startswith(" "):
         return malformed
-    parameters: dict[str, str] = {}  # the value "" is none
+    parameters: dict[str, str] = {}  # "" stands for a parameter without a value
     for word in filter(None, tail.split(" ")):
         match = _PARAMETER.fullmatch(word)
         if match is None or match[1].upper() in parameters or len(parameters) >= ESMTP_PARAMETERS_MAX:
@@ -154,7 +155,7 @@ def _is_original(value: str) -> bool:
 
 
 def _notify(value: str) -> frozenset[Notify]:
-    """Empty when malformed: NEVER stands alone, nothing twice (RFC 3461 §4.1)."""
+    """Empty when malformed: NEVER must stand alone, and no word may come twice (RFC 3461 §4.1)."""
     words = value.upper().split(",")
     if len(set(words)) != len(words) or any(word not in _NOTIFIES for word in words):
         return frozenset()

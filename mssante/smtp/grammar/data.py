@@ -1,8 +1,9 @@
-"""The content of a message on the wire: canonical CRLF or refused, dots undone, bounded, at any cut.
+"""Reads the content of a message from the wire: finds its end, undoes doubled dots, refuses what is not CRLF.
 
-Invariants: the end of data is CRLF.CRLF and nothing else (RFC 5321 §4.1.1.4; every other line ending is a
-fault, never a terminator: CVE-2023-51764 and its kin); the verdict and the content depend on the octets
-alone, never on where the blocks were cut; memory is one block. Whole blocks are searched, not lines.
+Invariants: only CRLF.CRLF ends the data (RFC 5321 §4.1.1.4); any other line ending is a fault and never ends
+it, because servers that took another one let a second message be smuggled inside the first (CVE-2023-51764
+and similar). The result depends on the octets alone, not on how they were cut into blocks; only one block is
+in memory. For speed, whole blocks are searched rather than lines.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ _END = b"\r\n.\r\n"
 class DataParser:
     """Turns what follows `354` into the message: feed it blocks until `done`.
 
-    After a fault nothing more is given out, but reading goes on to the end of data, where `fault` is
-    the verdict; `exhausted` says that `wire_octets_max` came first: close the connection. `leftover` is
-    what came behind the end of data. A parser serves one message."""
+    After a fault no more content is returned, but reading goes on to the end of data, and `fault` then says
+    why the message is refused. `exhausted` says that `wire_octets_max` was reached before the end: close the
+    connection. `leftover` is what came behind the end of data. A parser serves one message."""
 
     def __init__(
         self,
@@ -32,7 +33,7 @@ class DataParser:
         self.exhausted = False
         self.leftover = b""
         self._octets_max = octets_max
-        # Doubled dots add a third at most, so only a message already too large meets this half more.
+        # Doubled dots add a third at most, so only a message that is already too large reaches this limit.
         if wire_octets_max is None:
             wire_octets_max = octets_max + octets_max // 2 + limits.CHUNK_OCTETS
         self._wire_left = wire_octets_max
@@ -42,7 +43,7 @@ class DataParser:
 
     @property
     def octets(self) -> int:
-        """Octets of content so far."""
+        """How many octets of content there are so far."""
         return self._text.octets
 
     @property
@@ -51,14 +52,14 @@ class DataParser:
 
     @property
     def fault(self) -> Reason | None:
-        """Why the message cannot be taken, if so: final once `done`."""
+        """Why the message cannot be taken; None if it can. It is final once `done`."""
         found = self._text.fault
         if found in (None, Reason.LINE_TOO_LONG) and self._text.octets > self._octets_max:
             return Reason.MESSAGE_TOO_LARGE
         return found
 
     def receive_data(self, block: bytes) -> bytes:
-        """The content that `block` completes: canonical, dots undone; b"" once there is a fault."""
+        """The content that `block` completes, in canonical form and with dots undone; b"" after a fault."""
         assert not self.done, "this message has ended"
         beyond = b""
         if len(block) > self._wire_left:
@@ -85,7 +86,7 @@ class DataParser:
 
 
 def _undecided(text: bytes) -> int:
-    """How many last octets may be the beginning of the end of data, or of a doubled dot."""
+    """How many of the last octets may begin the end of data, or a doubled dot: they wait for more."""
     for length in (4, 3, 2, 1):
         if text.endswith(_END[:length]):
             return length

@@ -1,7 +1,8 @@
-"""SMTP replies as values: a code, an enhanced code (RFC 3463), a line of ASCII. Nothing of a peer's in them.
+"""SMTP replies as values: a code, an enhanced code (RFC 3463) and a line of ASCII.
 
-Invariants: every reply is one line of at most 200 printable ASCII characters, decided in advance, so no
-text of ours can forge another reply (S15); what refuses says who must act. French first, unaccented.
+Invariants: every reply is one line of at most 200 printable ASCII characters. Its text is fixed in advance
+and holds nothing that a peer sent, so it cannot be made to look like another reply (S15). A refusal says who
+must act. The text is French first, without accents.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ READY_FOR_TLS = Reply(220, "2.0.0", "Ready to start TLS")
 BYE = Reply(221, "2.0.0", "Bye")
 AUTHENTICATED = Reply(235, "2.7.0", "OK")
 
-# A peer's own doing: it counts against its budget (R9).
+# Errors that the client makes: each counts against its limit of errors (R9).
 LINE_MALFORMED = Reply(500, "5.5.2", "Ligne mal formee / Lines end with CRLF and hold ASCII only")
 LINE_TOO_LONG = Reply(500, "5.5.2", "Commande trop longue / Command line too long")
 UNKNOWN_COMMAND = Reply(500, "5.5.1", "Commande inconnue / Unknown command")
@@ -38,7 +39,7 @@ AUTH_NEEDS_TLS = Reply(
     538, "5.7.11", "TLS d'abord: envoyez STARTTLS / Encryption required: send STARTTLS before AUTH"
 )
 
-# 354 and the greeting have no enhanced code (RFC 2034 §4), nor have AUTH challenges.
+# 354 and the greeting have no enhanced code (RFC 2034 §4), and neither have AUTH challenges.
 GO_AHEAD = b"354 End data with <CR><LF>.<CR><LF>\r\n"
 
 

@@ -1,7 +1,8 @@
-"""Content as it travels in DATA, block by block: what `grammar/data` undoes, in memory that does not grow.
+"""Prepares content for DATA, block by block and in bounded memory: the reverse of `grammar/data`.
 
-Invariants: what was stored is sent octet for octet with its dots doubled (RFC 5321 §4.5.2), never repaired;
-anything but canonical text stops before its end of data, so a lenient receiver sees one message or none (S4).
+Invariants: content is sent as it was stored, octet for octet, with dots doubled (RFC 5321 §4.5.2), and is
+never repaired; content that is not canonical text stops before its end of data, so even a lenient receiver
+sees one message or none (S4).
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from mssante.mime.canonical import CanonicalText
 from mssante.reasons import Reason, Refused
 
-_NO_LIMIT = 1 << 62  # what came in was bounded when it came in
+_NO_LIMIT = 1 << 62  # line lengths were already checked when the message came in
 
 
 class DotStuffer:
-    """Feed the content, then `end`. Both raise Refused(BARE_LINE_ENDING or NUL_OCTET); the connection is then
-    to be closed without more, for what was sent so far is no message."""
+    """Feed the content, then call `end`. Both raise Refused(BARE_LINE_ENDING or NUL_OCTET). The caller must
+    then close the connection at once, so that what was sent so far never becomes a message."""
 
     def __init__(self) -> None:
         self._text = CanonicalText(line_octets_max=_NO_LIMIT)
-        self._tail = b"\r\n"  # the last two octets: a dot behind them begins a line
+        self._tail = b"\r\n"  # the last two octets sent: after CRLF, a dot is at the beginning of a line
 
     def feed(self, block: bytes) -> bytes:
         """`block` as it travels."""

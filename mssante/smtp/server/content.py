@@ -1,8 +1,8 @@
-"""From 354 to the last dot and to the commit: content flows to an Intake as it comes, and no further.
+"""Receives the content of a message: from the 354 to the final dot, then to the commit.
 
-Invariants: memory is one block (the Intake's pace is the reader's); whatever ends the conversation, the
-intake is committed or aborted; a commit once begun is finished, whoever has left, and is awaited when
-the server stops.
+Invariants: only one block is in memory, because we read the next one when the Intake has taken the last;
+however the session ends, the intake is either committed or aborted; a commit that has begun runs to its end
+even if the client has left, and the server waits for it before it stops.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mssante.words.smtp import smtp_answer
 
 
 class Commits:
-    """The commits under way, and how many messages are between DATA and their reply. Shareable."""
+    """The commits under way, and how many messages are between DATA and its reply. Ports may share one."""
 
     def __init__(self, messages_max: int = limits.MESSAGES_IN_FLIGHT_MAX) -> None:
         self._messages_max = messages_max
@@ -28,7 +28,7 @@ class Commits:
         self._unbroken = Unbroken("smtp commit")
 
     def enter(self) -> None:
-        """Takes a place for a message. Raises Passing(LIMIT_REACHED): 452 4.3.1 (R3)."""
+        """Takes a place for a message. Raises Passing(LIMIT_REACHED), a 452 4.3.1, when none is left (R3)."""
         if self._messages >= self._messages_max:
             raise Passing(Reason.LIMIT_REACHED)
         self._messages += 1
@@ -37,16 +37,16 @@ class Commits:
         self._messages -= 1
 
     async def commit(self, intake: Intake) -> Receipt:
-        """Cancelling the caller does not cancel the commit (A29)."""
+        """Commits. Cancelling the caller does not cancel the commit (A29)."""
         return await self._unbroken.run(intake.commit())
 
     async def finish(self) -> None:
-        """Waits for the commits under way: before the store is closed."""
+        """Waits for the commits under way. Call it before the store is closed."""
         await self._unbroken.finish()
 
 
 async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, session: SessionLimits) -> None:
-    """Reads to the end of data. Raises why the message cannot be taken, the intake then aborted."""
+    """Reads up to the end of data. If the message cannot be taken, aborts the intake and raises why."""
     trouble: Declined | None = None
     try:
         clock = asyncio.get_running_loop().time
@@ -55,9 +55,9 @@ async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, ses
         while not parser.done:
             allowed = session.data_credit_seconds + received / session.data_octets_per_second_min
             begun = clock()
-            block = await wire.read_content(
-                allowed - waited
-            )  # R7: a rate, not a total time; our own time is not theirs
+            # R7: we ask for a minimum rate, not for a total time. Only the time spent waiting for the client
+            # counts; the time we take to seal and store does not.
+            block = await wire.read_content(allowed - waited)
             waited += clock() - begun
             received += len(block)
             content = parser.receive_data(block)
@@ -71,14 +71,16 @@ async def take_content(wire: ServerWire, intake: Intake, parser: DataParser, ses
         raise
     wire.give_back(parser.leftover)
     if parser.fault is not None:
-        trouble = Refused(parser.fault)  # for ever, even if we had trouble of our own meanwhile
+        # A malformed message is refused for good. Any trouble of our own, which would pass, counts less.
+        trouble = Refused(parser.fault)
     if trouble is not None:
         await abort(intake)
         raise trouble
 
 
 async def _written(intake: Intake, content: bytes) -> Declined | None:
-    """A trouble of the intake is told at the end of data, not before: the far side listens only then."""
+    """Writes to the intake and returns what went wrong, if anything. It is not raised yet, because the client
+    reads our reply only after it has sent the end of data."""
     try:
         await intake.write(content)
     except Declined as declined:
@@ -90,7 +92,7 @@ async def _written(intake: Intake, content: bytes) -> Declined | None:
 
 
 async def abort(intake: Intake) -> None:
-    """Leaves nothing of the message."""
+    """Removes what was kept of the message so far."""
     try:
         await intake.abort()
     except Exception as error:

@@ -1,12 +1,14 @@
-"""SMTP on aiosmtpd, behind one guard: the session. Its mail is in transaction.py, its port in port.py.
+"""One SMTP session: aiosmtpd runs the dialogue, and the guard stands between it and the network.
 
-This is the only module that imports aiosmtpd. What stays aiosmtpd's: the command loop, dispatch, the TLS
-gate, HELO before MAIL, NOOP, RSET, the order of AUTH. What the guard takes over, each for a measured finding
-(tests/contract): reading and writing (A6, A21, A29, A40), DATA (A3, A21-A25), STARTTLS (A5-A8, A11), the
-grammar (A34-A36), errors (A32, A33), limits (A37-A40), logs (A41), what is offered (A42).
+Mail transactions are in transaction.py, the port is in port.py. This is the only module that imports
+aiosmtpd. We leave to it the command loop, the dispatch of commands, the check that TLS is on, HELO before
+MAIL, NOOP, RSET and the order of AUTH. The guard replaces the rest, each part because of a finding that was
+measured (tests/contract): reading and writing (A6, A21, A29, A40), DATA (A3, A21-A25), STARTTLS (A5-A8,
+A11), the grammar of commands (A34-A36), errors (A32, A33), limits (A37-A40), logs (A41) and what is offered
+(A42).
 
-Invariants: nothing is done for a peer in clear but greeting it; every reply is one of ours; whoever leaves,
-and when, no commit is cancelled.
+Invariants: before TLS nothing is done for a client except greeting it; after the 220 greeting, every reply
+is written by us; a commit that has begun is never cancelled, even when the client leaves.
 """
 
 from __future__ import annotations
@@ -43,11 +45,11 @@ from mssante.smtp.server.wire import Hangup, ServerWire
 from mssante.words.reply import Reply
 from mssante.words.smtp import smtp_answer
 
-# It prints every command, with addresses in it, and at DEBUG every line of every message (A41).
+# This logger of aiosmtpd prints every command, addresses included, and every message line at DEBUG (A41).
 logging.getLogger("mail.log").disabled = True
 
 _HELO_NAME = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
-# aiosmtpd's own words, said in ours: with an enhanced code, and never anything of the peer's in them.
+# Our replies in place of aiosmtpd's, by its code. Ours have an enhanced code and never repeat client input.
 _REWORDED = {
     "250": replies.OK,
     "500": replies.UNKNOWN_COMMAND,
@@ -63,14 +65,15 @@ Command = Callable[[str | None], Awaitable[None]]
 
 
 class _FixedSizes(dict[str, int]):
-    """aiosmtpd keeps command sizes in one dict for all sessions, grown by each EHLO (A39). Here not."""
+    """One fixed size limit for every command. aiosmtpd's own dict is shared by all sessions, and each EHLO
+    would raise the limits in it (A39)."""
 
     def __missing__(self, verb: str) -> int:
         return limits.COMMAND_LINE_OCTETS_MAX
 
 
 class _Dispatch(dict[str, Command]):
-    """aiosmtpd looks each verb up here: whatever it is, the guard answers."""
+    """The table in which aiosmtpd looks up each verb. It sends every verb, known or not, to the guard."""
 
     def __init__(self, run: Callable[[str, str | None], Awaitable[None]]) -> None:
         super().__init__()
@@ -81,7 +84,7 @@ class _Dispatch(dict[str, Command]):
 
 
 class Guard(SMTP):
-    """One session. aiosmtpd's protocol side (its transport, timers, cancellations) is never started."""
+    """One session. The part of aiosmtpd that owns a transport, timers and cancellations is never started."""
 
     command_size_limit = limits.COMMAND_LINE_OCTETS_MAX
     command_size_limits = _FixedSizes()
@@ -100,12 +103,13 @@ class Guard(SMTP):
         self._mark_tls()
 
     def __dir__(self) -> tuple[str, ...]:
-        """aiosmtpd looks through all names of each new session, twice, for commands and mechanisms, at the
-        cost of a quarter of a message. The commands are `_COMMANDS`; the mechanisms are these."""
+        """The names of our AUTH mechanisms; the commands are in `_COMMANDS`. For each new session aiosmtpd
+        calls `dir` twice to find commands and mechanisms. Listing every attribute would cost as much time as
+        a quarter of a message."""
         return ("auth_LOGIN", "auth_PLAIN")
 
     async def converse(self) -> None:
-        """Holds the session to its end."""
+        """Runs the session until it ends."""
         self.session = self._create_session()
         ours: Any = self._stream, self._wire, self._wire
         self.transport, self._reader, self._writer = ours
@@ -131,13 +135,13 @@ class Guard(SMTP):
     # What aiosmtpd calls
 
     def _reset_timeout(self, duration: float | None = None) -> None:
-        """The deadlines are in Wire, where every wait is (A31, A40)."""
+        """Does nothing: the deadlines are in ServerWire, where every wait happens (A31, A40)."""
 
     def _set_post_data_state(self) -> None:
         self._transactions.reset()
 
     async def push(self, status: str | bytes) -> None:
-        """aiosmtpd's own words: its greeting as it is, the rest in ours."""
+        """Sends what aiosmtpd wants to say: the greeting unchanged, any other reply in our words."""
         if self._error_reply is not None:
             reply, self._error_reply = self._error_reply, None
             await self._wire.say(reply)
@@ -147,7 +151,7 @@ class Guard(SMTP):
             await self._wire.say(_REWORDED.get(str(status)[:3], _CRASHED))
 
     async def handle_exception(self, error: Exception) -> str:
-        """The boundary of a command. Nothing of the exception reaches the peer (A32, A33)."""
+        """Turns an error in a command into a reply. Nothing of the error reaches the client (A32, A33)."""
         if isinstance(error, Declined):
             stage = _STAGES.get(self._verb, SmtpStage.SESSION)
             self._error_reply = self._transactions.reply_to_declined(stage, error)
@@ -272,18 +276,18 @@ class Guard(SMTP):
         )
 
     def _mark_tls(self) -> None:
-        """What aiosmtpd looks at to know whether TLS is on, implicit or not (A11)."""
+        """Sets the attribute by which aiosmtpd knows that TLS is on, with implicit TLS too (A11)."""
         tls: Any = self._stream.tls_version
         self._tls_protocol = tls
 
     async def _log_in(self, mechanism: str, initial: str | None = None) -> None:
-        """AUTH's exchange; aiosmtpd says nothing after it."""
+        """Runs the exchange of AUTH and sends its last reply; aiosmtpd adds nothing."""
         found = await exchange(self._wire, mechanism, initial)
         if found is None:
             return None
         person, password = found
         transactions = self._transactions
-        assert isinstance(self._service.role, Submission)  # _auth lets nobody here elsewhere
+        assert isinstance(self._service.role, Submission)  # `_auth` refuses the command on other ports
         throttle, remote = self._service.role.throttle, self._stream.remote
         try:
             async with throttle.attempt(remote, person):
@@ -310,7 +314,7 @@ _COMMANDS: dict[str, Callable[[Guard, str | None], Awaitable[None]]] = {
     "RSET": SMTP.smtp_RSET,
     "NOOP": SMTP.smtp_NOOP,
     "QUIT": Guard._quit,
-    # A42, S7: nothing about who has a mailbox here, and content comes by DATA alone.
+    # A42, S7: we do not reveal who has a mailbox here, and we accept content only through DATA.
     "VRFY": Guard._not_offered,
     "EXPN": Guard._not_offered,
     "HELP": Guard._not_offered,

@@ -1,7 +1,7 @@
 """AUTH on submission: PLAIN (RFC 4616) and LOGIN.
 
-Invariants: a malformed response is answered and counted, never half a login; nobody acts for another
-(an authorization identity is empty or the login itself).
+Invariants: a malformed response is answered and counted as an error, and never leads to a login; nobody acts
+for somebody else (the authorization identity is empty or the same as the login).
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ class _GivenUp(Exception):
 
 
 async def exchange(wire: ServerWire, mechanism: str, initial: str | None) -> tuple[PersonId, Secret] | None:
-    """Asks for what is missing; None when the client gave up or answered wrongly, which is then said."""
+    """Asks the client for what is missing. None when the client gave up or its answer is malformed; the reply
+    that says so has then been sent."""
     try:
         if mechanism == "PLAIN":
             return claimed(plain(await _response(wire, initial, challenge=b"")))
@@ -36,8 +37,8 @@ async def exchange(wire: ServerWire, mechanism: str, initial: str | None) -> tup
 
 
 def claimed(credentials: Credentials) -> tuple[PersonId, Secret]:
-    """Who says to be whom; which mailbox is meant does not matter here. Raises Malformed for an identity
-    that is not the login's own."""
+    """Who the client says it is, and the password. A mailbox named in the login does not matter here. Raises
+    Malformed when the authorization identity is not that of the login."""
     if credentials.for_another:
         raise Malformed("another identity")
     return user_parts(credentials.user)[0], credentials.password

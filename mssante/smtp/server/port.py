@@ -1,6 +1,7 @@
 """The SMTP ports: 25 for other operators (Relay), 587 and 465 for our people (Submission).
 
-Invariants: a port closes in order: no new connection, sessions told to end, commits awaited.
+Invariants: closing a port first stops new connections, then asks the sessions to end, then waits for the
+commits under way.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from mssante.words.smtp import smtp_answer
 
 
 class SmtpServer:
-    """One SMTP port. `implicit_tls` is 465; otherwise STARTTLS. `tls` gives each connection its context."""
+    """One SMTP port. `implicit_tls` means TLS from the first octet (465); the others use STARTTLS. `tls`
+    gives each connection its context."""
 
     def __init__(
         self,
@@ -54,7 +56,8 @@ class SmtpServer:
         )
 
     async def open(self, host: str, port: int) -> None:
-        """Listens; `port` 0 takes a free one, told by `self.port`. OSError when it cannot be had."""
+        """Listens; with `port` 0 the system chooses a free one, and `self.port` says which. Raises OSError
+        when the address cannot be used."""
         await self.listener.open(host, port)
 
     @property
@@ -62,7 +65,8 @@ class SmtpServer:
         return self.listener.port
 
     async def close(self, seconds: float = 30) -> None:
-        """Lets what is being committed finish, says 421 to the others, cuts after `seconds`."""
+        """Lets commits under way finish, says 421 to the other sessions, and cuts those still there after
+        `seconds`."""
         await self.listener.close(seconds)
         await self._commits.finish()
 

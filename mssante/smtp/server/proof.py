@@ -1,7 +1,8 @@
-"""Who is at the other end of a relay session, as the policy last said, asked again while the session lives.
+"""The trust policy's verdict on the peer of a relay session, renewed while the session lasts.
 
-Invariants: no peer without a verdict, no verdict older than `recheck_seconds` at MAIL (T8, T9: a peer struck
-off the list stops at its next message, not at its next connection); each verdict is reported once.
+Invariants: a peer without a verdict is not heard; at MAIL no verdict is older than `recheck_seconds`, so a
+peer that is removed from the list is stopped at its next message and not only at its next connection (T8,
+T9); a verdict is reported when it is first given and whenever it changes.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ _UNREADABLE = PeerIdentity(dn="", serial="", fingerprint="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relay:
-    """The role of port 25: other operators speak, each by its certificate. `verify` judges the chain a
-    peer showed (DER, its own first) and raises Refused or Passing; it is asked again every minute."""
+    """The role of port 25: other operators connect, and each proves itself by its certificate. `verify`
+    judges the chain that a peer showed (DER, its own certificate first) and raises Refused or Passing. It is
+    asked again at a MAIL that comes `recheck_seconds` or more after the last verdict."""
 
     verify: Verify
     recheck_seconds: float = 60
@@ -33,8 +35,8 @@ class Relay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """The role of ports 587 and 465: people speak, each by login and password, under TLS. `throttle` slows
-    who guesses, here and wherever else it is shared."""
+    """The role of ports 587 and 465: people connect, and each signs in with login and password under TLS.
+    `throttle` slows down whoever guesses passwords, on every port that shares it."""
 
     throttle: Throttle
 
@@ -49,7 +51,7 @@ class PeerProof:
         self._judged_at = -role.recheck_seconds
 
     async def judge(self) -> VerifiedPeer | Declined:
-        """The verdict, made now unless it is fresh."""
+        """The verdict: the last one if it is recent enough, otherwise a new one."""
         now = asyncio.get_running_loop().time()
         if now - self._judged_at < self._role.recheck_seconds:
             return self._verdict
@@ -61,7 +63,7 @@ class PeerProof:
         return self._verdict
 
     def identity(self) -> PeerIdentity:
-        """What the certificate says, believed or not."""
+        """Who the certificate says the peer is, even when it is not trusted."""
         if isinstance(self._verdict, VerifiedPeer):
             return self._verdict.identity
         try:
@@ -98,7 +100,7 @@ class PeerProof:
 
 
 def refusal_of(who: PeerIdentity, declined: Declined, *, remote: str, domain: str = "") -> PeerRefused:
-    """The event of a peer refused, as a whole or for one `domain`."""
+    """The event that tells of a refused peer: refused altogether, or only for `domain`."""
     return PeerRefused(
         direction=Direction.IN,
         reason=declined.reason,

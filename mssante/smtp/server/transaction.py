@@ -1,7 +1,7 @@
-"""MAIL, RCPT, DATA: one envelope and its content, from the first claim to the commit.
+"""MAIL, RCPT and DATA: one envelope and its content, from MAIL to the commit.
 
-Invariants: MAIL needs a proof (a verified certificate, or a login), DATA a sender and a recipient; a mailbox
-named twice gets the message once; whatever happens, the envelope is forgotten after DATA.
+Invariants: MAIL needs a verified certificate or a login; DATA needs a sender and a recipient; a mailbox named
+twice gets the message once; the envelope is forgotten after DATA, whether the message was taken or not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ _FOREIGN = (Reason.DOMAIN_OF_ANOTHER_OPERATOR, Reason.DOMAIN_NOT_LISTED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """What the sessions of one port share. `know` remembers a host that has proved itself."""
+    """What the sessions of one port share. `know` remembers the address of a host that has proved who it is,
+    so that a connection from there finds a place."""
 
     name: str
     hostname: str
@@ -49,7 +50,8 @@ class Service:
 
 
 class MailTransactions:
-    """The transactions of one session, one after the other. `speaker` is who speaks, as known so far."""
+    """The transactions of one session, one after the other. `speaker` is what we know so far of the client:
+    its address, and who it has proved to be."""
 
     def __init__(self, service: Service, stream: Stream, wire: ServerWire) -> None:
         self.messages = 0
@@ -68,18 +70,18 @@ class MailTransactions:
         return self._mail is not None
 
     def forget_session(self) -> None:
-        """A session begins, or begins again inside TLS (RFC 3207 §4.2)."""
+        """Starts with nothing known: at the beginning, and again once TLS is on (RFC 3207 §4.2)."""
         self.reset()
         self.speaker = Speaker(remote=self._stream.remote, tls_version=self._stream.tls_version)
 
     def reset(self) -> None:
-        """No transaction."""
+        """Ends the transaction, if one is open."""
         self._mail = None
         self._recipients = {}
         self._recipients_asked = 0
 
     async def mail(self, argument: str) -> Reply:
-        """Raises Refused or Passing for want of proof or of leave."""
+        """Raises Refused or Passing when the client has not proved who it is, or may not use this sender."""
         if self._mail is not None:
             return replies.BAD_SEQUENCE
         await self._require_proof()
@@ -120,13 +122,13 @@ class MailTransactions:
         return replies.RECIPIENT_OK
 
     def ready(self) -> Reply | None:
-        """What is missing before DATA."""
+        """The reply that says what is missing before DATA; None when nothing is."""
         if self._mail is None:
             return replies.MAIL_FIRST
         return None if self._recipients else replies.NO_RECIPIENT
 
     async def data(self) -> Reply:
-        """From 354 to the commit. Raises Refused or Passing: nothing is kept."""
+        """From 354 to the commit. Raises Refused or Passing; then nothing of the message is kept."""
         assert self._mail is not None
         mail, recipients = self._mail, tuple(self._recipients.values())
         self._service.commits.enter()
@@ -148,12 +150,12 @@ class MailTransactions:
         return Reply(250, "2.0.0", f"Message conserve / Message kept {receipt.id}")
 
     def reply_to_declined(self, stage: SmtpStage, declined: Declined) -> Reply:
-        """The reply that says why something was declined, which is reported too."""
+        """Reports that something was declined, and returns the reply that says why."""
         report(MessageDeclined(stage=stage, reason=declined.reason, dn=self._dn))
         return smtp_answer(declined)
 
     async def _count_unknown(self) -> None:
-        """R5. Raises Hangup when it is one too many."""
+        """R5: raises Hangup after too many unknown recipients, and reports it."""
         try:
             await self._wire.count_unknown_recipient()
         except Hangup:

@@ -1,7 +1,8 @@
-"""The two ends aiosmtpd reads from and writes to, over a Stream: bounded, timed, and counted.
+"""The reader and the writer that aiosmtpd uses, over a Stream, with limits on size, time and errors.
 
-Invariants: a command line is CRLF-ended printable ASCII of bounded length or it is not handed on; every
-wait ends; replies to pipelined commands leave together; a session that only errs or idles is ended.
+Invariants: a command line is handed on only if it is printable ASCII of bounded length that ends with CRLF;
+every wait has a deadline; the replies to pipelined commands are sent together; a session that only makes
+errors or stays idle is closed.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ _CLEAN = re.compile(rb"[ -~]*\r\n")
 
 
 class Hangup(ConnectionResetError):
-    """The session is over; what had to be said has been said. `args[0]` is the cause, for the event.
+    """The session is over and its last reply has been sent. `args[0]` is the cause, for the event.
 
-    A ConnectionResetError, because that is what makes aiosmtpd's loop end without another word."""
+    It is a ConnectionResetError because that makes aiosmtpd's loop end without sending anything more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +47,9 @@ class SessionLimits:
 
 
 class ServerWire:
-    """Stands for aiosmtpd's StreamReader (`readuntil`, `readline`) and StreamWriter (`write`, `drain`,
-    `close`) at once, with the methods the guard adds. One session, TLS or not."""
+    """Takes the place of both StreamReader (`readuntil`, `readline`) and StreamWriter (`write`, `drain`,
+    `close`) for aiosmtpd, and has the methods that the guard needs. It serves one session, before TLS and
+    inside it."""
 
     def __init__(self, stream: Stream, session: SessionLimits) -> None:
         self.stream = stream
@@ -67,7 +69,7 @@ class ServerWire:
     # What aiosmtpd reads
 
     async def readuntil(self, separator: bytes = b"\n") -> bytes:
-        """The next clean command line. A malformed one is answered here and counted."""
+        """The next well-formed command line. A malformed one is answered here and counted as an error."""
         deadline = self._clock() + self._limits.command_seconds
         if not self.greeted:
             deadline = min(deadline, self._begun + self._limits.greeting_seconds)
@@ -76,7 +78,7 @@ class ServerWire:
             end = self._buffer.find(separator, self._at)
             if end < 0:
                 if len(self._buffer) - self._at > self._limits.command_octets_max:
-                    # R1: its end is not waited for.
+                    # R1: we do not wait for the end of a line that is already too long.
                     await self.hang_up(replies.LINE_TOO_LONG, "line too long")
                 await self._more(deadline)
                 continue
@@ -97,7 +99,7 @@ class ServerWire:
         self._out.append(octets)
 
     async def drain(self) -> None:
-        """Nothing: replies leave when the far side has nothing more for us to do (RFC 2920 §3.2)."""
+        """Does nothing: replies are sent once no received command is left to handle (RFC 2920 §3.2)."""
 
     def close(self) -> None:
         self.stream.close()
@@ -106,11 +108,11 @@ class ServerWire:
 
     @property
     def pending(self) -> bool:
-        """Whether the far side has sent more than what has been taken."""
+        """Whether the client has sent octets that have not been read yet."""
         return self._at < len(self._buffer) or self.stream.pending
 
     async def say(self, reply: Reply) -> None:
-        """Answers, counting what refuses. Raises Hangup when the budget of errors is spent."""
+        """Sends a reply, and counts it as an error if it refuses. Raises Hangup after too many errors."""
         self.write(f"{reply}\r\n".encode("ascii"))
         if reply.refuses and reply.code != 421 and reply != TOO_MANY_RECIPIENTS:
             self._errors += 1
@@ -118,7 +120,7 @@ class ServerWire:
                 await self.hang_up(_TOO_MANY_ERRORS, "too many errors")
 
     async def count_command(self, verb: str) -> None:
-        """One more command. Raises Hangup when it is one too many without a message."""
+        """Counts one command. Raises Hangup after too many commands without a message."""
         self.commands += 1
         self._commands += 1
         self._junk += verb in ("NOOP", "RSET", "EHLO", "HELO")
@@ -126,23 +128,24 @@ class ServerWire:
             await self.hang_up(_TOO_MANY_ERRORS, "too many commands without mail")
 
     async def count_unknown_recipient(self) -> None:
-        """Raises Hangup when it looks like harvesting (R5). Not forgiven by a delivered message."""
+        """Raises Hangup when the client seems to be guessing addresses (R5). Unlike the other counts, this
+        one is not reset by a message that was taken."""
         self._unknown_recipients += 1
         if self._unknown_recipients > self._limits.unknown_recipients_max:
             await self.hang_up(_TOO_MANY_ERRORS, "too many unknown recipients")
 
     def forgive_errors(self) -> None:
-        """After a message that was taken, the budgets of errors and commands are whole again."""
+        """Resets the counts of errors and commands, after a message that was taken."""
         self._errors = self._junk = self._commands = 0
 
     async def hang_up(self, reply: Reply, cause: str) -> NoReturn:
-        """Says the last reply of the session. Raises Hangup."""
+        """Sends the last reply of the session, then raises Hangup."""
         self.write(f"{reply}\r\n".encode("ascii"))
         await self.flush()
         raise Hangup(cause)
 
     async def flush(self) -> None:
-        """Sends what is to be said. Raises ConnectionResetError when the far side is gone."""
+        """Sends the replies that are waiting. Raises ConnectionResetError when the client is gone."""
         if self._out:
             self.stream.write(b"".join(self._out))
             self._out.clear()
@@ -157,7 +160,7 @@ class ServerWire:
         return taken
 
     def give_back(self, octets: bytes) -> None:
-        """What came behind the content."""
+        """Puts back what was read behind the end of the content."""
         self._buffer, self._at = octets, 0
 
     async def _more(self, deadline: float) -> None:
