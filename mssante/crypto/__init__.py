@@ -1,4 +1,7 @@
-"""The one door to `cryptography`, besides trust/: recipes in front, failure raises."""
+"""Encryption for the rest of the program: functions that are hard to misuse, and that raise on failure.
+
+Invariants: besides trust/ and the demo's certificates, only this package imports `cryptography`.
+"""
 
 from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.envelope import Closed, EnvelopeForm, PublicKey, SealedKey, Suite, seal_dek

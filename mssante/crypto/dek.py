@@ -1,8 +1,8 @@
-"""The key of one message in one mailbox, and the metadata sealed under it.
+"""The DEK (data encryption key): the key of one message in one mailbox, and the metadata sealed under it.
 
-Invariants: deleting a message's DEK makes its content and its header unreadable (its summary, which after
-first use lies under the mailbox's ListingKey, goes with it: store.shredding); a metadata blob opens only
-for its own message and purpose.
+Invariants: without its DEK nobody can read a message's content and header, so deleting the DEK shreds them
+(the summary, which is under the mailbox's ListingKey after first use, is deleted with it: store.shredding); a
+sealed piece of metadata opens only for its own message and purpose.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from mssante.model import MessageId
 
 
 class Purpose(StrEnum):
-    """What a metadata blob is for. The value is part of its key and of what it authenticates."""
+    """What a sealed piece of metadata is for. The value is part of its key and of what is authenticated."""
 
-    META = "meta"  # the summary: envelope, structure, exact size and date: what a listing needs
+    META = "meta"  # the summary, for listings: envelope, structure, exact size and date
     HEADER = "header"  # the top header
-    ROUTE = "route"  # who a queued message is from and to
+    ROUTE = "route"  # the sender and recipients of a queued message
 
 
 class Dek:
-    """32 random bytes behind a name that never shows them."""
+    """A key of 32 random bytes. Its repr does not show them, and it cannot be pickled."""
 
     __slots__ = ("_key",)
 
@@ -45,11 +45,11 @@ class Dek:
         return derive(self._key, label)
 
     def seal(self, purpose: Purpose, message: MessageId, plaintext: bytes) -> bytes:
-        """A metadata blob: 28 bytes longer than `plaintext`."""
+        """Seals a piece of metadata. The result is 28 bytes longer than `plaintext`."""
         return Cipher(self.derive(purpose)).wrap(plaintext, _aad(purpose, message))
 
     def open(self, purpose: Purpose, message: MessageId, sealed: bytes) -> bytes:
-        """Raises NotAuthentic."""
+        """Opens what `seal` made for the same purpose and message. Raises NotAuthentic."""
         return Cipher(self.derive(purpose)).unwrap(sealed, _aad(purpose, message))
 
     def __repr__(self) -> str:

@@ -1,8 +1,13 @@
-"""Sealing a DEK to a mailbox (HPKE, RFC 9180), wrapping it again symmetrically, and the listing key.
+"""Closing a message's DEK for a mailbox: sealed to its public key, later wrapped with a symmetric key.
 
-Invariants: whoever delivers knows public halves only; the context binds version, purpose, suite,
-mailbox, epoch, message and blob, so a sealed key moved elsewhere does not open; the hybrid suite
-(ML-KEM-768 with X25519) is the one used: health data must stay secret for decades.
+Delivery knows only the public half of a mailbox's key pair, and seals the DEK to it (HPKE, RFC 9180). When a
+person first opens the message, the DEK is wrapped again with a symmetric key of the mailbox, because that
+opens a hundred times faster. The summary moves to the listing key for the same reason: a listing then needs
+no DEK.
+
+Invariants: delivery needs no secret key; the context binds version, purpose, suite, mailbox, epoch, message
+and blob, so that a sealed key that was moved elsewhere does not open; the suite in use is the hybrid one
+(ML-KEM-768 with X25519), because health data must stay secret for decades, also from a quantum computer.
 """
 
 from __future__ import annotations
@@ -27,7 +32,7 @@ _X25519_OCTETS = 32
 
 
 class Suite(IntEnum):
-    """How a DEK is closed. The numbers are stored: they never change meaning."""
+    """The algorithms that close a DEK. The numbers are stored, so they never change their meaning."""
 
     X25519 = 1  # DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM
     MLKEM768_X25519 = 2  # the hybrid KEM, HKDF-SHA256, AES-256-GCM
@@ -35,20 +40,20 @@ class Suite(IntEnum):
 
 
 class EnvelopeForm(StrEnum):
-    """SEALED to a public key at delivery, WRAPPED by the mailbox's key at first use."""
+    """SEALED to a public key at delivery; WRAPPED with the mailbox's symmetric key at first use."""
 
     SEALED = "sealed"
     WRAPPED = "wrapped"
 
 
-# Enum calls cost a listing a microsecond each.
+# Looking up here saves a listing a microsecond for each call of an enum.
 _SUITES = {suite.value: suite for suite in Suite}
 _FORMS = {form.value: form for form in EnvelopeForm}
 
 
 @dataclass(frozen=True, slots=True)
 class SealedKey:
-    """A DEK as stored beside its message."""
+    """A closed DEK, as it is stored beside its message."""
 
     epoch: int
     suite: Suite
@@ -57,8 +62,8 @@ class SealedKey:
 
     @classmethod
     def stored(cls, epoch: int, suite: int, form: str, ciphertext: bytes) -> SealedKey:
-        """A row's. One of a suite or form that this program does not know opens nothing: it costs its own
-        message, not who reads it."""
+        """Makes one from the columns of a row. If this program does not know its suite or form, the result
+        opens nothing: that message cannot be read, but the listing around it can."""
         known_suite, known_form = _SUITES.get(suite), _FORMS.get(form)
         if known_suite is None or known_form is None:
             return cls(-1, Suite.AES256_GCM, EnvelopeForm.WRAPPED, b"")
@@ -67,8 +72,8 @@ class SealedKey:
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A message's DEK and summary, closed for one mailbox. `listing_epoch`: the summary is under that
-    epoch's ListingKey; None: under the DEK, as delivery leaves it."""
+    """A message's DEK and summary, closed for one mailbox. The summary is sealed under the ListingKey of the
+    epoch `listing_epoch`; if that is None, under the DEK, as delivery leaves it."""
 
     key: SealedKey
     summary_ct: bytes = field(repr=False)
@@ -77,7 +82,8 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """The public half of a mailbox's epoch: all that delivery needs. `public` is raw bytes."""
+    """The public half of a mailbox's key pair in one epoch, which is all that delivery needs. `public` is the
+    raw bytes."""
 
     mailbox: MailboxId
     epoch: int
@@ -85,7 +91,7 @@ class PublicKey:
     public: bytes = field(repr=False)
 
     def closed(self, message: MessageId, blob: BlobId, dek: Dek, summary: bytes) -> Closed:
-        """So that only the mailbox's secret half opens it."""
+        """Closes a DEK and a summary so that only the mailbox's secret half opens them."""
         sealed = dek.seal(Purpose.META, message, summary)
         return Closed(seal_dek(self, message, blob, dek), sealed, None)
 
@@ -93,8 +99,8 @@ class PublicKey:
 def context(
     purpose: str, *, suite: int, mailbox: MailboxId, epoch: int, message: MessageId, blob: BlobId
 ) -> bytes:
-    """What a DEK is bound to: "mssop/v1\\0" ‖ len(purpose) ‖ purpose ‖ suite (2) ‖ mailbox (16) ‖
-    epoch (4) ‖ message (16) ‖ blob (16), numbers big-endian."""
+    """The bytes that a closed DEK is bound to: "mssop/v1\\0" ‖ len(purpose) ‖ purpose ‖ suite (2) ‖
+    mailbox (16) ‖ epoch (4) ‖ message (16) ‖ blob (16), with numbers big-endian."""
     return _place(_context_of_epoch(purpose, suite=suite, mailbox=mailbox, epoch=epoch), message, blob)
 
 
@@ -105,13 +111,13 @@ def _context_of_epoch(purpose: str, *, suite: int, mailbox: MailboxId, epoch: in
 
 
 def _place(context_of_epoch: bytes, message: MessageId, blob: BlobId) -> bytes:
-    assert len(message) == len(blob) == ID_OCTETS  # else two places could read the same
+    assert len(message) == len(blob) == ID_OCTETS  # otherwise two places could give the same bytes
     return context_of_epoch + message + blob
 
 
 def draw_key_pair(suite: Suite = Suite.MLKEM768_X25519) -> tuple[bytes, bytes]:
-    """(secret, public), raw. Hybrid: secret = X25519 (32) ‖ ML-KEM seed (64), public = ML-KEM (1184) ‖
-    X25519 (32)."""
+    """A new key pair as raw (secret, public). In the hybrid suite, secret = X25519 (32) ‖ ML-KEM seed (64)
+    and public = ML-KEM (1184) ‖ X25519 (32)."""
     classical = X25519PrivateKey.generate()
     secret, public = classical.private_bytes_raw(), classical.public_key().public_bytes_raw()
     if suite is Suite.MLKEM768_X25519:
@@ -122,14 +128,14 @@ def draw_key_pair(suite: Suite = Suite.MLKEM768_X25519) -> tuple[bytes, bytes]:
 
 
 def seal_dek(key: PublicKey, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
-    """The DEK, closed so that only the mailbox's secret half opens it. 0.1 ms."""
+    """Seals a DEK so that only the mailbox's secret half opens it. Takes 0.1 ms."""
     info = context("dek", suite=key.suite, mailbox=key.mailbox, epoch=key.epoch, message=message, blob=blob)
     ciphertext = _hpke(key.suite).encrypt(dek.key, _public(key.suite, key.public), info)
     return SealedKey(key.epoch, key.suite, EnvelopeForm.SEALED, ciphertext)
 
 
 class SecretKey:
-    """The secret half of a mailbox's epoch, parsed once."""
+    """The secret half of a mailbox's key pair in one epoch, parsed once."""
 
     __slots__ = ("_epoch", "_mailbox", "_private", "_suite")
 
@@ -144,7 +150,7 @@ class SecretKey:
             self._private = hpke.MLKEM768X25519PrivateKey(lattice, classical)
 
     def open_dek(self, message: MessageId, blob: BlobId, sealed: SealedKey) -> Dek:
-        """Raises NotAuthentic. 0.1 ms."""
+        """Opens what `seal_dek` made. Takes 0.1 ms. Raises NotAuthentic."""
         if (
             sealed.form is not EnvelopeForm.SEALED
             or sealed.suite is not self._suite
@@ -164,7 +170,7 @@ class SecretKey:
 
 
 class WrappingKey:
-    """K_wrap of a mailbox's epoch: DEKs under it open in a microsecond."""
+    """The symmetric key K_wrap of a mailbox in one epoch. A DEK wrapped with it opens in a microsecond."""
 
     __slots__ = ("_cipher", "_context", "_epoch")
 
@@ -192,8 +198,8 @@ class WrappingKey:
 
 
 class ListingKey:
-    """K_listing of a mailbox's epoch: summaries under it open in two microseconds, without their DEK. A
-    summary comes under it at first use; it is deleted with its message as the DEK is."""
+    """The symmetric key K_listing of a mailbox in one epoch. A summary sealed under it opens in two
+    microseconds, without its DEK. That happens at first use; the summary is deleted together with the DEK."""
 
     __slots__ = ("_cipher", "_context")
 
@@ -202,7 +208,7 @@ class ListingKey:
         self._context = _context_of_epoch("listing", suite=Suite.AES256_GCM, mailbox=mailbox, epoch=epoch)
 
     def seal(self, message: MessageId, blob: BlobId, summary: bytes) -> bytes:
-        """28 bytes longer than `summary`."""
+        """Seals a summary. The result is 28 bytes longer than `summary`."""
         return self._cipher.wrap(summary, _place(self._context, message, blob))
 
     def open(self, message: MessageId, blob: BlobId, sealed: bytes) -> bytes:

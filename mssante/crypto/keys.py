@@ -1,8 +1,8 @@
-"""Drawing keys, deriving keys, and the one cipher.
+"""Drawing keys, deriving keys, and the one cipher we use, AES-256-GCM.
 
-Invariants: only `Cipher.encrypt` and `Cipher.decrypt` call AES-GCM (K3); a (key, nonce) pair is used
-once: a nonce is either a counter under a key made for that content, or 96 random bits; whatever does
-not open raises NotAuthentic and says nothing more.
+Invariants: only `Cipher.encrypt` and `Cipher.decrypt` call AES-GCM (K3); a pair of key and nonce is used only
+once, because the nonce is either a counter under a key made for that one content, or 96 random bits; whatever
+does not open raises NotAuthentic, without saying why.
 """
 
 from __future__ import annotations
@@ -24,19 +24,21 @@ LABEL_PREFIX = b"mssop/v1/"
 
 
 class NotAuthentic(Exception):
-    """A ciphertext is damaged, moved, or sealed for something else. Callers answer Reason.CORRUPTION."""
+    """A ciphertext is damaged, was moved, or was sealed for something else. Callers answer with
+    Reason.CORRUPTION."""
 
 
 class NonceReused(AssertionError):
-    """Two contents under one key and nonce: only a bug can do this. Raised while nonces are watched."""
+    """Two contents were sealed under one key and nonce, which only a bug can do. Raised while nonces are
+    watched."""
 
 
 _watched: dict[tuple[bytes, bytes], bytes] | None = None
 
 
 def watch_nonces() -> None:
-    """From now on each (key, nonce) is remembered, and a second content under it raises NonceReused.
-    For tests: memory grows with every sealing."""
+    """From now on remembers each pair of key and nonce, and raises NonceReused when a second content is
+    sealed under it. For tests only, because memory grows with every sealing."""
     global _watched
     _watched = {}
 
@@ -52,7 +54,8 @@ def random_id() -> bytes:
 
 
 def derive(key: bytes, label: str) -> bytes:
-    """HKDF-Expand-SHA256 (RFC 5869 §2.3) of a uniformly random key, under "mssop/v1/<label>"."""
+    """A key derived from a uniformly random one: HKDF-Expand-SHA256 (RFC 5869 §2.3) with the info
+    "mssop/v1/<label>"."""
     return HKDFExpand(SHA256(), KEY_OCTETS, LABEL_PREFIX + label.encode()).derive(key)
 
 
@@ -72,7 +75,7 @@ class Cipher:
         self._mark = hashlib.sha256(key).digest() if _watched is not None else b""
 
     def encrypt(self, nonce: bytes, plaintext: bytes | bytearray | memoryview, aad: bytes) -> bytes:
-        """Ciphertext and tag. The caller answers for the nonce: see `wrap` and `stream`."""
+        """Returns ciphertext and tag. The caller must never use a nonce twice: see `wrap` and `stream`."""
         sealed = self._aes.encrypt(nonce, plaintext, aad)
         if _watched is not None and _watched.setdefault((self._mark, nonce), sealed) != sealed:
             raise NonceReused
@@ -86,10 +89,11 @@ class Cipher:
             raise NotAuthentic from None
 
     def wrap(self, plaintext: bytes, aad: bytes) -> bytes:
-        """A random nonce, then ciphertext and tag: 28 bytes more. At most 2^32 for one key."""
+        """Encrypts under a random nonce and returns nonce, ciphertext and tag, 28 bytes more than
+        `plaintext`. At most 2^32 times for one key, so that the same nonce is hardly ever drawn twice."""
         nonce = os.urandom(NONCE_OCTETS)
         return nonce + self.encrypt(nonce, plaintext, aad)
 
     def unwrap(self, wrapped: bytes, aad: bytes) -> bytes:
-        """Raises NotAuthentic."""
+        """Decrypts what `wrap` returned. Raises NotAuthentic."""
         return self.decrypt(wrapped[:NONCE_OCTETS], wrapped[NONCE_OCTETS:], aad)

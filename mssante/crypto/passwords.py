@@ -1,7 +1,8 @@
-"""Passwords: Argon2id (RFC 9106), and a check that takes as long for nobody as for somebody.
+"""Hashing and checking passwords with Argon2id (RFC 9106).
 
-Invariants: a stored password is a PHC string and nothing else; a check takes the same time whether the
-person exists or not. One check costs PASSWORD_MEMORY_KIB and a quarter of a second: call it off the loop.
+Invariants: a stored password is a PHC string and nothing else; a check takes the same time whether the person
+exists or not. One check takes PASSWORD_MEMORY_KIB of memory and a quarter of a second, so never run it on the
+event loop.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ class WrongPassword(Exception):
 
 
 def prepared(password: Secret) -> bytes:
-    """The octets that are hashed: NFC (RFC 8265 §4.2.2), so that two keyboards agree; cut just above the
-    limit, where nothing verifies any more."""
+    """The octets that are hashed. They are in NFC (RFC 8265 §4.2.2), so that all keyboards give the same
+    ones, and cut one octet above the limit: what is longer matches no stored password anyway."""
     return unicodedata.normalize("NFC", password.value).encode("utf-8", "replace")[: PASSWORD_OCTETS_MAX + 1]
 
 
 def hashed(password: Secret) -> str:
-    """A new PHC string: `$argon2id$v=19$m=…,t=…,p=1$salt$hash`. Raises ValueError if empty or too long."""
+    """Hashes a new password into a PHC string, `$argon2id$v=19$m=…,t=…,p=1$salt$hash`. Raises ValueError if
+    it is empty or too long."""
     octets = prepared(password)
     if not 0 < len(octets) <= PASSWORD_OCTETS_MAX:
         raise ValueError("a password has 1 to 1024 octets")
@@ -38,7 +40,8 @@ def hashed(password: Secret) -> str:
 
 
 def verify(password: Secret, stored: str | None) -> None:
-    """Raises WrongPassword. `stored` None (no such person) takes the same time."""
+    """Raises WrongPassword unless the password matches. `stored` None (no such person) takes the same
+    time."""
     octets = prepared(password)
     if stored is None:
         _argon2id(b"\0" * _SALT_OCTETS).derive(octets)

@@ -1,8 +1,12 @@
-"""A content as 64 KiB chunks that open one by one (STREAM, as age does).
+"""Sealing a content as chunks of 64 KiB that can be opened one by one (the STREAM construction, as in age).
 
-Invariants: the key is made from the content's own DEK, so a counter is a safe nonce; a chunk opens
-only at its place, in its blob, with its end mark and its length; a plaintext chunk is CHUNK_OCTETS
-long except the last, which is empty only when the whole content is.
+A letter may be 35 MiB, and neither end should hold it whole or read all of it to show one part. So each chunk
+is sealed by itself. The nonce holds the chunk's number and whether it is the last, so that nobody can swap
+chunks, leave one out or cut the end off without being noticed.
+
+Invariants: the key is derived from the content's own DEK, so a counter is a safe nonce; a chunk opens only at
+its place, in its blob, with the right end mark and length; each plaintext chunk is CHUNK_OCTETS long, except
+the last, which is empty only when the whole content is empty.
 Format: nonce = 7 zero bytes ‖ counter (4, big-endian) ‖ last (1); AAD = "mssop/v1/body" ‖ blob id.
 """
 
@@ -18,7 +22,7 @@ _CHUNKS_MAX = 1 << 32
 
 
 def chunk_count(content_octets: int) -> int:
-    """How many chunks a content has: at least one."""
+    """How many chunks a content has. An empty content has one."""
     return max(1, -(-content_octets // CHUNK_OCTETS))
 
 
@@ -33,7 +37,7 @@ def sealed_bytes(content_octets: int) -> int:
 
 
 def chunks_covering(offset: int, length: int, content_octets: int) -> range:
-    """The chunks that hold `length` octets from `offset`, cut at the content's end."""
+    """The numbers of the chunks that hold `length` octets from `offset` on, as far as the content goes."""
     end = min(offset + length, content_octets)
     if offset >= end:
         return range(0)
@@ -47,7 +51,8 @@ def _nonce(n: int, *, last: bool) -> bytes:
 
 
 class ChunkSealer:
-    """Seals one content as it arrives; holds less than two chunks of it. One sealer for one DEK, ever."""
+    """Seals one content while it arrives, and holds less than two chunks of it. A DEK must never be given to
+    two sealers, because they would use the same nonces."""
 
     __slots__ = ("_aad", "_cipher", "_finished", "_held", "_n")
 
@@ -64,7 +69,8 @@ class ChunkSealer:
         return self._n * CHUNK_OCTETS + len(self._held)
 
     def feed(self, data: bytes | bytearray | memoryview) -> list[bytes]:
-        """The chunks that became whole and are not the last; often none."""
+        """Takes more octets and returns the chunks that are complete and not the last; often there are
+        none."""
         assert not self._finished
         self._held += data
         count = (len(self._held) - 1) // CHUNK_OCTETS if self._held else 0
@@ -80,7 +86,7 @@ class ChunkSealer:
         return sealed
 
     def finish(self) -> bytes:
-        """The last chunk. Nothing can be fed after it."""
+        """Returns the last chunk. Nothing can be fed after that."""
         assert not self._finished
         self._finished = True
         return self._seal(self._n, self._held, last=True)
@@ -90,8 +96,8 @@ class ChunkSealer:
 
 
 class ChunkOpener:
-    """Opens the chunks of one content, in any order. `content_octets` comes from authenticated metadata:
-    with it a content cut short does not open, without reading its last chunk."""
+    """Opens the chunks of one content, in any order. `content_octets` must come from authenticated metadata:
+    it says where the content ends, so that one cut short is noticed without reading its last chunk."""
 
     __slots__ = ("_aad", "_cipher", "content_octets", "count")
 

@@ -79,7 +79,7 @@ class Database:
         return not self._writer.stopped
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
-        """What `fn` returns, run on one snapshot that sees every finished write."""
+        """Runs `fn` on one snapshot, which shows every write that has finished, and returns its result."""
         try:
             return await self._lanes.read(fn)
         except Exception as error:
@@ -91,30 +91,33 @@ class Database:
         raise trouble
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        """What `fn` returns, after its transaction is committed, perhaps with others'. `fn` may run twice."""
+        """Runs `fn` in a transaction, perhaps together with other writes, and returns its result after the
+        commit. `fn` may run twice, so it must not act outside the transaction."""
         return await self._writer.write(lambda connection, _: [fn(connection)], None)
 
     async def write_at_leisure(self, fn: Callable[[Connection], T]) -> T:
-        """As `write`, for what is a comfort and no duty: behind what others wait for, and given up with
-        Passing where the database is busy."""
+        """As `write`, for what is useful but may be left out: it comes after the writes that others wait for,
+        and is given up with Passing where the database is busy."""
         return await self._writer.write_at_leisure(lambda connection, _: [fn(connection)], None)
 
     async def write_many(
         self, handler: Handler[P, R], payload: P, *, announced: Announcement | None = None
     ) -> R:
-        """Like `write`; payloads for the same handler that are ready together are given to it together,
-        in the order of the calls, and it answers each. Between handlers there is no order."""
+        """Like `write`, but payloads for the same handler that are ready together are given to it in one
+        call, in the order in which they came, and it returns one answer for each. Different handlers run in
+        no particular order."""
         return await self._writer.write(handler, payload, shares=True, announced=announced)
 
     def announce(self) -> Announcement:
-        """A `write_many` will come soon: those that come before it wait a moment, to be committed with it."""
+        """Says that a `write_many` will come soon: those that are ready wait a moment, to be committed with
+        it."""
         return self._writer.announce()
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """While the context lasts, `heard` gets what other processes notify on `channel` (PostgreSQL's
-        NOTIFY; on SQLite there are none). The event is set when the connection breaks: what is notified
-        from then on is missed. Raises Passing."""
+        """While the context lasts, calls `heard` with each payload that other processes notify on `channel`
+        (PostgreSQL's NOTIFY; on SQLite there are no other processes). The event is set when the connection
+        breaks: notifications after that are missed. Raises Passing."""
         try:
             async with self._lanes.listening(channel, heard) as lost:
                 yield lost
@@ -126,8 +129,8 @@ class Database:
         raise trouble
 
     async def checkpoint_truncate(self) -> bool:
-        """After a shred: empties the write-ahead log, so that what was deleted is in no file any more.
-        False if readers held it all along: then it is not done, and must be tried again later."""
+        """Empties the write-ahead log after a shred, so that no file holds the deleted bytes any more.
+        Returns False if readers needed the log during every try: the caller must then try again later."""
         for attempt in range(DATABASE_CHECKPOINT_TRIES):
             if attempt:
                 await asyncio.sleep(DATABASE_CHECKPOINT_PAUSE_SECONDS)
@@ -136,6 +139,6 @@ class Database:
         return False
 
     async def close(self) -> None:
-        """Commits what was given, then closes."""
+        """Commits the writes that were already given, then closes."""
         await self._writer.close()
         await self._lanes.close()

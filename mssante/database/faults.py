@@ -1,7 +1,8 @@
-"""What a database can say no with, in our words.
+"""The errors of a database, translated from those of the drivers into ours.
 
-Invariants: no error that leaves this package holds a parameter or a row's content (a driver's text
-does: PostgreSQL quotes the conflicting key); trouble of the storage is Passing, never a refusal.
+Invariants: no error that leaves this package holds a parameter or the content of a row (the text of a
+driver's error does: PostgreSQL quotes the conflicting key); trouble of the storage becomes Passing and is
+never a refusal.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mssante.reasons import Passing, Reason
 
 
 class CannotOpen(Exception):
-    """A database or a key file is not fit to be used: the server does not start (exit 78)."""
+    """A database or a key file cannot be used safely, so the server does not start (exit 78)."""
 
 
 class UnsafeFile(CannotOpen):
@@ -23,7 +24,7 @@ class UnsafeFile(CannotOpen):
 
 
 class AlreadyOpen(CannotOpen):
-    """Another process has this SQLite database open: one process only."""
+    """Another process has this SQLite database open, and only one process may."""
 
 
 class SchemaTooNew(CannotOpen):
@@ -31,12 +32,12 @@ class SchemaTooNew(CannotOpen):
 
 
 class UnsafeServer(CannotOpen):
-    """The PostgreSQL server would acknowledge what it has not kept."""
+    """The PostgreSQL server is set up to acknowledge a commit before it is safe on disk."""
 
 
 class Conflict(Exception):
-    """A unique, foreign key, not-null or check constraint stands in the way. `constraint` is its name
-    on PostgreSQL, the columns on SQLite; never a value."""
+    """A statement broke a unique, foreign key, not-null or check constraint. `constraint` is its name on
+    PostgreSQL and its columns on SQLite, never a value."""
 
     def __init__(self, constraint: str) -> None:
         super().__init__(constraint)
@@ -44,10 +45,10 @@ class Conflict(Exception):
 
 
 class StatementFailed(Exception):
-    """A statement of ours is wrong: a bug. `args` are class names and codes only."""
+    """One of our statements is wrong, which is a bug. `args` are class names and codes only."""
 
 
-# https://www.sqlite.org/rescode.html: primary codes that say "the storage", not "the statement".
+# https://www.sqlite.org/rescode.html: the primary codes for trouble of the storage, not of a statement.
 _SQLITE_STORAGE = {
     sqlite3.SQLITE_BUSY,
     sqlite3.SQLITE_LOCKED,
@@ -61,14 +62,14 @@ _SQLITE_STORAGE = {
     sqlite3.SQLITE_NOTADB,
 }
 _SQLITE_SYNC = {sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
-# PostgreSQL appendix A: connection, transaction rollback, resources, not in the needed state,
-# operator intervention, system error, corruption; and 25006, a server that became read-only.
+# PostgreSQL, appendix A. The classes are, in this order: connection, transaction rollback, resources, object
+# not in the needed state, operator intervention, system error, corruption. 25006: the server is read-only.
 _POSTGRESQL_STORAGE = ("08", "40", "53", "55", "57", "58", "XX", "25006")
 
 
 def translated(error: Exception) -> Exception:
-    """What callers see instead of a driver's error: a new object, without its cause. Errors that are not
-    the database's are returned as they are."""
+    """The error that callers see instead of a driver's: a new object that does not link to its cause, since
+    the cause may quote content. An error that does not come from the database is returned unchanged."""
     if isinstance(error, exc.TimeoutError) or (
         isinstance(error, OSError) and not isinstance(error, sqlite3.Error)
     ):
@@ -83,8 +84,8 @@ def translated(error: Exception) -> Exception:
 
 
 def sync_failed(error: BaseException) -> bool:
-    """Whether the kernel failed to sync: what it acknowledged before may be gone, and asking again
-    would lie (the pages are marked clean), so the writer must stop."""
+    """Whether the kernel failed to sync. The writer must then stop: data the kernel had accepted may be lost,
+    and a second sync would wrongly succeed, because the kernel has marked the pages as clean."""
     return any(
         isinstance(link, sqlite3.Error) and getattr(link, "sqlite_errorcode", None) in _SQLITE_SYNC
         for link in _chain(error)
@@ -92,8 +93,8 @@ def sync_failed(error: BaseException) -> bool:
 
 
 def undone_for_another(error: BaseException) -> bool:
-    """Whether PostgreSQL took the transaction back for another's sake (class 40: a deadlock between hosts, a
-    conflict of snapshots): run again, it may go through."""
+    """Whether PostgreSQL rolled the transaction back in favour of another one (class 40: a deadlock between
+    hosts, a conflict of snapshots), so that it may succeed when it is run again."""
     return any(str(getattr(link, "sqlstate", None) or "").startswith("40") for link in _chain(error))
 
 

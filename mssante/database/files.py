@@ -1,7 +1,8 @@
-"""Files that only we may read: databases, key files.
+"""Files that only this program's user may read: databases and key files.
 
-Invariants (K14): a file is created 0600 and never through a symbolic link; one that is wider, a link,
-or another user's is refused, never repaired, because it may have been read or replaced already.
+Invariants (K14): a file is created with mode 0600 and never through a symbolic link; a file with a wider
+mode, a link, or another user's file is refused and not repaired, because somebody may already have read or
+replaced it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from mssante.database.faults import AlreadyOpen, UnsafeFile
 
 
 def create(path: Path) -> bool:
-    """Creates an empty private file where there is none; True if it did. Raises OSError."""
+    """Creates an empty private file if there is none yet. Returns whether it did. Raises OSError."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:
@@ -25,8 +26,8 @@ def create(path: Path) -> bool:
 
 
 def require_private(path: Path) -> None:
-    """Raises UnsafeFile unless `path` is a regular file of ours, closed to group and others, in a
-    directory where nobody else can replace it."""
+    """Raises UnsafeFile unless `path` is a regular file that belongs to us, is closed to group and others,
+    and lies in a directory where nobody else can replace it."""
     status = os.lstat(path)
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeFile(f"{path} is not a regular file")
@@ -40,7 +41,7 @@ def require_private(path: Path) -> None:
 
 
 def read_private(path: Path, bytes_max: int) -> bytes:
-    """The content of a private file, at most `bytes_max`. Raises UnsafeFile, OSError."""
+    """The first `bytes_max` bytes of a private file. Raises UnsafeFile, OSError."""
     require_private(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
@@ -48,7 +49,7 @@ def read_private(path: Path, bytes_max: int) -> bytes:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Writes a new private file durably. Raises FileExistsError: it never overwrites."""
+    """Writes a new private file and syncs it to disk. It never overwrites: raises FileExistsError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
@@ -62,7 +63,7 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 class Lock:
-    """One process only: holds `path` locked until released. Raises AlreadyOpen."""
+    """Makes sure that only one process runs: holds `path` locked until `release`. Raises AlreadyOpen."""
 
     def __init__(self, path: Path) -> None:
         create(path)

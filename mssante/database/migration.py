@@ -1,7 +1,7 @@
-"""Alembic at open: the schema is brought to this program's version in one transaction, or nothing is.
+"""Migrations (Alembic), run when a database is opened: all in one transaction, so that all apply or none.
 
-Invariants: a schema from a newer program is refused, never touched; several hosts opening one
-PostgreSQL at once migrate one after the other.
+Invariants: a schema written by a newer program is refused and never touched; when several hosts open one
+PostgreSQL database at the same time, they migrate one after the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _locks: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = wea
 
 
 def one_at_a_time() -> asyncio.Lock:
-    """Alembic's `op` is global to the process: two databases are never migrated at once."""
+    """A lock so that two databases are never migrated at once: Alembic's `op` is global to the process."""
     return _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 

@@ -1,8 +1,8 @@
 """PostgreSQL through asyncpg: one writing connection, a few reading ones.
 
-Invariants (docs/findings.md): a server that acknowledges before it has synced is refused at
-open, and every session asks for synchronous_commit itself; each statement, lock and idle transaction
-ends in bounded time; a broken connection is found before it is used; a server elsewhere proves who it is.
+Invariants (docs/findings.md): a server that acknowledges a commit before it has synced it is refused at open,
+and every session sets synchronous_commit itself; each statement, lock and idle transaction has a time-out; a
+broken connection is noticed before it is used; a server on another machine must prove its identity.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_READERS, DATABASE_STA
 
 T = TypeVar("T")
 
-_PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above, the session's own setting will do
-# What must hold before a COMMIT means "kept", whatever fails next.
+_PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above this the session's own setting is near enough
+# The settings a server must have so that what it has committed survives a crash.
 _DURABLE = {
     "synchronous_commit": {"on", "remote_apply"},
     "fsync": {"on"},
@@ -60,7 +60,7 @@ class PostgresqlLanes:
             **self._proof,
             "server_settings": settings,
             "timeout": DATABASE_BUSY_SECONDS,
-            # The server's own time-out, and a little more for a server that no longer answers.
+            # A little longer than the server's own time-out, for the case that the server no longer answers.
             "command_timeout": DATABASE_STATEMENT_SECONDS_MAX + DATABASE_BUSY_SECONDS,
         }
         return create_async_engine(
@@ -74,8 +74,8 @@ class PostgresqlLanes:
         )
 
     async def assert_durable(self) -> None:
-        """Raises UnsafeServer unless the server, asked without our session settings, keeps what it
-        acknowledges; makes the schema."""
+        """Raises UnsafeServer if, without our session settings, the server acknowledges commits that a crash
+        could lose. Also creates the schema if it is missing."""
         probe = create_async_engine(
             self._url, hide_parameters=True, connect_args={"timeout": DATABASE_BUSY_SECONDS, **self._proof}
         )
@@ -88,7 +88,7 @@ class PostgresqlLanes:
                 if self._schema is not None:
                     await connection.execute(CreateSchema(self._schema, if_not_exists=True))
         except (ssl.SSLError, ConnectionError) as error:
-            if "ssl" in self._proof:  # asked for TLS, and did not get it
+            if "ssl" in self._proof:  # TLS was required and could not be set up
                 raise CannotOpen(f"PostgreSQL does not prove who it is: {_told(error)}") from error
             raise
         finally:
@@ -109,8 +109,8 @@ class PostgresqlLanes:
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """While the context lasts, `heard` gets each payload notified on `channel`. The event is set when
-        the connection breaks; what is notified from then on is lost."""
+        """While the context lasts, calls `heard` with each payload notified on `channel`. The event is set
+        when the connection breaks; notifications after that are lost."""
         engine = self._engine(connections=1)
         lost = asyncio.Event()
         try:
@@ -127,8 +127,8 @@ class PostgresqlLanes:
             await engine.dispose()
 
     async def checkpoint_truncate(self) -> bool:
-        """Nothing to do: PostgreSQL keeps deleted rows until VACUUM and its log until it is recycled, so
-        there shredding rests on the destruction of epochs alone."""
+        """Nothing can be done here: PostgreSQL keeps deleted rows until VACUUM, and its log until it is
+        recycled. On PostgreSQL shredding therefore relies on the destruction of epochs alone."""
         return True
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
-"""How a PostgreSQL server proves who it is, from the words of its URL (libpq's, of PostgreSQL's manual).
+"""How a PostgreSQL server must prove its identity, read from the parameters of its URL.
 
-Invariants: any host but a Unix socket or loopback is reached with `sslmode=verify-full` or not at all, so no
-password and no letter's ciphertext ever goes to a host in the middle; a word we do not know is refused.
+The parameters are those of libpq, as PostgreSQL's manual describes them. Invariants: a server that is not on
+this machine (a Unix socket or loopback) is reached with `sslmode=verify-full` or not at all, so that no
+password and no ciphertext goes to somebody in between; a parameter we do not know is refused.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ _WORDS = ("host", "port", "passfile", *_TLS_WORDS)
 
 
 def proven(url: URL) -> tuple[URL, dict[str, Any]]:
-    """The URL without the words of TLS, and what asyncpg's `connect` takes in their place. Raises CannotOpen
-    for a host that would be believed unproved, a file that cannot be read, a word that is none."""
+    """The URL without its TLS parameters, and the arguments that asyncpg's `connect` takes instead. Raises
+    CannotOpen for a distant host that would not have to prove its identity, a file that cannot be read, or a
+    parameter or value that does not exist."""
     for word in url.query:
         if word not in _WORDS:
             raise CannotOpen(f"the URL of PostgreSQL has {word}: it takes {', '.join(_WORDS)}")
@@ -43,7 +45,7 @@ def proven(url: URL) -> tuple[URL, dict[str, Any]]:
 
 
 def _hosts(url: URL) -> Iterator[str]:
-    """None for PostgreSQL's own Unix socket."""
+    """The hosts a URL names; an empty name stands for PostgreSQL's default Unix socket."""
     named = url.query.get("host", ())
     for text in (url.host or "", *((named,) if isinstance(named, str) else named)):
         yield from (
@@ -81,5 +83,5 @@ def _context(url: URL, mode: str) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = mode == _VERIFY_FULL
     if mode == "require" and not authorities:
-        context.verify_mode = ssl.CERT_NONE  # libpq's meaning of the word; loopback only
+        context.verify_mode = ssl.CERT_NONE  # what libpq means by `require`; only for loopback
     return context

@@ -1,8 +1,8 @@
-"""SQLite behind threads: one writing connection, a few reading ones, one hop for each transaction.
+"""SQLite in threads: one connection that writes and a few that read, one change of thread per transaction.
 
-Invariants (docs/findings.md): WAL, synchronous=FULL and secure_delete on every connection, set
-by us because builds differ; one process (flock); one writing connection, which is also the only
-checkpointer (SQLite before 3.51.3 can reset a WAL wrongly with several); files are 0600.
+Invariants (docs/findings.md): every connection sets WAL, synchronous=FULL and secure_delete itself, because
+the defaults differ between builds of SQLite; only one process opens the file (flock); only the one writing
+connection makes checkpoints (with several, SQLite before 3.51.3 can reset a WAL wrongly); files are 0600.
 Why not aiosqlite: docs/decisions/0001-one-thread-hop-per-transaction.md.
 """
 
@@ -41,7 +41,7 @@ _PRAGMAS = (
     "mmap_size = 0",
     f"journal_size_limit = {DATABASE_WAL_OCTETS_KEPT_MAX}",
 )
-_PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above, the connection's own setting will do
+_PATIENCE_AS_IT_IS = 0.9 * DATABASE_BUSY_SECONDS  # above this the connection's own setting is near enough
 
 
 class SqliteLanes:
@@ -69,7 +69,7 @@ class SqliteLanes:
         self._reader_threads = ThreadPoolExecutor(DATABASE_READERS, thread_name_prefix="sqlite-reader")
 
     async def assert_durable(self) -> None:
-        """Nothing to ask: every connection sets what it needs."""
+        """Nothing needs to be checked: every connection sets what durability needs."""
 
     async def transact(self, fn: Callable[[Connection], T], *, patience: float) -> T:
         """Runs `fn` in one BEGIN IMMEDIATE transaction; returns after COMMIT. Waits `patience` seconds for
@@ -89,11 +89,12 @@ class SqliteLanes:
 
     @asynccontextmanager
     async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """Nothing is ever heard, and never lost: one process only."""
+        """Nothing is ever heard and nothing is missed, since there is no other process."""
         yield asyncio.Event()
 
     async def checkpoint_truncate(self) -> bool:
-        """Folds the log into the database and empties it; False while a reader needs the log."""
+        """Copies the write-ahead log into the database and empties it. Returns False if a reader still needs
+        the log."""
 
         def truncate() -> bool:
             with self._waiting(DATABASE_CHECKPOINT_WAIT_MS), self._writer.connect() as connection:
@@ -104,7 +105,7 @@ class SqliteLanes:
 
     @contextmanager
     def _waiting(self, milliseconds: int) -> Iterator[None]:
-        """In the writer's thread: how long its one connection waits for locks meanwhile."""
+        """While the context lasts, the writing connection waits this long for locks. For its thread only."""
         with self._writer.connect() as connection:
             _raw(connection).execute(f"PRAGMA busy_timeout = {milliseconds}")
         try:
@@ -117,7 +118,7 @@ class SqliteLanes:
         def shut() -> None:
             self._reader_threads.shutdown(wait=True)
             self._writer_thread.shutdown(wait=True)
-            self._readers.dispose()  # before the writer: the last to close checkpoints
+            self._readers.dispose()  # before the writer, because the last connection to close checkpoints
             self._writer.dispose()
             self._lock.release()
 
@@ -145,8 +146,8 @@ def _engine(path: Path, *, readers: int) -> Engine:
         pool_size=max(readers, 1),
         max_overflow=0,
         connect_args={
-            "check_same_thread": False,  # a pool of threads; each connection is in one at a time
-            "isolation_level": None,  # we say BEGIN ourselves: the driver's own is late and DEFERRED
+            "check_same_thread": False,  # a connection moves between the pool's threads, one at a time
+            "isolation_level": None,  # we send BEGIN ourselves: the driver's comes late and is DEFERRED
             "timeout": DATABASE_BUSY_SECONDS,
             "cached_statements": 256,
         },

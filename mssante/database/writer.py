@@ -1,10 +1,28 @@
-"""Group commit: what is ready is committed together, so durability costs one sync per batch.
+"""Group commit: jobs that are ready together are committed together, so that a batch pays for one disk sync.
 
-Invariants: a result is handed out only after COMMIT returned; a job that fails fails alone (the batch
-is rolled back and each job run again by itself, so jobs may run twice and must not act outside the
-transaction); a caller that goes away does not undo its job; after a failed sync nothing is written; nobody
-waits for a lock longer than DATABASE_BUSY_SECONDS, counted from the call, whoever was before them; what is
-written at leisure comes after what is waited for, and never makes it wait.
+A change is safe only once the disk has synced it, and a sync costs as much for one change as for many.
+SQLite also lets only one connection write at a time, so several writers would only wait for each other.
+Therefore one task writes for everybody. Callers put their jobs into its bounded queue and await the result.
+
+A job is a handler and a payload. A batch is all the jobs that are in the queue when the writer becomes free,
+up to DATABASE_BATCH_JOBS_MAX, run in one transaction. Jobs that have the same handler are given to it in one
+call, so that it can write all their rows with one statement. A job that `shares` also waits up to
+DATABASE_GATHER_SECONDS for jobs that were announced but are not in the queue yet.
+
+When one job of a batch fails, the database can only roll back the whole transaction. The writer then runs
+each job again in a transaction of its own, so that only the faulty one fails. If the storage itself is in
+trouble, each job would meet the same trouble, so all of them fail at once. Only a full disk is an exception:
+it may still have room for the smaller jobs. When PostgreSQL undid the transaction in favour of another host's
+(a deadlock), the jobs are tried again one by one, a few times. When a sync has failed, the writer stops for
+good, because a later sync would report success for pages that never reached the disk.
+
+Some writes only make later work faster, such as filling the search index. They are written "at leisure": in
+a transaction after that of the jobs somebody needs, and given up soon where the database is busy.
+
+Invariants: a result is handed out only after COMMIT returned; a job may run twice, so it must not act outside
+the transaction; a caller that goes away does not undo its job; nobody waits for a lock longer than
+DATABASE_BUSY_SECONDS, counted from their call, even behind other jobs; what is written at leisure never makes
+the other jobs of its batch wait.
 """
 
 from __future__ import annotations
@@ -48,21 +66,23 @@ class _Job:
     handler: Handler[Any, Any]
     payload: Any
     outcome: asyncio.Future[Any]
-    shares: bool  # its handler takes several together: worth waiting for the others
+    shares: bool  # its handler takes several payloads together, so it is worth waiting for more
     at_leisure: bool
     called_at: float  # by the loop's clock
 
 
 class Announcement:
-    """Somebody is about to write: a commit that shares may wait for them, a moment. Given with its job, or
-    withdrawn when there will be none; forgotten, it costs others that moment each time."""
+    """Says that somebody is about to write, so that a batch with jobs that share may wait for them a moment.
+
+    Hand it to `write` together with the job, or withdraw it when there will be no job. One that is forgotten
+    makes every later batch of this kind wait for nothing."""
 
     def __init__(self, standing: set[Announcement]) -> None:
         self._standing = standing
         standing.add(self)
 
     def withdraw(self) -> None:
-        """Once or more."""
+        """Nobody waits for this any more. May be called several times."""
         self._standing.discard(self)
 
 
@@ -76,11 +96,11 @@ class GroupWriter:
         self._announced: set[Announcement] = set()
         self._closing = False
         self._no_leisure_until = float("-inf")
-        self.stopped = False  # a sync failed: only a restart finds out what was kept
+        self.stopped = False  # True after a failed sync: only a restart can tell what was kept
         self._task = asyncio.create_task(self._run(), name=f"{purpose} writer")
 
     def announce(self) -> Announcement:
-        """A job that shares will come soon."""
+        """Says that a job that shares will come soon."""
         return Announcement(self._announced)
 
     async def write(
@@ -92,7 +112,8 @@ class GroupWriter:
         announced: Announcement | None = None,
         at_leisure: bool = False,
     ) -> R:
-        """Raises Passing for trouble of the storage or at shutdown, Conflict, or what the handler raised."""
+        """Runs the handler in a transaction and returns its answer after the commit. Raises Passing when the
+        storage is in trouble or the server is shutting down, Conflict, or what the handler raised."""
         if self._closing:
             raise Passing(Reason.SHUTTING_DOWN)
         if self.stopped:
@@ -105,8 +126,8 @@ class GroupWriter:
         return await outcome  # cancelling the caller cancels this future, not the job
 
     async def write_at_leisure(self, handler: Handler[P, R], payload: P) -> R:
-        """As `write`, for what is a comfort and no duty. Raises Passing soon rather than wait for a busy
-        database; it may be written after that all the same."""
+        """As `write`, for what is useful but may be left out. Raises Passing soon instead of waiting for a
+        busy database. Even then the job may still be written a little later."""
         loop = asyncio.get_running_loop()
         if loop.time() < self._no_leisure_until:
             raise Passing(Reason.STORAGE_UNAVAILABLE, "busy")
@@ -120,7 +141,7 @@ class GroupWriter:
         raise Passing(Reason.STORAGE_UNAVAILABLE, "busy")
 
     async def close(self) -> None:
-        """Commits what was given, refuses what comes later."""
+        """Commits the jobs that were given before, and refuses those that come later."""
         self._closing = True
         await self._jobs.join()
         await end_task(self._task)
@@ -134,7 +155,7 @@ class GroupWriter:
                 for together in (waited_for, [job for job in jobs if job.at_leisure]):
                     if together:
                         await self._commit(together)
-            except Exception as bug:  # costs these jobs, not the writer
+            except Exception as bug:  # a bug must cost these jobs only, and not stop the writer
                 report(crashed(f"{self._purpose} writer", bug))
                 _fail(jobs, Passing(Reason.INTERNAL))
             finally:
@@ -142,8 +163,9 @@ class GroupWriter:
                     self._jobs.task_done()
 
     async def _gather(self, jobs: list[_Job]) -> None:
-        """Takes what else is ready. A job that shares waits a moment for those announced: the sync, the
-        transaction and the hop to a thread are half of what a small message costs, and are paid once."""
+        """Takes the other jobs that are ready. If one of them shares, it also waits a moment for jobs that
+        were announced: the sync, the transaction and the change of thread are half of what a small message
+        costs, and a batch pays for them once."""
         self._take_ready(jobs)
         deadline = asyncio.get_running_loop().time() + DATABASE_GATHER_SECONDS
         while self._announced and len(jobs) < DATABASE_BATCH_JOBS_MAX and any(job.shares for job in jobs):
@@ -173,7 +195,8 @@ class GroupWriter:
                     job.outcome.set_result(answer)
             return None
         if tries > 1 and undone_for_another(trouble):
-            # Two hosts took the same rows in different orders: job by job each takes its own in one order.
+            # Two hosts locked the same rows in different orders. One job alone locks its rows in a fixed
+            # order.
             for job in jobs:
                 await self._commit([job], tries=tries - 1)
             return None
@@ -181,9 +204,10 @@ class GroupWriter:
         if sync_failed(trouble):
             self.stopped = True
         of_the_storage = isinstance(told, Passing) and told is not trouble
-        if of_the_storage and (not jobs[0].at_leisure or self.stopped):  # a comfort foregone is no alarm
+        # Work at leisure that was given up is no reason for an alarm.
+        if of_the_storage and (not jobs[0].at_leisure or self.stopped):
             report(StorageTrouble(store=self._purpose, cause=told.args[1]))
-        # A full disk may still take the smaller jobs; other trouble of the storage would meet them all.
+        # A full disk may still have room for the smaller jobs; any other storage trouble would hit them all.
         if len(jobs) == 1 or (of_the_storage and told.args[0] is not Reason.STORAGE_FULL):
             return _fail(jobs, trouble)
         for job in jobs:
@@ -202,7 +226,7 @@ def _run_together(connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, 
 
 
 def _patience(jobs: list[_Job]) -> float:
-    """How long they may still wait for a lock: as long as the first that called has left."""
+    """How many seconds these jobs may still wait for a lock: what is left to the one that called first."""
     if jobs[0].at_leisure:
         return DATABASE_LEISURE_LOCK_SECONDS
     waited = asyncio.get_running_loop().time() - min(job.called_at for job in jobs)
@@ -212,5 +236,5 @@ def _patience(jobs: list[_Job]) -> float:
 def _fail(jobs: list[_Job], error: Exception) -> None:
     for job in jobs:
         if not job.outcome.done():
-            # Each its own object: raised in several tasks, one object would mix their tracebacks.
+            # Each job gets its own exception: one object raised in several tasks would mix their tracebacks.
             job.outcome.set_exception(translated(error))

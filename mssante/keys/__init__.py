@@ -1,7 +1,7 @@
-"""The key broker: who may open which mailbox, and the only holder of mailbox secrets.
+"""The key broker: it decides who may open which mailbox, and only it holds the secrets of mailboxes.
 
-The key store is a database of its own (its own file, or its own PostgreSQL schema), with its own short
-backup cycle: `await Database.open(url, purpose=PURPOSE, migrations_package=MIGRATIONS)`.
+The key store is a separate database (its own file, or its own PostgreSQL schema) with its own short backup
+cycle. Open it with `await Database.open(url, purpose=PURPOSE, migrations_package=MIGRATIONS)`.
 """
 
 from mssante.keys.broker import KeyBroker

@@ -1,8 +1,10 @@
-"""The key broker: who may open which mailbox, and the only holder of mailbox secrets.
+"""The key broker: it decides who may open which mailbox, and only it holds the secrets of mailboxes.
 
-Invariants: a ring is given for evidence the broker checked itself; what ends (a grant, a password, a
-person) ends every ring and login made from it before the call returns; a right that ends while it is
-being checked is not given.
+A person signs in with a password and gets a SignIn; with it the person opens a mailbox for which there is a
+grant, and gets a Ring, which opens the keys of that mailbox's messages. Invariants: a ring is given only for
+evidence that the broker checked itself; when a grant, a password or a person's access ends, every ring and
+sign-in made from it has ended before the call returns; a right that ends while it is being checked is not
+given.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ _FIRST_EPOCH = 1
 
 
 class KeyBroker:
-    """Made by `start` over the key store's own database; the caller closes that database after `close`."""
+    """Made by `start` over the key store's database. The caller closes that database after `close`."""
 
     def __init__(self, database: Database, *, root: RootKey, clock: Clock, dedup_key: bytes) -> None:
         self._database = database
@@ -39,7 +41,7 @@ class KeyBroker:
         self._clock = clock
         self._dedup_key = dedup_key
         self._checks = PasswordChecks(clock)
-        self._endings = 0  # how many times something ended; read again when it moved during a read
+        self._endings = 0  # how often a right has ended; if it changed during a check, we check again
         self._logins: weakref.WeakSet[SignIn] = weakref.WeakSet()
         self._rings: weakref.WeakSet[Ring] = weakref.WeakSet()
 
@@ -63,27 +65,28 @@ class KeyBroker:
 
     @property
     def now(self) -> datetime:
-        """The time that grants are judged by."""
+        """The time by which grants are judged."""
         return self._clock.now()
 
     def dedup_key(self) -> bytes:
-        """32 bytes: reception's HMAC of what it already accepted (a bare hash would confirm a guess)."""
+        """32 bytes: the key of the HMAC by which reception recognises what it already accepted. A hash
+        without a key would let whoever reads the database confirm a guess."""
         return self._dedup_key
 
     # Mailboxes
 
     async def create_mailbox(self, mailbox: MailboxId, *, queue: bool = False) -> PublicKey:
-        """The public half delivery seals to; made once, then always the same answer. `queue` is the
-        operator's own outbox, which no person opens."""
+        """Makes the keys of a mailbox, and returns the public half that delivery seals to. Called again, it
+        returns the key that exists. `queue` is for the operator's own outbox, which no person may open."""
         closed = draw_epoch(self._root, mailbox, _FIRST_EPOCH)
         job = partial(rows.add_mailbox, closed=closed, queue=queue, now=self._clock.now())
         try:
             return await self._database.write(job)
-        except Conflict:  # another host made it between our look and our insert
+        except Conflict:  # another host made it between our SELECT and our INSERT
             return await self._database.write(job)
 
     async def public_key(self, mailbox: MailboxId) -> PublicKey:
-        """Of the newest epoch. Raises Refused(MAILBOX_UNKNOWN)."""
+        """The public key of a mailbox's newest epoch. Raises Refused(MAILBOX_UNKNOWN)."""
         key = await self._database.read(lambda connection: rows.newest_public_key(connection, mailbox))
         if key is None:
             raise Refused(Reason.MAILBOX_UNKNOWN)
@@ -92,7 +95,8 @@ class KeyBroker:
     # People
 
     async def create_person(self, person: PersonId, password: Secret) -> None:
-        """Raises Conflict if the name is taken, ValueError for an empty or too long password, Passing."""
+        """Adds a person. Raises Conflict if the name is taken, ValueError for an empty or too long password,
+        Passing."""
         job = partial(
             rows.add_person,
             name=person,
@@ -102,7 +106,8 @@ class KeyBroker:
         await self._database.write(job)
 
     async def change_password(self, person: PersonId, password: Secret) -> None:
-        """Ends every session of the person. Raises Refused(NOT_PERMITTED) if unknown, ValueError."""
+        """Sets a new password and ends every session of the person. Raises Refused(NOT_PERMITTED) if the
+        person is unknown, ValueError."""
         job = partial(
             rows.set_password,
             name=person,
@@ -114,7 +119,8 @@ class KeyBroker:
         _require(known)
 
     async def suspend(self, person: PersonId) -> None:
-        """No sign-in until `resume`, and every session ends. Raises Refused(NOT_PERMITTED) if unknown."""
+        """Ends every session of a person, who cannot sign in again until `resume`. Raises
+        Refused(NOT_PERMITTED) if the person is unknown."""
         known = await self._database.write(
             partial(rows.set_status, name=person, status=PersonStatus.SUSPENDED)
         )
@@ -122,13 +128,13 @@ class KeyBroker:
         _require(known)
 
     async def resume(self, person: PersonId) -> None:
-        """Raises Refused(NOT_PERMITTED) if unknown."""
+        """Lets a suspended person sign in again. Raises Refused(NOT_PERMITTED) if the person is unknown."""
         _require(
             await self._database.write(partial(rows.set_status, name=person, status=PersonStatus.ACTIVE))
         )
 
     async def people(self) -> list[Person]:
-        """Everyone, by name."""
+        """All people, in the order of their names."""
         return await self._database.read(rows.people)
 
     # Grants
@@ -142,8 +148,9 @@ class KeyBroker:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Grant:
-        """Gives access, in place of what the person had there (those sessions end). `since` None is now.
-        Raises Refused(NOT_PERMITTED) for an unknown person or mailbox, or the operator's outbox."""
+        """Gives a person access to a mailbox. It replaces the grant that the person had there, whose sessions
+        end. `since` None means now. Raises Refused(NOT_PERMITTED) for an unknown person or mailbox, or the
+        operator's outbox."""
         now = self._clock.now()
         given = Grant(person=person, mailbox=mailbox, role=role, since=since or now, until=until)
 
@@ -157,7 +164,8 @@ class KeyBroker:
         return given
 
     async def revoke(self, person: PersonId, mailbox: MailboxId) -> None:
-        """Ends access and its sessions at once. Raises Refused(NOT_PERMITTED) if there was none."""
+        """Ends a person's access to a mailbox, and its sessions at once. Raises Refused(NOT_PERMITTED) if
+        there was no such access."""
         there_was = await self._database.write(
             partial(rows.end_grant, name=person, id_=mailbox, now=self._clock.now())
         )
@@ -165,23 +173,24 @@ class KeyBroker:
         _require(there_was)
 
     async def grants_of(self, person: PersonId) -> list[Grant]:
-        """Not revoked; ask each whether it is `in_force`."""
+        """A person's grants that were not revoked. Some may be past or future: ask each if it is
+        `in_force`."""
         return await self._database.read(partial(rows.grants, name=person))
 
     async def grants_in_force(self, person: PersonId) -> list[Grant]:
-        """Those that open a mailbox now."""
+        """A person's grants that open a mailbox now."""
         now = self._clock.now()
         return [grant for grant in await self.grants_of(person) if grant.in_force(now)]
 
     async def people_of(self, mailbox: MailboxId) -> list[Grant]:
-        """Not revoked; ask each whether it is `in_force`."""
+        """The grants on a mailbox that were not revoked. Some may be past or future, as in `grants_of`."""
         return await self._database.read(partial(rows.grants, id_=mailbox))
 
     # Evidence, and what is given for it
 
     async def authenticate(self, person: PersonId, password: Secret) -> SignIn:
-        """Raises Refused(AUTHENTICATION_FAILED), one answer for every cause and in the same time; Passing
-        when too many checks wait."""
+        """Checks a password. Raises Refused(AUTHENTICATION_FAILED), which is the same answer after the same
+        time whatever the cause, and Passing when too many checks are waiting."""
         while True:
             seen = self._endings
             found = await self._database.read(lambda connection: rows.person_named(connection, person))
@@ -197,8 +206,8 @@ class KeyBroker:
                 return login
 
     async def open(self, login: SignIn, mailbox: MailboxId) -> Ring:
-        """Raises Refused(NOT_PERMITTED) without a grant in force, Passing(KEYS_UNAVAILABLE) if the key
-        store's own secrets do not open."""
+        """Opens a mailbox for a person who signed in. Raises Refused(NOT_PERMITTED) without a grant in force,
+        Passing(KEYS_UNAVAILABLE) if the secrets in the key store do not open."""
         while True:
             seen = self._endings
             if login not in self._logins or not login.alive:
@@ -215,7 +224,7 @@ class KeyBroker:
                 return self._ring(mailbox, closed, login=login, grant=granted[0])
 
     async def open_queue(self, mailbox: MailboxId) -> Ring:
-        """The operator's own outbox. Raises Refused(NOT_PERMITTED) for any other mailbox."""
+        """Opens the operator's own outbox. Raises Refused(NOT_PERMITTED) for any other mailbox."""
         queue, closed = await self._database.read(
             lambda connection: (
                 rows.is_queue(connection, mailbox),
@@ -226,8 +235,8 @@ class KeyBroker:
         return self._ring(mailbox, closed, login=None, grant=None)
 
     async def recheck(self) -> None:
-        """Ends what another process ended (several hosts on one PostgreSQL): to be called every few
-        seconds there. Raises Passing."""
+        """Ends the sign-ins and rings whose right another process has ended. To be called every few seconds
+        where several hosts share one PostgreSQL. Raises Passing."""
         logins, rings = list(self._logins), [ring for ring in self._rings if ring.grant]
         names = {login.person for login in logins}
         evidence, granted = await self._database.read(

@@ -1,7 +1,8 @@
-"""A mailbox's epochs: how their secrets are drawn, closed by the root key, and opened.
+"""The epochs of a mailbox: how their secrets are drawn, wrapped by the root key, and opened.
 
-Invariants: MEK(mailbox, epoch) is 32 random bytes; everything else of the epoch is derived from it or
-wrapped by it; each wrap binds its root key, mailbox and epoch (docs/architecture.md, Keys).
+An epoch is one generation of a mailbox's keys; a rotation adds a new one. Invariants: the mailbox's key in an
+epoch (MEK) is 32 random bytes; every other secret of the epoch is derived from it or wrapped by it; each wrap
+is bound to its mailbox and epoch, that of the MEK also to its root key (docs/architecture.md, Keys).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mssante.model import MailboxId
 
 @dataclass(frozen=True, slots=True)
 class ClosedEpoch:
-    """An epoch as the key store keeps it."""
+    """An epoch as the key store keeps it, with its secrets wrapped."""
 
     public: PublicKey
     rk_id: int
@@ -33,7 +34,7 @@ class ClosedEpoch:
 
 
 class OpenEpoch:
-    """The keys of one epoch. The HPKE secret is parsed when first needed."""
+    """The keys of one epoch. The HPKE secret is parsed when it is first needed."""
 
     __slots__ = ("_index", "_kem_secret", "_mek", "_names", "_public", "_tags", "listing", "wrapping")
 
@@ -49,7 +50,7 @@ class OpenEpoch:
 
     @property
     def secret(self) -> SecretKey:
-        """The HPKE secret half."""
+        """The secret half of the HPKE key pair."""
         if isinstance(self._kem_secret, bytes):
             public = self._public
             self._kem_secret = SecretKey(
@@ -67,11 +68,12 @@ class OpenEpoch:
         return self._names.unwrap(sealed[4:], self._name_aad(kind)).decode()
 
     def name_tag(self, kind: str, name: str) -> bytes:
-        """32 bytes, the same for the same kind and name: what a unique index holds instead of a name."""
+        """32 bytes, the same for the same kind and name. A unique index in the database holds them instead of
+        the name."""
         return mac(self._tags, kind.encode() + b"\0" + name.encode())
 
     def seal_segment(self, id_: int, words: bytes) -> bytes:
-        """A segment of the search index; opens under its own `id_` (63 bits) only."""
+        """Seals a segment of the search index, which then opens only under the same `id_` (63 bits)."""
         return self._index.wrap(words, self._segment_aad(id_))
 
     def open_segment(self, id_: int, sealed: bytes) -> bytes:
@@ -98,7 +100,7 @@ def epoch_of_name(sealed: bytes) -> int:
 
 
 def draw_epoch(root: RootKey, mailbox: MailboxId, number: int) -> ClosedEpoch:
-    """A new epoch, closed."""
+    """Draws the secrets of a new epoch and wraps them."""
     suite = Suite.MLKEM768_X25519
     mek = random_key()
     secret, public = draw_key_pair(suite)

@@ -1,10 +1,15 @@
-"""Checking passwords without stopping the house: few at once, a bounded queue, a short memory.
+"""Checking passwords without slowing down everything else: few at once, a bounded queue, a short memory.
 
-Invariants: unknown persons and wrong passwords take the same time; a password that was right is
-remembered for PASSWORD_REMEMBERED_SECONDS as an HMAC under a key of this process, bound to the stored
-hash, so a changed password is forgotten by itself. Wrong ones are never remembered: guessing stays expensive.
-Threads, not processes: Argon2 runs outside the GIL, and the loop stalls no less with processes
-(p99 3–10 ms either way, measured on 2 cores); a process would cost 20 MiB more.
+A check with Argon2 takes a quarter of a second on purpose, and mail programs sign in again and again with the
+same password. So a password that was right is remembered for PASSWORD_REMEMBERED_SECONDS, as an HMAC under a
+key that only this process has.
+
+Invariants: a check takes the same time for an unknown person as for a wrong password; the HMAC also covers
+the stored hash, so that after a change the old password is not recognised any more; a wrong password is never
+remembered, so that guessing stays expensive.
+
+Checks run in threads, not processes: Argon2 runs outside the GIL, and the event loop stalls as much with
+processes (p99 3–10 ms either way, measured on 2 cores), while a process would take 20 MiB more.
 """
 
 from __future__ import annotations
@@ -31,21 +36,21 @@ T = TypeVar("T")
 
 
 class PasswordChecks:
-    """One for a broker."""
+    """The password checks of one broker."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._threads = ThreadPoolExecutor(PASSWORD_CHECKS_AT_ONCE, thread_name_prefix="password")
         self._waiting = 0
         self._key = random_key()
-        self._remembered: OrderedDict[bytes, float] = OrderedDict()  # mark -> forgotten at
+        self._remembered: OrderedDict[bytes, float] = OrderedDict()  # mark -> when it expires
 
     async def hashed(self, password: Secret) -> str:
-        """A new PHC string. Raises ValueError, Passing."""
+        """Hashes a new password into a PHC string. Raises ValueError, Passing."""
         return await self._run(passwords.hashed, password)
 
     async def verify(self, password: Secret, stored: str | None) -> None:
-        """Raises WrongPassword, or Passing(KEYS_UNAVAILABLE) when too many wait."""
+        """Checks a password. Raises WrongPassword, or Passing(KEYS_UNAVAILABLE) when too many checks wait."""
         mark = None
         if stored is not None:
             mark = mac(self._key, stored.encode() + b"\0" + passwords.prepared(password))

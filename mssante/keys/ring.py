@@ -1,7 +1,7 @@
-"""What a person holds after a mailbox was opened for them: it opens keys while the access lasts.
+"""The ring: what a person gets when a mailbox is opened for them, and what opens its keys while access lasts.
 
-Invariants: a ring that is not alive opens nothing; it never shows a key; a mailbox's ring opens only
-what was sealed for that mailbox.
+Invariants: a ring that is not alive opens nothing; it never shows a mailbox's key; the ring of a mailbox
+opens only what was sealed for that mailbox.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from mssante.reasons import Reason, Refused
 
 
 class Role(StrEnum):
-    """FULL does everything an owner does; READ changes nothing."""
+    """FULL may do everything that an owner may; READ may change nothing."""
 
     FULL = "full"
     READ = "read"
 
 
 class SignIn:
-    """Proof that a person showed their password. Only the broker that made it accepts it."""
+    """Proof that a person gave the right password. Only the broker that made it accepts it."""
 
     __slots__ = ("__weakref__", "alive", "evidence", "person")
 
     def __init__(self, person: PersonId, *, evidence: str) -> None:
         self.person = person
         self.alive = True
-        self.evidence = evidence  # the stored hash the password was right for
+        self.evidence = evidence  # the stored hash that the password was checked with
 
     def __repr__(self) -> str:
         return f"Login({self.person!r})"
@@ -58,7 +58,7 @@ class Grant:
 
 
 class Ring:
-    """The keys of one opened mailbox, for as long as `alive`."""
+    """The keys of one open mailbox, usable as long as it is `alive`."""
 
     __slots__ = (
         "__weakref__",
@@ -92,13 +92,13 @@ class Ring:
 
     @property
     def person(self) -> PersonId | None:
-        """Who holds it; None for the operator's own outbox."""
+        """The person who holds it; None for the operator's own outbox."""
         return self._login.person if self._login else None
 
     @property
     def alive(self) -> bool:
-        """False once the access was revoked or has expired, or the password changed: sessions ask before
-        each command, and end."""
+        """False once the access was revoked or has expired, or the password has changed. Sessions check it
+        before each command, and end when it is False."""
         return (
             not self._ended
             and (self._login is None or self._login.alive)
@@ -111,8 +111,8 @@ class Ring:
         return self._opened(message, blob, key)
 
     async def unwrap_many(self, keys: Sequence[tuple[MessageId, BlobId, SealedKey]]) -> list[Dek | None]:
-        """As `unwrap`, for a listing; None where a key does not open, so that one damaged message does
-        not hide the others. Leaves the loop when there is much to do."""
+        """As `unwrap`, for many messages. Returns None where a key does not open, so that one damaged message
+        does not hide the others. Works in a thread when there are many, to keep the event loop free."""
         self._require_alive()
         sealed = sum(1 for _, _, key in keys if key.form is EnvelopeForm.SEALED)
         if sealed <= KEYS_OPENED_INLINE_MAX and len(keys) <= KEYS_UNWRAPPED_INLINE_MAX:
@@ -120,16 +120,17 @@ class Ring:
         return await asyncio.to_thread(self._opened_each, keys)
 
     def closed(self, message: MessageId, blob: BlobId, dek: Dek, summary: bytes) -> Closed:
-        """For who holds the ring: the DEK under the mailbox's own key, which opens it a hundred times faster
-        than HPKE, the summary under the listing key, which needs no DEK."""
+        """Closes a DEK and a summary in the form that a session can open quickly: the DEK under the mailbox's
+        own key, which opens it a hundred times faster than HPKE, and the summary under the listing key, which
+        needs no DEK."""
         self._require_alive()
         epoch = self._epochs[self._newest]
         sealed = epoch.listing.seal(message, blob, summary)
         return Closed(epoch.wrapping.wrap_dek(message, blob, dek), sealed, self._newest)
 
     def open_summaries(self, sealed: Iterable[tuple[MessageId, BlobId, int, bytes]]) -> list[bytes | None]:
-        """Those under listing keys: (message, blob, epoch, ciphertext). None where one does not open.
-        Raises Refused(NOT_PERMITTED) when not alive."""
+        """Opens summaries that are under listing keys, given as (message, blob, epoch, ciphertext). Returns
+        None where one does not open. Raises Refused(NOT_PERMITTED) when not alive."""
         self._require_alive()
         opened: list[bytes | None] = []
         for message, blob, epoch, ciphertext in sealed:
@@ -142,15 +143,16 @@ class Ring:
     async def first_use(
         self, sealed: Sequence[tuple[MessageId, BlobId, SealedKey, bytes]]
     ) -> list[tuple[bytes, Closed] | None]:
-        """Summaries as delivery left them, (message, blob, DEK, ciphertext): each opened, and as it is to be
-        kept from now on. None where one does not open. Leaves the loop when there is much to do."""
+        """Opens summaries as delivery left them, given as (message, blob, sealed DEK, ciphertext). Returns
+        each together with the form to keep from now on, or None where one does not open. Works in a thread
+        when there are many, to keep the event loop free."""
         self._require_alive()
         if len(sealed) <= KEYS_OPENED_INLINE_MAX:
             return self._first_use_of_each(sealed)
         return await asyncio.to_thread(self._first_use_of_each, sealed)
 
     def seal_name(self, kind: str, name: str) -> bytes:
-        """A folder's or keyword's name, sealed; `kind` keeps the two apart."""
+        """Seals the name of a folder or of a keyword; `kind` says which, and keeps the two apart."""
         self._require_alive()
         return self._epochs[self._newest].seal_name(kind, name)
 
@@ -160,17 +162,17 @@ class Ring:
         return self._epoch(epoch_of_name(sealed)).open_name(kind, sealed)
 
     def name_tag(self, kind: str, name: str) -> bytes:
-        """32 bytes that are equal for equal names of a mailbox (in one epoch) and tell nothing else."""
+        """32 bytes that are equal for equal names of a mailbox (in one epoch) and reveal nothing else."""
         self._require_alive()
         return self._epochs[self._newest].name_tag(kind, name)
 
     @property
     def newest_epoch(self) -> int:
-        """What is sealed now is sealed in it."""
+        """The number of the epoch whose keys seal what is sealed now."""
         return self._newest
 
     def seal_segment(self, id_: int, words: bytes) -> bytes:
-        """A segment of the search index, in the newest epoch."""
+        """Seals a segment of the search index in the newest epoch."""
         self._require_alive()
         return self._epochs[self._newest].seal_segment(id_, words)
 
@@ -180,7 +182,7 @@ class Ring:
         return self._epoch(epoch).open_segment(id_, sealed)
 
     def close(self) -> None:
-        """Forgets the keys."""
+        """Ends the ring and forgets its keys."""
         self._ended = True
         self._epochs.clear()
 

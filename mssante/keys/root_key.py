@@ -1,7 +1,7 @@
-"""The root key: wraps mailbox secrets, unwraps them, and does nothing else.
+"""The root key: it wraps and unwraps the secrets of mailboxes, and does nothing else.
 
-Invariants: its bytes never leave this object; the file is private or refused (K14). A hardware module
-can stand in its place later: nothing above needs more than `id`, `wrap`, `unwrap`.
+Invariants: its bytes never leave this object; a file that others can read is refused (K14). A hardware module
+could replace it later, because the layers above only need `id`, `wrap` and `unwrap`.
 File (project format), one line: "mssante-root-key <id> <32 bytes in base64>".
 """
 
@@ -33,21 +33,21 @@ class RootKey:
 
     @classmethod
     def create(cls, path: Path, *, number: int = 1) -> RootKey:
-        """Draws a key and writes it, 0600. Raises FileExistsError: a root key is never overwritten,
-        since all mail would be lost with it."""
+        """Draws a key and writes it to a file with mode 0600. Raises FileExistsError: a root key is never
+        overwritten, because all mail would be lost with it."""
         key = random_key()
         files.write_private(path, f"{_WORD} {number} {base64.b64encode(key).decode()}\n".encode())
         return cls(number, key)
 
     @classmethod
     def load(cls, path: Path) -> RootKey:
-        """Raises UnsafeFile, RootKeyMalformed, OSError."""
+        """Reads a key from a file. Raises UnsafeFile, RootKeyMalformed, OSError."""
         return cls(*_parsed(files.read_private(path, ROOT_KEY_FILE_OCTETS_MAX)))
 
     @classmethod
     def from_credential(cls, name: str) -> RootKey:
-        """A systemd credential (LoadCredentialEncrypted=), decrypted by systemd into a folder only the
-        service can enter. Raises RootKeyMalformed, OSError."""
+        """Reads a key from a systemd credential (LoadCredentialEncrypted=), which systemd decrypts into a
+        folder that only the service can enter. Raises RootKeyMalformed, OSError."""
         folder = os.environ.get("CREDENTIALS_DIRECTORY")
         if not folder or "/" in name:
             raise RootKeyMalformed("no systemd credential of that name: CREDENTIALS_DIRECTORY is not set")
@@ -70,7 +70,7 @@ def _parsed(content: bytes) -> tuple[int, bytes]:
         word, number, key = content.decode("ascii").split()
         parsed = word, int(number), base64.b64decode(key, validate=True)
     except ValueError:
-        pass  # raised below, without this error: a UnicodeDecodeError keeps the whole content
+        pass  # we raise below, without this error as its cause: a UnicodeDecodeError holds the content
     if parsed is None or parsed[0] != _WORD or parsed[1] < 1 or len(parsed[2]) != KEY_OCTETS:
         raise RootKeyMalformed("not a root key file")
     return parsed[1], parsed[2]

@@ -64,7 +64,7 @@ _END_GRANT = (
 )
 _GRANTS = select(tables.access).where(_a.revoked.is_(None)).order_by(_a.id)
 _OF_PERSON, _ON_MAILBOX = _a.person == bindparam("name"), _a.mailbox_id == bindparam("mailbox")
-# By whether a person is asked for, and whether a mailbox is.
+# The key says whether a person is asked for, and whether a mailbox is.
 _GRANTS_OF = {
     (False, False): _GRANTS,
     (True, False): _GRANTS.where(_OF_PERSON),
@@ -77,7 +77,7 @@ _GRANTS_OF = {
 
 
 def add_mailbox(connection: Connection, closed: ClosedEpoch, *, queue: bool, now: datetime) -> PublicKey:
-    """The mailbox's public key: of the epoch given if it is new, else of its newest."""
+    """Adds a mailbox with its first epoch, unless it exists. Returns the public key of its newest epoch."""
     existing = newest_public_key(connection, closed.public.mailbox)
     if existing is not None:
         return existing
@@ -121,7 +121,7 @@ def closed_epochs(connection: Connection, id_: MailboxId) -> list[ClosedEpoch]:
 
 
 def is_queue(connection: Connection, id_: MailboxId) -> bool | None:
-    """None if there is no such mailbox."""
+    """Whether a mailbox is the operator's own outbox; None if there is no such mailbox."""
     return connection.scalar(_IS_QUEUE, {"mailbox": id_})
 
 
@@ -129,7 +129,7 @@ def is_queue(connection: Connection, id_: MailboxId) -> bool | None:
 
 
 def add_person(connection: Connection, name: PersonId, password_hash: str, *, now: datetime) -> None:
-    """Raises Conflict if the name is taken."""
+    """Adds a person. Raises Conflict if the name is taken."""
     connection.execute(
         _NEW_PERSON,
         {
@@ -143,14 +143,14 @@ def add_person(connection: Connection, name: PersonId, password_hash: str, *, no
 
 
 def set_password(connection: Connection, name: PersonId, password_hash: str, *, now: datetime) -> bool:
-    """Whether there is such a person."""
+    """Sets a person's password. Returns whether there is such a person."""
     changed = {"new_hash": password_hash, "new_changed": milliseconds(now)}
     done = connection.execute(_PASSWORD, {"name": name} | changed)
     return done.rowcount == 1
 
 
 def set_status(connection: Connection, name: PersonId, status: PersonStatus) -> bool:
-    """Whether there is such a person."""
+    """Sets a person's status. Returns whether there is such a person."""
     done = connection.execute(_STATUS, {"name": name, "new_status": status.value})
     return done.rowcount == 1
 
@@ -165,7 +165,7 @@ def people(connection: Connection) -> list[Person]:
 
 
 def passwords_in_force(connection: Connection, names: Iterable[PersonId]) -> dict[PersonId, str]:
-    """The stored hash of each of these people who is active."""
+    """The stored password hash of each of these people who is active."""
     rows = connection.execute(_IN_FORCE, {"names": list(names)})
     return {PersonId(row.person): row.password_hash for row in rows}
 
@@ -184,7 +184,7 @@ def _person(row: Row[tuple[object, ...]]) -> Person:
 
 
 def set_grant(connection: Connection, grant: Grant, *, now: datetime) -> None:
-    """Ends the grant there was, and adds this one. Raises Conflict if person or mailbox is unknown."""
+    """Ends the grant that exists, and adds this one. Raises Conflict if the person or mailbox is unknown."""
     end_grant(connection, grant.person, grant.mailbox, now=now)
     connection.execute(
         _NEW_GRANT,
@@ -199,7 +199,7 @@ def set_grant(connection: Connection, grant: Grant, *, now: datetime) -> None:
 
 
 def end_grant(connection: Connection, name: PersonId, id_: MailboxId, *, now: datetime) -> bool:
-    """Whether there was one."""
+    """Ends a person's grant on a mailbox. Returns whether there was one."""
     asked = {"name": name, "mailbox": id_, "new_revoked": milliseconds(now)}
     done = connection.execute(_END_GRANT, asked)
     return done.rowcount > 0
@@ -208,7 +208,7 @@ def end_grant(connection: Connection, name: PersonId, id_: MailboxId, *, now: da
 def grants(
     connection: Connection, *, name: PersonId | None = None, id_: MailboxId | None = None
 ) -> list[Grant]:
-    """Grants not revoked, of a person, on a mailbox, or both; past and future ones included."""
+    """The grants that were not revoked, of a person, on a mailbox, or both; past and future ones too."""
     asked = {"name": name, "mailbox": id_}
     rows = connection.execute(_GRANTS_OF[name is not None, id_ is not None], asked)
     return [

@@ -1,6 +1,6 @@
-"""Opening the key store: its root key is proved, its service keys are there.
+"""Opening the key store: proving that we have its root key, and reading or making its service keys.
 
-Invariants: a wrong root key is found at start, not at the first letter that does not open.
+Invariants: a wrong root key is noticed at start, and not only when the first letter does not open.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _NEW_SERVICE_KEY = insert(tables.service_key)
 
 
 class WrongRootKey(CannotOpen):
-    """The key store was closed with another root key."""
+    """The secrets in the key store were wrapped with another root key."""
 
 
 def prove_root_key(connection: Connection, root: RootKey, *, now: datetime) -> None:
-    """Raises WrongRootKey. The first root key of an empty store is taken as its own."""
+    """Raises WrongRootKey unless `root` is the store's root key. An empty store takes the first one it is
+    given."""
     rows = connection.execute(_ROOT_KEYS).all()
     if not rows:
         probe = root.wrap(_PROBE, _aad(b"probe", root.id))
@@ -48,7 +49,7 @@ def prove_root_key(connection: Connection, root: RootKey, *, now: datetime) -> N
 
 
 def service_key_named(connection: Connection, root: RootKey, name: str) -> bytes:
-    """A key of the operator's own, drawn at first use. Raises WrongRootKey."""
+    """A key that the operator's own services use, drawn at its first use. Raises WrongRootKey."""
     label = b"service" + name.encode()
     row = connection.execute(_SERVICE_KEY, {"name": name}).first()
     if row is None:

@@ -1,7 +1,8 @@
 """The key store's tables (project format). Times are milliseconds since 1970, UTC.
 
-Invariants: nothing here opens anything without the root key; what was granted and ended stays, dated;
-a destroyed epoch keeps its row and loses its secrets. A test holds these tables to the migrations.
+Invariants: without the root key nothing here opens anything; a grant that ended keeps its row, with the time
+it ended; a destroyed epoch keeps its row and loses its secrets. A test compares these tables with the
+migrations.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ root_key = sa.Table(
     "root_key",
     metadata,
     sa.Column("rk_id", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("probe", sa.LargeBinary, nullable=False),  # a known text, wrapped: proves the right key
+    sa.Column("probe", sa.LargeBinary, nullable=False),  # a known text, wrapped: shows if a key is right
     sa.Column("created", sa.BigInteger, nullable=False),
 )
 

@@ -1,4 +1,4 @@
-"""How a message becomes what is kept of it, for delivery and APPEND alike: sealed, on its way to rows."""
+"""Turning a message into what the store keeps of it, sealed, for delivery and for APPEND alike."""
 
 from mssante.sealing.blobs import Blob, Blobs, deposit
 from mssante.sealing.message import MessageSealer, Sealed, SealedCopy

@@ -1,7 +1,9 @@
-"""Sealed chunks on their way to the database: in memory up to a bound, then in rows.
+"""Sealed chunks on their way to the database: first in memory, and above a bound written early.
 
-Invariants: all the blobs of one message together hold at most INTAKE_MEMORY_OCTETS_MAX and one chunk; rows
-without their message are unreadable, and taken away by `abandon` or by the sweep.
+A small message stays in memory until it is accepted. The chunks of a large one are written to the database
+while it is still coming in. Invariants: all the blobs of one message together hold at most
+INTAKE_MEMORY_OCTETS_MAX and one chunk in memory; chunks whose message is not kept cannot be read, and are
+deleted by `abandon` or by the sweep.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ from mssante.store import Deposit, MailStore
 
 
 class Blob:
-    """One content's chunks. `pending` are those not yet in rows, `(n, chunk)`."""
+    """The chunks of one content. `pending` are those not yet in the database, as `(n, chunk)`."""
 
     def __init__(self, blob_id: BlobId) -> None:
         self.id = blob_id
         self.pending: list[tuple[int, bytes]] = []
         self.count = 0
-        self.flowed = 0  # how many are in rows
+        self.flowed = 0  # how many are in the database
 
 
 class Blobs:
@@ -40,7 +42,7 @@ class Blobs:
         return blob
 
     async def add(self, blob: Blob, chunks: Sequence[bytes]) -> None:
-        """Raises Passing when the database cannot take them."""
+        """Adds the next chunks of a blob. Raises Passing when the database cannot take them."""
         for chunk in chunks:
             blob.pending.append((blob.count, chunk))
             blob.count += 1
@@ -50,7 +52,7 @@ class Blobs:
                 await self._flow(each)
 
     async def chunks(self, blob: Blob) -> AsyncIterator[bytes]:
-        """All chunks so far, in order. Nothing may be added to this blob meanwhile."""
+        """All chunks of a blob so far, in order. Nothing may be added to the blob meanwhile."""
         n = 0
         while n < blob.count:
             before = n
@@ -63,7 +65,8 @@ class Blobs:
             assert n > before, "a chunk given is a chunk kept"
 
     async def abandon(self) -> None:
-        """Takes away what flowed. Raises Passing; the sweep finds it then."""
+        """Deletes the chunks that were written early. Raises Passing; the sweep deletes them later in that
+        case."""
         for blob in self._all:
             if blob.flowed:
                 await self._store.messages.abandon(blob.id)
@@ -78,7 +81,8 @@ class Blobs:
 
 
 def deposit(sealed: Sealed, blob: Blob, folder: SpecialUse | FolderId | None, *, flags: int = 0) -> Deposit:
-    """What the store is asked to keep: `sealed`, with those of its chunks that are not in rows yet."""
+    """What the store is asked to keep: `sealed`, with those of its chunks that are not in the database
+    yet."""
     return Deposit(
         mailbox=sealed.mailbox,
         folder=folder,

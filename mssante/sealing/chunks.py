@@ -1,7 +1,7 @@
-"""Sealed chunks read back from the database: a content's octets, a mebibyte at a time.
+"""Reading sealed chunks back from the database, about a mebibyte at a time.
 
-Invariants: a content is never held whole; no transaction is open while a caller handles what it was given;
-what was given before a chunk that does not open is genuine.
+Invariants: a content is never held whole; no transaction is open while the caller works on a chunk; when a
+chunk does not open, the chunks returned before it are genuine all the same.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mssante.store import MailStore
 
 
 async def sealed_chunks(store: MailStore, blob: BlobId, wanted: range) -> AsyncIterator[bytes]:
-    """The chunks numbered `wanted` as they lie there; ends early where one lacks. Raises Passing."""
+    """The chunks numbered `wanted`, still sealed. Ends early if one is missing. Raises Passing."""
     for first in range(wanted.start, wanted.stop, CHUNKS_AT_ONCE):
         count = min(CHUNKS_AT_ONCE, wanted.stop - first)
         found = await store.messages.chunks(blob, first, count)
@@ -28,8 +28,8 @@ async def sealed_chunks(store: MailStore, blob: BlobId, wanted: range) -> AsyncI
 async def opened_chunks(
     store: MailStore, blob: BlobId, opener: ChunkOpener, wanted: range
 ) -> AsyncIterator[tuple[int, bytes]]:
-    """The same opened, each with its number. Raises NotAuthentic at the first one that is not there or does
-    not open, Passing."""
+    """The chunks numbered `wanted`, opened, each with its number. Raises NotAuthentic at the first one that
+    is missing or does not open, Passing."""
     n = wanted.start
     async for chunk in sealed_chunks(store, blob, wanted):
         yield n, opener.open(n, chunk)

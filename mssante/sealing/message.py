@@ -1,8 +1,9 @@
-"""How a message becomes what is kept of it: sealed chunks, summary and header, a DEK sealed to a mailbox.
+"""Turning a message into what is kept of it: sealed chunks, summary and header, and a DEK closed for a
+mailbox.
 
-Shared by delivery and mailbox (APPEND). Invariants: the public half of a mailbox's key is enough; the
-content passes through and is never held whole; every mailbox has a DEK of its own, also for the same
-message; nothing here writes anywhere.
+Delivery and APPEND both use it. Invariants: the public half of a mailbox's key is enough; the content streams
+through and is never held whole; each mailbox has its own DEK, even for the same message; nothing is written
+to the store here.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ _SECONDS_PER_DAY = 86_400
 
 
 class Closer(Protocol):
-    """Closes a DEK and a summary for one mailbox: its PublicKey, all that delivery has, or the Ring of a
-    session that opened it, whose messages are at once as they are after first use."""
+    """Closes a DEK and a summary for one mailbox. It is the mailbox's PublicKey, which is all that delivery
+    has, or the Ring of a session that opened the mailbox, which at once gives the form that is otherwise
+    reached at first use."""
 
     @property
     def mailbox(self) -> MailboxId: ...
@@ -33,9 +35,9 @@ class Closer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """A message as one mailbox keeps it, its chunks apart; `listing_epoch` as in Closed. `day` counts from
-    1 January 1970, UTC: what the database may know of its date; `size_kib` is rounded up: what it may know
-    of its size."""
+    """A message as one mailbox keeps it, without its chunks. `listing_epoch` is as in Closed. The database
+    may know only roughly when it came and how large it is: `day` is its date in days since 1 January 1970,
+    UTC, and `size_kib` is rounded up."""
 
     mailbox: MailboxId
     message_id: MessageId
@@ -50,10 +52,10 @@ class Sealed:
 
 
 class MessageSealer:
-    """Seals one message for the mailbox of `closer` while it streams in: `feed` its octets, then `finish`
-    once.
+    """Seals one message for the mailbox of `closer` while it streams in: `feed` its octets, then call
+    `finish` once.
 
-    `message_id` and `blob_id` are drawn here; `dek` never leaves memory except sealed."""
+    `message_id` and `blob_id` are drawn here. `dek` never leaves memory except sealed."""
 
     def __init__(self, closer: Closer) -> None:
         self.message_id = MessageId(random_id())
@@ -69,7 +71,7 @@ class MessageSealer:
 
     @property
     def structure(self) -> Structure:
-        """What the message is made of; once finished."""
+        """What the message is made of. Only known once it is finished."""
         assert self._structure is not None
         return self._structure
 
@@ -79,7 +81,8 @@ class MessageSealer:
         return self._chunks.content_octets
 
     def feed(self, octets: bytes | bytearray | memoryview) -> list[bytes]:
-        """The sealed chunks that became whole, in order; often none."""
+        """Takes more octets and returns the sealed chunks that are complete, in order; often there are
+        none."""
         self._scanner.feed(octets)
         if len(self._head) < PREVIEW_OCTETS_READ_MAX:
             self._head += octets[: PREVIEW_OCTETS_READ_MAX - len(self._head)]
@@ -88,7 +91,8 @@ class MessageSealer:
         return sealed
 
     def finish(self, *, internal_date: datetime) -> tuple[Sealed, bytes]:
-        """What is kept, and the last chunk. `internal_date` (RFC 3501 §2.3.3) must be aware."""
+        """Returns what is kept, and the last chunk. `internal_date` (RFC 3501 §2.3.3) must have a time
+        zone."""
         last = self._chunks.finish()
         self._count += 1
         self._structure = self._scanner.close()
@@ -98,7 +102,7 @@ class MessageSealer:
         return self._kept(self._closer, self.message_id, self.blob_id, self.dek), last
 
     def copy(self, closer: Closer) -> SealedCopy:
-        """The finished message for another mailbox: other ids, another DEK."""
+        """The finished message for another mailbox, with other ids and another DEK."""
         message_id, blob_id, dek = MessageId(random_id()), BlobId(random_id()), Dek.draw()
         opener = ChunkOpener(self.dek, self.blob_id, content_octets=self.structure.size)
         return SealedCopy(self._kept(closer, message_id, blob_id, dek), opener, ChunkSealer(dek, blob_id))
@@ -121,7 +125,8 @@ class MessageSealer:
 
 
 class SealedCopy:
-    """The same content under another key: `feed` the original's sealed chunks in order, then `finish`."""
+    """The same content under another key: `feed` it the original's sealed chunks in order, then call
+    `finish`."""
 
     def __init__(self, sealed: Sealed, opener: ChunkOpener, chunks: ChunkSealer) -> None:
         self.sealed = sealed
@@ -130,12 +135,13 @@ class SealedCopy:
         self._n = 0
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The chunks of the copy that became whole. Raises NotAuthentic when `chunk` is not the next one."""
+        """Returns the chunks of the copy that are complete. Raises NotAuthentic when `chunk` is not the next
+        one of the original."""
         plaintext = self._opener.open(self._n, chunk)
         self._n += 1
         return self._chunks.feed(plaintext)
 
     def finish(self) -> bytes:
-        """The last chunk of the copy."""
+        """Returns the last chunk of the copy."""
         assert self._n == self._opener.count
         return self._chunks.finish()

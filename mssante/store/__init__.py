@@ -1,7 +1,7 @@
-"""The mail store: every message, folder and queue row, sealed; never sees plaintext, holds no key.
+"""The mail store: it keeps every message, folder and queue row sealed, sees no plaintext and holds no key.
 
-`MailStore` is the house, with a door for each noun (`accounts`, `folders`, `messages`, `queue`, `journal`,
-`index`); `records` are the values that go through them.
+`MailStore` is where to begin: it has one object for each noun (`accounts`, `folders`, `messages`, `queue`,
+`journal`, `index`). `records` are the values that their methods take and return.
 """
 
 from mssante.store.mail_store import MailStore

@@ -1,7 +1,7 @@
 """Mailboxes and their public keys.
 
-Invariants: every mailbox but the queue's has its six folders with a role from the first moment, so a
-letter always finds its place; a mailbox is never deleted, its status says what may come in.
+Invariants: every mailbox except the queue's has its six folders with a role from the first moment, so that
+there is always a folder for a letter; a mailbox is never deleted, and its status says what may come in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _BY_ID = select(*_COLUMNS).where(tables.mailbox.c.id == bindparam("mailbox"))
 _ALL = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
 _OF_KIND = tables.mailbox.c.kind == bindparam("the_kind")
 _OF_STATUS = tables.mailbox.c.status == bindparam("the_status")
-# By whether a kind is asked for, and whether a status is.
+# The key says whether a kind is asked for, and whether a status is.
 _ALL_OF = {
     (False, False): _ALL,
     (True, False): _ALL.where(_OF_KIND),
@@ -224,8 +224,8 @@ class AccountsDoor:
         return await self._transactions.read(lambda c: by_address(c, address_key))
 
     async def cached_mailbox(self, address_key: str) -> MailboxRow | None:
-        """As `mailbox`, perhaps as it was ten seconds ago if another host changed it, and with `used_kib` of
-        then: for a first judgement, when the transaction judges again. Spares a look for each recipient."""
+        """As `mailbox`, but from a cache: `used_kib`, and what another host changed, may be ten seconds old.
+        It saves one read for each recipient, where the transaction that accepts the letter checks again."""
         row = self._mailboxes.known(address_key)
         if row is None:
             row = await self.mailbox(address_key)
@@ -250,7 +250,8 @@ class AccountsDoor:
         self._mailboxes.forget()
 
     async def set_quota(self, mailbox: MailboxId, quota_kib: int | None) -> None:
-        """None: no bound. What lies there already stays, even above it. Raises Refused(MAILBOX_UNKNOWN)."""
+        """Sets the quota; None for no quota. Messages that are there already stay, even if they exceed it.
+        Raises Refused(MAILBOX_UNKNOWN)."""
         await self._transactions.write(lambda ledger: set_quota(ledger, mailbox, quota_kib))
         self._mailboxes.forget()
 
@@ -264,5 +265,5 @@ class AccountsDoor:
         return key
 
     async def sealed_bytes(self, mailbox: MailboxId) -> int:
-        """Octets of ciphertext kept for the contents of a mailbox; 0 for an unknown one."""
+        """Octets of ciphertext kept for the contents of a mailbox; 0 for an unknown mailbox."""
         return await self._transactions.read(lambda c: sealed_bytes(c, mailbox))

@@ -1,4 +1,4 @@
-"""What was read a moment ago, remembered for a bounded time and in a bounded number."""
+"""A cache of what was read from the database a moment ago, bounded in age and in size."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ V = TypeVar("V")
 
 
 class AgedCache(Generic[K, V]):
-    """Remembers each value for `seconds`; when there are `most`, all are forgotten."""
+    """Remembers each value for `seconds`. When it already holds `most` values, it forgets all of them."""
 
     def __init__(self, clock: Clock, *, seconds: float, most: int) -> None:
         self._clock = clock
@@ -20,7 +20,7 @@ class AgedCache(Generic[K, V]):
         self._known: dict[K, tuple[float, V]] = {}
 
     def known(self, key: K) -> V | None:
-        """None when it is not known, or was learnt too long ago."""
+        """The value of `key`; None when it is not known or is too old."""
         until, value = self._known.get(key, (0.0, None))
         return value if self._clock.monotonic() < until else None
 
@@ -30,5 +30,5 @@ class AgedCache(Generic[K, V]):
         self._known[key] = (self._clock.monotonic() + self._seconds, value)
 
     def forget(self) -> None:
-        """Everything: something of it has changed."""
+        """Forgets everything, because something of it has changed."""
         self._known.clear()

@@ -1,7 +1,8 @@
 """Sealed content while it is being received, before its message is kept.
 
-Invariants: a blob has a row here from its first chunk until its message is kept or it is abandoned; only
-such a blob is ever abandoned, so no retry and no late abort takes chunks from a message that was kept.
+Invariants: a blob has a row in the table `blob` from its first chunk until its message is kept or given up;
+only a blob with such a row can be abandoned, so that no retry and no late abort deletes chunks of a kept
+message.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _CHUNKS_GONE = delete(tables.chunk).where(
 def append_chunks(
     connection: Connection, blob: BlobId, first_n: int, sealed: list[bytes], started_at: int
 ) -> None:
-    """Keeps chunks `first_n`, `first_n` + 1, … of a message still being received."""
+    """Writes the chunks `first_n`, `first_n` + 1, … of a message that is still being received."""
     connection.execute(
         insert_unless_there(connection, tables.blob), {"blob_id": blob, "started_at": started_at}
     )
@@ -42,7 +43,7 @@ def append_chunks(
 
 
 def abandon(connection: Connection, blobs: Iterable[BlobId]) -> None:
-    """Takes away what was received of messages that will not be kept."""
+    """Deletes what was received of messages that will not be kept."""
     gone = list(blobs)
     if gone:
         connection.execute(_CHUNKS_GONE, {"blobs": gone})
@@ -50,12 +51,12 @@ def abandon(connection: Connection, blobs: Iterable[BlobId]) -> None:
 
 
 def finish(connection: Connection, blobs: Iterable[BlobId]) -> None:
-    """These belong to a kept message from now on."""
+    """Notes that these blobs belong to kept messages from now on."""
     connection.execute(_END, {"blobs": list(blobs)})
 
 
 def incomplete(connection: Connection, early: Mapping[BlobId, int]) -> set[BlobId]:
-    """Those of `early` that have not as many chunks as it says (swept, or never written)."""
+    """Those of `early` whose number of chunks is not what it says: they were swept, or never written."""
     if not early:
         return set()
     there = {row[0]: row[1] for row in connection.execute(_THERE, {"blobs": list(early)})}

@@ -1,8 +1,11 @@
-"""The chain of hashes of a mailbox's journal: what a line's hash covers, and whether a line is genuine.
+"""The chain of hashes in a mailbox's journal: what the hash of a line covers, and whether a line is genuine.
 
-Invariants: a line's hash covers every field of it and the hash before; how it is computed is frozen,
-because what is stored must verify for ever. Pure: the lines themselves are read and written in `journal`
-and `ledger`.
+Each line holds a hash of its own fields and of the hash before it. Whoever changes or removes a line breaks
+every hash after it, and the last one stands in the mailbox's row.
+
+Invariants: the hash covers every field of the line; the way to compute it never changes, because lines that
+are stored must verify for ever. Nothing is read or written here: `journal` reads lines and `ledger` writes
+them.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ _ABSENT = -1
 
 
 class ChainBroken(Exception):
-    """A journal line is not what was written, or one is missing."""
+    """A journal line is not what was once written, or a line before it is missing."""
 
 
 def link(
@@ -36,7 +39,7 @@ def link(
     uid: Uid | None,
     detail: str,
 ) -> JournalEntry:
-    """The line that follows the hash `before`. Frozen: what is stored must verify for ever."""
+    """Makes the line that follows the hash `before`. Its format must never change (see the top)."""
     kind_octets, detail_octets, message = kind.encode(), detail.encode(), message_id or b""
     content = (
         _FIXED.pack(
@@ -67,7 +70,7 @@ def link(
 
 
 def check_link(before: bytes, entry: JournalEntry) -> None:
-    """Raises ChainBroken unless `entry` is what was written after `before`."""
+    """Raises ChainBroken unless `entry` is the line that was written after the hash `before`."""
     again = link(
         before,
         mailbox=entry.mailbox,

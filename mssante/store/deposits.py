@@ -1,7 +1,7 @@
-"""The rows of messages just taken in: one statement for each table, whatever the number of messages.
+"""Writes the rows of the messages just accepted: one statement for each table, however many messages.
 
-Invariants: numbers are given out in the order of arrival and never come back; a message is written with
-its DEK, header, chunks and place, all in the caller's transaction.
+Invariants: numbers are given out in the order of arrival and never used twice; a message is written with its
+DEK, header, chunks and placement, all in the caller's transaction.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _RECIPIENTS = Bulk(
     insert(tables.queue_recipient),
     *("message_number", "destination_tag", "address_ct", "state", "attempts", "next_at"),
 )
-# SQLite: one writer, so the numbers after the last one given out are ours (AUTOINCREMENT remembers it).
+# SQLite has one writer, so the next numbers are ours. AUTOINCREMENT remembers the last one given out.
 _given_out = table("sqlite_sequence", column("name", Text), column("seq", tables.Number))
 _LAST_NUMBER = select(func.coalesce(func.max(_given_out.c.seq), 0)).where(_given_out.c.name == "message")
 _NEXT_NUMBERS = select(func.nextval(func.pg_get_serial_sequence("message", "number"))).select_from(
@@ -48,7 +48,7 @@ _NEXT_NUMBERS = select(func.nextval(func.pg_get_serial_sequence("message", "numb
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A deposit with its place; without one it goes to the queue, as part of `outbound`."""
+    """An accepted deposit: `placed` in a folder, or part of an `outbound` message for the queue."""
 
     deposit: Deposit
     placed: Placed | None
@@ -56,7 +56,7 @@ class Taken:
 
 
 def write(connection: Connection, taken: Sequence[Taken], dedup_keys: Sequence[bytes], now: int) -> None:
-    """Writes everything that was taken and the keys that keep it from being taken again."""
+    """Writes everything that was accepted, and the keys that keep it from being accepted again."""
     if not taken:
         return
     day = now // SECONDS_PER_DAY

@@ -1,7 +1,7 @@
 """Reading folders: their rows, the numbers of a whole folder at once, what changed, what STATUS counts.
 
-Invariants: no name is opened here; every function reads on its caller's one snapshot, so what it answers
-belongs together.
+Invariants: no name is opened here; every function reads on the one snapshot of its caller, so that its
+answers fit together.
 """
 
 from __future__ import annotations

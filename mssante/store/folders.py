@@ -1,8 +1,8 @@
 """Making, naming and removing folders, and the keywords of a mailbox. Names come sealed.
 
-Invariants: no two folders of a mailbox have one name (its tag); a folder with a role is never deleted,
-so a letter always finds its place, and INBOX keeps its name (RFC 3501 §5.1); numbers, and with them
-UIDVALIDITY, never come back.
+Invariants: no two folders of a mailbox have the same name (compared by its tag); a folder with a role is
+never deleted, so that there is always a folder for a letter, and INBOX keeps its name (RFC 3501 §5.1); a
+folder's number, which is also its UIDVALIDITY, is never used again.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def create(
 
 
 def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> None:
-    """Gives all these folders their names at once (a parent and what lies below it). The new names are
-    subscribed if the old ones were, which stay so. Raises Refused(FOLDER_UNKNOWN),
+    """Gives all these folders (a parent and those below it) their new names at once. If an old name was
+    subscribed, it stays subscribed and the new one is too. Raises Refused(FOLDER_UNKNOWN),
     Refused(FOLDER_PROTECTED) for INBOX, Refused(FOLDER_EXISTS)."""
     opened = ledger.open_one(mailbox)
     there = {folder.id: folder for folder in folder_reading.folders(ledger.connection, mailbox)}
@@ -88,7 +88,7 @@ def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> N
     if len(set(tags.values())) < len(tags):
         raise Refused(Reason.FOLDER_EXISTS)
     modseq = opened.step()
-    for name in names:  # first out of each other's way: two folders may change names
+    for name in names:  # first free the old names: two folders may swap theirs
         ledger.connection.execute(_UNNAME, {"folder": name.folder})
     for name in names:
         ledger.connection.execute(
@@ -110,8 +110,9 @@ def subscribe(ledger: Ledger, folder: FolderId, subscribed: bool) -> None:
 
 
 def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
-    """A session has heard of the messages up to this UID: they are recent to nobody else. Answers the UID
-    up to which others had heard before. Tells nobody: no client sees anything change."""
+    """Notes that a session has been told of the messages up to this UID, so that they are recent for no other
+    session. Returns the UID up to which sessions had been told before. Nobody is notified, because no client
+    can see the difference."""
     connection.execute(_LOCK_OWNER, {"folder": folder})
     before = connection.execute(_RECENT, {"folder": folder}).scalar()
     if before is None:
@@ -122,9 +123,8 @@ def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
 
 
 def delete_slice(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
-    """Expunges at most `slice_max` messages; when none is left removes the folder and answers True.
-    A subscription outlives it. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder
-    with a role."""
+    """Expunges at most `slice_max` messages. When none is left, it removes the folder and returns True. The
+    subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a role."""
     opened = ledger.open_folder(folder)
     if opened.role is not None:
         raise Refused(Reason.FOLDER_PROTECTED)
@@ -141,8 +141,8 @@ def delete_slice(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
 
 
 def add_keyword(ledger: Ledger, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
-    """The number of the keyword of this name, old or new. Raises Refused(LIMIT_REACHED) when all
-    KEYWORDS_MAX are taken, Refused(MAILBOX_UNKNOWN)."""
+    """The number of the keyword with this name, which is added if it is new. Raises Refused(LIMIT_REACHED)
+    when all KEYWORDS_MAX are taken, Refused(MAILBOX_UNKNOWN)."""
     ledger.open_one(mailbox)
     connection: Connection = ledger.connection
     known: int | None = connection.execute(_KEYWORD, {"mailbox": mailbox, "tag": name_tag}).scalar()
@@ -167,7 +167,7 @@ class FoldersDoor:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
-        self._live = WeakValueDictionary[FolderId, LiveFolder]()  # of folders somebody looks at
+        self._live = WeakValueDictionary[FolderId, LiveFolder]()  # of folders that a session has open
 
     # Which there are
 
@@ -189,15 +189,16 @@ class FoldersDoor:
         )
 
     async def rename(self, mailbox: MailboxId, names: Sequence[FolderName]) -> None:
-        """Gives all these folders their names at once (a parent and what lies below it), or none. The new
-        names are subscribed if the old ones were, which stay so. Raises Refused(MAILBOX_UNKNOWN),
-        Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for INBOX, Refused(FOLDER_EXISTS)."""
+        """Gives all these folders (a parent and those below it) their new names at once, or none of them. If
+        an old name was subscribed, it stays subscribed and the new one is too. Raises
+        Refused(MAILBOX_UNKNOWN), Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for INBOX,
+        Refused(FOLDER_EXISTS)."""
         await self._transactions.write(lambda ledger: rename(ledger, mailbox, names))
 
     async def delete(self, folder: FolderId) -> None:
-        """Shreds what lies in it alone, some hundred messages to a transaction, then the folder goes; its
-        subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a
-        role."""
+        """Shreds the messages that lie in no other folder, some hundred in each transaction, then removes the
+        folder; its subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder
+        with a role."""
         self._transactions.shredded = True
         most = limits.EXPUNGED_AT_ONCE
         while not await self._transactions.write(lambda ledger: delete_slice(ledger, folder, most)):
@@ -206,15 +207,15 @@ class FoldersDoor:
     # Who subscribed to them
 
     async def subscribe(self, folder: FolderId, *, subscribed: bool) -> None:
-        """Subscribes to a folder, or ends that. Raises Refused(FOLDER_UNKNOWN)."""
+        """Subscribes to a folder, or unsubscribes from it. Raises Refused(FOLDER_UNKNOWN)."""
         await self._transactions.write(lambda ledger: subscribe(ledger, folder, subscribed))
 
     async def subscriptions(self, mailbox: MailboxId) -> list[bytes]:
-        """Sealed names that are subscribed and no folder's."""
+        """The subscribed names that no folder has any more, sealed."""
         return await self._transactions.read(lambda c: subscriptions.names(c, mailbox))
 
     async def end_subscription(self, mailbox: MailboxId, name_tag: bytes) -> bool:
-        """For a name that is no folder's; whether it was subscribed."""
+        """Unsubscribes from a name that no folder has. Returns whether it was subscribed."""
         return await self._transactions.write_quietly(lambda c: subscriptions.take(c, mailbox, name_tag))
 
     # What lies in them
@@ -224,8 +225,8 @@ class FoldersDoor:
         return await self._transactions.read(lambda c: folder_reading.numbers(c, folder))
 
     async def live(self, folder: FolderId) -> LiveFolder:
-        """The folder's numbers as they are now, the same object for whoever looks at it meanwhile. Two
-        transactions at most. Raises Refused(FOLDER_UNKNOWN)."""
+        """The folder's numbers as they are now, in one object that all sessions with this folder open share.
+        Takes two transactions at most. Raises Refused(FOLDER_UNKNOWN)."""
         known = self._live.get(folder)
         if known is None:
             numbers = await self.numbers(folder)
@@ -249,8 +250,9 @@ class FoldersDoor:
         return await self._transactions.read(lambda c: folder_reading.counts(c, folder))
 
     async def claim_recent(self, folder: FolderId, up_to: Uid) -> int:
-        """A session has heard of the messages up to this UID: they are recent to nobody else. The UID up to
-        which others had heard before; `up_to` when the folder is gone. Tells nobody."""
+        """Notes that a session has been told of the messages up to this UID, so that they are recent for no
+        other session. Returns the UID up to which sessions had been told before, or `up_to` when the folder
+        is gone. Nobody is notified."""
         return await self._transactions.write_quietly(lambda c: claim_recent(c, folder, up_to))
 
     # Keywords
@@ -260,6 +262,6 @@ class FoldersDoor:
         return await self._transactions.read(lambda c: folder_reading.keywords(c, mailbox))
 
     async def add_keyword(self, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
-        """The number of the keyword of this name, old or new. Raises Refused(MAILBOX_UNKNOWN),
-        Refused(LIMIT_REACHED) when all KEYWORDS_MAX are taken."""
+        """The number of the keyword with this name, which is added if it is new. Raises
+        Refused(MAILBOX_UNKNOWN), Refused(LIMIT_REACHED) when all KEYWORDS_MAX are taken."""
         return await self._transactions.write(lambda ledger: add_keyword(ledger, mailbox, name_tag, name_ct))

@@ -1,9 +1,9 @@
-"""The search index as the store sees it: sealed segments, and which message is in which.
+"""The search index as the store sees it: sealed segments, and which message is in which segment.
 
-Invariants: nothing of a segment can be read here; a message is in one segment at most; a segment goes in the
-transaction that shreds any of its messages (`forget`, called by shredding), its other messages are then
-indexed anew; what is put holds only messages that are there, whatever another host did meanwhile. The quota
-does not count it.
+Invariants: nothing of a segment can be read here; a message is in one segment at most; a segment is deleted
+in the transaction that shreds any of its messages (`forget`, called by shredding), and its other messages are
+then indexed again; a new segment holds only messages that still exist, whatever another host did meanwhile.
+The quota does not count the index.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _dropped(form: Form, table: Table, column: str) -> Delete:
 
 
 class SegmentHead(NamedTuple):
-    """`messages`: how many it was made of."""
+    """A segment without its sealed content. `messages` is how many messages it was made of."""
 
     id: int
     epoch: int
@@ -76,7 +76,7 @@ class SegmentHead(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SealedSegment:
-    """`id`: 63 random bits, drawn by whoever sealed it."""
+    """A segment with its sealed content. `id` is 63 random bits, drawn by whoever sealed it."""
 
     id: int
     epoch: int
@@ -107,7 +107,7 @@ def unindexed(connection: Connection, folder: FolderId, after: int, most: int) -
 
 
 def sealed(connection: Connection, ids: Sequence[int]) -> list[SealedSegment]:
-    """Those of `ids` that are there."""
+    """Those of the segments `ids` that exist."""
     runs = Runs.of(ids)
     if not runs:
         return []
@@ -127,9 +127,9 @@ def put(
     numbers: Sequence[int],
     instead_of: Sequence[int],
 ) -> bool:
-    """Adds a segment of the messages `numbers` and takes those of `instead_of` away. False, and nothing is
-    done, when any of them is not as its maker saw it."""
-    # The mailbox first, as every writer does: whoever shreds waits, and sees the segment.
+    """Adds a segment of the messages `numbers` and deletes the segments `instead_of`. Returns False, and does
+    nothing, when one of these messages or segments is gone or a message is in another segment by now."""
+    # Locks the mailbox first, as every writer does: a shredding then waits, and sees the new segment.
     Ledger(connection, now=0).open_one(mailbox)
     old, there = Runs.of(instead_of), Runs.of(numbers)
     if not (
@@ -149,7 +149,7 @@ def put(
 
 
 def forget(connection: Connection, numbers: Runs) -> None:
-    """Takes away the segments that know any of the messages `numbers`, which are being shredded."""
+    """Deletes the segments that hold words of the messages `numbers`, which are being shredded."""
     _drop(connection, Runs.of(_segments_of(connection, numbers)))
 
 
@@ -182,11 +182,11 @@ class IndexDoor:
         self._transactions = transactions
 
     async def heads(self, mailbox: MailboxId) -> list[SegmentHead]:
-        """A mailbox's segments, without what is sealed in them."""
+        """A mailbox's segments, without their sealed content."""
         return await self._transactions.read(lambda c: heads(c, mailbox))
 
     async def sealed(self, ids: Sequence[int]) -> list[SealedSegment]:
-        """Those of the segments `ids` that are there."""
+        """Those of the segments `ids` that exist."""
         return await self._transactions.read(lambda c: sealed(c, ids))
 
     async def places(self, folder: FolderId, *, after: int = 0) -> FolderPlaces:
@@ -209,9 +209,10 @@ class IndexDoor:
         *,
         instead_of: Sequence[int] = (),
     ) -> bool:
-        """Adds a segment of the messages `numbers` and takes those of `instead_of` away. False, and nothing
-        is done, when any of them is not as its maker saw it. Raises Refused(MAILBOX_UNKNOWN), and Passing
-        at once where the database is busy: a comfort."""
+        """Adds a segment of the messages `numbers` and deletes the segments `instead_of`. Returns False, and
+        does nothing, when one of these messages or segments is gone or a message is in another segment by
+        now. Raises Refused(MAILBOX_UNKNOWN), and Passing soon where the database is busy, since the index can
+        always be filled later."""
         return await self._transactions.write_at_leisure(
             lambda c: put(c, mailbox, segment, numbers, instead_of)
         )

@@ -1,7 +1,7 @@
-"""The invariants of docs/findings.md that a statement can check: each row it answers is a finding.
+"""The invariants of docs/findings.md that one SQL statement can check: each row it returns is a violation.
 
-Invariants: they read only. The columns are `mailbox`, `message`, `folder` and `number`, as far as a
-statement knows them; `number` is a message's when its identity is not known.
+Invariants: the statements only read. Their columns are `mailbox`, `message`, `folder` and `number`, as far as
+a statement knows them; `number` is the number of a message whose identifier is not known.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ _CHUNKS = (
 
 
 def _exists(this: ColumnElement[bool], *more: ColumnElement[bool]) -> Exists:
-    """Whether the first table of `this` has such a row."""
+    """Whether the table that `this` names first has a row for which the conditions hold."""
     return select(1).where(this, *more).exists()
 
 
 def _highest(column: ColumnElement[int], folder: ColumnElement[int]) -> ScalarSelect[Any]:
-    """The highest value of `column` in the folder at hand; 0 if it has none."""
+    """The highest value of `column` in the folder of the outer statement; 0 if there is none."""
     return select(func.coalesce(func.max(column), 0)).where(folder == _f.id).scalar_subquery()
 
 
 class InvariantCheck(NamedTuple):
-    """`invariant`: its number in docs/findings.md. `broken` takes one parameter at most, `orphaned`: when a
-    blob begun then must have been swept."""
+    """`invariant` is its number in docs/findings.md. `broken` selects the violations. Its only parameter, if
+    any, is `orphaned`: a blob begun at that time or before must have been swept."""
 
     invariant: int
     problem: str

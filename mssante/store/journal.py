@@ -1,8 +1,8 @@
 """A mailbox's journal: what happened to its messages, line by line, without their content.
 
 Invariants: n counts from 1 without a gap; the last hash stands in the mailbox's row. Someone who can write to
-the database can make a new chain: marks kept elsewhere (`heads`) betray that, and a database put back in time
-(K4). Lines are written by `ledger`, in the transaction they tell of; how they are chained is `chain`.
+the database can make a new chain or put back an old database; marks kept elsewhere (`heads`) reveal both
+(K4). `ledger` writes the lines, in the transaction that they tell of; `chain` computes their hashes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def all_entries(connection: Connection, mailbox: MailboxId) -> Iterator[JournalE
 
 
 def heads(connection: Connection) -> dict[MailboxId, JournalMark]:
-    """How far each journal has come."""
+    """The number and hash of the last line of each journal."""
     return {row.id: JournalMark(row.journal_n, row.journal_head) for row in connection.execute(_HEADS)}
 
 
@@ -69,6 +69,6 @@ class JournalDoor:
         return await self._transactions.read(lambda c: entries(c, mailbox, after, most))
 
     async def heads(self) -> dict[MailboxId, JournalMark]:
-        """How far each mailbox's journal has come: to be kept out of this database's reach, and given to
-        `MailStore.verify` later."""
+        """The number and hash of the last line of each mailbox's journal: to be kept where nobody who can
+        write to this database can change it, and given to `MailStore.verify` later."""
         return await self._transactions.read(heads)

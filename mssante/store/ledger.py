@@ -1,8 +1,11 @@
-"""A writing transaction's view of the mailboxes it touches.
+"""The mailboxes that one writing transaction changes: their rows locked, their new numbers and journal lines.
 
-Invariants: a mailbox is opened (its row locked, in the order of ids) before anything of it is written,
-so its numbers are given out by one transaction at a time; modseq and journal only grow; what a
-transaction journals is chained and written with it or not at all.
+A transaction opens the mailboxes it will change, works on their rows in memory (`step` for a new modseq,
+`record` for a journal line, `used_kib` for the quota), and `Ledger.close` writes it all back at the end.
+
+Invariants: a mailbox is opened (its row locked, in the order of ids) before anything in it is written, so
+that one transaction at a time gives out its numbers; modseq and journal only grow; the journal lines of a
+transaction are chained and are written with it or not at all.
 """
 
 from __future__ import annotations
@@ -71,8 +74,8 @@ _TELL = select(func.pg_notify(CHANNEL, _TOLD))  # PostgreSQL only
 
 
 def lock_owner(of: Table, this: ColumnElement[bool]) -> Select[MailboxId]:
-    """Locks the mailbox of a row `this` of the table `of`, for what is written without a Ledger: the mailbox
-    first, as every writer does, so two hosts never wait for each other."""
+    """Locks the mailbox that owns the row `this` of the table `of`, for writes that need no Ledger. Every
+    writer locks the mailbox before anything else, so that two hosts never wait for each other."""
     owner = select(of.c.mailbox_id).where(this).scalar_subquery()
     return select(tables.mailbox.c.id).where(tables.mailbox.c.id == owner).with_for_update(key_share=True)
 
@@ -96,16 +99,16 @@ class MailboxInTransaction:
 
     @property
     def stepped(self) -> bool:
-        """Whether its readers have something to learn."""
+        """Whether something changed that sessions of this mailbox must be told."""
         return self._stepped
 
     @property
     def touched(self) -> bool:
-        """Whether its row has anything new; what is used changes with the journal only."""
+        """Whether its row must be written. Wherever `used_kib` changes, a journal line is written as well."""
         return self._stepped or bool(self.entries)
 
     def step(self) -> ModSeq:
-        """The modseq of this transaction's changes: one more than any before."""
+        """The modseq of this transaction's changes: one more than the highest before it."""
         if not self._stepped:
             self.modseq += 1
             self._stepped = True
@@ -120,7 +123,7 @@ class MailboxInTransaction:
         uid: Uid | None = None,
         detail: str = "{}",
     ) -> None:
-        """Adds a line to the journal. Its time never goes back, whatever the clock does (invariant 10)."""
+        """Adds a line to the journal. Its time never goes back, even if the clock does (invariant 10)."""
         self.journal_n += 1
         self.journal_at = max(self.journal_at, self.now)
         entry = link(
@@ -140,7 +143,7 @@ class MailboxInTransaction:
 
 @dataclass(slots=True)
 class OpenFolder:
-    """A folder of an open mailbox. `modseq`: as this transaction found it."""
+    """A folder of an open mailbox. `modseq` is its value before this transaction."""
 
     id: FolderId
     mailbox: MailboxInTransaction
@@ -150,9 +153,9 @@ class OpenFolder:
 
 
 class Ledger:
-    """The mailboxes one transaction writes to. `close` it before the transaction ends.
+    """The mailboxes that one transaction writes to. Call `close` before the transaction ends.
 
-    `now` is the time of what is journalled; `origin` names this process in notifications."""
+    `now` is the time of the journal lines; `origin` names this process in notifications."""
 
     def __init__(self, connection: Connection, *, now: int, origin: str = "") -> None:
         self.connection = connection
@@ -161,15 +164,15 @@ class Ledger:
         self._opened: dict[MailboxId, MailboxInTransaction] = {}
 
     def open(self, mailboxes: Iterable[MailboxId]) -> dict[MailboxId, MailboxInTransaction]:
-        """Locks and reads those that exist. Give all a transaction needs at once: the order of locks
-        keeps two hosts from waiting for each other."""
+        """Locks and reads those of `mailboxes` that exist. Name all that the transaction needs in one call:
+        they are locked in one order, so that two hosts never wait for each other."""
         ids = list(mailboxes)
         rows = _OPEN.run(self.connection, ids) if ids else ()
         self._opened = {row[0]: MailboxInTransaction(self.now, *row) for row in rows}
         return self._opened
 
     def open_one(self, mailbox: MailboxId) -> MailboxInTransaction:
-        """Raises Refused(MAILBOX_UNKNOWN)."""
+        """Locks and reads one mailbox. Raises Refused(MAILBOX_UNKNOWN)."""
         opened = self.open([mailbox]).get(mailbox)
         if opened is None:
             raise Refused(Reason.MAILBOX_UNKNOWN)
@@ -192,11 +195,12 @@ class Ledger:
 
     @property
     def changed(self) -> tuple[MailboxId, ...]:
-        """The mailboxes whose readers have something to learn."""
+        """The mailboxes whose sessions must be told of a change."""
         return tuple(box.id for box in self._opened.values() if box.stepped)
 
     def close(self) -> None:
-        """Writes what was journalled and counted, and tells other hosts (heard only after the commit)."""
+        """Writes the journal lines and the mailbox rows, and notifies other hosts, which hear of it only
+        after the commit."""
         boxes = list(self._opened.values())
         _RECORD.run(self.connection, [entry for box in boxes for entry in box.entries])
         _CLOSE.run(self.connection, [_closing(box) for box in boxes if box.touched])

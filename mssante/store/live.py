@@ -1,8 +1,9 @@
-"""A folder's numbers in memory, once for all the sessions of this process that look at it.
+"""The UIDs, flags and modseqs of a folder in memory, shared by all sessions of this process that open it.
 
-Invariants: everything up to `modseq` is in it, and perhaps something newer; what a message's row says is
-replaced by newer ones only, in whatever order sessions bring their news; `uids` is replaced, never changed
-in place, so whoever holds it may go on. 100,000 messages cost 2 MiB.
+Each session reads from the database what changed and brings it here, so that sessions may bring the same news
+twice or in another order than it happened. Invariants: everything up to `modseq` is here, and perhaps
+something newer; the row of a message is replaced only by a newer one; `uids` is replaced by a new array and
+never changed in place, so that a session may go on using the old one. 100,000 messages take 2 MiB.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from mssante.uid_arrays import UID_ARRAY, without
 
 
 class LiveFolder:
-    """UIDs ascending; flags and modseqs stand beside them, place by place. `flags_seen`: every bit that any
-    message has had."""
+    """`uids` ascend; `flags` and `modseqs` are arrays of the same length and order. `flags_seen` has every
+    bit that any message here has ever had."""
 
     __slots__ = ("__weakref__", "flags", "flags_seen", "modseq", "modseqs", "uids")
 
@@ -35,19 +36,19 @@ class LiveFolder:
         self.flags_seen = reduce(or_, set(numbers.flags), 0)
 
     def row(self, uid: int) -> FlagsRow | None:
-        """A message as last heard of; None when it is gone, or not heard of."""
+        """What is known here of a message; None when it is gone, or not known here yet."""
         place = bisect_left(self.uids, uid)
         if place == len(self.uids) or self.uids[place] != uid:
             return None
         return FlagsRow(Uid(uid), FlagMask(self.flags[place]), ModSeq(self.modseqs[place]))
 
     def between(self, low: int, high: int) -> FlagsRows:
-        """The messages with these UIDs and those in between."""
+        """The messages whose UIDs lie between `low` and `high`, both included."""
         start, stop = bisect_left(self.uids, low), bisect_right(self.uids, high)
         return FlagsRows(self.uids[start:stop], self.flags[start:stop], self.modseqs[start:stop])
 
     async def take(self, changes: Changes) -> None:
-        """Takes in what happened since some modseq that was here already."""
+        """Applies what happened since a modseq that this folder had already reached."""
         if changes.modseq <= self.modseq:
             return
         known = bisect_right(changes.present.uids, self.uids[-1] if self.uids else 0)
@@ -57,7 +58,7 @@ class LiveFolder:
         self.modseq = max(self.modseq, changes.modseq)
 
     async def learn(self, rows: FlagsRows) -> None:
-        """Takes in what a change of flags answered."""
+        """Applies the answer of the store to a change of flags."""
         await self._replace(rows)
         if rows.own and self.modseq == rows.before:
             self.modseq = ModSeq(rows.own)
@@ -79,7 +80,8 @@ class LiveFolder:
             self.flags_seen = reduce(or_, set(some.flags), self.flags_seen)
 
     def _replace_stretch(self, rows: FlagsRows) -> bool:
-        """At once, when `rows` are all the messages of a stretch, and none is older than what is here."""
+        """Replaces all `rows` in one go. Returns False, and changes nothing, unless they are all the messages
+        of one stretch of UIDs and none of them is older than what is here."""
         start = bisect_left(self.uids, rows.uids[0])
         here = slice(start, start + len(rows))
         same = self.uids[here] == array(UID_ARRAY, rows.uids)

@@ -1,7 +1,7 @@
-"""The mail store as the layers above see it: a door for each noun, and what concerns the whole.
+"""The mail store as the layers above see it: an object for each noun, and what concerns several of them.
 
-Invariants: what a method answered is kept; nothing here opens a ciphertext; errors are Refused and
-Passing, besides database.Conflict where a method says so.
+Invariants: once a method has returned, what it wrote is committed; nothing here opens a ciphertext; errors
+are Refused and Passing, and database.Conflict where a method says so.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ MIGRATIONS = "mssante.store.migrations"
 
 
 class MailStore:
-    """Begin with `MailStore.start`, end with `close`; the database is its opener's.
+    """Begin with `MailStore.start` and end with `close`. Whoever opened the database also closes it.
 
-    What concerns one noun is behind its door: `accounts`, `folders`, `messages`, `queue`, `journal`,
-    `index`, and `promises`, the room in quotas that is promised to letters still coming in. Here is what
-    concerns several at once: the life of the store, who is told of changes, `accept` (one transaction
+    What concerns one noun is a method of its attribute: `accounts`, `folders`, `messages`, `queue`,
+    `journal`, `index`, and `promises`, the quota room that is promised to letters still coming in. The
+    methods here concern several nouns: start and close, who is told of changes, `accept` (one transaction
     writes mailboxes, folders, messages, queue and journal), and what checks or cleans everything (`verify`,
     `sweep`)."""
 
@@ -49,7 +49,7 @@ class MailStore:
 
     @classmethod
     async def start(cls, database: Database, *, clock: Clock) -> MailStore:
-        """Over a database opened with MIGRATIONS. Raises Passing."""
+        """Starts over a database that was opened with MIGRATIONS. Raises Passing."""
         transactions = Transactions(database, clock)
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
@@ -58,7 +58,7 @@ class MailStore:
         return cls(transactions)
 
     async def close(self) -> None:
-        """Before the database is closed. Waits for what was begun."""
+        """Waits for the transactions that have begun. To be called before the database is closed."""
         await self._transactions.close()
 
     @property
@@ -67,16 +67,16 @@ class MailStore:
         return self._transactions.database.accepts_writes
 
     def subscribe(self, mailbox: MailboxId) -> AbstractContextManager[Subscription]:
-        """`with store.subscribe(m) as changed: await changed.wait()`: see Notifier."""
+        """Hears of changes: `with store.subscribe(m) as changed: await changed.wait()`. See Notifier."""
         return self._transactions.notifier.subscribe(mailbox)
 
     def announce(self) -> Announcement:
-        """An `accept` will come soon: others wait a moment, to be committed with it."""
+        """Says that an `accept` will come soon, so that others wait a moment and are committed with it."""
         return self._transactions.database.announce()
 
     async def accept(self, acceptance: Acceptance, announced: Announcement | None = None) -> Accepted:
-        """Keeps everything of `acceptance`, or says why not and takes its early chunks away. Raises
-        Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN, LIMIT_REACHED),
+        """Keeps everything of `acceptance`, or says why not and deletes the chunks that were written early.
+        Raises Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN, LIMIT_REACHED),
         Passing(MAILBOX_SUSPENDED, STORAGE_UNAVAILABLE)."""
         arrival = reception.Arrival(acceptance, self._transactions.now, self._transactions.notifier.origin)
         settled = await self._transactions.write_together(reception.accept_batch, arrival, announced)
@@ -85,20 +85,20 @@ class MailStore:
         return settled.outcome
 
     async def verify(self, marks: Mapping[MailboxId, JournalMark] | None = None) -> list[BrokenInvariant]:
-        """Every broken invariant of what is stored, none if all hold. `marks` are journal heads kept
-        elsewhere (K4). Raises Passing."""
+        """Checks everything that is stored and returns the broken invariants, if any. `marks` are journal
+        heads that were kept elsewhere (K4). Raises Passing."""
         now = self._transactions.now
         return await self._transactions.read(lambda c: verify.verify(c, now=now, marks=marks))
 
     async def sweep(self) -> Swept:
-        """At start and hourly: abandoned blobs, old dedup keys, and what was shredded out of the log. Raises
-        Passing."""
+        """Deletes abandoned blobs and old dedup keys, and empties the write-ahead log of shredded bytes. To
+        be called at start and every hour. Raises Passing."""
         transactions, now, swept = self._transactions, self._transactions.now, 0
         while part := await transactions.write_quietly(lambda c: sweeping.sweep_blobs(c, now)):
             swept += part
         keys = await transactions.write_quietly(lambda c: sweeping.sweep_dedup(c, now))
         if transactions.shredded or swept:
-            transactions.shredded = False  # what is shredded from here on is for the next sweep
+            transactions.shredded = False  # what is shredded after this is for the next sweep
             if not await transactions.database.checkpoint_truncate():
                 transactions.shredded = True
         return Swept(blobs=swept, dedup_keys=keys, log_emptied=not transactions.shredded)

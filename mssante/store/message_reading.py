@@ -1,7 +1,7 @@
 """Reading messages: sealed metadata in stretches, sealed keys, content by chunks.
 
-Invariants: nothing is opened here; every function reads on its caller's one snapshot, so what it answers
-belongs together.
+Invariants: nothing is opened here; every function reads on the one snapshot of its caller, so that its
+answers fit together.
 """
 
 from __future__ import annotations
@@ -81,9 +81,9 @@ def summaries(
     header: bool = False,
     bytes_max: int | None = None,
 ) -> list[SealedMessage]:
-    """The messages of `wanted` that are there, in ascending UID, with the sealed header if asked for. A row
-    is 1 to 3 KiB, with the header up to 64: what goes beyond `bytes_max` (and some rows) is left out, to be
-    asked for again from the last UID on."""
+    """The messages of `wanted` that exist, in ascending UID, with the sealed header if asked for. A row takes
+    1 to 3 KiB, with the header up to 64. Reading stops some rows after `bytes_max`; the caller then asks
+    again from the last UID on."""
     runs = Runs.of(wanted)
     if not runs:
         return []
@@ -102,7 +102,7 @@ def places(connection: Connection, folder_id: FolderId, wanted: Uids) -> list[Pl
 
 
 def chunks(connection: Connection, blob: BlobId, first_n: int, count: int) -> list[bytes]:
-    """At most `count` sealed chunks from `first_n` on, fewer at the end. Opening them tells if one lacks."""
+    """At most `count` sealed chunks from `first_n` on, fewer at the end. If one is missing, opening fails."""
     return list(connection.execute(_CHUNKS, {"blob": blob, "first": first_n, "count": count}).scalars().all())
 
 
@@ -117,8 +117,8 @@ def present(connection: Connection, numbers: Sequence[MessageNumber]) -> set[Mes
 def deks(
     connection: Connection, numbers: Sequence[MessageNumber], *, contents: bool = False
 ) -> list[SealedDek]:
-    """The DEKs of messages, in ascending number; with `contents` also the content of those that have one
-    chunk only: many small ones cost one round trip."""
+    """The DEKs of messages, in ascending number. With `contents`, also the content of those that are a single
+    chunk, so that many small messages take one round trip."""
     runs = Runs.of(numbers)
     if not runs:
         return []
@@ -132,7 +132,7 @@ def _drivers_rows(
     asked: dict[str, Any],
     bytes_max: int | None = None,
 ) -> Sequence[Any]:
-    """The driver's own rows: SQLAlchemy's cost half as much again."""
+    """The rows as the driver gives them: making SQLAlchemy's rows of them would cost half as much again."""
     result = connection.execute(statement, asked)
     assert result.cursor is not None
     rows = result.cursor.fetchall() if bytes_max is None else _up_to(bytes_max, result.cursor)

@@ -1,4 +1,4 @@
-"""Flags, copies and moves, in sets: one statement whatever the number of messages.
+"""Flags, copies and moves of many messages at once: one statement, whatever their number.
 
 Invariants: a row whose flags do not change keeps its modseq (RFC 7162 §3.1.3); a copy touches no key
 and no content, only a placement; new UIDs follow the order of the old ones (RFC 4315 §3).
@@ -46,7 +46,7 @@ from mssante.store.statements import Bulk
 
 _p, _f = tables.placement.c, tables.folder.c
 _MASK = bindparam("mask", type_=tables.Number)
-# What the flags become, and which messages that changes.
+# For each mode: what the flags become, and for which messages that is a change.
 _NEW_FLAGS: dict[FlagsMode, tuple[ColumnElement[int], ColumnElement[bool]]] = {
     FlagsMode.ADD: (_p.flags.bitwise_or(_MASK), _p.flags.bitwise_and(_MASK) != _MASK),
     FlagsMode.REMOVE: (_p.flags.bitwise_and(_MASK.bitwise_not()), _p.flags.bitwise_and(_MASK) != 0),
@@ -57,7 +57,7 @@ _FOLDER_GROW = (
     .where(_f.id == bindparam("folder"))
     .values(modseq=bindparam("new_modseq"), uidnext=bindparam("new_uidnext"))
 )
-# A rotation may have come between: what stands there for a newer epoch is not taken back.
+# A key rotation may have happened meanwhile: what is stored under a newer epoch is not replaced.
 _REWRAP = Bulk(
     update(tables.dek)
     .where(
@@ -139,8 +139,8 @@ def store_flags(
     *,
     unchanged_since: ModSeq | None = None,
 ) -> FlagsRows:
-    """Adds, removes or replaces flags. Answers every message of `uids` that is there, as it is now;
-    without those changed after `unchanged_since`, which are left alone (RFC 7162 §3.1.3).
+    """Adds, removes or replaces flags. Returns the messages of `uids` that exist, with their new flags,
+    except those that changed after `unchanged_since`, which are left as they are (RFC 7162 §3.1.3).
     Raises Refused(FOLDER_UNKNOWN)."""
     runs = Runs.of(uids)
     folder = ledger.open_folder(folder_id)
@@ -172,9 +172,9 @@ def _flags_now(
 
 
 def copy(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
-    """(old UID, new UID) of each message of `uids` that is there. Flags go with it; the quota does not
-    count a content twice. Raises Refused(FOLDER_UNKNOWN): a folder is gone or another mailbox's;
-    Refused(LIMIT_REACHED): no more UIDs."""
+    """Copies the messages of `uids` that exist, with their flags, and returns (old UID, new UID) of each. The
+    quota counts a content only once. Raises Refused(FOLDER_UNKNOWN) when a folder is gone or belongs to
+    another mailbox, Refused(LIMIT_REACHED) when there are no UIDs left."""
     source, target = _both(ledger, folder_id, to)
     pairs = _place_again(ledger, source, target, uids)
     if pairs:
@@ -183,7 +183,7 @@ def copy(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[
 
 
 def move(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
-    """As `copy`, and the old placements are gone, all in one transaction (RFC 6851 §3)."""
+    """As `copy`, but also removes the old placements, in the same transaction (RFC 6851 §3)."""
     source, target = _both(ledger, folder_id, to)
     pairs = _place_again(ledger, source, target, uids)
     if pairs:
@@ -233,8 +233,8 @@ def _record(kind: JournalKind, source: OpenFolder, target: OpenFolder, pairs: li
 
 
 def reseal(connection: Connection, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:
-    """Puts what opens faster in the place of a DEK and a summary, after first use or at a rotation. All of
-    one mailbox. Never of an older epoch than stands there; messages gone meanwhile are passed over."""
+    """Replaces DEKs and summaries of one mailbox by forms that open faster, after first use or at a rotation.
+    What is stored under a newer epoch stays, and messages that are gone meanwhile are skipped."""
     if messages:
         connection.execute(_LOCK_OWNER, {"number": messages[0][0]})
         _REWRAP.run(

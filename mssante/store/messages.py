@@ -1,7 +1,8 @@
-"""Messages as the layers above see them: `MailStore.messages`, one method for what can be done with them.
+"""Messages as the layers above see them: `MailStore.messages`, with a method for all that can be done to
+them.
 
-Invariants: what a method answered is kept; nothing here opens a ciphertext. The statements are in
-`message_reading`, `message_writing`, `reception`, `blobs` and `shredding`.
+Invariants: once a method has returned, what it wrote is committed; nothing here opens a ciphertext. The
+statements are in `message_reading`, `message_writing`, `reception`, `blobs` and `shredding`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from mssante.store.transactions import Transactions
 
 
 class MessagesDoor:
-    """What is kept of letters, where they lie, and their flags.
+    """What is kept of letters, which folders they lie in, and their flags.
 
     Each method is one transaction, except where it says so. Each raises Passing when the database does not
     answer or is too busy. Sessions of the mailbox are told what a method changed, if they can see it.
@@ -45,12 +46,12 @@ class MessagesDoor:
         await self._transactions.write_quietly(lambda c: blobs.append_chunks(c, blob, first_n, sealed, now))
 
     async def abandon(self, blob: BlobId) -> None:
-        """Takes away what was received of a message that will not be kept; nothing of one that was."""
+        """Deletes the chunks of a message that will not be kept. Does nothing to a message that was kept."""
         await self._transactions.write_quietly(lambda c: blobs.abandon(c, [blob]))
 
     async def replace(self, folder: FolderId, uid: Uid, acceptance: Acceptance) -> Accepted:
-        """Keeps what one mailbox is given and removes one of its messages, both or neither: the quota
-        judges what both make together. Raises as `MailStore.accept` does, and Refused(MESSAGE_GONE)."""
+        """Keeps a new message in one mailbox and removes an old one, both or neither: the quota judges the
+        result of both. Raises as `MailStore.accept` does, and Refused(MESSAGE_GONE)."""
         self._transactions.shredded = True
         return await self._transactions.write(
             lambda ledger: reception.replace(ledger, folder, uid, acceptance)
@@ -61,24 +62,24 @@ class MessagesDoor:
     async def summaries(
         self, folder: FolderId, uids: Uids, *, header: bool = False, bytes_max: int | None = None
     ) -> list[SealedMessage]:
-        """Those of `uids` that are there, ascending, as a listing needs them: sealed, with the header if
-        asked for. What goes beyond `bytes_max` (and some rows) is left out, to be asked for again."""
+        """Those of `uids` that exist, ascending, as a listing needs them: sealed, with the header if asked
+        for. Reading stops some rows after `bytes_max`; the caller then asks for the rest."""
         return await self._transactions.read(
             lambda c: message_reading.summaries(c, folder, uids, header=header, bytes_max=bytes_max)
         )
 
     async def places(self, folder: FolderId, uids: Uids) -> list[Place]:
-        """Those of `uids` that are there, ascending: which messages they are."""
+        """Which messages the UIDs `uids` stand for, ascending; those that do not exist are left out."""
         return await self._transactions.read(lambda c: message_reading.places(c, folder, uids))
 
     async def chunks(self, blob: BlobId, first_n: int, count: int) -> list[bytes]:
-        """At most `count` sealed chunks from `first_n` on, fewer at the end. Opening them tells if one
-        lacks."""
+        """At most `count` sealed chunks from `first_n` on, fewer at the end. If one is missing, opening them
+        fails."""
         return await self._transactions.read(lambda c: message_reading.chunks(c, blob, first_n, count))
 
     async def deks(self, numbers: Sequence[MessageNumber], *, contents: bool = False) -> list[SealedDek]:
-        """The sealed keys of those messages that are there, ascending; with `contents` also the content of
-        each that is one chunk."""
+        """The sealed keys of those messages that exist, ascending. With `contents`, also the content of each
+        that is a single chunk."""
         return await self._transactions.read(lambda c: message_reading.deks(c, numbers, contents=contents))
 
     async def present(self, numbers: Sequence[MessageNumber]) -> set[MessageNumber]:
@@ -96,8 +97,8 @@ class MessagesDoor:
         *,
         unchangedsince: ModSeq | None = None,
     ) -> FlagsRows:
-        """Adds, removes or replaces flags. Every message of `uids` that is there, as it is now; without
-        those changed after `unchangedsince`, which are left alone (RFC 7162 §3.1.3). Raises
+        """Adds, removes or replaces flags. Returns the messages of `uids` that exist, with their new flags,
+        except those that changed after `unchangedsince`, which are left as they are (RFC 7162 §3.1.3). Raises
         Refused(FOLDER_UNKNOWN)."""
         return await self._transactions.write(
             lambda ledger: message_writing.store_flags(
@@ -106,21 +107,21 @@ class MessagesDoor:
         )
 
     async def copy(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
-        """Old and new UID of each of `uids` that is there. Flags go with it; the quota does not count a
-        content twice. Raises Refused(FOLDER_UNKNOWN): a folder is gone or another mailbox's;
-        Refused(LIMIT_REACHED): no more UIDs."""
+        """Copies the messages of `uids` that exist, with their flags, and returns the old and new UID of
+        each. The quota counts a content only once. Raises Refused(FOLDER_UNKNOWN) when a folder is gone or
+        belongs to another mailbox, Refused(LIMIT_REACHED) when there are no UIDs left."""
         return await self._transactions.write(lambda ledger: message_writing.copy(ledger, folder, uids, to))
 
     async def move(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
-        """As `copy`, and the old placements are gone with it (RFC 6851 §3)."""
+        """As `copy`, but also removes the old placements, in the same transaction (RFC 6851 §3)."""
         return await self._transactions.write(lambda ledger: message_writing.move(ledger, folder, uids, to))
 
     async def expunge(
         self, folder: FolderId, uids: Uids | None = None, *, deleted_only: bool = True
     ) -> list[Uid]:
-        """Removes the messages with \\Deleted, of `uids` or of all (RFC 4315 §2.1), some hundred to a
-        transaction; with `deleted_only` False, all of `uids`. The UIDs gone, ascending. Raises
-        Refused(FOLDER_UNKNOWN)."""
+        """Removes those messages of `uids`, or of the folder, that have \\Deleted (RFC 4315 §2.1), some
+        hundred in each transaction; with `deleted_only` False, all of `uids`. Returns the removed UIDs,
+        ascending. Raises Refused(FOLDER_UNKNOWN)."""
         most = limits.EXPUNGED_AT_ONCE
         gone: list[Uid] = []
         while True:
@@ -135,7 +136,7 @@ class MessagesDoor:
                 return gone
 
     async def reseal(self, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:
-        """Puts what opens faster in the place of DEKs and summaries of one mailbox, never of an older epoch
-        than stands there; messages gone meanwhile are passed over. A comfort: raises Passing at once where
-        the database is busy, so that no letter waits for it."""
+        """Replaces DEKs and summaries of one mailbox by forms that open faster. What is stored under a newer
+        epoch stays, and messages that are gone meanwhile are skipped. It may be left out, so it raises
+        Passing soon where the database is busy, and no letter waits for it."""
         await self._transactions.write_at_leisure(lambda c: message_writing.reseal(c, messages))

@@ -1,8 +1,9 @@
-"""Telling sessions that their mailbox changed: in this process at once, on PostgreSQL between hosts.
+"""Telling sessions that their mailbox changed: those of this process, and on PostgreSQL those of other hosts.
 
-Invariants: told only after the commit; nothing is lost between two `wait`s of one subscription; a
-subscriber may be woken for nothing, and looks at the store for what is new. When the connection that
-listens breaks, everybody is woken once it is back: something may have been missed.
+A notification only says that there may be news; the session then asks the store what they are. Invariants:
+sessions are told only after the commit; a change between two `wait`s of a subscription is not lost; a
+subscriber may be woken although nothing changed. When the connection that listens was broken and is back,
+everybody is woken, because something may have been missed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Subscription:
         self._changed = asyncio.Event()
 
     async def wait(self) -> None:
-        """Returns when the mailbox changed since the last return (or since subscribing)."""
+        """Waits until the mailbox has changed since the last `wait` returned (or since subscribing)."""
         await self._changed.wait()
         self._changed.clear()
 
@@ -38,7 +39,8 @@ class Subscription:
 
 
 class Notifier:
-    """Who waits for which mailbox. `origin` marks what this process tells others."""
+    """Knows who waits for which mailbox. `origin` marks the notifications that this process sends to
+    others."""
 
     def __init__(self) -> None:
         self.origin = uuid.uuid4().hex
@@ -59,14 +61,15 @@ class Notifier:
                 del self._waiting[mailbox]
 
     def tell(self, mailboxes: Iterable[MailboxId]) -> None:
-        """Wakes this process's subscribers. Other hosts are told by the transaction (Ledger.close)."""
+        """Wakes the subscribers of this process. Other hosts are notified by the transaction
+        (Ledger.close)."""
         for mailbox in mailboxes:
             for subscription in self._waiting.get(mailbox, ()):
                 subscription._wake()
 
     async def listen(self, database: Database) -> None:
-        """From now on hears what other hosts tell through `database`. Waits a few seconds for the first
-        connection; goes on trying behind."""
+        """From now on hears the notifications of other hosts through `database`. It waits a few seconds for
+        the first connection; if there is none by then, a task goes on trying in the background."""
         ready = asyncio.Event()
         self._listening = asyncio.create_task(self._listen(database, ready), name="mail notifications")
         try:
@@ -98,4 +101,4 @@ class Notifier:
             try:
                 self.tell([MailboxId(bytes.fromhex(mailbox))])
             except ValueError:
-                return  # not ours
+                return  # not a notification of this program

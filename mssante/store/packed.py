@@ -1,8 +1,9 @@
-"""Many numbers in few objects: sets of numbers as runs, columns of numbers as arrays.
+"""Passing many numbers to and from the database in few values: sets as runs, columns as arrays.
 
-Why: 100,000 rows cost a driver 110 ms, the same numbers in three aggregates 50 ms; 100,000 UIDs as bound
-parameters exceed what a statement may have, as runs they are one. The only SQL that is written twice, for
-SQLite and for PostgreSQL, lies here, as two constructs that statements use like any other of SQLAlchemy's.
+Reading 100,000 rows takes a driver 110 ms; the same numbers in three aggregates take 50 ms. 100,000 UIDs as
+bound parameters are more than a statement may have; as a list or a stretch they are one or two parameters.
+This file holds the only SQL that is written twice, for SQLite and for PostgreSQL, as two constructs that
+statements use like any other of SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ _NUMBERS = bindparam("numbers", type_=Text)
 
 
 class _ListedIn(FunctionElement[bool]):
-    """The condition that a column is one of the numbers of one parameter, a JSON list: in both databases,
-    the set is made once and looked up by hash or tree, whatever the planner thinks of it (a join with
-    stretches took PostgreSQL a minute for 10,000 of them)."""
+    """The condition that a column is one of the numbers in one parameter, a JSON list. Both databases then
+    build the set once and look it up by hash or tree, whatever their planner estimates. (A join with 10,000
+    stretches took PostgreSQL a minute.)"""
 
     name = "listed_in"
     type = Boolean()
     inherit_cache = True
 
     def self_group(self, against: OperatorType | None = None) -> _ListedIn:
-        return self  # a condition already: SQLAlchemy would compare it with 1 on SQLite
+        return self  # it is a condition as it is; otherwise SQLAlchemy compares it with 1 on SQLite
 
 
 @compiles(_ListedIn, "sqlite")
@@ -70,7 +71,7 @@ def _(element: _Whole, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class Form(Enum):
-    """How a set of numbers is asked for. A statement is made once for each form (`functools.cache`)."""
+    """How a statement asks for a set of numbers. It is built once for each form (`functools.cache`)."""
 
     STRETCH = auto()  # everything between two numbers
     LIST = auto()
@@ -84,13 +85,13 @@ class Form(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """A set of numbers as stretches (low, high), both included, ascending and apart."""
+    """A set of numbers as stretches (low, high), both included, in ascending order and with gaps between."""
 
     stretches: tuple[tuple[int, int], ...]
 
     @classmethod
     def of(cls, numbers: Sequence[int]) -> Runs:
-        """Any order, repetitions allowed. A range costs nothing, however long."""
+        """The set of `numbers`, which may be in any order and repeat. A range is not walked through."""
         if isinstance(numbers, range) and numbers.step == 1:
             return cls(((numbers.start, numbers.stop - 1),) if numbers else ())
         stretches: list[tuple[int, int]] = []
@@ -112,7 +113,7 @@ class Runs:
 
     @property
     def form(self) -> Form:
-        """Which statement asks for this set."""
+        """The form of statement that asks for this set."""
         return Form.STRETCH if len(self.stretches) == 1 else Form.LIST
 
     @property
@@ -129,7 +130,7 @@ class Runs:
 
 
 def columns(rows: Select[*tuple[Any, ...]], *, order: str) -> Select[*tuple[Any, ...]]:
-    """One row: each column of `rows` whole, in the ascending order of the one named `order`."""
+    """A statement that returns one row: each column of `rows` as one value, sorted by the column `order`."""
     # SQLite's aggregate takes rows as they come, so the subquery puts them in order.
     ordered: Subquery = rows.order_by(rows.selected_columns[order]).subquery("rows_in_order")
     return select(*(_Whole(column, ordered.c[order]) for column in ordered.c))
@@ -141,7 +142,7 @@ def unpacked(row: Iterable[Any]) -> tuple[array[int], ...]:
 
 
 def _numbers(value: Any) -> list[int]:
-    if value is None:  # PostgreSQL's aggregate of no row
+    if value is None:  # what PostgreSQL's aggregate returns when there is no row
         return []
     numbers: list[int] = json.loads(value) if isinstance(value, str) else value  # SQLite gives JSON
     return numbers

@@ -1,8 +1,8 @@
-"""The queue: who is still to be reached, who is at it, and what became of it.
+"""The queue: the recipients still to be reached, which worker is trying, and what became of each attempt.
 
-Invariants: a recipient is in exactly one state; it is leased to one worker at a time, and a lease that
-ran out may be taken by another (so a destination may get a message twice, never not at all); a final
-state never changes; a message is shredded in the transaction that makes its last recipient final.
+Invariants: a recipient is in exactly one state; it is leased to one worker at a time, and another may take it
+when the lease has run out (so a destination may get a message twice, but never loses one); a final state
+never changes; a message is shredded in the transaction that makes its last recipient final.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ _QUEUED = (
     .join(tables.message, _m.number == _q.message_number)
     .order_by(_m.number, _q.id)
 )
-_ASKED_FOR = 0  # as next_at: somebody said "now"
+_ASKED_FOR = 0  # this value of next_at says that somebody asked for an attempt now
 _WAITS = and_(_q.state == RecipientState.PENDING.value, _q.next_at > bindparam("now"))
 _RETRY = (
     update(tables.queue_recipient)
@@ -144,8 +144,8 @@ _RELEASE = (
 def lease_due(
     connection: Connection, *, now: int, limit: int, lease_seconds: int, exclude: Collection[bytes]
 ) -> list[DueRecipient]:
-    """Leases at most `limit` recipients whose time has come, the longest waiting first; those of the
-    destinations in `exclude` wait. Rows another host is leasing are passed over, not waited for."""
+    """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those of
+    the destinations in `exclude` go on waiting. Rows that another host is leasing right now are skipped."""
     pick, asked = _PICK, dict[str, Any](now=now, most=limit)
     if exclude:
         pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
@@ -165,10 +165,10 @@ def settle(
     next_at: int,
     reply_ct: bytes | None,
 ) -> bool:
-    """Notes what became of attempt number `attempts`; True when the message was forgotten with it.
+    """Writes down the result of attempt number `attempts`. Returns True if the message was shredded with it.
 
-    PENDING puts the recipient back until `next_at`, unless its lease ran out and another has it. A final
-    state stands whoever brings it first (a delivery is a fact); what comes later changes nothing."""
+    PENDING puts the recipient back until `next_at`, unless its lease ran out and another worker has it. A
+    final state is accepted from any worker, since a delivery is a fact; once there, it never changes."""
     assert state is not RecipientState.IN_FLIGHT
     assert reply_ct is not None or state not in (RecipientState.DELIVERED, RecipientState.BOUNCED)
     connection = ledger.connection
@@ -199,7 +199,7 @@ def settle(
 
 
 def queued(connection: Connection) -> list[QueuedMessage]:
-    """Every message still in the queue, oldest first, without address or content."""
+    """Every message that is still in the queue, oldest first, without addresses or content."""
     found: dict[int, tuple[Row[*tuple[Any, ...]], list[QueuedRecipient]]] = {}
     for row in connection.execute(_QUEUED):
         found.setdefault(row.number, (row, []))[1].append(
@@ -220,7 +220,8 @@ def queued(connection: Connection) -> list[QueuedMessage]:
 
 
 def retry(ledger: Ledger, number: MessageNumber | None) -> int:
-    """Makes waiting recipients due now, asked for: of one message, or of all. How many."""
+    """Makes the waiting recipients of one message, or of all, due now because somebody asked for it. Returns
+    how many there were."""
     moved = 0
     connection = ledger.connection
     for mailbox in ledger.open(connection.execute(_QUEUE_MAILBOXES).scalars()).values():
@@ -236,12 +237,12 @@ def retry(ledger: Ledger, number: MessageNumber | None) -> int:
 
 
 def hasten(connection: Connection, destination_tag: bytes, now: int) -> None:
-    """Makes all that wait for one destination due now: it answers again (C16)."""
+    """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
     connection.execute(_HASTEN, {"now": now, "tag": destination_tag})
 
 
 def release_all(connection: Connection) -> None:
-    """At the start of the only process there is: nobody is at anything any more."""
+    """Ends all leases. For the start of the only process, when nobody can be at work on a recipient."""
     connection.execute(_RELEASE)
 
 
@@ -266,10 +267,10 @@ def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
 
 
 class QueueDoor:
-    """`MailStore.queue`: who is still to be reached, leased to one worker at a time.
+    """`MailStore.queue`: the recipients still to be reached, each leased to one worker at a time.
 
-    Each method is one transaction. Each raises Passing when the database does not answer or is too busy. What
-    goes in comes by `MailStore.accept`."""
+    Each method is one transaction. Each raises Passing when the database does not answer or is too busy.
+    Messages enter the queue by `MailStore.accept`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -281,8 +282,8 @@ class QueueDoor:
         exclude: Collection[bytes] = (),
         lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
     ) -> list[DueRecipient]:
-        """Leases at most `limit` recipients whose time has come, the longest waiting first; those of the
-        destinations in `exclude` wait."""
+        """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those
+        of the destinations in `exclude` go on waiting."""
         now = self._transactions.now
         return await self._transactions.write_quietly(
             lambda c: lease_due(c, now=now, limit=limit, lease_seconds=lease_seconds, exclude=exclude)
@@ -297,10 +298,11 @@ class QueueDoor:
         next_at: int = 0,
         reply_ct: bytes | None = None,
     ) -> bool:
-        """Notes what became of attempt number `attempts`; True when the message was forgotten with it: it
-        was its last recipient. PENDING puts the recipient back until `next_at`, unless its lease ran out
-        and another has it. A final state stands whoever brings it first (a delivery is a fact); what comes
-        later, or for an unknown recipient, changes nothing."""
+        """Writes down the result of attempt number `attempts`. Returns True if that was the message's last
+        recipient, so that the message was shredded. PENDING puts the recipient back until `next_at`, unless
+        its lease ran out and another worker has it. A final state is accepted from any worker, since a
+        delivery is a fact; once there, it never changes. A result for an unknown recipient changes
+        nothing."""
         forgotten = await self._transactions.write(
             lambda ledger: settle(
                 ledger, recipient, attempts=attempts, state=state, next_at=next_at, reply_ct=reply_ct
@@ -310,14 +312,15 @@ class QueueDoor:
         return forgotten
 
     async def messages(self) -> list[QueuedMessage]:
-        """Every message still in the queue, oldest first, without address or content."""
+        """Every message that is still in the queue, oldest first, without addresses or content."""
         return await self._transactions.read(queued)
 
     async def retry(self, number: MessageNumber | None = None) -> int:
-        """Makes waiting recipients due now, asked for: of one message, or of all. How many."""
+        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it.
+        Returns how many there were."""
         return await self._transactions.write(lambda ledger: retry(ledger, number))
 
     async def hasten(self, destination_tag: bytes) -> None:
-        """Makes all that wait for one destination due now: it answers again (C16)."""
+        """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
         now = self._transactions.now
         await self._transactions.write_quietly(lambda c: hasten(c, destination_tag, now))

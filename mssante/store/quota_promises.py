@@ -1,6 +1,8 @@
-"""Room in mailboxes that is promised to messages still coming in, so that many at once cannot outgrow a quota
-that each alone would keep (catalogue I7). Of this process; the transaction that keeps them is the
-last word, over all.
+"""Quota room that is promised to messages still coming in.
+
+Without it, many messages at once could each find room in a quota that they exceed together (catalogue I7).
+Invariants: promises are known to this process only; the transaction that keeps the messages decides in the
+end, for all processes.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from mssante.model import MailboxId
 
 
 class QuotaPromises:
-    """KiB promised, by mailbox."""
+    """How many KiB are promised in each mailbox."""
 
     def __init__(self) -> None:
         self._promised: Counter[MailboxId] = Counter()
@@ -20,13 +22,13 @@ class QuotaPromises:
         return self._promised[mailbox]
 
     def promise(self, mailbox: MailboxId, kib: int) -> Promise:
-        """Free it when the message is kept, or given up."""
+        """Promises room to one message. Call `free` when the message is kept or given up."""
         self._promised[mailbox] += kib
         return Promise(self._promised, mailbox, kib)
 
 
 class Promise:
-    """What one message was promised."""
+    """The room that one message was promised."""
 
     def __init__(self, promised: Counter[MailboxId], mailbox: MailboxId, kib: int) -> None:
         self._promised = promised
@@ -34,7 +36,7 @@ class Promise:
         self._kib = kib
 
     def free(self) -> None:
-        """Once or more."""
+        """Ends the promise. May be called several times."""
         self._promised[self._mailbox] -= self._kib
         self._kib = 0
         if not self._promised[self._mailbox]:

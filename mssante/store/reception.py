@@ -1,8 +1,25 @@
 """Taking messages in: the transaction behind every 250.
 
-Invariants: an acceptance is kept whole or not at all; the same message is kept once in a mailbox; quota
-and status are judged on the locked mailbox row; UIDs come from the folder's uidnext and only grow.
-Acceptances that are ready together share one transaction, and each is judged after those before it.
+When we answer 250 to a letter, we promise to keep it for each recipient we accepted. What has to be kept for
+one 250 is an Acceptance: a Deposit (the sealed message and its keys) for each mailbox, and perhaps one for
+the queue with the recipients elsewhere. The store keeps all of it in one transaction, and 250 is sent only
+after the commit.
+
+Acceptances that are ready together share one transaction (database.writer), which runs in four steps:
+1. It locks and reads the mailboxes, and reads the folders, the known dedup keys, and whether the chunks that
+   were written while the letter was coming in are still there.
+2. It judges each acceptance in memory: is the mailbox open, is its quota kept, is there such a folder? An
+   acceptance sees what those before it took, so that two of them cannot both take the last free room. One
+   that is refused changes nothing and does not disturb the others.
+3. It gives the accepted messages their UIDs and modseqs, writes all their rows, table by table, and deletes
+   the early chunks of those it refused.
+4. It writes the journal lines and the new counters of the mailboxes (Ledger.close).
+
+A peer that never saw our 250 sends the letter again. Its dedup key then shows which mailboxes have the
+message already. They get no second copy, and the answer is as it was the first time.
+
+Invariants: an acceptance is kept whole or not at all; the same message is kept once in a mailbox; quota and
+status are judged while the mailbox row is locked; UIDs come from the folder's uidnext and only grow.
 """
 
 from __future__ import annotations
@@ -39,7 +56,7 @@ _KNOWN = Among(
 
 
 class Arrival(NamedTuple):
-    """An acceptance on its way in, at `now`; `origin` is the process it came through."""
+    """An acceptance that came in at the time `now`, through the process `origin`."""
 
     acceptance: Acceptance
     now: int
@@ -48,7 +65,7 @@ class Arrival(NamedTuple):
 
 @dataclass(slots=True)
 class _FolderInBatch:
-    """A folder of this batch, and the UID its next message gets."""
+    """A folder that this batch writes to, and the UID that its next message gets."""
 
     id: FolderId
     uidnext: int
@@ -59,7 +76,7 @@ Places = dict[tuple[MailboxId, SpecialUse | FolderId], _FolderInBatch]
 
 @dataclass(slots=True)
 class _Batch:
-    """What the transaction knows before it writes, and what it has taken."""
+    """What the transaction has read before it writes, and what it has accepted so far."""
 
     boxes: dict[MailboxId, MailboxInTransaction]
     places: Places
@@ -70,7 +87,7 @@ class _Batch:
 
 
 def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settled]:
-    """Keeps each acceptance or answers why not; the answers are in the order of `arrivals`."""
+    """Keeps each acceptance, or answers why it does not. The answers are in the order of `arrivals`."""
     ledger = Ledger(connection, now=max(arrival.now for arrival in arrivals), origin=arrivals[0].origin)
     acceptances = [arrival.acceptance for arrival in arrivals]
     boxes = ledger.open({deposit.mailbox for each in acceptances for deposit in _deposits(each)})
@@ -83,8 +100,8 @@ def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settle
 
 
 def replace(ledger: Ledger, folder: FolderId, uid: Uid, acceptance: Acceptance) -> Accepted:
-    """Keeps what one mailbox is given and removes one of its messages, in one transaction: the quota judges
-    what both make together. Raises as `accept` does, and Refused(MESSAGE_GONE)."""
+    """Keeps a new message in one mailbox and removes an old one, in one transaction: the quota judges the
+    result of both. Raises as `MailStore.accept` does, and Refused(MESSAGE_GONE)."""
     opened = ledger.open_folder(folder)
     if not expunge_slice(ledger, opened, [uid], 1, deleted_only=False):
         raise Refused(Reason.MESSAGE_GONE)
@@ -127,7 +144,8 @@ def _boxes_of(acceptance: Acceptance) -> tuple[MailboxId, ...]:
 
 
 def _places(connection: Connection, every: list[Deposit]) -> Places:
-    """The folders deposits are for, by role and by number; one folder has one place."""
+    """The folders that the deposits name, by role or by number. A folder named both ways is one object, so
+    that its UIDs are counted once."""
     by_role: dict[SpecialUse, set[MailboxId]] = {}
     ids: set[FolderId] = set()
     for deposit in every:
@@ -152,8 +170,8 @@ def _known(connection: Connection, acceptances: list[Acceptance]) -> set[bytes]:
 
 
 def _key(acceptance: Acceptance, deposit: Deposit) -> bytes | None:
-    """What keeps this message from being kept twice in this mailbox. Mailbox by mailbox: a peer that comes
-    back for some of its recipients only must not bring them a second copy."""
+    """The key that keeps this message from being kept twice in this mailbox. Each mailbox has its own,
+    because a peer may try again for some of the recipients only, and they must not get a second copy."""
     if acceptance.dedup_key is None:
         return None
     return hashlib.sha256(acceptance.dedup_key + deposit.mailbox).digest()
@@ -162,7 +180,7 @@ def _key(acceptance: Acceptance, deposit: Deposit) -> bytes | None:
 def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
     queued = acceptance.outbound.deposit if acceptance.outbound else None
     keys = [(_key(acceptance, deposit), deposit) for deposit in _deposits(acceptance)]
-    # Before quota and status: a retry after a lost 250 is answered as the first time was.
+    # This comes before quota and status, so that a retry after a lost 250 gets the same answer as before.
     fresh = [(key, deposit) for key, deposit in keys if key is None or key not in batch.known]
     if not fresh:
         return Accepted(True, ())
@@ -181,7 +199,7 @@ def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
 
 
 def _admit(batch: _Batch, fresh: list[Deposit], queued: Deposit | None) -> None:
-    """Raises what stands against any of the deposits; changes nothing."""
+    """Raises the reason why one of the deposits cannot be kept, if there is one. It changes nothing."""
     wanted: dict[MailboxId, int] = {}
     for deposit in fresh:
         box = batch.boxes.get(deposit.mailbox)

@@ -1,9 +1,12 @@
-"""Expunging placements, and shredding messages that lie nowhere any more.
+"""Expunging placements, and shredding messages that lie in no folder any more.
 
-Invariants: a message goes with its last placement and all of it goes: DEK, metadata, header, content,
-and the segment of the index that knows its words; each is told in the journal (the proof of deletion); what
-was freed counts for the quota at once.
-On SQLite the bytes leave the file with secure_delete and the next emptied write-ahead log (K6).
+A placement says that a message lies in a folder; after a COPY one message has several. Expunging removes a
+placement. When it was the last one, the message itself is shredded: it is deleted so that nobody can read it
+again. On SQLite its bytes leave the file by secure_delete and when the write-ahead log is next emptied (K6).
+
+Invariants: shredding deletes everything of a message: DEK, metadata, header, content, and the segment of the
+search index that holds its words; each deletion is written in the journal, which proves it; the space counts
+as free for the quota at once.
 """
 
 from __future__ import annotations
@@ -82,8 +85,8 @@ def _messages_gone(form: Form) -> Delete:
 def expunge_slice(
     ledger: Ledger, folder: OpenFolder, uids: Uids | None, most: int, *, deleted_only: bool = True
 ) -> list[Uid]:
-    """Removes at most `most` messages from an open folder: of `uids` or of all, those with \\Deleted
-    (RFC 4315 §2.1) unless `deleted_only` is False. The UIDs gone, ascending."""
+    """Removes at most `most` messages from an open folder, chosen among `uids` or among all of them: those
+    with \\Deleted (RFC 4315 §2.1), or any if `deleted_only` is False. Returns the removed UIDs, ascending."""
     runs = None if uids is None else Runs.of(uids)
     if runs is not None and not runs:
         return []
@@ -102,7 +105,7 @@ def expunge_slice(
 
 
 def remove_placements(connection: Connection, folder: FolderId, runs: Runs, modseq: int) -> None:
-    """Takes the placements of `runs` away and remembers that they are gone. The messages stay."""
+    """Removes the placements of the UIDs `runs` and remembers that they are gone. The messages stay."""
     asked = {"folder": folder, **runs.parameters}
     step = {"new_modseq": modseq}
     connection.execute(_remember_gone(runs.form), asked | step)
@@ -111,7 +114,8 @@ def remove_placements(connection: Connection, folder: FolderId, runs: Runs, mods
 
 
 def _record_and_shred(connection: Connection, folder: OpenFolder, uid_of: dict[int, Uid]) -> None:
-    """Journals what became of messages whose placement went, and shreds those that lie nowhere any more."""
+    """Writes in the journal what became of the messages whose placement was removed, and shreds those that
+    lie in no folder any more."""
     runs = Runs.of(list(uid_of))
     rows = connection.execute(_lying_elsewhere(runs.form), runs.parameters).all()
     orphans: list[int] = []
@@ -129,7 +133,7 @@ def _record_and_shred(connection: Connection, folder: OpenFolder, uid_of: dict[i
 
 
 def shred_outbound(connection: Connection, mailbox: MailboxInTransaction, number: int) -> None:
-    """Forgets a message of the queue whose recipients are all final."""
+    """Shreds a message of the queue once all its recipients are in a final state."""
     message_id, size_kib = connection.execute(_OUTBOUND, {"number": number}).one()
     connection.execute(_RECIPIENTS_GONE, {"number": number})
     mailbox.used_kib -= size_kib
@@ -138,11 +142,11 @@ def shred_outbound(connection: Connection, mailbox: MailboxInTransaction, number
 
 
 def shred(connection: Connection, numbers: Sequence[int]) -> None:
-    """Deletes messages whole: their keys first, so that nothing can be read however far it came."""
+    """Deletes everything of these messages, beginning with their keys, after which nothing can be read."""
     runs = Runs.of(numbers)
     if not runs:
         return
-    index.forget(connection, runs)  # words too
+    index.forget(connection, runs)  # the search index holds words of theirs
     for table in _SHREDDED_FIRST:
         connection.execute(_rows_gone(runs.form, table), runs.parameters)
     connection.execute(_chunks_gone(runs.form), runs.parameters)

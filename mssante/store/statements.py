@@ -1,10 +1,11 @@
-"""How statements are run where it must be quick, and the one INSERT for which SQLAlchemy has no common word.
+"""Running statements where it must be quick, and the one INSERT that SQLAlchemy writes per dialect.
 
-Every statement of the stores is written in SQLAlchemy Core over the tables, values as bound parameters only
-(K15): docs/decisions/0013-sql-in-one-way.md. Those of the delivery path are compiled once for each dialect
-(`Bulk`, `Among`), then handed to the driver: a message takes some fifteen, and SQLAlchemy's own handling of
-their parameters cost more than SQLite's work on them (0.4 against 0.15 ms a message). SQLite's cursor is
-used as it is: its errors hold no value, and `database.faults` knows them.
+Every statement of the stores is written in SQLAlchemy Core over the tables, with values only as bound
+parameters (K15): docs/decisions/0013-sql-in-one-way.md. The statements of the delivery path are compiled once
+for each dialect (`Bulk`, `Among`) and then handed to the driver. A message takes some fifteen of them, and
+SQLAlchemy's own handling of their parameters took longer than SQLite's work on them (0.4 against 0.15 ms a
+message). On SQLite the driver's cursor is used directly: its errors hold no value, and `database.faults`
+translates them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 
 class Bulk:
-    """A statement run for many rows at once. `names` are its parameters, in the order of a row's values."""
+    """A statement that is run for many rows at once. `names` are its parameters, in the order of a row's
+    values."""
 
     def __init__(self, statement: Insert | Update, *names: str) -> None:
         self._statement = statement
@@ -27,7 +29,8 @@ class Bulk:
         self._compiled: dict[str, tuple[str, tuple[int, ...]]] = {}
 
     def run(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Each row's values in the order of `names`; nothing for no rows."""
+        """Runs the statement for each row, whose values are in the order of `names`. Does nothing without
+        rows."""
         if not rows:
             return
         sql, order = self._compiled.get(connection.dialect.name) or self._compile(connection)
@@ -48,7 +51,7 @@ class Bulk:
 
 
 class Among:
-    """A SELECT of some of many: `many` names its one expanding parameter."""
+    """A SELECT with a list of values: `many` is the name of its one expanding parameter."""
 
     def __init__(self, statement: Select[*tuple[Any, ...]], many: str) -> None:
         self._statement = statement
@@ -57,7 +60,7 @@ class Among:
 
     def run(self, connection: Connection, values: Sequence[Any], **fixed: Any) -> Sequence[Sequence[Any]]:
         """The rows found. `values` must not be empty."""
-        size = 1 << (len(values) - 1).bit_length()  # few different texts: the last value fills up
+        size = 1 << (len(values) - 1).bit_length()  # repeats the last value: few texts to compile
         padded = [*values, *(values[-1],) * (size - len(values))]
         known = self._compiled.get((connection.dialect.name, size))
         sql, order = known or self._compile(connection, padded, fixed)
@@ -83,7 +86,7 @@ class Among:
 
 
 def insert_unless_there(connection: Connection, table: Table) -> Insert:
-    """Adds a row of `table`, or does nothing if there is one with its key."""
+    """An INSERT into `table` that does nothing if there is a row with the same key."""
     return _insert_unless_there(connection.dialect.name, table)
 
 

@@ -1,7 +1,7 @@
 """Subscribed names that are no folder's (any more): RFC 3501 §6.3.9 lets only the client take them away.
 
-Invariants: a name is a folder's or lies here, never both; at most FOLDERS_MAX lie here, later ones are
-not kept.
+Invariants: a name belongs to a folder or is kept here, never both; at most FOLDERS_MAX names are kept here,
+and later ones are dropped.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ def names(connection: Connection, mailbox: MailboxId) -> list[bytes]:
 
 
 def keep(connection: Connection, mailbox: MailboxId, tag: bytes, ct: bytes) -> None:
-    """Its folder is gone, the subscription stays."""
+    """Keeps the subscription of a name whose folder is gone."""
     if connection.execute(_COUNT, {"mailbox": mailbox}).scalar_one() < FOLDERS_MAX:
         row = {"mailbox_id": mailbox, "name_tag": tag, "name_ct": ct}
         connection.execute(insert_unless_there(connection, tables.subscription), row)
 
 
 def take(connection: Connection, mailbox: MailboxId, tag: bytes) -> bool:
-    """Takes a name away: a folder has it now, or the client unsubscribed. Whether it was there."""
+    """Removes a name, because a folder has it now or the client unsubscribed. Returns whether it was here."""
     return connection.execute(_TAKE, {"mailbox": mailbox, "tag": tag}).rowcount > 0

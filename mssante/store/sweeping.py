@@ -1,7 +1,9 @@
-"""What time makes useless: blobs nobody finished, dedup keys nobody will retry.
+"""Deletes what has become useless with time: blobs nobody finished, and old dedup keys.
 
-Invariants: only blobs without a message are swept, and no reception lasts as long as they are left
-(limits.SESSION_SECONDS_MAX is well under ORPHAN_SECONDS).
+Invariants: only blobs that belong to no message yet are swept, and only when they are older than
+ORPHAN_SECONDS. An SMTP session never lasts that long (SESSION_SECONDS_MAX). A slow IMAP APPEND may: its
+reception then finds chunks missing and answers Passing, so that the client tries again and nothing is kept by
+halves.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ _OLD_KEYS = delete(tables.dedup).where(tables.dedup.c.day < bindparam("before"))
 
 
 def sweep_blobs(connection: Connection, now: int) -> int:
-    """Takes away at most BLOBS_SWEPT_AT_ONCE abandoned blobs; how many."""
+    """Deletes at most BLOBS_SWEPT_AT_ONCE abandoned blobs and returns how many it deleted."""
     old = list(
         connection.execute(
             _OLD_BLOBS, {"before": now - ORPHAN_SECONDS, "most": BLOBS_SWEPT_AT_ONCE}
@@ -36,5 +38,5 @@ def sweep_blobs(connection: Connection, now: int) -> int:
 
 
 def sweep_dedup(connection: Connection, now: int) -> int:
-    """Forgets dedup keys older than DEDUP_DAYS; how many."""
+    """Deletes the dedup keys that are older than DEDUP_DAYS and returns how many it deleted."""
     return connection.execute(_OLD_KEYS, {"before": now // SECONDS_PER_DAY - DEDUP_DAYS}).rowcount

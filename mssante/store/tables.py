@@ -1,7 +1,9 @@
-"""The mail database: what lies where. Everything a correspondent wrote is sealed before it comes here.
+"""The tables of the mail database. Everything that a correspondent wrote is sealed before it comes here.
 
-Invariants: no plaintext besides our own mailboxes' addresses, a day, sizes in KiB and counters (K5);
-numbers never come back (AUTOINCREMENT, sequences); migrations build the same schema (a test compares).
+Invariants: the only plaintext is the addresses of our own mailboxes, a day, sizes in KiB, counters (K5), and
+what the journal and the queue need: times in seconds, and in the journal the logins and the certificate
+fingerprints of those who brought a message; a number is never used twice (AUTOINCREMENT, sequences);
+migrations build the same schema (a test compares).
 """
 
 from __future__ import annotations
@@ -29,19 +31,19 @@ metadata = MetaData(
     }
 )
 
-# SQLite's AUTOINCREMENT wants the very word INTEGER, which there has 64 bits anyway.
+# SQLite accepts AUTOINCREMENT only on a column of type INTEGER, which has 64 bits there.
 Number = BigInteger().with_variant(Integer, "sqlite")
 
 mailbox = Table(
     "mailbox",
     metadata,
     Column("id", LargeBinary, primary_key=True),
-    Column("address_key", Text, unique=True),  # null: the queue has no address
+    Column("address_key", Text, unique=True),  # null for the queue, which has no address
     Column("address", Text),
     Column("kind", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("created_at", Number, nullable=False),
-    Column("quota_kib", Number),  # null: no bound
+    Column("quota_kib", Number),  # null: no quota
     Column("used_kib", Number, nullable=False),
     Column("modseq", Number, nullable=False),
     Column("journal_n", Number, nullable=False),
@@ -58,7 +60,7 @@ mailbox_key = Table(
     Column("public", LargeBinary, nullable=False),
 )
 
-# A folder with a role and no sealed name is called after its role, so delivery and `bal create` need no key.
+# A folder without a sealed name is called after its role, so that delivery and `bal create` need no key.
 # name_tag is a keyed hash of the name: it keeps names unique without showing them.
 folder = Table(
     "folder",
@@ -70,7 +72,7 @@ folder = Table(
     Column("name_ct", LargeBinary),
     Column("uidvalidity", Number, nullable=False),
     Column("uidnext", Number, nullable=False),
-    Column("recent_uid", Number, nullable=False, server_default="0"),  # some session has heard of these
+    Column("recent_uid", Number, nullable=False, server_default="0"),  # some session knows the UIDs up to it
     Column("subscribed", Boolean, nullable=False),
     Column("modseq", Number, nullable=False),
     UniqueConstraint("mailbox_id", "role"),
@@ -88,7 +90,7 @@ keyword = Table(
     UniqueConstraint("mailbox_id", "name_tag"),
 )
 
-# A subscribed name whose folder is gone (RFC 3501 §6.3.9).
+# Subscribed names whose folder is gone (RFC 3501 §6.3.9).
 subscription = Table(
     "subscription",
     metadata,
@@ -100,7 +102,7 @@ subscription = Table(
 message = Table(
     "message",
     metadata,
-    Column("number", Number, primary_key=True),  # order of arrival: listing reads rows in sequence
+    Column("number", Number, primary_key=True),  # by arrival: a listing reads neighbouring rows
     Column("id", LargeBinary, nullable=False, unique=True),
     Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), nullable=False),
     Column("blob_id", LargeBinary, nullable=False),
@@ -108,12 +110,12 @@ message = Table(
     Column("size_kib", Number, nullable=False),
     Column("chunks", Number, nullable=False),
     Column("summary_ct", LargeBinary, nullable=False),
-    Column("listing_epoch", Number),  # of the key summary_ct is under; null: its own DEK, until first use
+    Column("listing_epoch", Number),  # of the key that summary_ct is under; null: its own DEK
     Index("message_mailbox_id_index", "mailbox_id"),
     sqlite_autoincrement=True,
 )
 
-# Beside the message, not in it: a listing reads summaries, five to a page instead of one.
+# Not a column of message: a listing reads only summaries, and without headers five of them fit on a page.
 header = Table(
     "header",
     metadata,
@@ -139,7 +141,7 @@ chunk = Table(
     Column("ct", LargeBinary, nullable=False),
 )
 
-# A blob is here only while it is being received; its chunks are unreadable until its message is kept.
+# A blob has a row here only while it is being received. Nobody can read its chunks until its message is kept.
 blob = Table(
     "blob",
     metadata,
@@ -162,7 +164,7 @@ placement = Table(
     sqlite_with_rowid=False,
 )
 
-# Other sessions learn from it what is gone (RFC 7162 §3.2.7 keeps the door open to QRESYNC).
+# Other sessions learn from it which messages are gone. It would also serve QRESYNC (RFC 7162 §3.2.7).
 expunged = Table(
     "expunged",
     metadata,
@@ -173,12 +175,12 @@ expunged = Table(
     sqlite_with_rowid=False,
 )
 
-# The words of some hundred messages, sealed under the mailbox's own key: what SEARCH looks in. It is a
-# comfort: whatever lacks is indexed again by whoever reads.
+# The words of some hundred messages, sealed under the mailbox's own key, for SEARCH to look in. Nothing
+# depends on it: messages that are not in it are indexed again by the session that searches.
 index_segment = Table(
     "index_segment",
     metadata,
-    Column("id", Number, primary_key=True, autoincrement=False),  # random: what is sealed names it
+    Column("id", Number, primary_key=True, autoincrement=False),  # random; the sealed content is bound to it
     Column("mailbox_id", LargeBinary, ForeignKey("mailbox.id"), nullable=False),
     Column("epoch", Number, nullable=False),
     Column("messages", Number, nullable=False),

@@ -1,8 +1,9 @@
-"""The store's transactions: run to their end, then told to whoever waits.
+"""The store's transactions: each runs to its end, then the sessions concerned are told.
 
-Invariants: what is kept is told, even if the caller went away meanwhile; told only after the commit; on one
-snapshot what is read belongs together. Every method raises Passing when the database does not answer or is
-too busy, besides what the function given to it raises.
+Invariants: a change that was committed is told to the sessions of its mailbox, even if the caller was
+cancelled meanwhile, and only after the commit; everything one `read` sees comes from one snapshot. Every
+method raises Passing when the database does not answer or is too busy, besides what the function given to it
+raises.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ P = TypeVar("P")
 
 
 class Transactions:
-    """Over one database, at the time of `clock`. `shredded`: something that was shredded may still lie in the
-    write-ahead log; at the start it may, whatever a process before us did."""
+    """Runs transactions over one database, with the time of `clock`. `shredded` says that bytes of shredded
+    messages may still lie in the write-ahead log. It is True at the start, because an earlier process may
+    have left some there."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self.database = database
@@ -36,7 +38,7 @@ class Transactions:
         self._unbroken = Unbroken("store transaction")
 
     async def close(self) -> None:
-        """Waits for what was begun."""
+        """Waits for the transactions that have begun."""
         await self._unbroken.finish()
         await self.notifier.close()
 
@@ -50,16 +52,17 @@ class Transactions:
         return await self.database.read(fn)
 
     async def write_quietly(self, fn: Callable[[Connection], T]) -> T:
-        """Runs `fn` in a transaction that changes nothing a session sees."""
+        """Runs `fn` in a transaction that changes nothing that a session could see, so nobody is told."""
         return await self.database.write(fn)
 
     async def write_at_leisure(self, fn: Callable[[Connection], T]) -> T:
-        """As `write_quietly`, for what is a comfort and no duty: raises Passing at once where the database is
-        busy, so that no letter waits for it."""
+        """As `write_quietly`, for what is useful but may be left out: raises Passing soon where the database
+        is busy, so that no letter waits for it."""
         return await self.database.write_at_leisure(fn)
 
     async def write(self, change: Callable[[Ledger], T]) -> T:
-        """Runs `change` in a transaction and wakes the sessions of the mailboxes it stepped."""
+        """Runs `change` in a transaction and then wakes the sessions of the mailboxes that got a new
+        modseq."""
         now, origin = self.now, self.notifier.origin
 
         def transaction(connection: Connection) -> tuple[T, Sequence[MailboxId]]:
@@ -81,8 +84,8 @@ class Transactions:
         payload: P,
         announced: Announcement | None = None,
     ) -> Settled:
-        """Runs `handler` for `payload` together with what else is ready for it, in one transaction, and wakes
-        the sessions of the mailboxes it changed."""
+        """Runs `handler` for `payload` and for what others gave it meanwhile, in one transaction, and then
+        wakes the sessions of the mailboxes that this payload changed."""
 
         async def write_and_tell() -> Settled:
             settled = await self.database.write_many(handler, payload, announced=announced)

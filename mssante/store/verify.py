@@ -1,8 +1,8 @@
-"""Checking the invariants on what is stored (docs/findings.md, invariants): `doctor --verify-data`, every
-tear-down, the simulator.
+"""Checks that what is stored keeps the invariants of docs/findings.md.
 
-Invariants: reads only, on one snapshot; says what is broken and where, never repairs. 8 (nonces) needs
-keys and is crypto's; whether chunks open is the reader's to find.
+`doctor --verify-data`, the tear-down of every test and the simulator use it. Invariants: it only reads, on
+one snapshot; it says what is broken and where, and never repairs. Invariant 8 (nonces) cannot be checked
+without keys, so `crypto` watches it; whether the chunks of a message open is found out by whoever reads them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRACE_OF_A_PEER = ("list", "crl")
 def verify(
     connection: Connection, *, now: int, marks: Mapping[MailboxId, JournalMark] | None = None
 ) -> list[BrokenInvariant]:
-    """Every broken invariant, none if all hold. `marks` are journal heads kept elsewhere (K4)."""
+    """Returns every broken invariant, if any. `marks` are journal heads that were kept elsewhere (K4)."""
     findings = [
         _finding(check.invariant, check.problem, row)
         for check in CHECKS
@@ -58,7 +58,7 @@ def _finding(invariant: int, problem: str, row: RowMapping) -> BrokenInvariant:
 def _journal(
     connection: Connection, box: Row[*tuple[Any, ...]], mark: JournalMark | None
 ) -> Iterator[BrokenInvariant]:
-    """The chain of one mailbox, and whether its messages are those it tells of."""
+    """Checks the journal of one mailbox: its chain, and that the mailbox holds the messages it tells of."""
     where = box.id.hex()
     before, last, last_at = START, 0, 0
     living: set[bytes] = set()
@@ -113,7 +113,8 @@ def _told(entry: JournalEntry, living: set[bytes]) -> Iterator[BrokenInvariant]:
 
 
 def _traced(detail: str) -> bool:
-    """Whether a line says who brought a message: a person, our queue, or a peer by which list and CRL."""
+    """Whether a line says who brought a message: a person, our own queue, or a peer, and then by which list
+    and which CRL it was trusted."""
     try:
         trace = json.loads(detail)
     except ValueError:

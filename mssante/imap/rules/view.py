@@ -56,8 +56,8 @@ class FolderView:
         self, uids: Iterable[int], *, recent_from: int | None = None, tells_recent: bool = True
     ) -> None:
         self._tells_recent = tells_recent
-        # Ascending; the message with sequence number n is at place n - 1. This array is never changed in place,
-        # so that sessions can share one (`share`).
+        # Ascending; the message with sequence number n is at place n - 1. This array is never changed in
+        # place, so that sessions can share one (`share`).
         self.uids = uids if isinstance(uids, array) else array(UID_ARRAY, uids)
         self._arrived = array(UID_ARRAY)  # not told yet, so they have no sequence number yet
         self._expunged: set[int] = set()  # gone from the folder, but the client still counts them

@@ -1,7 +1,7 @@
-"""The values the store takes and gives, a file for each noun.
+"""The values that the store takes and returns, with a file for each noun.
 
-Invariants: whatever ends in `_ct` is sealed before it comes here and leaves sealed; times are whole
-seconds since 1970, days are days since 1970.
+Invariants: what ends in `_ct` is sealed before it comes here and leaves sealed; times are whole seconds since
+1970, days are days since 1970.
 """
 
 from mssante.store.records.accounts import MailboxRow

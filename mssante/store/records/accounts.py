@@ -1,4 +1,4 @@
-"""A mailbox, as the store takes and gives it."""
+"""A mailbox, as the store takes and returns it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxRow:
-    """A BAL. `address` None is the queue's mailbox: nobody can write to it. `quota_kib` None: no bound."""
+    """A BAL. With `address` None it is the queue's mailbox, to which nobody can write. `quota_kib` None means
+    no quota."""
 
     id: MailboxId
     address: Address | None

@@ -11,8 +11,8 @@ from mssante.store.records.messages import FlagsRows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
-    """A folder without a sealed name is called after its `role`. Messages above `recent_uid` are recent:
-    no session that may write has heard of them (RFC 3501 §2.3.2)."""
+    """A folder without a sealed name is called after its `role`. Messages above `recent_uid` are recent: no
+    session that may write has been told of them (RFC 3501 §2.3.2)."""
 
     id: FolderId
     mailbox: MailboxId
@@ -28,8 +28,8 @@ class Folder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FolderName:
-    """A sealed name for a folder: `tag` is the mailbox's keyed hash of it, equal for equal names. `former`
-    is the name it had, tag and ciphertext: to stay subscribed if it was."""
+    """A sealed name for a folder. `tag` is the mailbox's keyed hash of it, equal for equal names. `former` is
+    the tag and ciphertext of the name it had, which stays subscribed if it was."""
 
     folder: FolderId
     tag: bytes
@@ -39,7 +39,7 @@ class FolderName:
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """An IMAP keyword of a mailbox, its name sealed; its flag is bit 8 + `number`."""
+    """An IMAP keyword of a mailbox, with its name sealed. Its flag is bit 8 + `number`."""
 
     number: int
     name_ct: bytes
@@ -47,8 +47,8 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened in a folder after a modseq: `present` are new or changed, both in ascending UID;
-    `recent_uid` as in Folder."""
+    """What happened in a folder after a modseq: `present` are the messages that are new or changed,
+    `expunged` the UIDs that are gone, both in ascending UID. `recent_uid` is as in Folder."""
 
     present: FlagsRows
     expunged: Sequence[int]

@@ -19,7 +19,7 @@ class JournalKind(StrEnum):
     QUEUED = "queued"  # a message to be sent on
     COPIED = "copied"
     MOVED = "moved"
-    EXPUNGED = "expunged"  # a placement; the message lies elsewhere still
+    EXPUNGED = "expunged"  # a placement; the message still lies elsewhere
     SHREDDED = "shredded"  # the last placement, and with it DEK, metadata and content
     OUTCOME = "outcome"  # of a queued recipient
     FOLDER_CREATED = "folder_created"
@@ -28,7 +28,7 @@ class JournalKind(StrEnum):
 
 
 class JournalEntry(NamedTuple):
-    """One line of a mailbox's journal; `hash` closes the chain up to it. As its row stands in the table."""
+    """One line of a mailbox's journal, with the columns of its row. `hash` covers it and all lines before."""
 
     mailbox: MailboxId
     n: int
@@ -43,7 +43,8 @@ class JournalEntry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalMark:
-    """How far a mailbox's journal had come: kept elsewhere, it betrays a database put back in time."""
+    """The number and hash of the last line of a journal at some time. Kept elsewhere, it reveals that an
+    older database was put back later."""
 
     n: int
     hash: bytes

@@ -1,7 +1,7 @@
-"""What is kept of messages, and where they lie.
+"""What is kept of messages, and which folders they lie in.
 
-Invariants: a `uids` argument is any sequence of UIDs: `range(low, high + 1)` for a stretch, whatever of it
-exists is meant.
+Invariants: a `uids` argument is any sequence of UIDs, such as `range(low, high + 1)`; it means those that
+exist.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple, NewType, overload
 from mssante.crypto import SealedKey
 from mssante.model import BlobId, MessageId, ModSeq, Uid
 
-MessageNumber = NewType("MessageNumber", int)  # order of arrival in this database; never comes back
+MessageNumber = NewType("MessageNumber", int)  # in order of arrival; never used twice
 FlagMask = NewType("FlagMask", int)  # bits of model.Flag; keyword n is bit 8 + n
 Uids = Sequence[int]
 SECONDS_PER_DAY = 86_400
@@ -31,9 +31,10 @@ class FlagsRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FlagsRows(Sequence[FlagsRow]):
-    """Many FlagsRow as three columns: 100,000 tuples cost a tenth of a second, and the collector as much.
-    Of a change that answers with them, `own` is the modseq, 0 when nothing changed, and `before` the folder's
-    modseq until then: who knows the folder up to `before` knows it up to `own` now."""
+    """Many FlagsRow as three columns: 100,000 tuples would cost a tenth of a second, and the garbage
+    collector as much again. When they answer a change, `own` is the modseq of that change (0 when nothing
+    changed) and `before` the folder's modseq until then: whoever knew the folder up to `before` knows it up
+    to `own` now."""
 
     uids: array[int] = field(default_factory=lambda: array("Q"))
     flags: array[int] = field(default_factory=lambda: array("Q"))
@@ -64,7 +65,8 @@ class FlagsMode(StrEnum):
 
 
 class Place(NamedTuple):
-    """What is known of a message in a folder without opening it: which it is, and the day it came there."""
+    """What is known of a message in a folder without opening it: its identifier, and the day it came
+    there."""
 
     uid: Uid
     message_id: MessageId
@@ -72,7 +74,7 @@ class Place(NamedTuple):
 
 
 class SealedMessage(NamedTuple):
-    """A message as listed. A named tuple, for speed: a listing makes one of these for each row."""
+    """A message as a listing needs it. A named tuple, for speed: a listing makes one for each row."""
 
     uid: Uid
     number: MessageNumber
@@ -84,7 +86,8 @@ class SealedMessage(NamedTuple):
 
 
 class SealedDek(NamedTuple):
-    """A message's DEK as its row has it; `small_ct` is its content if that was asked for and is one chunk."""
+    """A message's DEK, with the columns of its row. `small_ct` is the content, if it was asked for and is a
+    single chunk."""
 
     number: MessageNumber
     epoch: int

@@ -1,4 +1,4 @@
-"""Who is still to be reached."""
+"""Recipients of the queue, who are still to be reached, and their messages."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class RecipientState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRecipient:
-    """A recipient leased to the caller until `leased_until`. `attempts` counts this one; `asked_for`:
-    somebody wants it made now, whatever is known of the destination."""
+    """A recipient that is leased to the caller until `leased_until`. `attempts` counts the attempt to be made
+    now. With `asked_for`, somebody wants it made even if the destination is known not to answer."""
 
     id: RecipientId
     mailbox: MailboxId

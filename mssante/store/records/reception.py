@@ -1,4 +1,4 @@
-"""What comes in: everything one 250 promises, and where it came to lie."""
+"""What comes in: everything that one 250 promises, and where it was put."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mssante.reasons import Declined
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deposit:
-    """One message for one mailbox, sealed. `pending_chunks` are those not yet appended: (n, ct).
+    """One message for one mailbox, sealed. `pending_chunks` are the chunks not written yet, as (n, ct).
 
-    `folder` None only for the queue's mailbox, whose messages lie in no folder. `listing_epoch`: of the
-    listing key the summary is under, None when it is under the DEK (crypto.Closed)."""
+    `folder` is None only for the queue's mailbox, whose messages lie in no folder. `listing_epoch` is the
+    epoch of the listing key that the summary is sealed under; None when that is the DEK (crypto.Closed)."""
 
     mailbox: MailboxId
     folder: SpecialUse | FolderId | None
@@ -34,7 +34,7 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRecipientNew:
-    """A recipient to be reached: `destination_tag` (32 bytes) groups those of one domain."""
+    """A recipient to be reached. Those of one domain have the same `destination_tag` (32 bytes)."""
 
     destination_tag: bytes
     address_ct: bytes
@@ -52,8 +52,8 @@ class Outbound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
-    """Everything one 250 promises: kept together or not at all. `dedup_key` names the message: a mailbox that
-    has it already gets no second copy of it.
+    """Everything that one 250 promises, kept together or not at all. `dedup_key` identifies the message, so
+    that a mailbox that has it already gets no second copy.
 
     `journal_detail` is a small JSON object without content: {"peer": fingerprint, "list": generation,
     "crl": number, …} for a peer, {"person": name, …} otherwise (invariant 7 of `verify`)."""
@@ -65,7 +65,7 @@ class Acceptance:
 
 
 class Placed(NamedTuple):
-    """Where a deposit came to lie."""
+    """Where a deposit was put."""
 
     mailbox: MailboxId
     folder: FolderId
@@ -75,7 +75,8 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """`duplicate`: every mailbox has this very message already; nothing was written now."""
+    """The answer to an Acceptance. With `duplicate`, every mailbox had this message already and nothing was
+    written."""
 
     duplicate: bool
     placements: tuple[Placed, ...]

@@ -1,4 +1,4 @@
-"""What checking and cleaning the store find."""
+"""What checking and cleaning the store return."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenInvariant:
-    """A broken invariant: its number in docs/findings.md, invariants, where, and in which words."""
+    """A broken invariant: its number in docs/findings.md, the problem in words, and where it was found."""
 
     invariant: int
     problem: str
@@ -18,7 +18,8 @@ class BrokenInvariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a sweep took away. `log_emptied` False: shredded bytes may still lie in the write-ahead log."""
+    """How much a sweep deleted. If `log_emptied` is False, shredded bytes may still lie in the write-ahead
+    log."""
 
     blobs: int
     dedup_keys: int
