@@ -62,7 +62,7 @@ def pairs(block: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def fields(block: bytes) -> tuple[Field, ...]:
-    """The fields of a header block, in order. Lines that are no field are skipped."""
+    """The fields of a header block, in order. Lines that are not fields are skipped."""
     return tuple(
         Field(name=match[1].lower(), value=unfold(match[2]), start=match.start(), end=match.end())
         for match in _FIELD.finditer(within_lines(block))

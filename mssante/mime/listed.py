@@ -102,7 +102,7 @@ def values(packed: bytes, name: bytes) -> tuple[bytes, ...] | None:
 
 
 def first_values(packed: bytes, names: Sequence[bytes]) -> list[bytes] | None:
-    """The first value of each of `names`, unfolded, empty where there is none; else as `values`."""
+    """The first value of each of `names`, unfolded, empty where there is none. Otherwise as `values`."""
     if not packed:
         return None
     places, *fields = _unpacked(packed)

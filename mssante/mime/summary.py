@@ -118,7 +118,7 @@ class Summary(NamedTuple):
         return listed.values(self.packed_listed, name)
 
     def first_listed(self, names: Sequence[bytes]) -> list[bytes] | None:
-        """The first value of each of `names`, empty where there is none; else as `listed`."""
+        """The first value of each of `names`, empty where there is none. Otherwise as `listed`."""
         return listed.first_values(self.packed_listed, names)
 
     def to_bytes(self) -> bytes:
@@ -127,7 +127,7 @@ class Summary(NamedTuple):
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> Summary:
-        """Raises Refused(CORRUPTION) when the octets are no summary, or of a version we do not know."""
+        """Raises Refused(CORRUPTION) when the octets are not a summary, or of a version we do not know."""
         if octets[:1] != _VERSION:
             if octets[:1] == summary_v1.VERSION:
                 return cls(*summary_v1.fields(_unpacked(octets[1:])))
@@ -205,7 +205,7 @@ def _as_text(root: Part) -> Part:
 
 
 def _table(root: Part) -> tuple[dict[str, Extent], dict[str, Extent]]:
-    """Extents by part number (RFC 3501 §6.4.5). A message that is no multipart is its own part 1."""
+    """Extents by part number (RFC 3501 §6.4.5). A message that is not a multipart is its own part 1."""
     parts: dict[str, Extent] = {}
     messages: dict[str, Extent] = {}
     pending: list[tuple[str, Part]] = []

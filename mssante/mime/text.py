@@ -34,8 +34,8 @@ _DECLARED = re.compile(rb"""(?i)(?:encoding|charset)\s*+=\s*+["']?([a-z0-9_:.-]{
 
 
 def of_header(block: bytes) -> Iterator[str]:
-    """A header block line by line, unfolded, each with its value decoded by itself. Lines that are no fields
-    are included."""
+    """A header block line by line, unfolded, each with its value decoded by itself. Lines that are not fields
+    come too."""
     for line in _FOLDED.sub(b"", block).split(b"\n"):
         if b"=?" in line or not line.isascii():
             name, colon, value = line.partition(b":")

@@ -12,13 +12,13 @@ follows what a segment can decide:
 - A needle without a blank is in a text exactly if it is in one of the text's words. What is found decides,
   whatever the needle's length, and no message is opened to make sure.
 - A needle with blanks is in a text only if the part before a blank ends a word, the part behind it begins
-  one, and what stands between two blanks is a whole word. The segment finds who has such words, but not
-  whether they follow each other: this narrows, and the messages left must be opened. (`Needle.exact`)
+  one, and what stands between two blanks is a whole word. The segment finds the messages that have such
+  words, but not whether the words follow each other: those messages must be opened. (`Needle.exact`)
 
 Words of the headers and of the bodies are kept apart, since a search may ask for either. Of each, the words
 that one message alone has (names, numbers, identifiers) lie together message by message, so the place where
 one is found tells whose it is. The others lie once, those of the most messages first, so that a search ends
-early when all are found; beside each stand the places of its messages, as single octets or as a map of bits.
+early when all are found; beside each are the places of its messages, as single octets or as a map of bits.
 An edge stands before every word, and behind the last: a pattern that begins or ends with an edge is found
 only where a word begins or ends.
 
