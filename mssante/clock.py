@@ -9,7 +9,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """`now()` is aware UTC wall time (certificates, dates); `monotonic()` is seconds for deadlines."""
+    """`now()` is the time of day, aware and in UTC, for certificates and dates; `monotonic()` counts seconds,
+    for deadlines."""
 
     def now(self) -> datetime: ...
 

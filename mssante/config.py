@@ -1,7 +1,7 @@
-"""TOML to frozen values. Every mistake is reported at once, each with its line.
+"""Reads the configuration, a TOML file, into frozen values. All mistakes are told at once, with their lines.
 
-Invariants: a Config that exists is complete and of the right types; paths are absolute, resolved
-against the folder of the file; no secret is written in the file, only where it lies.
+Invariants: a Config that exists is complete and of the right types; paths are absolute, resolved against the
+folder of the file; the file holds no secret, only where each secret lies.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class Endpoint:
 
 
 class DatabasePlace(str):
-    """Where a database lies, as written: a file of SQLite's, named from the configuration's folder, or the
-    URL of another."""
+    """Where a database lies, as the configuration has it: a file of SQLite's, relative to the configuration's
+    folder, or the URL of another database."""
 
     __slots__ = ()
 
@@ -238,7 +238,8 @@ class Messages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connections:
-    """How many at once on one port, and from one address (a hospital behind NAT needs more)."""
+    """How many connections one port has at once, and how many of one address (a hospital behind NAT needs
+    more)."""
 
     smtp_max: int = _is(_whole(10, 100_000), limits.CONNECTIONS_MAX)
     imap_max: int = _is(_whole(10, 100_000), limits.IMAP_CONNECTIONS_MAX)
@@ -372,7 +373,7 @@ def _contradictions(config: Config, lines: dict[str, int]) -> list[Mistake]:
 
 
 def _lines(text: str) -> dict[str, int]:
-    """Where each section and key stands: tomllib does not say."""
+    """The line on which each section and key stands, which tomllib does not tell."""
     found: dict[str, int] = {}
     section = ""
     for number, line in enumerate(text.splitlines(), start=1):

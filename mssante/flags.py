@@ -1,7 +1,8 @@
 """Message flags as bits of a mask, and the keywords that a mailbox has given bits to.
 
 Invariants: bits 0..4 are the system flags (model.Flag), bit 5 is \\Recent (RFC 3501 §2.3.2) and is never
-stored, bits 8..61 are the mailbox's keywords in the order of its table; a keyword is one whatever its case.
+stored, bits 8..61 are the mailbox's keywords in the order of its table; keywords that differ only in case are
+the same keyword.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class FlagList:
 
 
 class FlagNames:
-    """Names of flags to bits. `keywords[i]` is the name of bit 8 + i."""
+    """The bits of a mailbox's keywords. `keywords[i]` is the name of bit 8 + i."""
 
     def __init__(self, keywords: Sequence[str] = ()) -> None:
         self.keywords = tuple(keywords)

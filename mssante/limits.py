@@ -1,9 +1,9 @@
-"""Every bound in the system, one a line, with what sets it. Octets and seconds, unless the name says else.
+"""Every bound in the system, one on each line, with its reason. Its name says the unit, or what is counted.
 
-Invariants: no other module holds a bound of its own, and every line says why it is so, which a test sees to
-(tests/unit/test_limits.py): a clause, a measurement, a fact, a row of docs/attack-catalogue.md (R7), a
-finding of docs/findings.md (A44), what other servers do (in the same page, where the bounds come from), or
-"ours": our own judgement, which may be changed.
+Invariants: no other module has a bound of its own, and every line gives a reason; a test sees to both
+(tests/unit/test_limits.py). A reason is a clause of an RFC, a measurement, a fact (docs/facts.md), a row of
+docs/attack-catalogue.md (R7), a finding of docs/findings.md (A44), or what another server does (the same page
+says where that comes from). "Ours" marks our own judgement, which may be changed.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ MESSAGE_OCTETS_MAX = 35 * MIB  # default: MSSanté letters carry 25 MB of docume
 LINE_OCTETS_MAX = 4096  # inbound, without CRLF: RFC 5321 §4.5.3.1.6 asks 998, field software writes more
 LINE_OCTETS_OUT_MAX = 998  # RFC 5322 §2.1.1: what we write ourselves
 HEADER_WORD_OCTETS_MAX = LINE_OCTETS_OUT_MAX - 100  # ours: leaves room for any field name before the word
-RECEIVED_HOPS_MAX = 25  # RFC 5321 §6.3 asks a large count; ours is a closed space of few hops (R11)
+RECEIVED_HOPS_MAX = 25  # RFC 5321 §6.3 asks for a large count; letters in MSSanté pass few servers (R11)
 
 # SMTP sessions
-COMMAND_LINE_OCTETS_MAX = 2048  # RFC 5321 §4.5.3.1.4 asks 512; MAIL and RCPT parameters grow it
+COMMAND_LINE_OCTETS_MAX = 2048  # RFC 5321 §4.5.3.1.4 asks for 512, and more for parameters of MAIL and RCPT
 PATH_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3
 ESMTP_PARAMETERS_MAX = 8  # ours: of one MAIL or RCPT; we offer fewer
 ENVID_OCTETS_MAX = 100  # RFC 3461 §5.4
 ORCPT_OCTETS_MAX = 500  # RFC 3461 §5.4
 RECIPIENTS_MAX = 200  # RFC 5321 §4.5.3.1.8 asks at least 100
-UNKNOWN_RECIPIENTS_MAX = 20  # ours: per session; more is harvesting
+UNKNOWN_RECIPIENTS_MAX = 20  # ours: per session; more looks like harvesting of addresses
 SESSION_ERRORS_MAX = 20  # Postfix's; then 421 (R9)
 SESSION_JUNK_MAX = 100  # ours: NOOP, RSET, EHLO without mail (R9)
 SESSION_COMMANDS_WITHOUT_MAIL_MAX = 1000  # ours: whoever asks so much and sends nothing keeps others out (R7)
-NULL_SENDERS_AT_ONCE = 300  # ours: of one peer, from <> (T7): a morning's receipts; more is told 450
-NULL_SENDERS_PER_MINUTE = 60  # ours: what comes back of it: 86,400 notices and receipts a day
+NULL_SENDERS_AT_ONCE = 300  # ours: messages from <> of one peer (T7): a morning's receipts; then 450
+NULL_SENDERS_PER_MINUTE = 60  # ours: how fast that allowance grows back: 86,400 notices and receipts a day
 NULL_SENDERS_PEERS_REMEMBERED_MAX = 10_000  # ours: 392 names were listed in March 2025
 HANDSHAKE_SECONDS_MAX = 10  # ours: a TLS handshake takes far less, and a slow one holds a place (R7)
 GREETING_SECONDS_MAX = 30  # ours: from our greeting to the first command (R7)
@@ -39,17 +39,17 @@ SESSION_SECONDS_MAX = 1800  # ours: whoever has more to send opens another sessi
 DATA_OCTETS_PER_SECOND_MIN = 500  # Postfix's, on average after the credit (R7)
 DATA_CREDIT_SECONDS = 300  # ours: what a peer may wait in all before its average counts (R7)
 WRITE_SECONDS_MAX = 60  # ours: a peer that reads nothing for so long is cut (R7)
-LINGER_SECONDS = 2  # ours: how long octets are thrown away behind our last words, so that they are read
-LINGER_OCTETS_MAX = 1 * MIB  # ours: how much is thrown away behind our last words
+LINGER_SECONDS = 2  # ours: how long we go on reading after our last reply, so that the peer receives it
+LINGER_OCTETS_MAX = 1 * MIB  # ours: how much is read and thrown away after our last reply
 CONNECTIONS_MAX = 500  # ours: per port, known peers and strangers together (R8)
 CONNECTIONS_PER_ADDRESS_MAX = 50  # Postfix's; configurable, for hospitals behind one address (I8)
 CONNECTIONS_PRE_TLS_MAX = 200  # ours: strangers; a peer known as good is let in beside them (R8)
 CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX = 10  # ours: a peer needs no more handshakes at once (R8)
 KNOWN_ADDRESSES_REMEMBERED_MAX = 1000  # ours: addresses that were good; the oldest are forgotten
-CONNECTIONS_DISMISSED_AT_ONCE = 64  # ours: refused, and being told so; more are cut at once
+CONNECTIONS_DISMISSED_AT_ONCE = 64  # ours: connections that are being told no; more are cut without a word
 OTHER_FILES_MAX = 300  # ours: databases, couriers, log, threads: what is open besides connections
-REPEATED_SECONDS = 60  # ours: how long what happens again is only counted, then told as one line
-REPEATED_KINDS_MAX = 1000  # ours: address and cause, counted apart; the surplus is one kind
+REPEATED_SECONDS = 60  # ours: how long a repeated event is only counted, before one line of log tells of all
+REPEATED_KINDS_MAX = 1000  # ours: pairs of address and cause that are counted apart; all others count as one
 MESSAGES_IN_FLIGHT_MAX = 64  # ours: messages between DATA and 250, all sessions; above: 452 4.3.1 (R3)
 TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
 
@@ -58,7 +58,7 @@ RECIPIENTS_OUT_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes in
 MESSAGES_OUT_PER_CONNECTION = 100  # ours: then the connection ends, and the next letter begins a new one
 CONNECTION_OUT_IDLE_SECONDS = 10  # ours: a connection waits so long for the next letter to the same domain
 RESOLVE_SECONDS_MAX = 20  # ours: all questions to the DNS about one domain
-HOSTS_TRIED_MAX = 5  # RFC 5321 §5.1 asks at least two addresses; ours: more than five is not our patience
+HOSTS_TRIED_MAX = 5  # RFC 5321 §5.1 asks for at least two addresses; ours: trying more would take too long
 REMOTE_REPLY_CHARACTERS_MAX = 500  # ours: of a remote's text, kept for the log and told in notices
 
 # Sealing
@@ -87,23 +87,23 @@ ENVELOPE_SHAPE_OCTETS_REMEMBERED_MAX = 500  # ours: some sixty addresses; longer
 HEADER_KEPT_OCTETS_MAX = 64 * KIB  # ours: of the top header, sealed apart so that listing opens no body
 LISTED_OCTETS_MAX = 4 * KIB  # ours: of the fields that listings ask for, in the summary; a letter has 0.6 KiB
 LISTED_CHOICES_REMEMBERED_MAX = 1000  # ours: choices of fields made ready; then all are forgotten
-SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # ours: of one message's text parts, as they are written; no letter has that
+SEARCH_TEXT_OCTETS_MAX = 8 * MIB  # ours: of one message's text parts, still encoded; no letter has so much
 TEXT_PIECE_CHARACTERS = 64 * KIB  # ours: of text looked through in one go
 TEXT_DECODED_OCTETS_AT_ONCE = 1 * MIB  # ours: of base64; base64 needs a multiple of 4
 ARCHIVE_ENTRIES_MAX = 1000  # ours: of a zip whose documents are searched (X1)
 ARCHIVE_ENTRY_OCTETS_MAX = 2 * MIB  # ours: of text inflated from one of them (X1)
 
-PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3 asks 200; above 256 it forbids
+PREVIEW_CHARACTERS_MAX = 200  # RFC 8970 §3.3 asks for 200 and forbids more than 256
 PREVIEW_OCTETS_READ_MAX = 64 * KIB  # ours: from the start of a message, header included
 PREVIEW_PLAIN_OCTETS_READ_MAX = 8 * KIB  # ours: two hundred characters, with room for quotations
-PREVIEW_MARKUP_OCTETS_READ_FIRST = 8 * KIB  # ours: of HTML; all that may be read only if that is too little
+PREVIEW_MARKUP_OCTETS_READ_FIRST = 8 * KIB  # ours: of HTML; the rest is read only if this gives too little
 
 # IMAP
 IMAP_LINE_OCTETS_MAX = 64 * KIB  # Dovecot's (I2)
 IMAP_LINE_OCTETS_PRE_AUTH_MAX = 8 * KIB  # ours: a login fits, with any token (I2)
 IMAP_LITERAL_OCTETS_PRE_AUTH_MAX = 1 * KIB  # ours: a login or a password fits; no room for a bomb (I1)
 IMAP_PRE_AUTH_OCTETS_MAX = 16 * KIB  # ours: all that a stranger may send (I1)
-IMAP_LITERAL_OCTETS_MAX = 100 * KIB  # ours: APPEND's message apart (I1)
+IMAP_LITERAL_OCTETS_MAX = 100 * KIB  # ours: of any literal but the message of an APPEND (I1)
 IMAP_LITERALS_MAX = 1000  # mox's (I1)
 IMAP_COMMAND_OCTETS_MAX = 1 * MIB  # mox's (I1)
 IMAP_NESTING_MAX = 20  # ours: parentheses or brackets; no client goes deeper than a few (I2)
@@ -124,9 +124,9 @@ IMAP_SEARCH_SECONDS_MAX = 5  # ours: of a search's own work (I4)
 IMAP_INDEXING_SECONDS_MAX = 60  # ours: of a search that is the first to ask: 10,000 letters take some 5, once
 IMAP_SORT_CRITERIA_MAX = 20  # ours: RFC 5256 and RFC 5957 have nine keys
 IMAP_SORTS_AT_ONCE = 4  # ours: per port; one of 100,000 messages holds some 50 MiB
-IMAP_THREAD_REFERENCES_MAX = 100  # ours: of one message; RFC 5322 §3.6.4 gives no bound, what writes it cuts
-IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # ours: named by references, of messages that are not there
-IMAP_THREAD_STEPS_MAX = 1_000_000  # ours: up chains whose links were broken: a tenth of a second
+IMAP_THREAD_REFERENCES_MAX = 100  # ours: of one message; RFC 5322 §3.6.4 has no bound, mail programs cut
+IMAP_THREAD_IDENTIFIERS_MAX = 500_000  # ours: of messages that references name and that are not there
+IMAP_THREAD_STEPS_MAX = 1_000_000  # ours: steps up chains whose links were broken: a tenth of a second
 IMAP_CONTENTS_SEARCHED_AT_ONCE = 2  # ours: per port; looking through a message of 32 MiB costs 180 MiB
 IMAP_REST_SECONDS = 1  # ours: a client that asks nothing for so long leaves time for its mailbox's index
 IMAP_LOGIN_SECONDS_MAX = 180  # Dovecot's: from the greeting to a login, however busy the client seems
@@ -136,7 +136,7 @@ IMAP_CONNECTIONS_MAX = 2000  # ours: per port; an idle one costs some tens of Ki
 IMAP_CONNECTIONS_PER_USER_MAX = 20  # ours: a mail program opens a handful, on several devices (I8)
 IMAP_HEAVY_AT_ONCE = 2  # ours: commands of one person that open contents by the hundred (I5)
 IMAP_HEAVY_BODIES = 100  # ours: messages: a command that opens more contents is heavy
-IMAP_HEAVY_WAIT_SECONDS_MAX = 90  # ours: for a turn; who does not read is cut after WRITE_SECONDS_MAX
+IMAP_HEAVY_WAIT_SECONDS_MAX = 90  # ours: for a turn: above WRITE_SECONDS_MAX, when a stalled client is cut
 IMAP_BAD_COMMANDS_MAX = 20  # ours, as SESSION_ERRORS_MAX: in a row answered BAD, then BYE
 FOLDERS_MAX = 1000  # ours: of one mailbox; LIST tells them all (I13)
 FOLDER_NAME_OCTETS_MAX = 512  # ours: in UTF-8, with every folder above it (I13)
@@ -170,15 +170,15 @@ EXPUNGED_AT_ONCE = 500  # ours: shredded in one transaction: receptions wait no 
 
 # The index of words
 INDEX_WORDS_OCTETS_MAX = 256 * KIB  # ours: of one message's different words; above, every search opens it
-INDEX_SETTLE_SECONDS = 5.0  # ours: after a change: more may come
+INDEX_SETTLE_SECONDS = 5.0  # ours: waited after a change, because more may follow
 INDEX_SEGMENTS_AT_ONCE = 8  # ours: read and asked: about a mebibyte
-INDEX_OPENED_INSTEAD_MAX = 64  # ours: messages that a search opens rather than index them
-INDEX_ASKED_MIN = 20  # ours: fewer messages are opened sooner than the index
+INDEX_OPENED_INSTEAD_MAX = 64  # ours: messages; a search opens so few instead of indexing them
+INDEX_ASKED_MIN = 20  # ours: to open fewer messages is quicker than to ask the index about them
 
 # Authentication
 LOGIN_OCTETS_MAX = 320  # RFC 5321 §4.5.3.1: 64 before the @, 255 behind it: a whole mail address fits
 PASSWORD_OCTETS_MIN = 12  # ours: of a password that is set; guessing is slowed, not stopped (I9)
-WHOLE_NUMBER_BITS_MAX = 63  # of a number in an operation: what either database keeps, beside the sign
+WHOLE_NUMBER_BITS_MAX = 63  # of a number in an operation: both databases keep so many, and the sign
 PASSWORD_OCTETS_MAX = 1024  # ours: as IMAP_LITERAL_OCTETS_PRE_AUTH_MAX; Argon2id is given no more
 PASSWORD_MEMORY_KIB = 64 * 1024  # RFC 9106 §4, its second choice: Argon2id with 64 MiB
 PASSWORD_ITERATIONS = 3  # RFC 9106 §4, its second choice: 250 ms of one core with that memory
@@ -186,13 +186,13 @@ PASSWORD_CHECKS_AT_ONCE = 2  # measured: two at once take twice as long, so more
 PASSWORD_CHECKS_QUEUED_MAX = 100  # ours: some 25 seconds of checks; above, try later
 PASSWORD_REMEMBERED_SECONDS = 300  # ours: mail programs sign in again and again
 PASSWORDS_REMEMBERED_MAX = 10_000  # ours: persons; the oldest are forgotten
-GUESS_FREE_FAILURES = 2  # ours: typing errors
+GUESS_FREE_FAILURES = 2  # ours: so many wrong passwords may be typing errors, and cost no delay
 GUESS_DELAY_SECONDS_FIRST = 1.0  # ours: after the third wrong password; then it doubles
 GUESS_DELAY_SECONDS_MAX = 15.0  # Dovecot's (I9)
 GUESS_WAIT_SECONDS_MAX = 30.0  # ours: a longer wait is refused instead
-GUESS_FORGET_SECONDS = 600.0  # ours: who has failed nowhere for so long begins anew
+GUESS_FORGET_SECONDS = 600.0  # ours: after so long without a failure, the count begins anew
 GUESS_REMEMBERED_MAX = 10_000  # ours: addresses and persons that failed; the oldest are forgotten
-GUESS_ALARM_EVERY = 10  # ours: wrong passwords from one address or at one person: 10 an hour (I9)
+GUESS_ALARM_EVERY = 10  # ours: an alarm for so many wrong passwords of one address or person: 10 an hour (I9)
 
 # Keys
 KEYS_UNWRAPPED_INLINE_MAX = 200  # ours: about a millisecond on the loop; HPKE costs a hundred times more
@@ -226,7 +226,7 @@ WHITE_LIST_OCTETS_MAX = 50 * MIB  # ours: WHITE_LIST_ENTRIES_MAX entries of half
 WHITE_LIST_ENTRIES_MAX = 100_000  # ours: the real list had 8,655 pairs in June 2026 (T20)
 WHITE_LIST_DEPTH_MAX = 100  # ours: elements inside one another; the format has four levels (T19)
 WHITE_LIST_WARN_HOURS = 48  # T17: an operator is warned
-TRUST_SPACE_HOURS_MAX = 7 * 24  # T17: past it nobody is trusted, 4xx; configurable
+TRUST_SPACE_HOURS_MAX = 7 * 24  # T17: with an older list nobody is trusted, peers get 4xx; configurable
 TRUST_REFRESH_SECONDS = 60  # ours: how soon a new list or a revocation is in force (T8, T9)
 DN_CHARACTERS_MAX = 4096  # ours: far above any subject; a longer text is not parsed
 CERTIFICATE_OCTETS_MAX = 64 * KIB  # ours: an operator's certificate is 2 KiB
@@ -244,27 +244,27 @@ RETRY_SECONDS_FIRST = 300  # Postfix's: the first wait; then it doubles
 RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
 QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
-QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters known to be told of; then all are forgotten
+QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten
 COURIERS_PER_DESTINATION = 5  # ours: conversations with one operator at once (R15)
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASED_AT_ONCE = 100  # ours: recipients taken from the queue in one go
 QUEUE_LEASE_SECONDS = 1800  # ours: a worker has a recipient to itself: above any conversation's length
-QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ours: ends before its lease, so that no second runner is at it too
+QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ours: it ends before its lease, so that two runners never try at once
 QUEUE_POLL_SECONDS = 5  # ours: how soon what another host queued, or what is due again, is seen
 
 # Databases (docs/findings.md, SQLite and PostgreSQL)
 DATABASE_BATCH_JOBS_MAX = 64  # ours: jobs committed together: one fsync for all of them
 DATABASE_GATHER_SECONDS = 0.005  # ours: a commit waits no longer for letters whose content is coming in
 DATABASE_JOBS_QUEUED_MAX = 1024  # ours: jobs waiting for the writer; above, callers wait their turn
-DATABASE_COMMIT_TRIES = 4  # ours: of a commit that the database undid for another's sake
+DATABASE_COMMIT_TRIES = 4  # ours: of a commit that the database undid because it conflicted with another
 DATABASE_READERS = 4  # ours: threads or connections that read beside the one that writes
 DATABASE_BUSY_SECONDS = 5  # ours: waiting for a lock before the answer is "try later" (C6)
 DATABASE_STATEMENT_SECONDS_MAX = 60  # ours: above any statement we have; then PostgreSQL ends it
-DATABASE_LEISURE_SECONDS = 0.5  # ours: waiting for a write that is a comfort; then it is left undone
-DATABASE_LEISURE_LOCK_SECONDS = 0.05  # ours: what such a write waits for a lock: a letter may come behind it
-DATABASE_LEISURE_REST_SECONDS = 1  # ours: once the database was busy, so long nothing at leisure is tried
+DATABASE_LEISURE_SECONDS = 0.5  # ours: waiting for a write that only saves time later; then it is left undone
+DATABASE_LEISURE_LOCK_SECONDS = 0.05  # ours: such a write's wait for a lock: a letter may wait behind it
+DATABASE_LEISURE_REST_SECONDS = 1  # ours: after the database was busy, no such write is tried for so long
 DATABASE_CHECKPOINT_PAGES = 4000  # ours: a write-ahead log of 16 MiB is folded into the database
-DATABASE_CHECKPOINT_TRIES = 5  # ours: to fold all of it after shredding, past readers (K6)
+DATABASE_CHECKPOINT_TRIES = 5  # ours: to fold in all of the log after shredding, while others read (K6)
 DATABASE_CHECKPOINT_PAUSE_SECONDS = 0.1  # ours: between those tries
 DATABASE_CHECKPOINT_WAIT_MS = 50  # ours: the writer waits no longer for readers; the caller tries again
 DATABASE_WAL_OCTETS_KEPT_MAX = 64 * MIB  # ours: what a burst left is cut back to this
@@ -276,7 +276,7 @@ ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK is older; a session in
 BLOBS_SWEPT_AT_ONCE = 16  # ours: up to 35 MiB each: the writer has others to serve
 
 # The server and those who run it
-RECHECK_SECONDS = 3  # ours: how soon what another host's broker ended ends here (I14)
+RECHECK_SECONDS = 3  # ours: how soon an access that was ended on another host ends here too (I14)
 SWEEP_SECONDS = 3600  # ours: as ORPHAN_SECONDS: nothing is left over for longer than twice that
 SERVER_STOP_SECONDS_MAX = 30  # ours: for conversations under way; systemd waits 60 (our unit file)
 CONTROL_LINE_OCTETS_MAX = 4 * MIB  # ours: one answer on the socket of the command line, all mailboxes listed

@@ -1,7 +1,8 @@
-"""The values everything else speaks of: frozen, parsed or refused, never half right.
+"""The values that all other modules share. They are frozen, and a text that is malformed never becomes one.
 
-Invariants: an Address is canonical (its domain in lower case, its local part as written), so two
-equal mailboxes compare equal through `key`; identifiers are typed, so a UID is never taken for an id.
+Invariants: an Address has its domain in lower case and its local part as written, and two addresses name the
+same mailbox exactly when their `key` is equal; identifiers have types of their own, so that a UID is never
+taken for another number.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ INBOX = "INBOX"
 
 
 class SpecialUse(StrEnum):
-    """RFC 6154 roles of the folders every mailbox has; INBOX has a role too, so delivery finds it sealed."""
+    """RFC 6154 roles of the folders every mailbox has. INBOX has a role too: delivery finds it by that,
+    because it cannot read names."""
 
     INBOX = "inbox"
     SENT = "sent"
@@ -133,7 +135,7 @@ class Envelope:
 
 
 class Direction(StrEnum):
-    """IN: the peer called us, as a TLS client. OUT: we called it, a TLS server."""
+    """IN: the peer called us, as a TLS client. OUT: we called the peer, which is then the TLS server."""
 
     IN = "in"
     OUT = "out"
@@ -149,7 +151,8 @@ class MessageSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
-    """Who spoke to us over mutual TLS, fit for a trace: DN in RFC 4514, hexadecimal serial, SHA-256."""
+    """Who spoke to us over mutual TLS, as it is written in logs: DN in RFC 4514, hexadecimal serial number,
+    SHA-256 fingerprint."""
 
     dn: str
     serial: str

@@ -1,8 +1,10 @@
-"""Why something was not done: whose fault, and does it pass. What is said of it, and to whom, stands in
-words/ alone: a Reason has one row there, in the file of its group.
+"""Why something was not done, and whether it may succeed later.
 
-Invariants: every refusal in the system carries one Reason; Refused is for ever (5xx, NO), Passing
-may succeed later (4xx). Trouble we do not know counts as Passing: a fault of ours never loses a letter.
+What a peer, a user or an operator is told about a Reason stands in words/ alone: each Reason has one row
+there, in the file of its group.
+
+Invariants: every refusal in the system carries one Reason; Refused is final (5xx, NO), Passing may succeed
+later (4xx). Trouble of an unknown kind counts as Passing, so that a fault of ours never loses a letter.
 """
 
 from __future__ import annotations
@@ -81,8 +83,8 @@ class Reason(StrEnum):
 
 
 class Declined(Exception):
-    """Something was not done. `reason` says why; `detail` is for our log only and never holds a secret
-    or a correspondent; neither reaches a peer as such."""
+    """Something was not done. `reason` says why; `detail` is for our log and our operator, and never holds a
+    secret or a correspondent. A peer is sent neither: it is told the words for the reason."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(reason, detail)
@@ -94,7 +96,7 @@ class Declined(Exception):
 
 
 class Refused(Declined):
-    """Policy said no, for ever: trying again as it is will not help."""
+    """The answer is no, and stays no: trying the same again will not help."""
 
 
 class Passing(Declined):

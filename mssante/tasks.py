@@ -1,9 +1,10 @@
-"""Tasks of asyncio and who owns them: the rule for the whole package, and the two ways that keep it.
+"""Tasks of asyncio and who owns them: the rule for the whole package, and two ways to keep it.
 
-The rule: every task has an owner. The owner is a TaskGroup, or an object that holds the task and, before its
-own end is told, awaits it (`Unbroken.finish`) or cancels and awaits it (`end_task`). A task that fails tells
-whoever awaits it; where nobody does, the failure is reported as a crash. A task that repeats its work for
-ever catches what one round raises and reports it, so that a fault costs that round and not all later ones.
+The rule: every task has an owner. The owner is a TaskGroup, or an object that holds the task and, before it
+counts as ended itself, awaits it (`Unbroken.finish`) or cancels and awaits it (`end_task`). When a task
+fails, whoever awaits it gets the exception; when nobody does, the failure is reported as a crash. A task that
+repeats its work for ever catches and reports what one round raises, so that a fault costs that round and not
+all later ones.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ T = TypeVar("T")
 
 
 class Unbroken:
-    """Work that runs to its end though whoever waits for it is cancelled: a commit that was begun, a note
-    of what another host has taken. Its owner calls `finish` before it closes what the work needs."""
+    """Work that runs to its end even when whoever waits for it is cancelled, such as a commit that was begun,
+    or a note of what another host has taken. Its owner calls `finish` before it closes what the work
+    needs."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What `work` returns or raises. Cancelled, it leaves the work running; what that raises then is
-        reported, unless it is a refusal or trouble that passes."""
+        """Returns or raises what `work` does. When this is cancelled, the work goes on; what it raises then
+        is reported, unless it is a refusal or trouble that passes."""
         task = asyncio.create_task(work, name=self._name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -40,7 +42,7 @@ class Unbroken:
         return task.result()
 
     async def finish(self) -> None:
-        """Waits for all that was begun. It raises nothing of theirs."""
+        """Waits for all work that was begun. Does not raise what the work raises."""
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -9,7 +9,7 @@ UID_ARRAY = "I"  # RFC 3501 §2.3.1.1: 32 bits
 
 
 def without(numbers: array[int], places: Iterable[int]) -> array[int]:
-    """A copy of `numbers` that lacks what stands at `places` (ascending)."""
+    """A copy of `numbers` without those that stand at `places` (ascending)."""
     kept = array(numbers.typecode)
     start = 0
     for place in places:

@@ -1,9 +1,9 @@
 """Asks whether a package of constraints.txt has a known vulnerability: pip-audit, and PyPI's answers.
 
-A package index can be a mirror that hands out packages and knows nothing of vulnerabilities, or there is no
-network at all. pip-audit then reports no vulnerability, or breaks off. Neither is a passed check, so this
-says NOT CHECKED, and it fails where `AUDIT=required` says that it must not go on: before a release. Whatever
-is found fails; so does a package that the service does not know while it knows others.
+A package index may be a mirror that hands out packages and knows nothing of vulnerabilities, and there may be
+no network at all. Then pip-audit reports no vulnerability, or breaks off. Neither is a passed check, so this
+tool prints NOT CHECKED. With `AUDIT=required`, as before a release, it also fails. A known vulnerability
+always fails, and so does a package that the service does not know although it knows others.
 """
 
 from __future__ import annotations

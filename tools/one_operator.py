@@ -1,8 +1,8 @@
 """One operator in this process, and what talks to it: a mail program, a peer operator, the command line.
 
-Invariants: the operator is made and run by the commands an operator types (`mssante init`, `bal create`,
-`serve`); everything else reaches it through sockets. Of the package only the command line is named here, so
-that the same file serves checkouts whose insides differ.
+Invariants: the operator is made and run by the commands that an operator types (`mssante init`, `bal create`,
+`serve`); everything else reaches it through sockets. Of the package, only the command line and the demo's
+certificates and directory are used here, so that this file also works with checkouts whose insides differ.
 """
 
 from __future__ import annotations
@@ -219,7 +219,7 @@ def _invoke(*words: str) -> None:
 
 @contextmanager
 def _sockets(count: int) -> Iterator[list[socket.socket]]:
-    """That many ports of loopback which nobody has, held while the context lasts."""
+    """`count` sockets, each on a free port of loopback, held while the context lasts."""
     held = [socket.socket() for _ in range(count)]
     try:
         for each in held:

@@ -1,8 +1,9 @@
-"""Hears of every function entered while a command is answered (`sys.setprofile`).
+"""Records every function that is entered while a command is answered (`sys.setprofile`).
 
-Invariants: it begins when octets that were read inside TLS begin as it was told, and ends when octets written
-inside TLS do, so that neither a client's time nor what the server does afterwards is in it; it looks at the
-standard library's `ssl` alone for that, and knows nothing of the package's insides but its folder.
+Invariants: recording begins when the octets read inside TLS begin with the expected command, and ends when a
+line written inside TLS begins with the expected answer, so that neither the client's own work nor what the
+server does afterwards is recorded. For that it watches only the standard library's `ssl`; of the package it
+knows nothing but its folder.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ class Recorder:
         self._ends: bytes | None = None
 
     def wait_for(self, begins: bytes | None, ends: bytes | None) -> None:
-        """Recording begins with a command that begins so, and ends with an answer whose line begins so."""
+        """Recording will begin with a command that begins with `begins`, and end with a line of an answer
+        that begins with `ends`."""
         self._begins, self._ends = begins, ends
 
     def clear(self) -> None:

@@ -1,4 +1,4 @@
-"""Fails when a file or a function has grown past the house's limits (docs/architecture.md)."""
+"""Fails when a file or a function is longer than CONTRIBUTING.md allows. Files of tests may be longer."""
 
 from __future__ import annotations
 

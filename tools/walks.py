@@ -168,14 +168,14 @@ def take_all(operator: Operator, recorder: Recorder) -> dict[str, list[Walk]]:
             operator.create_mailbox(f"bal.{number}@{DOMAIN}")
 
     def deliver(number: int) -> None:
-        recorder.wait_for(b"MAIL FROM", None)  # its end is told once the content is about to go
+        recorder.wait_for(b"MAIL FROM", None)  # its end is set below, when the content is about to be sent
         peer.deliver(100 + number, lambda: recorder.wait_for(None, b"250 "))
 
     fetch, fetch_body, search, letter, bal_create = ROWS
     take(fetch, lambda _: person.ask("FETCH 2 (ENVELOPE FLAGS)", recorder.wait_for))
     take(fetch_body, lambda _: person.ask("FETCH 2 BODY[]", recorder.wait_for))
     take(search, lambda _: person.ask(f"SEARCH TEXT {WORD}", recorder.wait_for))
-    person.end()  # nobody is to be told of the letters
+    person.end()  # no session may be open that the server would tell of the letters
     take(letter, deliver)
     peer.end()
     take(bal_create, create_mailbox)
@@ -191,7 +191,7 @@ def session(root: Path, *, loop_only: bool) -> dict[str, list[Walk]]:
     troubles: list[BaseException] = []
 
     def talk() -> None:
-        sys.setprofile(None)  # clients are not what is counted
+        sys.setprofile(None)  # what the clients do is not counted
         try:
             taken.update(take_all(operator, recorder))
         except BaseException as trouble:
@@ -201,7 +201,7 @@ def session(root: Path, *, loop_only: bool) -> dict[str, list[Walk]]:
 
     with tempfile.TemporaryDirectory() as folder:
         operator = Operator.make(Path(folder))
-        talking = threading.Thread(target=talk, daemon=True)  # it ends with a server that cannot start
+        talking = threading.Thread(target=talk, daemon=True)  # a daemon, to end when the server cannot start
         threading.setprofile(recorder.hear)
         talking.start()
         sys.setprofile(recorder.hear)

@@ -86,8 +86,9 @@ routes = {{ {routes} }}
 
 
 async def lay(folder: Path, starter: Starter) -> Path:
-    """Makes the working directory. Raises FileExistsError rather than touch one that is in use; ConfigError,
-    and nothing is left; CannotStart or Passing for databases that do not open yet: a start makes them."""
+    """Makes the working directory. Raises FileExistsError rather than change one that is in use; ConfigError,
+    and then no configuration is left; CannotStart or Passing for a database that does not open yet: the rest
+    is made, and the next start makes the databases."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / "config.toml"
     with path.open("x", encoding="utf-8") as file:

@@ -26,11 +26,11 @@ from mssante.trust.state import TrustState
 
 
 class CannotStart(Exception):
-    """The server cannot run as it is configured; `args[0]` says what to mend."""
+    """The server cannot run as it is configured; `args[0]` says what must be mended."""
 
 
 def create_root_key(config: Config) -> None:
-    """Draws the root key into its file. Raises FileExistsError rather than replace one."""
+    """Writes a new, random root key into its file. Raises FileExistsError rather than replace one."""
     assert config.storage.root_key is not None  # a first configuration names a file
     RootKey.create(config.storage.root_key)
 
@@ -47,9 +47,9 @@ def _root_key(config: Config) -> RootKey:
 async def open_parts(
     config: Config, *, clock: Clock | None = None, serving: bool = False
 ) -> AsyncIterator[Parts]:
-    """The parts of an operator, opened in order and closed in reverse. Unless `serving`, a trust space that
-    cannot be read does not matter: `parts.trust.trouble` says why, for the doctor. Raises CannotStart,
-    Passing."""
+    """The parts of an operator, opened in order and closed in reverse. Raises CannotStart, Passing. A
+    directory or a trust space that cannot be read is only an error when `serving`: otherwise
+    `parts.trust.trouble` says why, for the doctor to tell."""
     clock = clock or SystemClock()
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -121,7 +121,7 @@ async def configured_space(config: Config) -> TrustSpace:
 
 
 def _directory(config: Config) -> tuple[Directory, str]:
-    """The directory configured; or an empty one, and why."""
+    """The configured directory and ""; or, when it cannot be used, an empty directory and the reason."""
     source = config.directory
     try:
         if source.ldif is not None:
@@ -143,7 +143,7 @@ def _directory(config: Config) -> tuple[Directory, str]:
 
 
 async def _load(state: TrustState) -> Exception | None:
-    """Why the trust space cannot be read; None when it was."""
+    """Reads the trust space. Returns why it cannot be read, None when it was."""
     try:
         await state.load()
     except (OSError, Malformed, Declined) as error:

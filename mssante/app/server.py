@@ -68,13 +68,14 @@ async def serve(config: Config) -> None:
 
 
 def _keep_to_ourselves() -> None:
-    """What we make is ours alone to read, and a crash leaves no image of our memory (K11, K14)."""
+    """Lets nobody else read the files we make, nor an image of our memory after a crash (K11, K14)."""
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _private_log(file: Path | None) -> Path | None:
-    """Made if there is none. Raises CannotStart for one that others can read, or that is a link (K14)."""
+    """Makes the log file if there is none. Raises CannotStart for one that others can read, or that is a
+    link (K14)."""
     try:
         if file is not None and not files.create(file):
             files.require_private(file)
@@ -84,8 +85,8 @@ def _private_log(file: Path | None) -> Path | None:
 
 
 def _require_descriptors(config: Config) -> None:
-    """Each connection is an open file. Asks for as many as the caps allow; raises CannotStart when the system
-    gives fewer: at the worst moment peers would be cut that have a place."""
+    """Each connection is an open file. Asks the system for as many as the caps allow. Raises CannotStart when
+    it allows fewer: otherwise, under load, connections would fail although the caps have room for them."""
     listen, most = config.listen, config.connections
     smtp = sum(each is not None for each in (listen.relay, listen.submission, listen.submissions))
     imap = sum(each is not None for each in (listen.imap, listen.imaps))
@@ -138,7 +139,9 @@ async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
             await _open(status.start(watched_at.host, watched_at.port), watched_at)
             stack.push_async_callback(status.stop)
         gc.collect()
-        gc.freeze()  # what is here stays; looked through again and again it is 30 to 90 ms that all wait for
+        # What was made until now stays. Without this, each full collection looks through it again, and
+        # everybody waits for 30 to 90 ms.
+        gc.freeze()
         report(ServerStarted(version=__version__, domains=len(config.operator.domains)))
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(runner.run(), name="queue runner")
@@ -147,7 +150,7 @@ async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
                 tasks.create_task(_housekeeping(parts), name="housekeeping"),
             ]
             await stopping.wait()
-            runner.stop()  # it begins nothing more, and the ports take nothing more, meanwhile
+            runner.stop()  # it begins no more deliveries; at the same time the ports take no more mail
             await asyncio.gather(asyncio.wait([sending], timeout=SERVER_STOP_SECONDS_MAX), _close(opened))
             for task in (sending, *others):
                 task.cancel()
@@ -156,7 +159,7 @@ async def _run(config: Config, parts: Parts, metrics: Metrics) -> None:
 def _credentials(config: Config) -> TlsCredentials:
     credentials = TlsCredentials(chain_file=config.tls.certificate, key_file=config.tls.key)
     try:
-        files.require_private(config.tls.key.resolve())  # what renews it may keep it behind a link
+        files.require_private(config.tls.key.resolve())  # programs that renew keys often put a link there
         user_server_context(credentials)
     except UnsafeFile as error:
         raise CannotStart(f"tls.key: {error}") from error
@@ -185,7 +188,7 @@ def _servers(
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
     throttle = Throttle(parts.clock)
     persons = Persons()
-    commits = Commits()  # of all ports together: what is in flight is bounded as a whole
+    commits = Commits()  # shared by all ports: the bound on messages in flight is for all together
 
     async def verify(chain: Sequence[bytes]) -> VerifiedPeer:
         return await asyncio.to_thread(parts.trust.verify, chain, Direction.IN)
@@ -256,13 +259,14 @@ async def _open(opening: Awaitable[object], where: object) -> None:
 
 
 async def _close(servers: list[SmtpServer | ImapServer]) -> None:
-    """All at once: the slowest conversation is waited for, not each port's slowest in turn."""
+    """Closes all ports at once, to wait for the slowest conversation only, not for each port's in turn."""
     await asyncio.gather(*(server.close(SERVER_STOP_SECONDS_MAX) for server in servers))
     servers.clear()
 
 
 async def _housekeeping(parts: Parts) -> None:
-    """Every few seconds, what other hosts ended ends here; every hour, what was shredded leaves the files."""
+    """Every few seconds, ends accesses that other hosts ended; every hour, removes what was shredded from the
+    files."""
     swept_at = float("-inf")
     while True:
         try:

@@ -1,4 +1,4 @@
-"""The trust space as an operator has configured it: which sources, whose authorities, which rules."""
+"""The trust space as an operator has configured it: its sources, its authorities and its rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mssante.trust.state import ListFile, Source, TrustState
 
 
 def trust_state(config: Config, directory: Directory, clock: Clock) -> TrustState:
-    """Not loaded yet."""
+    """The configured trust state, not loaded yet."""
     trust = config.trust
     sources: dict[str, Source] = {}
     if TrustSource.LIST in trust.sources:
@@ -33,7 +33,7 @@ def trust_state(config: Config, directory: Directory, clock: Clock) -> TrustStat
 
 
 def rules(trust: Trust) -> Rules:
-    """What an operator has set."""
+    """The rules as the operator has set them."""
     return Rules(
         extended_key_usage_required=trust.extended_key_usage_required,
         host_names_agree=trust.host_names_agree,
@@ -42,7 +42,7 @@ def rules(trust: Trust) -> Rules:
 
 
 def _anchors(config: Config) -> Anchors:
-    """Raises OSError, and Malformed also for test anchors in production (facts §2)."""
+    """Raises OSError, and Malformed, which test anchors in production are too (facts §2)."""
     trust = config.trust
     anchors = Anchors.load(trust.anchors, trust.intermediates)
     if anchors.are_test and config.operator.environment is Environment.PRODUCTION:

@@ -32,7 +32,7 @@ def demo(once: bool, as_json: bool, directory: Path | None) -> None:
     work = (directory or Path(tempfile.mkdtemp(prefix="mssante-demo-"))).resolve()
     if directory is not None and work.exists() and any(work.iterdir()):
         end(NO, f"refused: {work} is not empty")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # its servers end with it, however it ends
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM too must end the demo's servers
     report: dict[str, Any] = {}
     try:
         asyncio.run(_tell(work, report, once=once, as_json=as_json))

@@ -1,4 +1,4 @@
-"""What every command does alike: find the configuration, run an operation, print, end with the right code.
+"""What all commands share: finding the configuration, running an operation, printing, the right exit code.
 
 Exit codes: 0 yes, 1 no (refused), 2 misuse, 75 try later, 78 the configuration or a file's rights are wrong.
 """
@@ -49,7 +49,7 @@ def configuration() -> Config:
 
 
 def finish(work: Coroutine[Any, Any, T]) -> T:
-    """Runs to the end; a refusal becomes an exit code and a sentence."""
+    """Runs `work` to its end. A refusal becomes a sentence for the operator and an exit code."""
     try:
         return asyncio.run(work)
     except Declined as declined:
@@ -65,8 +65,8 @@ def _end_declined(declined: Declined) -> NoReturn:
 
 
 def requested(kind: type[T], /, **options: object) -> T:
-    """The request that a command's options make; a refusal ends the command. A mistake in the configuration
-    comes before one of theirs: it is the first thing to mend."""
+    """The request that a command's options make; a refusal ends the command. The configuration is read first,
+    because a mistake in it must be mended before one in the options."""
     from mssante.control.json_values import decoded
 
     configuration()

@@ -21,5 +21,5 @@ def serve() -> None:
         uvloop.run(run(config))
     except CannotStart as error:
         end(MISCONFIGURED, f"cannot start: {error}")
-    except Passing as passing:  # PostgreSQL does not answer yet, say: the supervisor starts us again
+    except Passing as passing:  # for example, PostgreSQL does not answer yet: the supervisor starts us again
         end(TRY_LATER, f"cannot start, try later: {passing}")

@@ -134,11 +134,11 @@ class _Sources:
     anchors: Path
     intermediates: Path | None
     crls: Path
-    rules: Rules | None = None  # None: as where nothing is set
+    rules: Rules | None = None  # None: the rules that hold where nothing is configured
 
 
 def _configured() -> _Sources:
-    """What the configuration says: the hook for everything a command line leaves out."""
+    """What the configuration says, for everything that the command line leaves out."""
     from mssante.app.trust import rules
 
     found = configuration().trust

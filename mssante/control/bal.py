@@ -107,8 +107,8 @@ class CloseBal(OperationRequest[BalStatus]):
 
 
 async def create(parts: Parts, request: CreateBal) -> BalCreated:
-    """Makes a mailbox of one of our domains, with its keys. Refused(NOT_PERMITTED) for another domain,
-    or an address already taken: address and kind are immutable (facts §3)."""
+    """Makes a mailbox in one of our domains, with its keys. Raises Refused(NOT_PERMITTED) for another domain
+    or an address already taken: a mailbox's address and kind never change (facts §3)."""
     address, domains = request.address, parts.settings.domains
     if request.kind is MailboxKind.QUEUE:
         raise Refused(Reason.NOT_PERMITTED, "QUEUE is the operator's own outbox")
@@ -136,7 +136,7 @@ def _new_row(parts: Parts, address: Address, kind: MailboxKind) -> MailboxRow:
 
 
 async def listing(parts: Parts, request: ListBal) -> BalListing:
-    """Every mailbox, the operator's own outbox apart."""
+    """Every mailbox, except the operator's own outbox."""
     rows = [row for row in await parts.store.accounts.all() if row.kind is not MailboxKind.QUEUE]
     rows.sort(key=lambda row: str(row.address))
     return BalListing(
@@ -185,7 +185,7 @@ async def resume(parts: Parts, request: ResumeBal) -> BalStatus:
 
 
 async def close(parts: Parts, request: CloseBal) -> BalStatus:
-    """No mail comes in any more; what is there stays readable until it is shredded (a later issue)."""
+    """No mail comes in any more. What is there stays readable: nothing shreds a whole mailbox yet."""
     return await _set_status(parts, request.address, MailboxStatus.CLOSED)
 
 

@@ -1,4 +1,4 @@
-"""Every operation by its name, `noun.verb`: what it is asked with, and what does it."""
+"""Every operation by its name, `noun.verb`: the request that asks for it and the function that does it."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def name_of(request: OperationRequest[Any]) -> str:
 
 
 def request_named(name: str, arguments: object) -> OperationRequest[Any]:
-    """The request made of plain JSON values. Raises Refused: NOT_PERMITTED for a name that is none,
-    ARGUMENT_MALFORMED or ADDRESS_MALFORMED for its arguments."""
+    """The request for the operation `name`, made of plain JSON values. Raises Refused: NOT_PERMITTED for an
+    unknown name, ARGUMENT_MALFORMED or ADDRESS_MALFORMED for its arguments."""
     if name not in OPERATIONS:
         raise Refused(Reason.NOT_PERMITTED, f"no such operation: {name}")
     request: OperationRequest[Any] = decoded(OPERATIONS[name].request, arguments, what=name)
@@ -61,6 +61,7 @@ async def perform(parts: Parts, request: OperationRequest[R]) -> R:
 
 
 async def operate(parts: Parts, name: str, arguments: object) -> dict[str, Any]:
-    """As `perform`, in plain JSON values: what the control socket carries. Raises as `request_named` too."""
+    """As `perform`, but in plain JSON values, as the control socket carries them. Raises what `perform` and
+    `request_named` raise."""
     result: dict[str, Any] = encoded(await perform(parts, request_named(name, arguments)))
     return result

@@ -1,6 +1,6 @@
-"""doctor: what would fail tonight, said today.
+"""doctor: checks that say today what would fail tonight.
 
-Invariants: looking changes nothing; every finding says who must do what; a check that cannot be made is a
+Invariants: the checks change nothing; every finding says who must do what; a check that cannot be made is a
 finding too.
 """
 
@@ -29,7 +29,7 @@ LIST_AGE_MAX = timedelta(hours=WHITE_LIST_WARN_HOURS)
 
 
 class Health(StrEnum):
-    """How something that the doctor looked at is, in the words that operators read."""
+    """The state of something that the doctor looked at, in the words that operators read."""
 
     OK = "ok"
     WARNING = "warn"

@@ -1,9 +1,10 @@
-"""Plain JSON values become frozen dataclasses, and these JSON values again: the edge of every operation.
+"""Turns plain JSON values into frozen dataclasses and back, where they enter and leave an operation.
 
-How a value is read follows from the type of its field; `_READERS` says it for each type that operations use.
+How a value is read follows from the type of its field; `_READERS` has one way for each type that operations
+use.
 
-Invariants: what is decoded has every field, each of its type, and no other; a mistake is told by the name of
-the argument, with what it takes; what was given is never repeated (it may be a password).
+Invariants: what is decoded has every field of its class, each of the right type, and no others; the text of a
+mistake names the argument and what it takes, and never repeats what was given (it may be a password).
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ _READERS: dict[Any, _ValueReader] = {
 
 
 def decoded(kind: type[T], values: object, *, what: str = "a request") -> T:
-    """The dataclass `kind` with these values, by the names of its fields. Raises Refused(ARGUMENT_MALFORMED),
-    or Refused(ADDRESS_MALFORMED) for an address; `what` names the whole in its detail."""
+    """The dataclass `kind`, made of `values` by the names of its fields. Raises Refused(ARGUMENT_MALFORMED),
+    or Refused(ADDRESS_MALFORMED) for an address; `what` is what its detail calls the whole."""
     if not isinstance(values, Mapping):
         raise malformed(what, "not an object", takes="an object, of names and values")
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type] # a dataclass
@@ -120,12 +121,12 @@ def decoded(kind: type[T], values: object, *, what: str = "a request") -> T:
 def malformed(
     name: str, wrong: str, *, takes: str, of: str = "it", reason: Reason = Reason.ARGUMENT_MALFORMED
 ) -> Refused:
-    """What refuses an argument: its name, what it is ("missing", "not a text"), and what `of` takes."""
+    """The refusal of an argument: its name, what is wrong ("missing", "not a text"), and what `of` takes."""
     return Refused(reason, f"{name} is {wrong}; {of} takes {takes}")
 
 
 def encoded(value: Any) -> Any:
-    """A value of an operation as JSON has it: a dataclass is an object, its fields in order."""
+    """A value of an operation as a JSON value: a dataclass becomes an object, with its fields in order."""
     match value:
         case Secret():
             return value.value

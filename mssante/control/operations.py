@@ -1,8 +1,8 @@
-"""What operations are: the same code answers the control socket of a running server and the CLI alone.
+"""What an operation is. The same code serves a running server's control socket, and the CLI without a server.
 
 Invariants: an operation takes a frozen request and gives a frozen result; it raises Refused or Passing with a
-detail meant for the operator; a secret comes in as a Secret and goes out never. What it needs of the
-configuration it is given as plain values.
+detail meant for the operator; a secret comes in as a Secret and never goes out. What an operation needs from
+the configuration is given to it as plain values (`Settings`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ R = TypeVar("R")
 
 
 class OperationRequest(Generic[R_co]):
-    """What every request is. The type of its result stands in brackets:
+    """The base of every request. A request names the type of its result in brackets:
     `class ListBal(OperationRequest[BalListing])`."""
 
     __slots__ = ()
 
 
 def result_type(request: type[OperationRequest[R]]) -> type[R]:
-    """The type of what the operation asked for by `request` gives."""
+    """The type of result that the operation behind `request` gives."""
     (base,) = cast(Any, request).__orig_bases__
     result: type[R] = get_args(base)[0]
     return result
@@ -64,7 +64,7 @@ class Parts:
 
 
 async def mailbox_at(parts: Parts, address: Address) -> MailboxRow:
-    """The mailbox an operation speaks of. Raises Refused(MAILBOX_UNKNOWN)."""
+    """The mailbox with this address. Raises Refused(MAILBOX_UNKNOWN)."""
     row = await parts.store.accounts.mailbox(address.key)
     if row is None:
         raise Refused(
@@ -74,6 +74,6 @@ async def mailbox_at(parts: Parts, address: Address) -> MailboxRow:
 
 
 def address_of(row: MailboxRow) -> Address:
-    """The address of a mailbox that is not the queue's."""
+    """The address of a mailbox, which must not be the queue's."""
     assert row.address is not None  # only the queue's mailbox has none
     return row.address

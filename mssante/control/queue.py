@@ -1,4 +1,4 @@
-"""queue.*: letters on their way out. No address is shown: the queue is sealed, to the operator too."""
+"""queue.*: letters on their way out. No address is shown: the queue is sealed even to the operator."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from mssante.store.records import MessageNumber, RecipientState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntry:
-    """A recipient still waited for; `id` is our hexadecimal name of the message, as in the log."""
+    """A recipient whose delivery is not finished. `id` is our own hexadecimal id of the message, as in the
+    log."""
 
     message: MessageNumber
     id: str
@@ -45,7 +46,7 @@ class RetryQueue(OperationRequest[QueueRetried]):
 
 
 async def listing(parts: Parts, request: ListQueue) -> QueueListing:
-    """Each recipient still waited for, by message."""
+    """Each recipient whose delivery is not finished, by message."""
     recipients = tuple(
         QueueEntry(
             message=message.number,
@@ -65,7 +66,7 @@ async def listing(parts: Parts, request: ListQueue) -> QueueListing:
 
 
 async def retry(parts: Parts, request: RetryQueue) -> QueueRetried:
-    """Makes the recipients of one message, or all that wait, due now."""
+    """Makes the recipients of one message, or of all that wait, due now."""
     return QueueRetried(due_now=await parts.store.queue.retry(request.message))
 
 

@@ -1,7 +1,8 @@
 """The control socket: a Unix socket beside the database, by which the CLI reaches a running server.
 
-Invariants: mode 0600 and the peer's uid is ours or root's (SO_PEERCRED); one request a connection, one
-JSON line each way, bounded; a bug ends the one request and its text stays here.
+Invariants: the socket has mode 0600, and only a process with our uid or root's is answered (SO_PEERCRED). A
+connection carries one request: one JSON line each way, of bounded length. A bug ends its own request only,
+and the exception's text is not sent.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class ControlServer:
 
     async def start(self) -> None:
         """Raises OSError when the socket cannot be made."""
-        self._path.unlink(missing_ok=True)  # left by a crash: the database's lock says we are alone
+        self._path.unlink(missing_ok=True)  # left by a crash: the database's lock proves that we are alone
         before = os.umask(0o177)
         try:
             self._server = await asyncio.start_unix_server(

@@ -1,7 +1,7 @@
 """The demo's story: a PKI, a trust space, two operators, a letter, and its reading.
 
-Invariants: it uses what any client would (submission with STARTTLS, IMAP with STARTTLS, passwords, the CA
-file): nothing reaches into a server.
+Invariants: letters are sent and read as any mail program would (submission with STARTTLS, IMAP with STARTTLS,
+passwords, the CA file); nothing here reaches into a server.
 """
 
 from __future__ import annotations

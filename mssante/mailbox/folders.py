@@ -1,7 +1,7 @@
-"""The folders of an open mailbox, by name. Names are sealed; only the ring reads them.
+"""The folders of an open mailbox, by name. Names are stored sealed: only the mailbox's ring can read them.
 
-Invariants: a folder with a role and no name of its own is called by its role; a name is taken once; INBOX
-is never deleted or renamed away, and a folder with a role is never deleted.
+Invariants: a folder that has a role but no name of its own gets its name from the role; two folders never
+have the same name; INBOX is never deleted or renamed away, and a folder with a role is never deleted.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ class Folders:
         self.names_last_read = FlagNames()  # what `flag_names` answered last
 
     async def all(self) -> list[NamedFolder]:
-        """As they are now. A name that does not open is shown by the folder's number: no letter hides."""
+        """The folders as they are now. One whose name does not open is named by its number, so that its
+        messages can still be reached."""
         return [
             NamedFolder(self._name(folder), folder)
             for folder in await self._store.folders.all(self._mailbox.id)
@@ -71,8 +72,8 @@ class Folders:
         return (await self._store.folders.create(self._mailbox.id, tag, sealed)).id
 
     async def delete(self, name: str) -> FolderId:
-        """The folder that is gone. Raises Refused(FOLDER_UNKNOWN, FOLDER_HAS_CHILDREN, FOLDER_PROTECTED,
-        NOT_PERMITTED)."""
+        """Returns the id of the deleted folder. Raises Refused(FOLDER_UNKNOWN, FOLDER_HAS_CHILDREN,
+        FOLDER_PROTECTED, NOT_PERMITTED)."""
         self._mailbox.require_writable()
         there = {each.name: each.id for each in await self.all()}
         if name not in there:
@@ -83,8 +84,8 @@ class Folders:
         return there[name]
 
     async def rename(self, source: str, target: str) -> None:
-        """With all that lies below it (RFC 3501 §6.3.5). Renaming INBOX moves its messages to a new folder
-        and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_EXISTS),
+        """Renames a folder and all folders below it (RFC 3501 §6.3.5). Renaming INBOX moves its messages to a
+        new folder and leaves INBOX empty. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_EXISTS),
         Refused(LIMIT_REACHED), Refused(NOT_PERMITTED)."""
         self._mailbox.require_writable()
         there = {each.name: each for each in await self.all()}
@@ -96,7 +97,7 @@ class Folders:
             await self._store.messages.move(there[INBOX].id, range(1, 1 << 32), made.id)
             return
         below = source + DELIMITER
-        # A level of hierarchy that is no folder itself (RFC 3501 §6.3.4) moves what lies below it.
+        # A level of hierarchy need not be a folder itself (RFC 3501 §6.3.4): what lies below it is renamed.
         moved = {
             name: target + name[len(source) :] for name in there if name == source or name.startswith(below)
         }
@@ -113,14 +114,15 @@ class Folders:
         await self._store.folders.rename(self._mailbox.id, names)
 
     async def subscribed_names(self) -> list[str]:
-        """Subscribed names that are no folder's (any more)."""
+        """Names that are subscribed although no folder has them (any more)."""
         sealed = await self._store.folders.subscriptions(self._mailbox.id)
         return [name for each in sealed if (name := self._opened_name(FOLDER, each)) is not None]
 
     async def subscribe(self, name: str, *, on: bool) -> None:
-        """Raises Refused(FOLDER_UNKNOWN) for a name that is neither a folder's nor subscribed already.
-        Unsubscribing from what is not there is done already. The whole mailbox has one list of
-        subscriptions: raises Refused(NOT_PERMITTED) for a grant that only reads."""
+        """Subscribes to a name, or with `on` False ends the subscription. Raises Refused(FOLDER_UNKNOWN) when
+        subscribing to a name that is neither a folder's nor subscribed already; ending a subscription that
+        does not exist succeeds. All who open the mailbox share one list of subscriptions, so a grant that
+        only reads raises Refused(NOT_PERMITTED)."""
         self._mailbox.require_writable()
         try:
             found = await self.named(name)
@@ -133,14 +135,13 @@ class Folders:
             await self._store.folders.subscribe(found.id, subscribed=on)
 
     async def flag_names(self) -> FlagNames:
-        """The mailbox's keywords, opened, as they are now. The same object as long as nothing is new:
-        keywords are never taken away."""
+        """The mailbox's keywords, opened, as they are now. Returns the same object as long as there is no new
+        keyword; keywords are never removed."""
         keywords = await self._store.folders.keywords(self._mailbox.id)
         names: list[str] = []
         for keyword in keywords:
-            names += [
-                f"unused-{n}" for n in range(len(names), keyword.number)
-            ]  # a hole would shift the others
+            # A number without a keyword gets a placeholder, so that the names after it keep their bits.
+            names += [f"unused-{n}" for n in range(len(names), keyword.number)]
             names.append(self._opened_name(KEYWORD, keyword.name_ct) or f"unreadable-{keyword.number}")
         if tuple(names) != self.names_last_read.keywords:
             self.names_last_read = FlagNames(names)

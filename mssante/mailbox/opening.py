@@ -1,8 +1,8 @@
 """From a login to an open mailbox.
 
 Invariants: a mailbox is opened by a grant in force and by nothing else; one session opens one mailbox;
-a refusal is the same whether the person, the password, the mailbox or the grant is wrong; only who showed the
-right password, and whose last access has run out, is told so.
+a refusal is the same whether the person, the password, the mailbox or the grant is wrong. There is one
+exception: someone who gave the right password, but whose grants have all expired, is told that.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class OpenMailbox:
 
     @property
     def read_only(self) -> bool:
-        """The grant lets read, and change nothing."""
+        """Whether the grant allows reading only, and no change."""
         return self.ring.role is Role.READ
 
     def require_writable(self) -> None:
@@ -46,8 +46,9 @@ class OpenMailbox:
 
 
 async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: Secret) -> OpenMailbox:
-    """Checks the password and opens the mailbox the user name means: the one named behind the `/`; else
-    the one whose address is the login; else the person's own (PER) or first granted.
+    """Checks the password and opens the mailbox that the user name means. That is the one named after the
+    `/`; without a `/`, the one whose address is the login; else the person's own mailbox (PER), or the first
+    one granted.
 
     Raises Refused(AUTHENTICATION_FAILED), Refused(ACCESS_EXPIRED), Passing."""
     person, wanted = user_parts(user)

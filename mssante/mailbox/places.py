@@ -1,7 +1,8 @@
 """What a client may know of a message in its folder besides the message: EMAILID and SAVEDATE.
 
-Invariants: an EMAILID is the random number of the message, so it tells nothing, goes with it to other folders
-(a copy is a placement) and never comes back; a save date is kept, and told, to the day (K5), UTC.
+Invariants: an EMAILID is the message's random id, so it reveals nothing, stays the same in other folders (a
+copy is one more placement of the same message) and is never used again; a save date is kept and told as a
+day only (K5), in UTC.
 """
 
 from __future__ import annotations

@@ -1,7 +1,13 @@
 """Reading an open mailbox: summaries in batches, contents by the octets asked for.
 
-Invariants: a listing never opens a content, nor, after first use, a key; one damaged message costs itself
-only, and is told; no transaction is open while a caller handles what it was given.
+Delivery has only the mailbox's public key, so it seals a message's summary under the message's own key (its
+DEK), and that key for the mailbox. Opening both is slow. At first use, the reader therefore seals the summary
+again under the mailbox's listing key, and the DEK under the mailbox's own key: from then on a listing opens
+summaries with keys that the session already has.
+
+Invariants: a listing never opens a message's content and, after first use, no message's key; a damaged
+message is reported and keeps no other from being read; no transaction is open while the caller works on what
+it was given.
 """
 
 from __future__ import annotations
@@ -35,7 +41,8 @@ _SMALL_OCTETS_MAX = CHUNK_OCTETS
 
 
 class Message(NamedTuple):
-    """A message whose metadata is open. `header` is None unless asked for, or longer than is kept apart."""
+    """A message whose metadata is open. `header` is None when it was not asked for, and when it is too long
+    to be kept apart from the content."""
 
     uid: Uid
     number: MessageNumber
@@ -54,14 +61,14 @@ class Reader:
     def __init__(self, mailbox: OpenMailbox) -> None:
         self._mailbox = mailbox
         self._resealing: asyncio.Task[None] | None = None
-        # The chunk a client is taking in small pieces: opened once for all of them (catalogue I6).
+        # A client may fetch one chunk in many small pieces: the last chunk stays open (catalogue I6).
         self._lately: tuple[BlobId, int, bytes] | None = None
 
     async def messages(
         self, folder: FolderId, uids: Sequence[int], *, header: bool = False
     ) -> AsyncIterator[tuple[list[Message], list[Uid]]]:
-        """The messages of `uids` (ascending) that are there, ascending, some at a time, and the UIDs of
-        those that do not open. The loop is given to others in between."""
+        """Yields the messages of `uids` (ascending) that exist, in ascending order and some at a time, each
+        time with the UIDs of those that do not open. Other conversations have their turn in between."""
         at = 0
         while at < len(uids):
             wanted = uids[at : at + READ_MESSAGES_AT_ONCE]
@@ -78,14 +85,14 @@ class Reader:
             await self._settle_reseal()
 
     async def places(self, folder: FolderId, uids: Sequence[int]) -> dict[int, KnownPlace]:
-        """By UID, of those that are there; nothing is opened."""
+        """What is known of the places of `uids`, by UID, for those that exist. Nothing is opened."""
         return {
             each.uid: KnownPlace(each) for each in await self._mailbox.store.messages.places(folder, uids)
         }
 
     async def content(self, message: Message, offset: int, length: int) -> AsyncIterator[bytes]:
-        """The octets from `offset`, `length` of them, in pieces. Raises Refused(CORRUPTION) where the
-        content is damaged: what was given before it is genuine; Refused(MESSAGE_GONE) where it was shredded
+        """Yields `length` octets from `offset`, in pieces. Raises Refused(CORRUPTION) where the content is
+        damaged (what was yielded before is genuine), Refused(MESSAGE_GONE) when the message was shredded
         meanwhile."""
         size = message.summary.size
         end = min(offset + length, size)
@@ -110,8 +117,9 @@ class Reader:
     async def small_contents(
         self, messages: Sequence[Message]
     ) -> AsyncIterator[list[tuple[Message, bytes | None]]]:
-        """All of `messages` in order, some at a time, with the content of those that have one chunk only:
-        many of them are read in one go. None for larger ones, and for damaged ones, which reading tells."""
+        """Yields all of `messages` in order, some at a time, each with its content if that is one chunk only:
+        many such contents are read in one go. The content is None for larger messages and for damaged ones;
+        reading a damaged one with `content` reports it."""
         group: list[Message] = []
         held = 0
         for message in messages:
@@ -124,11 +132,11 @@ class Reader:
             yield await self._contents_of(group)
 
     async def octets(self, message: Message, offset: int, length: int) -> bytes:
-        """As `content`, whole: for what is known to be small, or must be looked through."""
+        """As `content`, in one piece: for what is known to be small, or must be searched as a whole."""
         return b"".join([piece async for piece in self.content(message, offset, length)])
 
     async def close(self) -> None:
-        """Waits for what is being put under other keys: nothing is written once the keys are forgotten."""
+        """Waits until resealing is done, so that nothing is written once the keys are forgotten."""
         try:
             await self._settle_reseal()
         except Exception as bug:
@@ -147,13 +155,13 @@ class Reader:
                 try:
                     found[row.number] = opener.open(0, row.small_ct)
                 except NotAuthentic:
-                    pass  # told by whoever reads it after all
+                    pass  # reported when it is read by itself
         return [(message, found.get(message.number)) for message in messages]
 
     async def _deks(self, messages: Sequence[Message | SealedMessage]) -> dict[MessageNumber, Dek]:
-        """Of those whose DEK is there and opens."""
+        """The DEKs of these messages, without those that are gone or do not open."""
         if not messages:
-            return {}  # a listing after first use
+            return {}  # the store need not be asked
         by_number = {message.number: message for message in messages}
         rows = await self._mailbox.store.messages.deks(sorted(by_number))
         deks = await self._unwrapped(rows, by_number)
@@ -171,7 +179,7 @@ class Reader:
     async def _open(
         self, sealed: Sequence[SealedMessage], *, header: bool
     ) -> tuple[list[Message], list[Uid]]:
-        """Summaries under a listing key need nothing else; the others are put under it."""
+        """Opens summaries. Those under a listing key need no other key; the others are resealed under it."""
         listed = [
             (each.message_id, each.blob_id, each.listing_epoch, each.summary_ct)
             for each in sealed
@@ -199,7 +207,7 @@ class Reader:
                 if block is None:
                     headless.append(each)
                 elif len(block) != summary.header_octets:
-                    block = None  # longer than is kept apart
+                    block = None  # only its beginning is kept apart: the header was too long
             opened.append(Message(each.uid, each.number, each.message_id, each.blob_id, summary, block))
         if of_before:
             await self._renew(of_before)
@@ -207,8 +215,9 @@ class Reader:
         return opened, [each.uid for each in closed if each.number in there]
 
     async def _first_use(self, sealed: Sequence[SealedMessage]) -> dict[MessageNumber, bytes]:
-        """Summaries as delivery left them, under their DEKs; those that open. From now on they lie under
-        the listing key, and their DEKs under the mailbox's own: both open a hundred times faster."""
+        """Opens summaries as delivery left them, under their DEKs; those that do not open are left out. From
+        now on they lie under the listing key, and their DEKs under the mailbox's own: both open a hundred
+        times faster."""
         if not sealed:
             return {}
         by_number = {each.number: each for each in sealed}
@@ -222,7 +231,7 @@ class Reader:
         return {number: octets for number, (octets, _) in found.items()}
 
     async def _renew(self, of_before: Sequence[tuple[SealedMessage, Summary]]) -> None:
-        """Summaries of an earlier version: from now on they are kept as they are made today."""
+        """Writes summaries of an earlier version anew, in the form that they have today."""
         ring = self._mailbox.ring
         deks = await self._deks([each for each, _ in of_before])
         await self._reseal(
@@ -239,21 +248,21 @@ class Reader:
             self._resealing = asyncio.create_task(self._mailbox.store.messages.reseal(closed))
 
     async def _settle_reseal(self) -> None:
-        """Behind the reading, one at a time."""
+        """Waits for the resealing under way. It runs beside the reading, one batch at a time."""
         task, self._resealing = self._resealing, None
         if task is not None:
             try:
                 await task
             except Passing:
-                pass  # a comfort, not a duty: a database that takes no writes is still read (C3)
+                pass  # resealing only makes later reading faster: without writes, mail is still read (C3)
 
     async def _unreadable(self, message: Message) -> Refused:
         there = await self._damaged([message])
         return Refused(Reason.CORRUPTION if there else Reason.MESSAGE_GONE)
 
     async def _damaged(self, suspects: Sequence[Message | SealedMessage]) -> set[MessageNumber]:
-        """Those of `suspects` that are there and do not open, told to the operator. A message that was
-        shredded between two looks at it is no damage."""
+        """Reports to the operator those of `suspects` that still exist, and returns their numbers. A message
+        that was shredded between two looks at it is not damaged."""
         there = await self._mailbox.store.messages.present(sorted({each.number for each in suspects}))
         for each in suspects:
             if each.number in there:
@@ -281,7 +290,7 @@ def _summary(octets: bytes) -> Summary | None:
 
 
 def _header(sealed: SealedMessage, dek: Dek | None) -> bytes | None:
-    """The header that is kept apart; None when it does not open: the content has it."""
+    """The header that is kept apart from the content; None when it does not open."""
     assert sealed.header_ct is not None
     try:
         return None if dek is None else dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
@@ -290,5 +299,5 @@ def _header(sealed: SealedMessage, dek: Dek | None) -> bytes | None:
 
 
 async def breathe() -> None:
-    """Lets other conversations have the loop."""
+    """Gives other conversations their turn on the event loop."""
     await asyncio.sleep(0)

@@ -1,6 +1,6 @@
-"""Waiting for a turn at what only so many may do at once.
+"""Waiting for a turn at work that only a few may do at once.
 
-Invariants: the wait ends, with the turn or with a refusal; who leaves gives the turn back.
+Invariants: every wait ends, with a turn or with a refusal; a turn is given back when its context ends.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from mssante.reasons import Passing, Reason
 
 @asynccontextmanager
 async def turn(of: asyncio.Semaphore | asyncio.Lock, busy: str) -> AsyncIterator[None]:
-    """Held while the context lasts. Raises Passing(LIMIT_REACHED), `busy` its detail, when none comes within
-    IMAP_HEAVY_WAIT_SECONDS_MAX."""
+    """A turn, held while the context lasts. When none comes within IMAP_HEAVY_WAIT_SECONDS_MAX, raises
+    Passing(LIMIT_REACHED) with `busy` as its detail."""
     try:
         async with asyncio.timeout(IMAP_HEAVY_WAIT_SECONDS_MAX):
             await of.acquire()

@@ -1,7 +1,7 @@
 """Writing in an open mailbox: a message appended, flags, copies, moves and expunges.
 
-Invariants: an appended message takes the road of a delivered one (sealed as it streams, kept in one
-transaction); a grant that only reads writes nothing; a copy inside a mailbox touches no key.
+Invariants: an appended message is handled like a delivered one (sealed as it streams in, stored in one
+transaction); with a grant that only reads, nothing is written; a copy within a mailbox needs no key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Pla
 
 
 class Draft:
-    """One message being appended: `write` its octets, `finish`, then `Writer.keep` with its siblings."""
+    """One message being appended: `write` its octets, `finish` it, then give it to `Writer.keep`, together
+    with the other messages of the same APPEND."""
 
     def __init__(
         self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int, room: Promise
@@ -37,12 +38,12 @@ class Draft:
         self._blobs = Blobs(mailbox.store)
         self._blob = self._blobs.open(sealer.blob_id)
         self._sealed: Sealed | None = None
-        # A client's own letter may have lines of any length: nobody relays it from here.
+        # Lines may have any length: a message that its own client appends is never relayed.
         self._text = CanonicalText(line_octets_max=limits.MESSAGE_OCTETS_MAX)
 
     async def write(self, octets: bytes) -> None:
-        """Raises Refused(BARE_LINE_ENDING, NUL_OCTET), as for a delivered letter: what two readers would
-        take for different lines is not kept; Passing when the database cannot take them."""
+        """Raises Refused(BARE_LINE_ENDING, NUL_OCTET), as for a delivered message: a text in which two
+        programs could see different lines is not stored. Raises Passing when the database cannot write."""
         self._text.see(octets)
         self._require_lines()
         chunks = self._sealer.feed(octets)
@@ -57,7 +58,7 @@ class Draft:
         await self._blobs.add(self._blob, [last])
 
     def kept(self) -> None:
-        """Its room counts as used from now on, no longer as promised."""
+        """The message is stored: from now on its room counts as used, no longer as promised."""
         self._room.free()
 
     async def abandon(self) -> None:
@@ -70,7 +71,7 @@ class Draft:
 
     @property
     def deposit(self) -> Deposit:
-        """What is to be kept; once finished."""
+        """What the store is asked to keep. Only after `finish`."""
         assert self._sealed is not None
         return deposit(self._sealed, self._blob, self.folder.id, flags=self._flags)
 
@@ -83,8 +84,9 @@ class Writer:
         self._folders = folders
 
     async def draft(self, folder: NamedFolder, flags: int, size: int, *, replacing: bool = False) -> Draft:
-        """Begins an APPEND of `size` octets, whose room is promised from now on; `replacing` another message,
-        whose room counts. Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
+        """Begins an APPEND of `size` octets, whose room is promised from now on. With `replacing` it takes
+        another message's place, so what the mailbox already holds is not counted against the quota. Raises
+        Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
         self._mailbox.require_writable()
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
         promises = self._mailbox.store.promises
@@ -95,7 +97,8 @@ class Writer:
         return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags, room)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
-        """All of them or none (RFC 3502). Raises Refused, Passing; abandoned then."""
+        """Stores all of the drafts or none (RFC 3502). Raises Refused, Passing: the caller then abandons
+        them."""
         accepted = await self._mailbox.store.accept(self._acceptance(drafts))
         for draft in drafts:
             draft.kept()
@@ -103,7 +106,7 @@ class Writer:
 
     async def replace(self, folder: FolderId, uid: Uid, draft: Draft) -> tuple[Placed, ...]:
         """Keeps `draft` and removes the message `uid` of `folder`, together or not at all (RFC 8508 §3.4).
-        Raises Refused, Passing; abandoned then."""
+        Raises Refused, Passing: the caller then abandons the draft."""
         accepted = await self._mailbox.store.messages.replace(folder, uid, self._acceptance([draft]))
         draft.kept()
         return accepted.placements
@@ -117,7 +120,8 @@ class Writer:
         )
 
     async def mask(self, flags: FlagList, names: FlagNames) -> tuple[int, FlagNames]:
-        """The bits of `flags`, their keywords made known first. Raises Refused(LIMIT_REACHED)."""
+        """The bits of `flags`, and the names they come from. Keywords that the mailbox does not know yet are
+        added to it first. Raises Refused(LIMIT_REACHED), Refused(NOT_PERMITTED)."""
         unknown = names.unknown(flags)
         if unknown:
             self._mailbox.require_writable()
@@ -135,19 +139,19 @@ class Writer:
         *,
         unchanged_since: int | None = None,
     ) -> FlagsRows:
-        """Every message of `uids` that is there, as it is now; without those changed after `unchanged_since`,
-        which are left alone."""
+        """Changes the flags of the messages `uids` and returns those that exist, as they are now. Messages
+        that changed after `unchanged_since` are left alone, and left out of the answer."""
         self._mailbox.require_writable()
         since = None if unchanged_since is None else ModSeq(unchanged_since)
         return await self._mailbox.store.messages.store_flags(folder, uids, mode, mask, unchangedsince=since)
 
     async def copy(self, folder: FolderId, uids: Uids, to: FolderId, *, move: bool) -> list[tuple[Uid, Uid]]:
-        """(old UID, new UID), ascending."""
+        """Copies or moves messages. Returns (old UID, new UID) of each, ascending."""
         self._mailbox.require_writable()
         act = self._mailbox.store.messages.move if move else self._mailbox.store.messages.copy
         return await act(folder, uids, to)
 
     async def expunge(self, folder: FolderId, uids: Uids | None) -> list[Uid]:
-        """Those with \\Deleted, of `uids` or of all."""
+        """Removes the messages with \\Deleted, among `uids` or in the whole folder. Returns their UIDs."""
         self._mailbox.require_writable()
         return await self._mailbox.store.messages.expunge(folder, uids)

@@ -1,4 +1,4 @@
 """Mail messages as octets: what they are made of, and the few we write ourselves.
 
-Pure: no I/O, no time, no chance.
+Pure: nothing here does I/O, asks for the time or uses random numbers.
 """

@@ -1,4 +1,4 @@
-"""Address lists (RFC 5322 §3.4) in the shape IMAP's ENVELOPE wants (RFC 3501 §7.4.2).
+"""Address lists (RFC 5322 §3.4), read into the shape that IMAP's ENVELOPE has (RFC 3501 §7.4.2).
 
 Invariants: never raises; iterative and linear, whatever the nesting of comments or groups; at most
 MIME_ADDRESSES_MAX entries are read from one field. Encoded words are left as written.
@@ -16,8 +16,8 @@ from mssante.mime.header import end_of_comment, unescaped
 _TOKEN = re.compile(
     rb'\s++|"((?:[^"\\]|\\.)*+)"?|(\[[^\]\\]*+\]?)|([<>@,;:()])|((?:[^\s"\[<>@,;:()\\]|\\.)++)|.', re.DOTALL
 )
-# Most of what is written: one address in brackets, perhaps with a name of plain words before it. What this
-# takes, the reader below would read alike, in five times the time.
+# The common case: one address in angle brackets, perhaps with a name of plain words before it. The reader
+# below would give the same result, in five times the time.
 _WORD = rb'[^\s"\[<>@,;:()\\]++'
 _PLAIN = re.compile(rb"(?:(%b(?: %b)*+) ?+)?+<(%b)@(%b)>" % (_WORD, _WORD, _WORD, _WORD))
 
@@ -43,7 +43,7 @@ _GROUP_END = AddressEntry(None, None, None, None)
 
 
 class _AddressReader:
-    """One pass over one field; `entries` grows as addresses end."""
+    """Reads one field in one pass. An entry is added to `entries` at the end of each address."""
 
     def __init__(self, value: bytes) -> None:
         self.value = value
@@ -114,14 +114,15 @@ class _AddressReader:
         self._clear()
 
     def _skip_comment(self) -> bytes:
-        """Past the comment that has just opened; its text, for `address (Name)`."""
+        """Goes past the comment that has just opened. Returns its text, which is the name in
+        `address (Name)`."""
         start = self.position
         self.position = end_of_comment(self.value, start)
         text = self.value[start : self.position]
         return unescaped(text.removesuffix(b")")).strip()
 
     def _read_angle(self) -> AddressEntry:
-        """Past `<…>`: an optional route, a local part, a domain (RFC 5322 §3.4 and §4.4)."""
+        """Reads `<…>`: an optional route, a local part, a domain (RFC 5322 §3.4 and §4.4)."""
         route: bytes | None = None
         local: list[bytes] = []
         host: list[bytes] = []

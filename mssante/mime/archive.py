@@ -1,9 +1,10 @@
 """The documents inside an IHE_XDM.zip, for searching: CDA, metadata, README, as octets in memory.
 
-Invariants (X1, X2): nothing is written; a name is a label, never a path; at most ARCHIVE_ENTRIES_MAX are
-looked at, ARCHIVE_ENTRY_OCTETS_MAX octets inflated of each and `octets_max` of all, whatever sizes are
-claimed and however often one entry's octets are used; an archive inside an archive is not opened, nor what
-is encrypted, nor zip64. What cannot be read is passed over. Never raises. (APPNOTE.TXT 6.3.10 §4.3)
+Invariants (X1, X2): nothing is written to disk; a name is a label, never a path; at most ARCHIVE_ENTRIES_MAX
+entries are looked at, and at most ARCHIVE_ENTRY_OCTETS_MAX octets are inflated of each and `octets_max` of
+all together, whatever sizes the archive claims and even if entries share their octets. Archives inside an
+archive, encrypted entries and zip64 are not opened. What cannot be read is passed over. Never raises.
+(APPNOTE.TXT 6.3.10 §4.3)
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def is_archive(kind: Content) -> bool:
 
 
 def texts(archive: bytes, *, octets_max: int) -> Iterator[tuple[str, bytes]]:
-    """(name in lower case, octets) of each document that is text, cut where a bound is met."""
+    """(name in lower case, octets) of each document that is text, cut short where a bound is reached."""
     for name, method, at, size in _entries(archive):
         if octets_max <= 0:
             return

@@ -9,14 +9,15 @@ from __future__ import annotations
 from mssante import limits
 from mssante.reasons import Reason
 
-_NO_END = bytes(set(range(256)) - set(b"\r\n\0"))  # what neither ends a line nor must not be there
+_NO_END = bytes(set(range(256)) - set(b"\r\n\0"))  # octets that neither end a line nor are forbidden
 
 
 class CanonicalText:
     """Watches a text pass by: CRLF line endings only, no NUL, no line above `line_octets_max`.
 
-    Blocks may be cut anywhere. `fault` is the gravest fault so far; `long_line` says that a line was
-    longer than the 998 octets of RFC 5322 §2.1.1, accepted or not. Serves DATA and APPEND."""
+    Blocks may be cut anywhere. `fault` is the gravest fault so far. `long_line` says that some line was
+    longer than the 998 octets of RFC 5322 §2.1.1, whether that was accepted or not. DATA and APPEND use
+    this."""
 
     def __init__(self, *, line_octets_max: int = limits.LINE_OCTETS_MAX) -> None:
         self.octets = 0
@@ -31,7 +32,7 @@ class CanonicalText:
 
     @property
     def fault(self) -> Reason | None:
-        """In a fixed order, so that it does not depend on the cuts."""
+        """The gravest fault so far, in a fixed order, so that it does not depend on where blocks were cut."""
         if self._bare:
             return Reason.BARE_LINE_ENDING
         if self._nul:
@@ -60,7 +61,9 @@ class CanonicalText:
         self._note_line(self._line)
 
     def _measure_lines(self, block: bytes) -> None:
-        """From line start to line start, in strides of as many lines as one long line may hold."""
+        """Looks at strides instead of lines. A stride begins with a line and is as long as a line may be. If
+        it has a line end, no line up to its last one is too long, and the next stride begins behind that. If
+        it has none, the line is long and is measured."""
         size = len(block)
         start = -self._line
         while start + self._stride < size:

@@ -1,4 +1,4 @@
-"""What a header says: of the part it stands on (Content-*), and of the message (envelope fields).
+"""What a header says about its part (Content-* fields) and about its message (envelope fields).
 
 Invariants: never raises; the values are the octets as written, unfolded, so that IMAP shows what the
 sender wrote; type, subtype and encoding are in lower case.
@@ -36,7 +36,7 @@ _MESSAGE_FIELDS = _CONTENT_FIELDS | _ENVELOPE_FIELDS
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)  # file names carry patients' names
 class Content:
-    """A part's own description (RFC 2045, 2183, 3282, 2557, 1864). None: the field is not there."""
+    """A part's description of itself (RFC 2045, 2183, 3282, 2557, 1864). None: the field is missing."""
 
     media: bytes
     subtype: bytes
@@ -64,12 +64,12 @@ class Content:
 
     @property
     def boundary(self) -> bytes | None:
-        """The boundary that delimits the parts; None when there is none we may use (RFC 2046 §5.1.1)."""
+        """The boundary that delimits the parts; None when it is missing or too long (RFC 2046 §5.1.1)."""
         text = (header.parameter(self.parameters, b"boundary") or b"").rstrip(b" \t")
         return text if 0 < len(text) <= limits.MIME_BOUNDARY_OCTETS_MAX else None
 
     def as_text(self) -> Content:
-        """The same, opaque: what is beyond a limit is plain text, readable as a whole."""
+        """The same part, opaque: what is beyond a limit counts as plain text, readable as a whole."""
         return replace(self, media=b"text", subtype=b"plain", parameters=())
 
     def as_octets(self) -> Content:
@@ -78,8 +78,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class EnvelopeFields:
-    """The fields IMAP's ENVELOPE is made of, unfolded; None: not there.
-    An address field repeated is one list."""
+    """The fields that IMAP's ENVELOPE is made of, unfolded; None: the field is missing. When an address field
+    is repeated, its values are joined to one list."""
 
     date: bytes | None = None
     subject: bytes | None = None
@@ -106,8 +106,8 @@ class Heading:
 
 
 def read(block: bytes, *, of_message: bool, in_digest: bool = False) -> Heading:
-    """Read a header block. `of_message`: the envelope fields and the hops too. `in_digest`: a part without
-    Content-Type is a message."""
+    """Reads a header block. With `of_message` it reads the envelope fields and counts the hops too. With
+    `in_digest` a part without Content-Type is a message."""
     wanted = _MESSAGE_FIELDS if of_message else _CONTENT_FIELDS
     found: dict[bytes, bytes] = {}
     lists: dict[bytes, list[bytes]] = {}
@@ -116,7 +116,7 @@ def read(block: bytes, *, of_message: bool, in_digest: bool = False) -> Heading:
         if name in wanted:
             if name in _ADDRESS_FIELDS:
                 lists.setdefault(name, []).append(header.unfold(raw))
-            elif name not in found:  # the first counts, as for the clients we know
+            elif name not in found:  # of a repeated field the first counts, as for the clients we know
                 found[name] = header.unfold(raw)
         elif name == b"received":
             received += 1
@@ -175,5 +175,5 @@ def _type(value: bytes | None, *, in_digest: bool) -> tuple[bytes, bytes, Parame
     if not media or not subtype or not _TOKEN_FORBIDDEN.isdisjoint(media + subtype):
         return _PLAIN  # RFC 2045 §5.2: a type that cannot be read is plain text
     if media == b"text" and header.parameter(parameters, b"charset") is None:
-        parameters = (*parameters, *_PLAIN[2])  # RFC 2045 §5.2: what a text without it is said to be in
+        parameters = (*parameters, *_PLAIN[2])  # RFC 2045 §5.2: the charset of a text that names none
     return media, subtype, parameters

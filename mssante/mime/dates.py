@@ -51,7 +51,7 @@ def parse(value: bytes) -> datetime | None:
             min(seconds, 59),  # a leap second has no place in a datetime
             tzinfo=_zone(zone),
         )
-        at.astimezone(UTC)  # the first and the last day there are lack some of their instants
+        at.astimezone(UTC)  # on the first and last day of the calendar this may fall outside of it
     except (ValueError, OverflowError):
         return None
     return at

@@ -1,8 +1,8 @@
 """Content-transfer-encodings undone as the octets stream by (RFC 2045 §6), for FETCH BINARY.
 
 Invariants: what comes out does not depend on where the octets were cut; memory is one piece and a line of at
-most 64 KiB; linear; never raises on what a peer wrote: what is not of the encoding is passed over (base64) or
-stays as it is (quoted-printable, and every line beyond 64 KiB).
+most 64 KiB; linear; never raises on what a peer wrote: octets that do not belong to the encoding are skipped
+(base64) or stay as they are (quoted-printable, and every line beyond 64 KiB).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def decoder(encoding: bytes) -> Decoder | None:
 
 
 def decoded(encoding: bytes, octets: bytes) -> bytes | None:
-    """As `decoder`, of what is already whole."""
+    """As `decoder`, for octets that are all there at once."""
     made = decoder(encoding)
     return None if made is None else made.feed(octets) + made.finish()
 
@@ -66,15 +66,16 @@ class _Base64:
 
 
 def _of_letters(letters: bytes) -> bytes:
-    """The last letters, whose padding may lack; a single one left over says nothing."""
+    """Decodes the last letters, whose padding may be missing. A single letter left over is not a whole octet
+    and is dropped."""
     letters = letters[: len(letters) - (len(letters) % 4 == 1)]
     return binascii.a2b_base64(letters + b"=" * (-len(letters) % 4))
 
 
 class _QuotedPrintable:
     def __init__(self) -> None:
-        self._line = b""  # begun, its end not seen
-        self._in_long = False  # inside a line too long to be of the encoding: it passes as it is
+        self._line = b""  # the beginning of a line whose end has not come yet
+        self._in_long = False  # inside a line too long for the encoding: it passes as it is
 
     def feed(self, octets: bytes) -> bytes:
         text = self._line + octets
@@ -105,7 +106,7 @@ class _QuotedPrintable:
 
 
 def _lines_decoded(text: bytes) -> bytes:
-    """Whole lines; the last may lack its end."""
+    """Decodes whole lines. The last one may lack its line end."""
     lines = text.split(b"\r\n")
     if max(map(len, lines)) <= limits.MIME_ENCODED_LINE_OCTETS_MAX:
         return _joined(lines)

@@ -1,8 +1,8 @@
 """Text in headers: encoded words (RFC 2047) and extended parameters (RFC 2231), both ways.
 
-Invariants: decoding never raises and is linear; a charset we do not know gives replacement characters,
-never a codec chosen by a peer (Python has codecs that are slow, or that are not charsets at all);
-decoded text holds no CR, LF or NUL. Encoding writes ASCII lines of at most 76 octets.
+Invariants: decoding never raises and is linear; a charset we do not know gives replacement characters: a peer
+never chooses a codec of Python's, because some are slow and some are not charsets at all; decoded text holds
+no CR, LF or NUL. Encoding writes ASCII lines of at most 76 octets.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ _CHARSETS = {
 
 
 def in_charset(octets: bytes, charset: str) -> str:
-    """The octets as text; what the charset does not hold, and any charset unknown, as U+FFFD."""
+    """The octets as text. Octets that the charset does not have become U+FFFD; an unknown charset is read as
+    ASCII."""
     return octets.decode(_CHARSETS.get(charset.strip().lower(), "ascii"), "replace")
 
 
 def text(octets: bytes, charset: bytes | None) -> str:
-    """A part's octets as text. Where the charset lacks, is unknown, or is not the one they are written in:
-    as UTF-8, else as Windows-1252, which is what field software writes then."""
+    """A part's octets as text. Where the charset is missing, unknown, or not the one that was really used,
+    they are read as UTF-8, else as Windows-1252: that is what field software writes in such cases."""
     name = "" if charset is None else charset.decode("ascii", "replace").strip().lower()
     codec = _CHARSETS.get(name, "ascii")
     return _bare(octets) if codec in ("ascii", "utf-8") else octets.decode(codec, "replace")
@@ -76,7 +77,8 @@ def decode(value: bytes) -> str:
     if b"=?" not in value:
         return _CONTROL.sub(" ", _bare(value))
     pieces: list[str] = []
-    run, run_charset = b"", ""  # adjacent words of one charset: a character may be cut between two
+    # Adjacent words of one charset are joined before decoding: a character may be cut between two of them.
+    run, run_charset = b"", ""
     position = 0
     for word in islice(_WORD.finditer(value), MIME_ENCODED_WORDS_MAX):
         between = value[position : word.start()]

@@ -1,8 +1,8 @@
 """A message's envelope as values: date, subject, addresses and identifiers, and how they are kept.
 
-Invariants: what is kept is what the sender wrote, field by field, and nothing is made up: a field that is not
-there is None, an address field without addresses is an empty list. In no protocol's words: IMAP's ENVELOPE
-is written of it by the grammar, SORT reads addresses out of it.
+Invariants: what is kept is what the sender wrote, field by field, and nothing is made up: a field that is
+missing is None, an address field without addresses is an empty list. The values do not depend on a protocol:
+IMAP's grammar writes ENVELOPE from them, and SORT reads addresses from them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from mssante.reasons import Refused
 
 
 class EnvelopeValues(NamedTuple):
-    """What a message's envelope says, its address fields read. The places are stored: they never change."""
+    """What a message's envelope says, with its address fields read. The order of the fields is part of the
+    stored format, so it never changes."""
 
     date: bytes | None = None
     subject: bytes | None = None
@@ -51,7 +52,7 @@ class EnvelopeValues(NamedTuple):
 
     @classmethod
     def of_tree(cls, tree: Tree) -> EnvelopeValues:
-        """Out of what `pack` was given."""
+        """The envelope that was given to `pack` as this tree."""
         date, subject, from_, sender, reply_to, to, cc, bcc, in_reply_to, message_id = tree
         lists = from_, sender, reply_to, to, cc, bcc
         from_, sender, reply_to, to, cc, bcc = (tuple([AddressEntry(*each) for each in one]) for one in lists)
@@ -62,7 +63,7 @@ class EnvelopeValues(NamedTuple):
 
 
 class AddressField(Enum):
-    """The address fields that SORT asks for; the value: their place in EnvelopeValues."""
+    """The address fields that SORT asks for. The value is the field's place in EnvelopeValues."""
 
     FROM = 2
     TO = 5
@@ -70,8 +71,8 @@ class AddressField(Enum):
 
 
 def first_address(envelope: Packed, field: AddressField) -> AddressEntry | None:
-    """The first entry of an address field, None when there is none. A group's name is an entry of its own,
-    as for IMAP."""
+    """The first entry of an address field; None when it has none. As in IMAP, a group's name is an entry of
+    its own."""
     pieces = envelope.split(SEPARATOR)
     shape = pieces[0]
     find = _first if len(shape) <= ENVELOPE_SHAPE_OCTETS_REMEMBERED_MAX else _first.__wrapped__
@@ -79,12 +80,12 @@ def first_address(envelope: Packed, field: AddressField) -> AddressEntry | None:
         places = find(shape, field)
         return None if places is None else _entry(pieces, places)
     except (Refused, IndexError):
-        return None  # it is no envelope: what is sorted has no address
+        return None  # it is not an envelope: SORT treats the message as one without an address
 
 
 @lru_cache(maxsize=1000)
 def _first(shape: bytes, field: AddressField) -> tuple[int | None, ...] | None:
-    """Which of the values behind the shape the first entry's four are."""
+    """Which of the values behind the shape are the four of the first entry."""
     at_places = [b"%d" % at for at in range(1, shape.count(b"s") + 1)]
     entries = filled(shape, at_places)[field.value]
     return tuple(None if at is None else int(at) for at in entries[0]) if entries else None

@@ -1,9 +1,11 @@
-"""What SEARCH disregards: case, accents, how a character is written, and the kind and number of blanks.
+"""What SEARCH ignores: case, accents, how a character is written, and the kind and number of blanks.
+
+RFC 3501 §6.4.4 asks a server to ignore case; RFC 9051 §6.4.4 lets it be as flexible with the rest. So `cafe`
+finds `Café`, `coeur` finds `cœur`, and `compte rendu` finds the two words on either side of a line end.
+Accents in the needle are ignored too.
 
 Invariants: one function for every text and every needle (SUBJECT, FROM, HEADER, TEXT, BODY alike); what is
-found in a text cut in two is found in the whole; linear. RFC 3501 §6.4.4 asks for case; RFC 9051 §6.4.4 lets
-a server be as flexible with the rest: `cafe` finds `Café`, `coeur` finds `cœur`, `compte rendu` finds the two
-words on either side of a line end. An accent in the needle counts for nothing either.
+found in one half of a text cut in two is found in the whole; linear.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# What Unicode's own equivalences (NFKD, case folding) leave apart and people write one for the other.
+# Characters that people write for one another, although Unicode (NFKD, case folding) keeps them apart.
 _ALIKE = {
     "œ": "oe",
     "æ": "ae",
@@ -30,7 +32,7 @@ _ALIKE = {
     "\u200d": "",
     "\ufeff": "",
 }
-# Combining marks of the Latin, Greek and Cyrillic scripts: elsewhere a mark may be a vowel.
+# Combining marks of the Latin, Greek and Cyrillic scripts only: in other scripts a mark may be a vowel.
 _MARKS = re.compile("[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]+")
 
 
@@ -59,7 +61,7 @@ def _any_letters(text: str) -> str:
 
 
 _TABLE = str.maketrans(_ALIKE)
-# Western European text is most of what comes: some replacements and one table, ten times faster.
+# Most mail is Western European text. For it, a few replacements and one table do the same, ten times faster.
 _OF_LATIN_1 = [_any_letters(chr(octet)) for octet in range(256)]
 _LATIN_1 = bytes(ord(letters) if len(letters) == 1 else 0 for letters in _OF_LATIN_1)
 _QUICKLY = [

@@ -16,7 +16,7 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 # RFC 5322 §2.2 and §2.2.3: a name, a colon, then lines; a line that begins with a blank continues the
 # field. Possessive, so that no input makes it backtrack. Garbage lines match nothing and are skipped.
 _FIELD = re.compile(rb"(?m)^([!-9;-~]{1,998}+)[ \t]*+:((?:[^\n]*+\n(?=[ \t]))*+[^\n]*+\n?)")
-# One field and its folded lines, or a line that is none.
+# One field and its folded lines, or a line that is not a field.
 _FIELD_OR_LINE = re.compile(rb"([^\s:]++)[ \t]*+:[^\n]*+\n?(?:[ \t][^\n]*+\n?)*|[^\n]*\n|[^\n]+")
 _TO_COLON = re.compile(rb"[ \t]*+:")
 _LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % limits.MIME_HEADER_LINES_MAX)
@@ -57,12 +57,12 @@ def within_lines(block: bytes) -> bytes:
 
 
 def pairs(block: bytes) -> list[tuple[bytes, bytes]]:
-    """The block's fields as (lower-case name, raw value), in order: the cheap form of `fields`."""
+    """The block's fields as (lower-case name, raw value), in order. Faster than `fields`."""
     return [(name.lower(), raw) for name, raw in _FIELD.findall(within_lines(block))]
 
 
 def fields(block: bytes) -> tuple[Field, ...]:
-    """The fields of a header block, in order. Lines that are no field are skipped."""
+    """The fields of a header block, in order. Lines that are not fields are skipped."""
     return tuple(
         Field(name=match[1].lower(), value=unfold(match[2]), start=match.start(), end=match.end())
         for match in _FIELD.finditer(within_lines(block))
@@ -75,9 +75,10 @@ def values(block: bytes, name: bytes) -> tuple[bytes, ...]:
 
 
 def chosen_fields(block: bytes, names: frozenset[bytes], *, others: bool = False) -> bytes:
-    """The fields of `block` whose name (any case) is in `names` (lower case), or with `others` is not, then a
-    blank line: what IMAP's HEADER.FIELDS answers (RFC 3501 §6.4.5). Octets come out as they are, order,
-    folding and repeats kept; no pattern is made of the names. `block`: its blank line included or not."""
+    """The fields of `block` whose name (in any case) is in `names` (lower case), or with `others` the fields
+    whose name is not, then a blank line: the answer to IMAP's HEADER.FIELDS (RFC 3501 §6.4.5). Octets, order,
+    folding and repeats stay as they are. The names never become part of a regular expression, because they
+    come from the client. `block` may include its blank line or not."""
     kept = _other_fields(block, names) if others else _named_fields(block, names)
     if kept and not kept[-1].endswith(b"\n"):
         kept.append(b"\r\n")
@@ -94,7 +95,7 @@ def _other_fields(block: bytes, names: frozenset[bytes]) -> list[bytes]:
 
 
 def _named_fields(block: bytes, names: frozenset[bytes]) -> list[bytes]:
-    """Looks for each name at the start of a line, which costs less than reading every field."""
+    """Looks for each name at the start of a line, which is faster than reading every field."""
     lowered = b"\n" + block.lower()  # so the line that starts at n in `block` has its "\n" at n here
     places = []
     for name in names:
@@ -116,7 +117,8 @@ def _end_of_field(block: bytes, at: int) -> int:
 
 
 def end_of_comment(value: bytes, position: int) -> int:
-    """Where the comment ends whose parenthesis opened just before `position`; they nest (RFC 5322 §3.2.2)."""
+    """Where a comment ends whose parenthesis opened just before `position`. Comments can hold comments
+    (RFC 5322 §3.2.2)."""
     depth = 1
     while depth:
         edge = _COMMENT_EDGE.search(value, position)
@@ -131,7 +133,7 @@ def end_of_comment(value: bytes, position: int) -> int:
 
 
 def without_comments(value: bytes) -> bytes:
-    """The value less its comments (RFC 5322 §3.2.2); quoted strings are left alone."""
+    """The value without its comments (RFC 5322 §3.2.2). Quoted strings are left alone."""
     if b"(" not in value:
         return value
     kept: list[bytes] = []
@@ -150,8 +152,8 @@ def unescaped(quoted: bytes) -> bytes:
 
 def with_parameters(value: bytes) -> tuple[bytes, Parameters]:
     """A structured value in two: what stands before the first semicolon, and the parameters (RFC 2045 §5.1)
-    with lower-case names. Continuations are put together (RFC 2231 §3); an extended value keeps its name's
-    final asterisk and its encoding, as IMAP clients expect it."""
+    with lower-case names. Continuations are put together (RFC 2231 §3). An extended parameter keeps its
+    encoding and the asterisk at the end of its name, because IMAP clients expect them."""
     main, _, rest = without_comments(value).partition(b";")
     found: list[tuple[bytes, bytes]] = []
     position = 0

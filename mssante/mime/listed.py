@@ -1,10 +1,11 @@
 """The header fields that mail programs ask for when they list a folder, kept in a message's summary.
 
 Invariants: octets are kept as written, in the header's order, so that BODY[HEADER.FIELDS (...)] comes out
-byte for byte as from the header itself; a field's place in NAMES is stored: names are added at its end only.
+byte for byte as from the header itself; a field's place in NAMES is stored, so names are only ever added at
+its end.
 
-A header with more than LISTED_OCTETS_MAX of such fields, or longer than is kept apart, is not kept here:
-whoever lists it then reads the header.
+Nothing is kept here of a header with more than LISTED_OCTETS_MAX of such fields, or of one that is itself too
+long to be kept apart from the content. To list such a message, the header is read.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from mssante.limits import LISTED_CHOICES_REMEMBERED_MAX, LISTED_OCTETS_MAX
 from mssante.mime import header
 from mssante.reasons import Reason, Refused
 
-# What Thunderbird, Outlook, Apple Mail, K-9, Evolution, mutt and Roundcube ask when they list, and what
-# MSSanté adds. Never reordered: the place is what summaries hold.
+# The fields that Thunderbird, Outlook, Apple Mail, K-9, Evolution, mutt and Roundcube ask for when they list
+# a folder, and those that MSSanté adds. Never reorder them: summaries hold a field's place in this list.
 NAMES = tuple(
     b"from to cc bcc sender reply-to subject date message-id in-reply-to references content-type"
     b" mime-version content-transfer-encoding content-description priority x-priority importance"
@@ -32,7 +33,7 @@ NAMES = tuple(
     b" x-mss-nil x-mss-codecda x-mss-ins x-mss-mes".split()
 )
 _PLACES = {name: bytes((place,)) for place, name in enumerate(NAMES)}
-_END = (b"", b"\r\n")  # two, so that a take of no field is a tuple too
+_END = (b"", b"\r\n")  # two items, so that itemgetter gives a tuple even when it takes no field
 
 
 class Chooser:
@@ -40,7 +41,8 @@ class Chooser:
 
     def __init__(self, places: bytes) -> None:
         self._wanted = frozenset(places)
-        # A mailbox's letters have few different orders of fields: what to take is found once for each.
+        # The letters of a mailbox have their fields in few different orders. Which to take is found out once
+        # for each order.
         self._takes: dict[bytes, Callable[[Sequence[bytes]], Iterable[bytes]]] = {}
 
     @classmethod
@@ -100,7 +102,7 @@ def values(packed: bytes, name: bytes) -> tuple[bytes, ...] | None:
 
 
 def first_values(packed: bytes, names: Sequence[bytes]) -> list[bytes] | None:
-    """The first value of each of `names`, unfolded, empty where there is none; else as `values`."""
+    """The first value of each of `names`, unfolded, empty where there is none. Otherwise as `values`."""
     if not packed:
         return None
     places, *fields = _unpacked(packed)

@@ -2,7 +2,7 @@
 
 Invariants: a function of its arguments (ids and dates included); always marked as automatic (RFC 3834);
 what a remote server said is bounded and printable ASCII; of the original only its header comes back.
-To be sent with the null reverse-path, and never in answer to one (the caller's duty).
+The caller must send them with the null reverse-path, and never in answer to a message that came with it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportedOutcome:
-    """What became of one recipient. `status` is an enhanced code (RFC 3463), `french` and `english` say why
-    and who must act; `remote_server` and `remote_reply` what the other side said, if there was one;
-    `original_recipient` is the sender's ORCPT as given (`rfc822;…`)."""
+    """What became of the message for one recipient. `status` is an enhanced code (RFC 3463); `french` and
+    `english` say why, and who must act; `remote_server` and `remote_reply` are the other server, if there was
+    one, and what it said; `original_recipient` is the sender's ORCPT as given (`rfc822;…`)."""
 
     recipient: Address
     action: Action

@@ -1,8 +1,9 @@
 """What a message is made of, as values: the tree of its parts, and how it is kept.
 
-Invariants: as the scanner found it (mime.structure), each part's own words as the sender wrote them; a tree
-that would take more than MIME_STRUCTURE_OCTETS_MAX to write out is not kept, and its message shown as one
-text. In no protocol's words: IMAP's BODY and BODYSTRUCTURE are written of it by the grammar.
+Invariants: the tree is as the scanner found it (mime.structure), with each part's header fields as the sender
+wrote them; a tree that would take more than MIME_STRUCTURE_OCTETS_MAX to write out is not kept, and its
+message is shown as one text. The values do not depend on a protocol: IMAP's grammar writes BODY and
+BODYSTRUCTURE from them.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ FlatParameters = tuple[bytes, ...]  # a name, its text, the next name …
 
 
 class SinglePart(NamedTuple):
-    """A part that is no multipart, its `octets` and `lines` those of its body. `lines` is there for texts
-    and messages; `message` for message/rfc822: its envelope and its own outline; `disposition`: its word and
-    its parameters. The places are stored: they never change."""
+    """A part that is not a multipart. `octets` and `lines` are those of its body; only texts and messages
+    have `lines`. `message` is the envelope and the outline of the message in a message/rfc822 part.
+    `disposition` is its word and its parameters. The order of the fields is part of the stored format, so it
+    never changes."""
 
     media: bytes
     subtype: bytes
@@ -41,7 +43,8 @@ class SinglePart(NamedTuple):
 
 
 class Multipart(NamedTuple):
-    """A multipart; `parts` are trees, none where no delimiter was found. The places are stored."""
+    """A multipart. `parts` are trees; there is none when no delimiter was found. The order of the fields is
+    part of the stored format, so it never changes."""
 
     parts: Iterable[Tree]
     subtype: bytes
@@ -52,7 +55,8 @@ class Multipart(NamedTuple):
 
 
 def of_tree(tree: Tree) -> SinglePart | Multipart:
-    """Out of what `packed` keeps: a multipart begins with its parts, another part with its media type."""
+    """The outline that `packed` kept as this tree: a multipart begins with its parts, any other part with its
+    media type."""
     return Multipart(*tree) if isinstance(tree[0], tuple) else SinglePart(*tree)
 
 
@@ -62,7 +66,7 @@ def packed(root: Part) -> Packed:
 
 
 def _outline(part: Part) -> SinglePart | Multipart:
-    # What lies within is made when it is asked for, so that of a tree too large little is made.
+    # Parts inside are made only when asked for: of a tree that is too large, little is ever made.
     content = part.content
     if content.is_multipart:
         return Multipart(

@@ -1,12 +1,12 @@
 """Nested values as one run of octets: their shape first, then the values one after another.
 
-A tree is a sequence of octets, numbers, None and further sequences. Its shape writes `s` for octets, `n` for
-a number, `-` for None and `(`…`)` around a sequence. Before them stands `=` where all octets are printable
-US-ASCII without quotation marks and backslashes, else `~`. A letter's envelope is
-`=ss((s-ss))()()((s-ss))()()-s`.
+A tree is a sequence of octets, numbers, None and further sequences. Its shape has `s` for octets, `n` for a
+number, `-` for None, and `(`…`)` around a sequence. The shape begins with `=` when all octets are printable
+US-ASCII without quotation marks and backslashes, else with `~`. The shape of a letter's envelope is, for
+example, `=ss((s-ss))()()((s-ss))()()-s`. The letters of a mailbox have few different shapes, so whoever
+writes them out prepares each shape once and then only fills it in.
 
-Invariants: values are as they were but for NUL, which separates them here and is left out of them; a
-mailbox's letters have few shapes, so that whoever writes them out prepares each shape once and fills it in.
+Invariants: values stay as they were, except that NUL, which separates them here, is removed from them.
 """
 
 from __future__ import annotations
@@ -22,17 +22,18 @@ Tree = tuple[Any, ...]  # of bytes, int, None and trees
 SEPARATOR = b"\0"
 PLAIN, OTHER = b"=", b"~"
 _PLAIN_OCTETS = SEPARATOR + bytes(octet for octet in range(32, 127) if octet not in b'"\\')
-_VALUE_OCTETS_MIN = 3  # an empty one, written out: quotes and a space
+_VALUE_OCTETS_MIN = 3  # an empty value, written out: quotes and a space
 _NEVER = 1 << 62
 
 
 class TooLarge(Exception):
-    """A tree that is the work of an attacker."""
+    """A tree larger than its bound. No honest message has one."""
 
 
 def pack(tree: Iterable[Any], *, octets_max: int | None = None) -> Packed:
-    """`octets_max`: what it may take to write it out, about; raises TooLarge as soon as that shows. A
-    sequence may be an iterator, so that a tree need not be made before it is known to be too large."""
+    """Packs a tree. `octets_max` is about what it may take when it is written out; raises TooLarge as soon as
+    it is known to take more. A sequence may be an iterator, so that a tree need not be made in full before it
+    is found too large."""
     shape: list[str] = []
     values: list[bytes] = []
     _lay(tree, shape, values, len_max=_NEVER if octets_max is None else octets_max // _VALUE_OCTETS_MIN)

@@ -30,8 +30,8 @@ _READ = frozenset({b"plain", b"html"})
 
 
 def preview(head: bytes, root: Part) -> bytes:
-    """`head`: the message's first octets, as many as one likes; `root`: its structure. Empty when they hold
-    no text a person would read (RFC 8970 §3.2)."""
+    """The preview of a message. `head` are its first octets, of any number; `root` is its structure. Empty
+    when `head` has no text that a person would read (RFC 8970 §3.2)."""
     for part in _texts(root):
         shown = _shown(head, part)
         if shown:
@@ -40,7 +40,7 @@ def preview(head: bytes, root: Part) -> bytes:
 
 
 def _texts(root: Part) -> Iterator[Part]:
-    """The parts a reader would be shown, in the order of a reader; of alternatives the plain one first."""
+    """The parts that a reader would be shown, in order. Of alternatives, plain text comes first."""
     pending = [root]
     while pending:
         part = pending.pop()
@@ -68,7 +68,7 @@ def _shown(head: bytes, part: Part) -> str:
     if not found:
         return ""
     if len(octets) < part.body_octets:
-        found = _CUT_CHARACTER.sub(b"", found)  # else the whole would be no UTF-8
+        found = _CUT_CHARACTER.sub(b"", found)  # half a character would make all of it invalid UTF-8
     written = encoded_words.text(found, header.parameter(part.content.parameters, b"charset"))
     if not plain:
         return _of_markup(written)
@@ -76,7 +76,7 @@ def _shown(head: bytes, part: Part) -> str:
 
 
 def _of_markup(written: str) -> str:
-    """Its beginning first: two hundred characters seldom need more."""
+    """Tries with the beginning first, which nearly always gives two hundred characters."""
     body = _BODY.search(written)
     start = body.start() if body else 0
     beginning = written[start : start + PREVIEW_MARKUP_OCTETS_READ_FIRST]

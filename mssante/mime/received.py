@@ -46,7 +46,7 @@ def received(
     return writing.field("Received", f"{' '.join(clauses)}; {dates.rfc5322(at)}")
 
 
-@lru_cache(maxsize=256)  # a session's letters, and a peer's, have this in common
+@lru_cache(maxsize=256)  # it is the same for all letters of a session, and for most of a peer
 def _hop(
     *, helo: str, remote_address: str, by: str, protocol: str, tls_version: str | None, peer_name: str | None
 ) -> str:

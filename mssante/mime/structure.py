@@ -1,11 +1,28 @@
-"""Where everything lies in a message: one pass as it streams in, so that later a FETCH is a slice.
+"""Where everything lies in a message: found in one pass as it streams in, so that later a FETCH is a slice.
 
-Invariants: the body is never held (at most one slice, and one header block within its limit); linear in
-the size; the result does not depend on where the octets were cut; beyond a limit the rest is opaque
-text, the message stays readable as a whole, and `notes` says so. Never raises on what a peer wrote.
+A message is a tree of parts. A part is a header, a blank line and a body. The header of a multipart names a
+boundary: in its body, each line of two hyphens and the boundary begins a part, and one with two more hyphens
+behind ends the last part. The body of a message/rfc822 part is again a whole message. The scanner looks for
+these lines and writes down, for each part, where its header and its body begin and how long they are.
 
-A delimiter is a whole line: two hyphens, the boundary, blanks. RFC 2046 §5.1.1 would take a prefix; the
-clients we serve do not, and a whole line leaves no doubt between a boundary and a longer one.
+What a message says of itself is not trusted. The scanner keeps a stack of the parts that are open and a table
+of the lines that delimit parts of any of them. A delimiter belongs to the innermost multipart with that
+boundary and closes all that is open inside it, so a part whose end was forgotten, or left out on purpose,
+ends with the part around it, or with the message. All that a sender could multiply has a bound
+(limits.MIME_*): how deep parts lie in one another, how many there are, the octets and lines of headers, the
+length of a boundary. A multipart or message beyond the depth is opaque: it counts as plain text, and nothing
+is looked for in its body. So is a multipart without a boundary that can be used. Once there are too many
+parts, no more delimiters are looked for. Of a header that is too long, only the beginning is read.
+
+The octets may come cut anywhere. What could be the beginning of a delimiter or of a blank line stays in the
+buffer until more octets follow. Besides, only headers are held, within their limits, and the parts found.
+
+A delimiter is a whole line: two hyphens, the boundary, blanks. RFC 2046 §5.1.1 would take any line that
+begins so. The clients we serve do not, and a whole line is never mistaken for that of a longer boundary.
+
+Invariants: the body is never held (at most one slice of it, and one header block within its limit); linear in
+the size; the result does not depend on where the octets were cut; beyond a limit the message stays readable
+as a whole, and `notes` says what was exceeded. Never raises on what a peer wrote.
 """
 
 from __future__ import annotations
@@ -26,7 +43,7 @@ _NEVER = 1 << 62
 
 
 class Note(StrEnum):
-    """What was beyond a limit (limits.MIME_*), or could not be read as it claims."""
+    """What was beyond a limit (limits.MIME_*), or is not what the message says it is."""
 
     DEPTH = "depth"
     PARTS = "parts"
@@ -103,8 +120,8 @@ class Scanner:
         self._stack = [_Open(0, is_message_root=True)]
         self._parts = 1
         self._containers = 0
-        self._delimiters: dict[bytes, int] = {}  # lines that end a part, and how many open multiparts say so
-        self._newlines = 0  # line ends in the octets before `_counted`
+        self._delimiters: dict[bytes, int] = {}  # of each delimiter, how many open multiparts have it
+        self._newlines = 0  # line ends in the octets before the offset `_counted`
         self._counted = 0
         self._in_header = True
         self._head: list[bytes] = []
@@ -203,11 +220,11 @@ class Scanner:
             self._counted = until
 
     def _lines_until(self, offset: int) -> int:
-        # Counted further by the line end that belongs to a delimiter, when the body before it is empty.
+        # If the body is empty, the line end that belongs to the delimiter after it is counted already.
         return self._newlines - (1 if self._counted > offset else 0)
 
     def _end_header(self, buffer: bytes, body_offset: int, *, begins_body: bool) -> None:
-        """The current header is whole: read it; when a body follows, decide how it is looked through."""
+        """The current header is complete: read it, and decide how the body that follows is looked through."""
         top = self._stack[-1]
         head = b"".join(self._head)
         self._head.clear()
@@ -231,7 +248,7 @@ class Scanner:
         self._decide(top, begins_body=begins_body)
 
     def _decide(self, top: _Open, *, begins_body: bool) -> None:
-        """Is the body of the part on top made of parts, is it a message, or octets?"""
+        """Decides whether the body of the part on top is made of parts, is a message, or is just octets."""
         kind = top.heading.content
         if kind.is_multipart:
             boundary = kind.boundary
@@ -319,7 +336,7 @@ class Scanner:
 
 
 def _tail(buffer: bytes, start: int) -> int:
-    """Where the octets begin that may be the first of a delimiter, or of a blank line."""
+    """Where the octets begin that may turn out to begin a delimiter or a blank line."""
     found = buffer.rfind(b"\r\n", max(start, len(buffer) - _TAIL))
     if found >= 0:
         return found

@@ -1,9 +1,9 @@
 """What is kept, sealed, of each message besides its octets: enough to list and search without opening a body.
 
 Invariants: the layout is versioned by its first octet and frozen by test vectors; fields may be added at
-the end, and a reader that does not know them passes over them. What is kept speaks no protocol; all but
-numbers and the preview is unpacked only when asked for. A summary of the first version becomes one of today's
-when it is read (mime.summary_v1).
+the end, and a reader that does not know them passes over them. What is kept does not depend on a protocol.
+The numbers and the preview can be used at once; everything else is unpacked only when asked for. A summary of
+the first version becomes one of today's when it is read (mime.summary_v1).
 """
 
 from __future__ import annotations
@@ -74,12 +74,13 @@ class PartTable:
 
 
 class Summary(NamedTuple):
-    """`size` in octets; `internal_date` in Unix seconds, its zone's offset in minutes apart; `sent_at` and
-    `sent_offset`: the Date field's instant and offset, None when there is no date that can be read;
-    `envelope`: its EnvelopeValues, packed; `structure`: its outline, packed; `preview`: the first words, in
-    UTF-8 (RFC 8970), empty when there are none.
+    """`size` is in octets. `internal_date` is in Unix seconds, and `internal_offset` its zone's offset in
+    minutes. `sent_at` and `sent_offset` are the same for the Date field, None when it cannot be read.
+    `envelope` is the message's EnvelopeValues, packed; `structure` its outline, packed; `preview` its first
+    words in UTF-8 (RFC 8970), empty when there are none.
 
-    A named tuple, not a dataclass: 100,000 are made to list one folder, and it is made 6 times faster."""
+    This is a named tuple, not a dataclass, because 100,000 are made to list one large folder, and a named
+    tuple is made 6 times faster."""
 
     size: int
     internal_date: int
@@ -110,13 +111,14 @@ class Summary(NamedTuple):
         )
 
     def listed(self, name: bytes) -> tuple[bytes, ...] | None:
-        """The top header's values of the field `name`, one of `listed.NAMES` (lower case), unfolded, in
-        order: `summary.listed(b"references")`. None when the header must be read for it: an older summary, or
-        more of such fields than LISTED_OCTETS_MAX. Raises Refused(CORRUPTION)."""
+        """The values of the field `name` in the message's own header, unfolded, in order. `name` is one of
+        `listed.NAMES` (lower case), as in `summary.listed(b"references")`. None when the summary does not
+        have them, because it is older or such fields exceed LISTED_OCTETS_MAX: then the header must be read.
+        Raises Refused(CORRUPTION)."""
         return listed.values(self.packed_listed, name)
 
     def first_listed(self, names: Sequence[bytes]) -> list[bytes] | None:
-        """The first value of each of `names`, empty where there is none; else as `listed`."""
+        """The first value of each of `names`, empty where there is none. Otherwise as `listed`."""
         return listed.first_values(self.packed_listed, names)
 
     def to_bytes(self) -> bytes:
@@ -125,21 +127,21 @@ class Summary(NamedTuple):
 
     @classmethod
     def from_bytes(cls, octets: bytes) -> Summary:
-        """Raises Refused(CORRUPTION) when the octets are no summary, or of a version we do not know."""
+        """Raises Refused(CORRUPTION) when the octets are not a summary, or of a version we do not know."""
         if octets[:1] != _VERSION:
             if octets[:1] == summary_v1.VERSION:
                 return cls(*summary_v1.fields(_unpacked(octets[1:])))
             raise Refused(Reason.CORRUPTION, "message summary: unknown version")
         found = _unpacked(octets[1:])
         if tuple(map(type, found)) not in _SHAPES:
-            found = found[: len(cls._fields)]  # those of a later layout are passed over
+            found = found[: len(cls._fields)]  # fields of a later layout are passed over
             if tuple(map(type, found)) not in _SHAPES:
                 raise Refused(Reason.CORRUPTION, "message summary: fields missing")
         return cls(*found)
 
 
 def is_of_before(octets: bytes) -> bool:
-    """Whether a summary is of an earlier version: read like any other, and worth keeping anew."""
+    """Whether a summary is of an earlier version: it can be read like any other, and should be kept anew."""
     return octets[:1] != _VERSION
 
 
@@ -164,7 +166,7 @@ def summarise(structure: Structure, *, internal_date: datetime, head: bytes = b"
     offset = sent.utcoffset() if sent else None
     try:
         kept = outline.packed(root)
-    except TooLarge:  # catalogue R10: a trivial structure, the message readable as a whole
+    except TooLarge:  # catalogue R10: it is shown as one text, so the message can be read as a whole
         root = _as_text(root)
         kept = outline.packed(root)
     texts = (
@@ -203,7 +205,7 @@ def _as_text(root: Part) -> Part:
 
 
 def _table(root: Part) -> tuple[dict[str, Extent], dict[str, Extent]]:
-    """Extents by part number (RFC 3501 §6.4.5). A message that is no multipart is its own part 1."""
+    """Extents by part number (RFC 3501 §6.4.5). A message that is not a multipart is its own part 1."""
     parts: dict[str, Extent] = {}
     messages: dict[str, Extent] = {}
     pending: list[tuple[str, Part]] = []

@@ -1,11 +1,12 @@
-"""Summaries of the first version, read: they held ENVELOPE, BODY and BODYSTRUCTURE as IMAP text.
+"""Reads summaries of the first version, which held ENVELOPE, BODY and BODYSTRUCTURE as IMAP text.
 
-Why this is here, although nothing else of this package knows IMAP: such summaries lie sealed in mailboxes
-filled before version 2, and only a reader can open them. What the text says becomes the values that are
-kept today (mailbox.reading keeps them from then on); what is written of these is the same text.
+Nothing else in this package knows IMAP. This file must, because mailboxes that were filled before version 2
+still hold such summaries, sealed, and they can only be converted by somebody who may read them. The text
+becomes the values that are kept today, and mailbox.reading stores those from then on; written out again, the
+values give the same text.
 
-Invariants: the version is frozen, and so is this file; linear; what the first version did not write raises
-Refused(CORRUPTION).
+Invariants: the version is frozen, and so is this file; linear; anything that the first version did not write
+raises Refused(CORRUPTION).
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ _SHAPES = {
     for count in range(6, len(_TYPES) + 1)
 }
 _FIELDS = 4 + len(_TYPES)
-_ADDED = (0, b"", b"")  # what those that came later are where they are not there
+_ADDED = (0, b"", b"")  # the values of the fields that came later, for summaries that lack them
 _TOKEN = re.compile(
     rb' ?+(?:(\()|(\))|"((?:[^"\\]|\\.)*+)"|\{([0-9]{1,10})\}\r\n|(NIL)|([0-9]{1,20}))', re.DOTALL
 )
 
 
 def fields(found: list[Any]) -> list[Any]:
-    """A summary's fields as version 2 has them, of those of version 1. Raises Refused(CORRUPTION)."""
-    found = found[:_FIELDS]  # those of a later layout are passed over
+    """Turns a summary's fields of version 1 into those of version 2. Raises Refused(CORRUPTION)."""
+    found = found[:_FIELDS]  # fields of a later layout are passed over
     if tuple(map(type, found)) not in _SHAPES:
         raise Refused(Reason.CORRUPTION, "message summary: fields missing")
     times, (envelope, _, structure), rest = found[:4], found[4:7], found[7:]
@@ -86,7 +87,7 @@ def _envelope(tree: Tree) -> EnvelopeValues:
         date=_string(date),
         subject=_string(subject),
         from_=author,
-        sender=() if sender == author else sender,  # as IMAP has it where a letter names no sender
+        sender=() if sender == author else sender,  # IMAP repeats the author where a letter has no Sender
         reply_to=() if reply_to == author else reply_to,
         to=to,
         cc=cc,

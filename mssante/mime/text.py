@@ -1,10 +1,10 @@
 """What a reader sees of a message, as text to be searched: its header, its text parts decoded, markup as it
-shows, the names of what is attached, and the documents inside an IHE_XDM.zip.
+is shown, the names of attachments, and the documents inside an IHE_XDM.zip.
 
-Invariants: never raises on what a peer wrote; linear in the message; of the text parts at most
-SEARCH_TEXT_OCTETS_MAX octets are read, in pieces, and `step` is called between two (it may raise, to end it).
-The pieces of one text follow each other, cut anywhere; END stands between two texts.
-PDF and pictures are not read: their formats are attacks of their own.
+Invariants: never raises on what a peer wrote; linear in the message; at most SEARCH_TEXT_OCTETS_MAX octets of
+the text parts are read, in pieces, and `step` is called between two pieces (it may raise, to end the work).
+The pieces of one text follow each other, cut anywhere; END stands between two texts. PDF and pictures are not
+read: reading formats so complex would open the server to attacks through them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Step = Callable[[], None]
 END = "\0"
 _FOLDED = re.compile(rb"\r?\n(?=[ \t])")  # RFC 5322 §2.2.3: the CRLF goes, the blank after it stays
 _HIDDEN = re.compile(r"(?is)<!--.*?(?:-->|\Z)|<(script|style)\b.*?(?:</\1\s*+>|\Z)|<!\[CDATA\[|\]\]>")
-# Around part of a word they do not cut it: f<b>ièv</b>re.
+# These may stand inside a word without cutting it: f<b>ièv</b>re.
 _INLINE = re.compile(
     r"(?i)</?+(?:a|abbr|b|bdo|big|cite|code|del|em|font|i|ins|mark|o:p|q|s|small|span|strong|sub|sup|tt|u|wbr)"
     r"(?:\s[^<>]*+)?+>"
@@ -34,8 +34,8 @@ _DECLARED = re.compile(rb"""(?i)(?:encoding|charset)\s*+=\s*+["']?([a-z0-9_:.-]{
 
 
 def of_header(block: bytes) -> Iterator[str]:
-    """A header block line by line, each unfolded and its value decoded by itself: every field, and what
-    stands there that is no field."""
+    """A header block line by line, unfolded, each with its value decoded by itself. Lines that are not fields
+    come too."""
     for line in _FOLDED.sub(b"", block).split(b"\n"):
         if b"=?" in line or not line.isascii():
             name, colon, value = line.partition(b":")
@@ -45,7 +45,7 @@ def of_header(block: bytes) -> Iterator[str]:
 
 
 def of_body(content: bytes, root: Part, step: Step) -> Iterator[str]:
-    """The text of a message's body: of every part, its header (the message's own apart) and what it shows."""
+    """The text of a message's body: of each part its header (not the message's own), and what it shows."""
     return _Body(content, step).texts(root)
 
 
@@ -123,12 +123,12 @@ def shown_as_it_is(text: str) -> str:
 
 
 def shown_by_html(text: str) -> str:
-    """Without its tags; scripts and styles are not shown."""
+    """HTML without its tags, and without scripts and styles, which are not shown."""
     return html.unescape(_TAG.sub(" ", _INLINE.sub("", _HIDDEN.sub(" ", text))))
 
 
 def shown_by_xml(text: str) -> str:
-    """Without its tags; what their attributes hold comes behind: a CDA's codes and identifiers."""
+    """XML without its tags, then the attributes' values: a CDA has its codes and identifiers there."""
     values = " ".join(one or other for one, other in _VALUES.findall(text))
     return html.unescape(f"{_TAG.sub(' ', _HIDDEN.sub(' ', text))} {values} ")
 
@@ -137,7 +137,7 @@ _MARKUP = {"htm": shown_by_html, "html": shown_by_html, "xml": shown_by_xml}
 
 
 def _markup_of(kind: Content) -> Callable[[str], str] | None:
-    """How a part is shown; None when it is no text."""
+    """How a part is shown; None when it is not a text."""
     if kind.subtype == b"xml" or kind.subtype.endswith(b"+xml"):
         return shown_by_html if kind.subtype == b"xhtml+xml" else shown_by_xml
     if kind.media != b"text":

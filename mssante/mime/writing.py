@@ -1,4 +1,4 @@
-"""Writing what we send ourselves: header fields, quoted-printable and base64, in lines the RFCs allow.
+"""Writes parts of the messages that we send ourselves: header fields, quoted-printable and base64.
 
 Invariants: every line is at most 78 octets where it has a blank to fold at, and never more than
 LINE_OCTETS_OUT_MAX; fields are printable ASCII, so nothing given can begin another field.
@@ -39,7 +39,7 @@ def field(name: str, value: str) -> bytes:
 
 
 def text_field(name: str, text: str) -> bytes:
-    """A field of free text: encoded words where it is not short ASCII (RFC 2047)."""
+    """A field of free text, as encoded words unless it is short and ASCII (RFC 2047)."""
     return b"%b: %b\r\n" % (name.encode("ascii"), encoded_words.encode(text, used=len(name) + 2))
 
 

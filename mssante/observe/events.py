@@ -1,7 +1,8 @@
-"""Typed events: what the server says of itself. Their fields are the redaction policy.
+"""Typed events: what the server says about itself. What must not be logged has no field here.
 
 Invariants: no event has a field that can hold a subject, body, password, token, key, correspondent's
-address or patient identifier; `report` never raises; a bug is its class and places, never its text.
+address or patient identifier; `report` never raises; of a bug, the exception's class and its places in the
+code are told, never its text.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class LoginProtocol(StrEnum):
 
 
 class SmtpStage(StrEnum):
-    """How far an SMTP session was: the command, or SESSION outside of a transaction's."""
+    """How far an SMTP session had come: a command of a transaction, or SESSION outside of one."""
 
     MAIL = "mail"
     RCPT = "rcpt"
@@ -79,8 +80,8 @@ class ListenerOpened(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionRefused(Event):
-    """Connections closed before they could speak: `times` how many since it was last told; `remote` an
-    address, or the prefix of an IPv6 one."""
+    """Connections closed before they could speak. `times` is how many there were since the last such event;
+    `remote` is an address, or the prefix of an IPv6 address."""
 
     level: ClassVar[Level] = Level.WARNING
     listener: str
@@ -122,8 +123,8 @@ class PeerRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordsGuessed(Event):
-    """Told each time so many more were wrong, from one address or at one person (whose name may be a password
-    typed into the wrong field: it is not told)."""
+    """Reported each time that GUESS_ALARM_EVERY more passwords were wrong, from one address or for one
+    person. The person's name is not told, because it may be a password typed into the wrong field."""
 
     level: ClassVar[Level] = Level.ALARM
     remote: str
@@ -132,7 +133,8 @@ class PasswordsGuessed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipientsGuessed(Event):
-    """A session named too many mailboxes that do not exist, and was ended: harvesting, or a stale list."""
+    """A session named too many mailboxes that do not exist, and was ended. Somebody harvests addresses, or
+    has an old list of them."""
 
     level: ClassVar[Level] = Level.ALARM
     listener: str
@@ -255,7 +257,7 @@ class CorruptionFound(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSegmentDropped(Event):
-    """A part of a search index was damaged, or of another version: it is made again."""
+    """A part of a search index was damaged, or was of another version. It will be made again."""
 
     level: ClassVar[Level] = Level.WARNING
     mailbox: str
@@ -271,7 +273,8 @@ class StorageTrouble(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crashed(Event):
-    """A bug met a boundary: which, what class, and where (file:line, innermost last). Never its text."""
+    """A bug was caught: at which boundary, of what class, and where (file:line, innermost last). Its text is
+    never told."""
 
     level: ClassVar[Level] = Level.ALARM
     boundary: str
@@ -284,13 +287,13 @@ _sinks: list[Sink] = []
 
 
 def add_sink(sink: Sink) -> Callable[[], None]:
-    """Sends every later event to `sink`; returns what takes it away again."""
+    """Sends every later event to `sink`. Call what is returned to end this."""
     _sinks.append(sink)
     return lambda: _sinks.remove(sink)
 
 
 def report(event: Event) -> None:
-    """Tells every sink. A sink that fails is left alone: observing never breaks the work."""
+    """Tells every sink. An error of a sink is ignored, so that observing never breaks the work."""
     for sink in tuple(_sinks):
         try:
             sink(event)

@@ -1,6 +1,6 @@
 """Events as JSON lines, through structlog.
 
-Invariants: only events are written, field by field; libraries' own loggers are silenced, for they
+Invariants: only events are written, field by field; the loggers of libraries are silenced, because they
 repeat what peers say (finding A41); a full disk loses log lines, never a letter.
 """
 
@@ -51,7 +51,7 @@ def _shape(event: Event) -> tuple[str, tuple[str, ...]]:
 
 def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[], None]:
     """Writes every event from now on to `file` (created 0600, appended) or to standard error.
-    Returns what stops it."""
+    Call what is returned to stop it."""
     silence_libraries()
     stream: TextIO = sys.stderr
     if file is not None:
@@ -59,7 +59,7 @@ def start(now: Callable[[], datetime], file: Path | None = None) -> Callable[[],
         stream = file.open("a", encoding="utf-8", buffering=1)
     logger = structlog.wrap_logger(
         structlog.PrintLogger(stream), processors=[structlog.processors.JSONRenderer(ensure_ascii=False)]
-    ).bind()  # the logger itself: until then each line makes one
+    ).bind()  # gives the logger itself; without it, structlog makes a new one for each line
 
     def write(event: Event) -> None:
         name, names = _shape(event)

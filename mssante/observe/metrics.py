@@ -30,7 +30,7 @@ class Metrics:
         self._domains = Gauge("mssante_trust_domains", "Domains in the trust space", registry=self.registry)
 
     def start(self) -> Callable[[], None]:
-        """Counts every event from now on. Returns what stops it."""
+        """Counts every event from now on. Call what is returned to stop it."""
         return add_sink(self._count)
 
     def _count(self, event: Event) -> None:

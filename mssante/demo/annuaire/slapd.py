@@ -1,8 +1,8 @@
 """A throw-away slapd: loopback, a free port, a temporary directory, this project's schema and data.
 
-Invariants: it listens on 127.0.0.1 alone; it writes under one temporary directory, removed when it
-stops; nobody, whoever binds, reads `mssResponsable` but the administrator, whose password is drawn
-at each start. Works as root and as an ordinary user. Standard library only.
+Invariants: it listens on 127.0.0.1 alone; it writes under one temporary directory, which is removed when it
+stops; nobody reads `mssResponsable` except the administrator, whose password is a new random one at each
+start. Works as root and as an ordinary user. Standard library only.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def serve(
     """Runs slapd with `data` (dev.ldif by default) until the block ends.
 
     `port` 0 takes a free one. The temporary directory is made under `into`, or where the system says.
-    Raises SlapdFailed when slapd is missing, refuses the data, or does not answer in 20 s.
+    Raises SlapdFailed when slapd is missing, refuses the data, or does not answer within
+    DEMO_SLAPD_START_SECONDS_MAX.
     """
     with tempfile.TemporaryDirectory(prefix="mssante-slapd-", dir=into) as made:
         directory = Path(made)
@@ -89,7 +90,7 @@ def _start(directory: Path, port: int, password: str, *, with_tls: bool) -> Runn
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # A signal typed at our terminal is ours to pass on, once.
+                # Ctrl-C at our terminal must not reach slapd directly: we end it ourselves, once.
                 start_new_session=True,
             )
         try:
@@ -106,7 +107,7 @@ def _start(directory: Path, port: int, password: str, *, with_tls: bool) -> Runn
                 process=process,
                 admin_password=password,
             )
-        _stop(process)  # most often the port was taken between our look and slapd's
+        _stop(process)  # most often, another program took the port before slapd did
         if port:
             break
     raise SlapdFailed((directory / "log").read_text(errors="replace").strip() or "slapd does not answer")
@@ -187,7 +188,7 @@ def _config(directory: Path, password: str, tls: TlsFiles | None) -> str:
         "dn: olcDatabase={1}mdb,cn=config\nobjectClass: olcDatabaseConfig\nobjectClass: olcMdbConfig\n"
         f"olcDatabase: {{1}}mdb\nolcSuffix: {BASE_DN}\nolcDbDirectory: {directory / 'data'}\n"
         f"olcRootDN: {ADMIN_DN}\nolcRootPW:: {secret}\n"
-        # Throw-away data: no need to reach the disk. Pages are bounded by the reader, not here.
+        # The data is thrown away, so it need not reach the disk. The reader bounds its pages; we do not.
         "olcDbNoSync: TRUE\nolcDbMaxSize: 1073741824\nolcSizeLimit: -1\n"
         "olcDbIndex: objectClass eq\nolcDbIndex: mssAdresse eq,sub\nolcDbIndex: mssNomDomaine eq\n"
         "olcAccess: {0}to attrs=mssResponsable by * none\nolcAccess: {1}to * by * read\n"

@@ -1,7 +1,7 @@
-"""Certificates, one at a time: a subject, an authority, what an authority signs.
+"""Makes single certificates: their subjects, the authorities, and what an authority signs.
 
-Invariants: every certificate authority of this package is a test one and says so in its name; every URL
-is under `.test`, so nothing made here ever calls a real service; a serial is never used twice.
+Invariants: every certificate authority of this package is for tests and says so in its name; every URL is
+under `.test`, so nothing made here ever calls a real service; a serial number is never used twice.
 """
 
 from __future__ import annotations
@@ -77,7 +77,8 @@ class Issued:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
-    """A certificate authority in memory. Its key is never written: a PKI is made anew, not continued."""
+    """A certificate authority in memory. Its key is never written to disk: each time, a whole new PKI is
+    made."""
 
     certificate: x509.Certificate
     key: Key = field(repr=False)

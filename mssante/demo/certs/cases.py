@@ -1,8 +1,8 @@
 """Certificates to be refused, by name: the ANS conformity cases (facts §1), then every other defect we know.
 
-Invariants: a case has one defect and no other; its domain is `<case>.conformite.test`, and the name that
-the white list should hold for that domain is `listed`, which is the certificate's own except where the
-case is about that. `valide` and `san-absent` are the good ones.
+Invariants: a case has one defect and no other; its domain is `<case>.conformite.test`; `listed` is the name
+that the white list should hold for that domain: the certificate's own name, except in the cases where another
+name is the defect. `valide` and `san-absent` are good certificates.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What the cases are made from. One key of each kind serves them all: making RSA keys is the cost."""
+    """What the cases are made from. One key of each kind serves them all: RSA keys are slow to make."""
 
     root: Authority
     organisations: Authority

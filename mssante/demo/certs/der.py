@@ -1,4 +1,4 @@
-"""Certificates that `cryptography` rightly declines to sign: SHA-1, and version 1. Remade from a good one.
+"""Certificates that `cryptography` rightly declines to sign (SHA-1, and version 1), made from good ones.
 
 A certificate is SEQUENCE { tbs, algorithm, BIT STRING signature } (RFC 5280 §4.1): the tbs is taken
 apart, changed, and signed again with the issuer's RSA key.

@@ -1,7 +1,7 @@
-"""What one search may take: seconds of its own work, and of indexing what it is the first to ask for.
+"""How long one search may take: some seconds for its own work, more for indexing what was never searched.
 
-Invariants: waiting for somebody else's turn is not the searcher's work; what must be done once for a message,
-and is kept, is counted apart from what every search does.
+Invariants: waiting while others have their turn does not count as the search's work; indexing, which is done
+once for a message and then kept, has a budget apart from that of searching.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Budget:
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """What is done meanwhile is not counted."""
+        """The time that the context lasts is not counted."""
         began = self._monotonic()
         try:
             yield
@@ -35,5 +35,5 @@ class Budget:
             self._until += self._monotonic() - began
 
     def for_indexing(self) -> Budget:
-        """Another, for making the index of what this search asks about."""
+        """A separate budget, for indexing the messages that this search asks about."""
         return Budget(self._monotonic, IMAP_INDEXING_SECONDS_MAX)

@@ -1,8 +1,11 @@
 """Filling an open mailbox's index behind the session that opened it.
 
-Only who reads a mailbox can index it, so this is done in the time that its client leaves: once the client has
-been silent for a while, and of that time at most half. Invariants: it ends with the session, whose keys it
-uses; when the store gives trouble, the next change of the mailbox is waited for.
+Indexing needs the keys of somebody who may read the mailbox, so it happens during a session, in the time that
+the client does not need: it begins when the client has asked for nothing for a while, and it works for at
+most half of that time.
+
+Invariants: it ends with the session, because it uses the session's keys; after trouble with the store it
+waits for the next change of the mailbox, then tries again.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from mssante.reasons import Declined
 
 
 class Silence:
-    """The time in which a session's client asks for nothing; of less than `seconds` nothing is made."""
+    """The time in which a session's client asks for nothing. A silence shorter than `seconds` is not used."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -27,7 +30,7 @@ class Silence:
 
     @contextmanager
     def begun(self) -> Iterator[None]:
-        """It lasts while the context does: the client is waited for."""
+        """The silence lasts as long as the context, in which the session waits for its client."""
         self._since = asyncio.get_running_loop().time()
         try:
             yield
@@ -52,7 +55,7 @@ async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], 
     began = loop.time()
 
     async def pause() -> None:
-        """Before each piece of work: as long as the last one took."""
+        """Before each piece of work: rests as long as the last piece took, then waits for silence."""
         nonlocal began
         await asyncio.sleep(loop.time() - began)
         await silence()

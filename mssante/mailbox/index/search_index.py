@@ -1,10 +1,13 @@
-"""The search index of an open mailbox: asked by a search, filled by whoever reads.
+"""The search index of an open mailbox: searches ask it, and sessions that read the mailbox fill it.
 
-Invariants: delivery never fills it (it cannot read); what it answers is what a look through the messages
-would. A message it does not know (it has just come; the machine fell before it was indexed; its segment was
-damaged, or went with a shredded neighbour) is indexed now or opened. A segment names its messages inside what
-is sealed, and they never change: no row moved or put back makes it answer wrongly. One pass at a time fills a
-mailbox; what two hosts did at once is kept once.
+The index is a set of sealed segments, each with the words of up to MESSAGES_MAX messages (`vocabulary`).
+
+Invariants: delivery never fills the index, because it cannot read mail. The index answers exactly as a look
+through the messages would. It may not know a message: a new one, one that came just before a crash, one whose
+segment was damaged or was dropped when another message in it was shredded. Such a message is indexed when a
+search needs it, or opened. A segment names its messages inside what is sealed, and they never change, so an
+attacker who moves or restores rows cannot make it answer wrongly. One pass at a time fills a mailbox's index;
+when two hosts index the same messages at once, only one result is kept.
 """
 
 from __future__ import annotations
@@ -39,15 +42,15 @@ from mssante.observe.events import IndexSegmentDropped
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.index import FolderPlaces, SealedSegment, SegmentHead
 
-_UNHURRIED = Budget(lambda: 0.0)  # its time stands still
+_UNHURRIED = Budget(lambda: 0.0)  # its clock stands still, so it is never spent
 
 Sought = tuple[str, bool, bool]  # a folded needle, and whether it is looked for in headers, in bodies
 Pause = Callable[[], Awaitable[None]]
 
 
 class Holders(NamedTuple):
-    """Of the messages asked about, by UID: those that hold a needle, and those that may (the former
-    included)."""
+    """UIDs among the messages asked about: `sure` hold the needle, `possible` may hold it. `possible`
+    includes `sure`."""
 
     sure: AbstractSet[int]
     possible: AbstractSet[int]
@@ -55,9 +58,10 @@ class Holders(NamedTuple):
 
 @dataclass(slots=True)
 class Answers:
-    """What the index says of some messages of a folder. `numbers`: by what number it knows each, by UID; what
-    has gone is not in it. `known`: the numbers whose words it has; of each needle sought, those that hold it
-    are in `sure`, and in `maybe` those that must be opened to tell. `complete`: it knows all of them."""
+    """What the index says about some messages of a folder. `numbers` gives, by UID, the number that the index
+    has for each message that still exists. `known` are the numbers whose words it has. For each needle,
+    `sure` are the messages that hold it, and `maybe` those that must be opened to find out. `complete` says
+    that the index knows all the messages asked about."""
 
     numbers: Mapping[int, int]
     known: set[int] = field(default_factory=set)
@@ -66,7 +70,7 @@ class Answers:
     complete: bool = False
 
     def holders(self, sought: Sought, uids: AbstractSet[int]) -> Holders:
-        """Of the messages `uids`, all of them in `numbers`."""
+        """Which of `uids` hold the needle, or may. All of `uids` must be in `numbers`."""
         numbers, known, sure, maybe = self.numbers, self.known, self.sure[sought], self.maybe[sought]
         found = {uid for uid in uids if numbers[uid] in sure} if sure else set()
         if self.complete and not maybe:
@@ -80,7 +84,7 @@ class Answers:
         return [uid for uid, number in self.numbers.items() if number not in known]
 
     def add(self, segment: Segment, needles: Mapping[Sought, Needle]) -> None:
-        """Asks one more segment. A message is in one segment only."""
+        """Asks one more segment for all needles. A message is in one segment only."""
         self.known.update(segment.numbers)
         for sought, needle in needles.items():
             _, in_header, in_body = sought
@@ -110,9 +114,9 @@ class Index:
         *,
         fill: bool,
     ) -> Answers:
-        """About the messages `uids` (ascending) of a folder. With `fill` those not indexed yet are, when they
-        are many, within a budget of their own. Raises Refused(LIMIT_REACHED), and as `turn`; what was indexed
-        until then is kept."""
+        """Asks about the messages `uids` (ascending) of a folder. With `fill`, messages that are not indexed
+        yet are indexed now if there are many of them, within a budget of their own. Raises
+        Refused(LIMIT_REACHED), and what `turn` raises; what was indexed until then is kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
         answers = Answers(
             numbers=await self._numbers(folder, uids),
@@ -126,7 +130,7 @@ class Index:
             with budget.apart():
                 async with self._filling():
                     indexing = budget.for_indexing()
-                    # Another may have filled it meanwhile.
+                    # Another session may have filled the index while this one waited.
                     await self._ask_all(answers, needles, seen, indexing.require)
                     async for segment in self._filled(folder, answers.unknown(), indexing):
                         await self._threads.run(answers.add, segment, needles)
@@ -150,7 +154,7 @@ class Index:
     def _ask_some(
         self, answers: Answers, needles: Mapping[Sought, Needle], sealed: Sequence[SealedSegment]
     ) -> list[SealedSegment]:
-        """Those that do not open are left."""
+        """Returns the segments that do not open."""
         broken = []
         for each in sealed:
             segment = self._opened(each)
@@ -163,11 +167,11 @@ class Index:
     # Filling
 
     async def lacks(self) -> bool:
-        """Whether so much is not indexed that it is worth a segment."""
+        """Whether enough messages are not indexed to be worth a segment."""
         return await self._segments.lacking(self._mailbox.id) > INDEX_OPENED_INSTEAD_MAX
 
     async def fill(self, folders: Sequence[FolderId], pause: Pause) -> None:
-        """Indexes what is not; `pause` is awaited before every MESSAGES_MAX messages."""
+        """Indexes what is not indexed yet. `pause` is awaited before every MESSAGES_MAX messages."""
         for folder in folders:
             after = 0
             while True:
@@ -184,11 +188,12 @@ class Index:
             await self._tidy()
 
     def _filling(self) -> AbstractAsyncContextManager[None]:
-        """One at a time for a mailbox. Raises as `turn` when others are at it for too long."""
+        """Held by the one pass that may fill this mailbox's index. Raises what `turn` raises when others
+        take too long."""
         return turn(self._threads.filling(self._mailbox.id), "the index is being filled")
 
     async def _filled(self, folder: FolderId, uids: Sequence[int], budget: Budget) -> AsyncIterator[Segment]:
-        """Segments of these messages, as they are made and put."""
+        """Indexes these messages and yields each segment once it is stored."""
         made: list[MessageWords] = []
         opened: set[int] = set()
         numbers: set[int] = set()  # a message copied within the folder is one message
@@ -202,7 +207,7 @@ class Index:
                     yield await self._put(made[:MESSAGES_MAX])
                     del made[:MESSAGES_MAX]
         damaged = [uid for uid in uids if uid not in opened]
-        # Told already; not looked at again at every pass.
+        # These were reported when they did not open. Indexed as opaque, they are not tried at every pass.
         closed = set((await self._numbers(folder, damaged)).values())
         made += [MessageWords(number, None, None) for number in sorted(closed - numbers)]
         for start in range(0, len(made), MESSAGES_MAX):
@@ -233,12 +238,12 @@ class Index:
         try:
             await self._segments.put(self._mailbox.id, sealed, numbers, instead_of=instead_of)
         except Passing:
-            pass  # a comfort: made again another time
+            pass  # the index only makes searches faster: this segment is made again another time
         return Segment(octets, texts.WORDS_VERSION)
 
     async def _tidy(self) -> None:
-        """Few segments, all of the newest epoch: the smallest go together, those of an older epoch are
-        sealed anew."""
+        """Keeps segments few and under the newest epoch's key: joins the smallest ones, and seals those of an
+        older epoch anew."""
         heads = sorted(await self._segments.heads(self._mailbox.id), key=lambda head: head.messages)
         newest = self._mailbox.ring.newest_epoch
         old = [head for head in heads if head.epoch != newest]
@@ -271,7 +276,7 @@ class Index:
             return None
 
     async def _drop(self, sealed: SealedSegment) -> None:
-        """Its messages are indexed again."""
+        """Removes a damaged segment, so that its messages are indexed again."""
         report(IndexSegmentDropped(mailbox=self._mailbox.id.hex(), segment=sealed.id))
         try:
             await self._segments.put(self._mailbox.id, None, instead_of=[sealed.id])
@@ -279,13 +284,14 @@ class Index:
             pass  # dropped another time
 
     async def _numbers(self, folder: FolderId, uids: Sequence[int]) -> dict[int, int]:
-        """By what number the index knows each of `uids` (ascending), by UID; without those that have gone."""
+        """The index's number of each of `uids` (ascending), by UID, without messages that are gone."""
         of = await self._places_of(folder, uids[-1] if uids else 0)
         number_of = dict(zip(of.uids, of.numbers, strict=True))
         return {uid: number_of[uid] for uid in uids if uid in number_of}
 
     async def _places_of(self, folder: FolderId, last: int) -> FolderPlaces:
-        """The folder's numbers, known as far as `last`. A message never changes its number."""
+        """The numbers of a folder's messages, read at least up to the UID `last`. What was read before is
+        kept, because a message never changes its number."""
         if self._places is None or self._places[0] != folder:
             self._places = folder, await self._segments.places(folder)
         of = self._places[1]

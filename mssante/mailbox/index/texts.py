@@ -1,7 +1,7 @@
 """A message as SEARCH sees it: two folded texts, its header's and its body's.
 
 Invariants: what FROM, SUBJECT, HEADER… find in a message is in its header's text, so TEXT finds it too; the
-index is made of these texts and of nothing else. A change of what they hold makes a new WORDS_VERSION.
+index is made of these texts and of nothing else. Whoever changes what they hold must raise WORDS_VERSION.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ WORDS_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class MessageText:
-    """Folded; END stands between two texts that do not follow each other."""
+    """A message's folded texts. END stands between two texts that do not follow each other."""
 
     header: str = field(repr=False)
     body: str = field(repr=False)
 
 
 def of_message(content: bytes, summary: Summary, step: Step) -> MessageText:
-    """Opens what `content` holds; `step` is called often, and may raise."""
+    """The texts of a message whose octets are `content`. `step` is called often, and may raise to end it."""
     root = scan(content).root
     block = content[root.header_offset : root.header_offset + root.header_octets]
     return MessageText(
@@ -47,7 +47,7 @@ def _of_header(block: bytes, summary: Summary) -> Iterator[str]:
 
 
 def _folded(pieces: Iterable[str], step: Step) -> str:
-    """As `fold` of them all together."""
+    """The same text as `fold` of all the pieces together."""
     folded: list[str] = []
     waiting: list[str] = []
     size = 0

@@ -4,7 +4,7 @@ SEARCH asks for a part of a text, not for words: `dup` must find Dupont, and one
 it. A list of whole words with the messages of each would not answer that, and one of all their pieces of
 three letters says nothing of shorter needles. So a segment keeps every word of its messages once, one behind
 the other in one long piece of octets, and looks through these for the needle. That is quick, because the
-different words of 256 letters are few octets beside their texts.
+different words of 256 letters take few octets compared with their texts.
 
 Texts are folded (`mime.folding`), and a word is what stands between two blanks of a folded text. From that
 follows what a segment can decide:
@@ -12,18 +12,18 @@ follows what a segment can decide:
 - A needle without a blank is in a text exactly if it is in one of the text's words. What is found decides,
   whatever the needle's length, and no message is opened to make sure.
 - A needle with blanks is in a text only if the part before a blank ends a word, the part behind it begins
-  one, and what stands between two blanks is a whole word. The segment finds who has such words, but not
-  whether they follow each other: this narrows, and the messages left must be opened. (`Needle.exact`)
+  one, and what stands between two blanks is a whole word. The segment finds the messages that have such
+  words, but not whether the words follow each other: those messages must be opened. (`Needle.exact`)
 
 Words of the headers and of the bodies are kept apart, since a search may ask for either. Of each, the words
 that one message alone has (names, numbers, identifiers) lie together message by message, so the place where
 one is found tells whose it is. The others lie once, those of the most messages first, so that a search ends
-early when all are found; beside each stand the places of its messages, as single octets or as a map of bits.
+early when all are found; beside each are the places of its messages, as single octets or as a map of bits.
 An edge stands before every word, and behind the last: a pattern that begins or ends with an edge is found
 only where a word begins or ends.
 
 Invariants: pure; what is found is what a look through the texts would find; a message with more than
-INDEX_WORDS_OCTETS_MAX of words is opaque: never decided, always opened.
+INDEX_WORDS_OCTETS_MAX of words is opaque: the index never decides about it, and a search always opens it.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ _BLANK, _EDGE = " ", b"\n"
 
 
 class OtherVersion(Exception):
-    """The octets are a segment that this version does not read: to be made again."""
+    """The octets are a segment that this version does not read: it must be made again."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageWords:
-    """What is indexed of one message; both None: opaque."""
+    """The words of one message that are indexed. Both are None when the message is opaque."""
 
     number: int
     header: frozenset[bytes] | None = field(repr=False)
@@ -64,7 +64,7 @@ class MessageWords:
         """`header` and `body`: folded texts (mailbox.index.texts)."""
         octets = [_octets(text) for text in (header, body)]
         split = [frozenset(each.replace(b"\0", b" ").split()) for each in octets]
-        # What is short has no room for too many words: a sum costs as much as the rest.
+        # A short text cannot hold too many words. The sum is slow, so it is made for long texts only.
         if sum(map(len, octets)) > INDEX_WORDS_OCTETS_MAX and _size(split) > INDEX_WORDS_OCTETS_MAX:
             return cls(number, None, None)
         return cls(number, *split)
@@ -76,7 +76,8 @@ def _size(words: Sequence[frozenset[bytes]]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Needle:
-    """A folded needle, as `Segment.find` looks for it. `exact`: what is found decides."""
+    """A folded needle, as `Segment.find` looks for it. `exact`: a message that is found holds the needle, and
+    need not be opened to make sure."""
 
     patterns: tuple[bytes, ...] = field(repr=False)
     exact: bool
@@ -156,7 +157,7 @@ class Segment:
     """A segment read. `numbers`: its messages, place by place."""
 
     def __init__(self, octets: bytes, version: int) -> None:
-        """`version`: of what the texts hold. Raises OtherVersion."""
+        """`version` is that of the texts (texts.WORDS_VERSION). Raises OtherVersion."""
         kind, texts, count = _HEAD.unpack_from(octets)
         if (kind, texts) != (_FORMAT, version):
             raise OtherVersion
@@ -167,8 +168,8 @@ class Segment:
         self._body = _Area(octets, cut.at + _Area.size(octets, cut.at, count), count)
 
     def find(self, needle: Needle, *, header: bool, body: bool) -> tuple[int, int]:
-        """(places that hold `needle`, places that may), as bits, apart: in the header's words, the body's, or
-        either."""
+        """(places that hold `needle`, places that may hold it), as bits. No place is in both. The needle is
+        looked for in the words of the headers, of the bodies, or of both."""
         found = 0
         for area, wanted in ((self._header, header), (self._body, body)):
             if wanted:
@@ -188,7 +189,7 @@ class Segment:
         return [self.numbers[place] for place in _bits(places)]
 
     def words(self) -> list[MessageWords]:
-        """What it was made of."""
+        """The words that the segment was made of."""
         return [
             MessageWords(number, None, None)
             if self._opaque >> place & 1

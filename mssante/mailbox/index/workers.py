@@ -1,7 +1,7 @@
 """Threads in which mail is searched and indexed, shared by all the searches of a port.
 
-Invariants: they are their own: what judges a peer or opens keys never waits behind a search; no more than
-IMAP_CONTENTS_SEARCHED_AT_ONCE messages or batches are looked through at a time.
+Invariants: these threads do nothing else, so checking a peer or opening keys never waits behind a search; no
+more than IMAP_CONTENTS_SEARCHED_AT_ONCE messages or batches are looked through at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class SearchThreads:
-    """Made with the port, closed with it."""
+    """The threads of one port: made and closed together with it."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(IMAP_CONTENTS_SEARCHED_AT_ONCE, thread_name_prefix="search")
@@ -30,12 +30,12 @@ class SearchThreads:
         self._turns = asyncio.Semaphore(IMAP_CONTENTS_SEARCHED_AT_ONCE)
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `work` returns or raises, off the loop."""
+        """Runs `work` in one of the threads; returns or raises what it does."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
 
     @asynccontextmanager
     async def turn(self, budget: Budget) -> AsyncIterator[None]:
-        """Held by whoever holds contents in memory to search; waiting for it is not counted."""
+        """Held while contents are in memory to be searched. Waiting for it does not count in `budget`."""
         with budget.apart():
             await self._turns.acquire()
         try:
@@ -44,7 +44,7 @@ class SearchThreads:
             self._turns.release()
 
     def filling(self, mailbox: MailboxId) -> asyncio.Lock:
-        """Held by whoever fills a mailbox's index."""
+        """The lock that is held while the index of a mailbox is being filled."""
         return self._filling.setdefault(mailbox, asyncio.Lock())
 
     def close(self) -> None:
