@@ -14,6 +14,8 @@ from mssante.config import Config, TrustSource
 from mssante.control.operations import Parts, Settings
 from mssante.control.outbox import outbox
 from mssante.database import CannotOpen, Database, files
+from mssante.keys import MIGRATIONS as KEY_MIGRATIONS
+from mssante.keys import PURPOSE as KEYS_PURPOSE
 from mssante.keys.broker import KeyBroker
 from mssante.keys.root_key import RootKey
 from mssante.ldap.client.session import LdapTarget
@@ -21,6 +23,7 @@ from mssante.limits import PASSWORD_OCTETS_MAX
 from mssante.model import Malformed, Secret
 from mssante.reasons import Declined, Passing
 from mssante.store import MailStore
+from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
 from mssante.trust.space import TrustSpace
 from mssante.trust.state import TrustState
 
@@ -57,13 +60,13 @@ async def open_parts(
             mail = await Database.open(
                 config.storage.database.url(config.folder),
                 purpose="mail",
-                migrations_package="mssante.store.migrations",
+                migrations_package=MAIL_MIGRATIONS,
             )
             stack.push_async_callback(mail.close)
             keys = await Database.open(
                 config.storage.keys.url(config.folder),
-                purpose="keys",
-                migrations_package="mssante.keys.migrations",
+                purpose=KEYS_PURPOSE,
+                migrations_package=KEY_MIGRATIONS,
                 schema="keys",
             )
             stack.push_async_callback(keys.close)

@@ -230,6 +230,7 @@ def _judged(
         "entry": _entry(space, domain, identity.dn) if identity.dn else None,
         "listed_names": sorted(str(name) for name in space.names_for(domain)),
         "unused_crls": [f"{unused.file}: {unused.why}" for unused in crls.unused],
+        "unused_certificates": [f"{unused.file}: {unused.why}" for unused in anchors.unused],
     }
 
 

@@ -19,8 +19,7 @@ from mssante.control.operations import OperationRequest, Parts, Settings
 from mssante.limits import CERTIFICATE_RENEW_DAYS, DISK_FREE_MIN, WHITE_LIST_WARN_HOURS
 from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
-from mssante.trust.certificate import Certificate
-from mssante.trust.path import Anchors
+from mssante.trust.certificate import Certificate, from_pem
 from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
 
@@ -101,8 +100,8 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
 def _certificate(parts: Parts) -> Iterator[HealthFinding]:
     settings, now = parts.settings, parts.clock.now()
     try:
-        ours = Anchors.load(settings.certificate).roots[0]
-    except (OSError, Malformed, IndexError) as error:
+        ours = Certificate.read(from_pem(settings.certificate.read_bytes())[0])
+    except (OSError, Malformed) as error:
         yield HealthFinding(WRONG, "certificate", f"{settings.certificate} cannot be read: {_why(error)}")
         return
     left = ours.not_after - now

@@ -132,8 +132,12 @@ class Runner:
 
     async def _listen(self, news: Subscription) -> None:
         while True:
-            await news.wait()
-            self._woken.set()
+            try:
+                await news.wait()
+                self._woken.set()
+            except Exception as error:  # the poll finds what is due meanwhile
+                report(crashed("runner", error))
+                await asyncio.sleep(limits.QUEUE_POLL_SECONDS)
 
     async def _dispatch(self, tasks: asyncio.TaskGroup) -> None:
         """Leases what is due and starts the attempts that there is room for. If the database fails, does

@@ -40,7 +40,7 @@ class SignIn:
         self.evidence = evidence  # the stored hash that the password was checked with
 
     def __repr__(self) -> str:
-        return f"Login({self.person!r})"
+        return f"SignIn({self.person!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,11 @@ class Grant:
     until: datetime | None
 
     def in_force(self, now: datetime) -> bool:
-        return self.since <= now and (self.until is None or now < self.until)
+        return self.since <= now and not self.over(now)
+
+    def over(self, now: datetime) -> bool:
+        """Whether it had an end, which has come."""
+        return self.until is not None and self.until <= now
 
 
 class Ring:
@@ -102,7 +106,7 @@ class Ring:
         return (
             not self._ended
             and (self._login is None or self._login.alive)
-            and (self.grant is None or self.grant.until is None or self._clock.now() < self.grant.until)
+            and (self.grant is None or self.grant.until is None or not self.grant.over(self._clock.now()))
         )
 
     def unwrap(self, message: MessageId, blob: BlobId, key: SealedKey) -> Dek:

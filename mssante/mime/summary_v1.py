@@ -70,8 +70,10 @@ def _read(text: bytes) -> Tree:
             case 3:
                 rows[-1].append(unescaped(token[3]))
             case 4:
-                rows[-1].append(text[at : at + int(token[4])])
-                at += int(token[4])
+                at, start = at + int(token[4]), at
+                if at > len(text):
+                    raise ValueError("a literal longer than what is there")
+                rows[-1].append(text[start:at])
             case 5:
                 rows[-1].append(None)
             case _:

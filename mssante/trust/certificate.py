@@ -33,7 +33,9 @@ _UNDERSTOOD = {
     ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
     ExtensionOID.CERTIFICATE_POLICIES,
 }
-_PEM_BLOCK = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+_PEM_BLOCK = re.compile(
+    rb"-----BEGIN (?:X509 )?CERTIFICATE-----.*?-----END (?:X509 )?CERTIFICATE-----", re.DOTALL
+)
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
 # All that `cryptography` raises for octets that are no certificate. Not all of its classes are ValueErrors.
 _UNREADABLE = (

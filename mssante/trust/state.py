@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -93,6 +93,8 @@ class TrustState:
         self.trouble = ""  # why there is no trust space, where the program can run without one
         self._snapshot = Snapshot(TrustSpace.from_entries((), source="none"), Revocations())
         self._stated: dict[str, Statement] = {}
+        self._heard_at: dict[str, datetime] = {}  # when each source was last read
+        self._silent: set[str] = set()  # those that could not be read the last time
         self._loaded: dict[str, TrustSpaceLoaded] = {}
         self._unused: frozenset[Unused] = frozenset()  # already reported
 
@@ -132,11 +134,12 @@ class TrustState:
 
     def verify(self, chain: Sequence[bytes], direction: Direction) -> VerifiedPeer:
         """Judges a peer by the snapshot in force. Raises Refused, Passing."""
+        snapshot = self._snapshot  # once: another may take its place meanwhile
         return verify_peer(
             chain,
             anchors=self.anchors,
-            space=self._snapshot.space,
-            crls=self._snapshot.crls,
+            space=snapshot.space,
+            crls=snapshot.crls,
             now=self._clock.now(),
             direction=direction,
             rules=self._rules,
@@ -144,13 +147,10 @@ class TrustState:
 
     async def read_space(self) -> TrustSpace:
         """What the sources say now. Raises the same as `load`."""
-        for name, source in self._sources.items():
-            await self._ask(name, source, first=True)
-        return self._space()
+        return await self._asked(first=True)
 
     async def _renewed(self, *, first: bool) -> Snapshot:
-        for name, source in self._sources.items():
-            await self._ask(name, source, first=first)
+        space = await self._asked(first=first)
         try:
             crls = await asyncio.to_thread(
                 Revocations.load, self._crls_folder, issuers=self.anchors.issuers, known=self._snapshot.crls
@@ -159,19 +159,34 @@ class TrustState:
             _told_of(str(self._crls_folder), error, first=first)
             crls = self._snapshot.crls
         self._tell_unused((*self.anchors.unused, *crls.unused))
-        return Snapshot(self._space(), crls)
+        return Snapshot(space, crls)
+
+    async def _asked(self, *, first: bool) -> TrustSpace:
+        for name, source in self._sources.items():
+            await self._ask(name, source, first=first)
+        return self._space()
 
     async def _ask(self, name: str, source: Source, *, first: bool) -> None:
         try:
             statement = await source()
         except Exception as error:
             _told_of(name, error, first=first)
+            self._silent.add(name)
         else:
             self._stated[name] = statement
+            self._heard_at[name] = self._clock.now()
+            self._silent.discard(name)
 
     def _space(self) -> TrustSpace:
-        spaces = [self._told(statement) for statement in self._stated.values()]
+        spaces = [self._aged(name, self._told(statement)) for name, statement in self._stated.items()]
         return spaces[0] if len(spaces) == 1 else both(*spaces)
+
+    def _aged(self, name: str, space: TrustSpace) -> TrustSpace:
+        """A directory gives its answers no date. As long as it is silent, its last answer has the date on
+        which it came: it grows old like a list, and past its age nobody is trusted by it."""
+        if name in self._silent and space.generated_at is None:
+            return replace(space, generated_at=self._heard_at[name])
+        return space
 
     def _tell_unused(self, unused: Sequence[Unused]) -> None:
         """Reports each unused thing once, and again only if it was in order meanwhile."""

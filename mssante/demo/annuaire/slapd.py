@@ -55,7 +55,6 @@ class Running:
     admin_password: str = field(repr=False)
 
     base_dn: str = BASE_DN
-    admin_dn: str = ADMIN_DN
 
 
 @contextmanager

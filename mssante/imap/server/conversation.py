@@ -28,7 +28,42 @@ from mssante.uid_arrays import UID_ARRAY
 from mssante.words.imap import imap_answer
 
 Handler = Callable[[Session, Any], Awaitable[Answer]]
+_ASKS_MESSAGES = commands.Fetch | commands.Store | commands.Search | commands.Sort | commands.Thread
+_NAMES_MESSAGES = _ASKS_MESSAGES | commands.Copy
+
+
+async def _capability(session: Session, command: commands.Capability) -> Answer:
+    await session.send(responses.capability(session.protocol.capabilities()))
+    return OK
+
+
+async def _nothing(session: Session, command: commands.Noop | commands.Check) -> Answer:
+    return OK  # `_finish` tells what is new with every answer, so there is nothing to add here
+
+
+async def _logout(session: Session, command: commands.Logout) -> Answer:
+    await session.send(responses.bye("Au revoir / Goodbye"))
+    session.protocol.logged_out()
+    return OK
+
+
+async def _id(session: Session, command: commands.Id) -> Answer:
+    await session.send(responses.identity({"name": "mssante", "version": __version__}))
+    return OK
+
+
+async def _enable(session: Session, command: commands.Enable) -> Answer:
+    await session.send(responses.enabled(await session.enable(command.names)))
+    return OK
+
+
 HANDLERS: dict[type, Handler] = {
+    commands.Capability: _capability,
+    commands.Noop: _nothing,
+    commands.Check: _nothing,
+    commands.Logout: _logout,
+    commands.Id: _id,
+    commands.Enable: _enable,
     commands.Authenticate: login.authenticate,
     commands.Login: login.login,
     commands.Select: folders.select,
@@ -57,48 +92,6 @@ HANDLERS: dict[type, Handler] = {
     commands.Expunge: messages.expunge,
     commands.Idle: idle.idle,
 }
-
-_ASKS_MESSAGES = commands.Fetch | commands.Store | commands.Search | commands.Sort | commands.Thread
-_NAMES_MESSAGES = _ASKS_MESSAGES | commands.Copy
-
-
-def handles(command: type) -> Callable[[Handler], Handler]:
-    def register(handler: Handler) -> Handler:
-        HANDLERS[command] = handler
-        return handler
-
-    return register
-
-
-@handles(commands.Capability)
-async def _capability(session: Session, command: commands.Capability) -> Answer:
-    await session.send(responses.capability(session.protocol.capabilities()))
-    return OK
-
-
-@handles(commands.Check)
-@handles(commands.Noop)
-async def _nothing(session: Session, command: commands.Noop | commands.Check) -> Answer:
-    return OK  # `_finish` tells what is new with every answer, so there is nothing to add here
-
-
-@handles(commands.Logout)
-async def _logout(session: Session, command: commands.Logout) -> Answer:
-    await session.send(responses.bye("Au revoir / Goodbye"))
-    session.protocol.logged_out()
-    return OK
-
-
-@handles(commands.Id)
-async def _id(session: Session, command: commands.Id) -> Answer:
-    await session.send(responses.identity({"name": "mssante", "version": __version__}))
-    return OK
-
-
-@handles(commands.Enable)
-async def _enable(session: Session, command: commands.Enable) -> Answer:
-    await session.send(responses.enabled(await session.enable(command.names)))
-    return OK
 
 
 class Conversation:

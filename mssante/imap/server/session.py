@@ -168,7 +168,7 @@ class Session:
     def access_expired(self) -> bool:
         """The grant was given for a limited time, and that time is over."""
         grant = None if self._mailbox is None else self._mailbox.ring.grant
-        return grant is not None and not grant.in_force(self.service.clock.now())
+        return grant is not None and grant.over(self.service.clock.now())
 
     @property
     def selected(self) -> Selected:

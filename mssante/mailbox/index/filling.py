@@ -73,6 +73,5 @@ async def keep_filled(mailbox: OpenMailbox, index: Index, silence: Callable[[], 
                 pass  # the store does not answer, or the access has ended
             except Exception as bug:
                 report(crashed("search index", bug))
-                return
             await changed.wait()
             await asyncio.sleep(INDEX_SETTLE_SECONDS)

@@ -126,9 +126,9 @@ CLIENTS: dict[Callable[[int], Awaitable[None]], float] = {
 BYSTANDER = """
 import sys, time
 from pathlib import Path
-from tests.support import smtpd_house
+from tests.support.smtp import house
 from tests.support.smtp.process import Caller
-smtpd_house.borrow_pki(Path(sys.argv[2]))
+house.borrow_pki(Path(sys.argv[2]))
 taken = []
 until = time.monotonic() + float(sys.argv[3])
 caller = Caller(int(sys.argv[1]))

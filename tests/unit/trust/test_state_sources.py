@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,27 @@ async def test_a_file_that_does_not_count_is_told_once(world: World, crls: Path,
     assert [(event.file, event.why) for event in found] == [
         ("b.crl", "not a certificate revocation list (ValueError)")
     ]
+
+
+async def test_a_directory_that_stays_silent_grows_old_like_a_list(world: World, crls: Path) -> None:
+    """Its last answer has no date of its own; a pair taken out of it must not be trusted for ever."""
+    clock = ManualClock(NOW)
+    directory = Changing("directory", A)
+    state = TrustState(
+        sources={"annuaire": directory},
+        anchors=lambda: world.anchors,
+        crls=crls,
+        rules=Rules(space_age_max=timedelta(days=7)),
+        clock=clock,
+    )
+    await state.load()
+    clock.advance(timedelta(days=30))
+    await state.renew()
+    assert not state.too_old
+    directory.says = Passing(Reason.DIRECTORY_UNAVAILABLE)
+    clock.advance(timedelta(days=6))
+    await state.renew()
+    assert not state.too_old
+    clock.advance(timedelta(days=2))
+    await state.renew()
+    assert state.too_old
