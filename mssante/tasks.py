@@ -50,8 +50,9 @@ class Unbroken:
 async def end_task(task: asyncio.Task[Any]) -> None:
     """Cancels `task` and waits until it is over. If it failed, before or because of this, that is reported:
     for a task whose result nobody wants any more."""
-    task.cancel()
-    await asyncio.wait((task,))
+    if not task.done():
+        task.cancel()
+        await asyncio.wait((task,))
     _tell_failure(task)
 
 
