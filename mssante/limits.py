@@ -227,6 +227,13 @@ WHITE_LIST_ENTRIES_MAX = 100_000  # ours: the real list had 8,655 pairs in June 
 WHITE_LIST_DEPTH_MAX = 100  # ours: elements inside one another; the format has four levels (T19)
 WHITE_LIST_WARN_HOURS = 48  # T17: an operator is warned
 TRUST_SPACE_HOURS_MAX = 7 * 24  # T17: with an older list nobody is trusted, peers get 4xx; configurable
+TRUST_AHEAD_SECONDS_MAX = (
+    300  # ours: how far a list's date may be ahead of our clock; else it would freeze us
+)
+TRUST_LOST_SHARE_MAX = 0.25  # ours: of a source's pairs; one that lost more is held back for an operator
+TRUST_LOST_PAIRS_MIN = 10  # ours: a source may lose so many, whatever their share
+KEPT_FLOORS_OCTETS_MAX = 1 * MIB  # ours: some hundred octets for each source and each authority
+KEPT_HEARD_SECONDS = 3600  # ours: how often it is written down that a source without dates still answers
 TRUST_REFRESH_SECONDS = 60  # ours: how soon a new list or a revocation is in force (T8, T9)
 DN_CHARACTERS_MAX = 4096  # ours: far above any subject; a longer text is not parsed
 CERTIFICATE_OCTETS_MAX = 64 * KIB  # ours: an operator's certificate is 2 KiB

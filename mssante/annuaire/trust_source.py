@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mssante.annuaire.directory import Directory
 from mssante.reasons import Passing, Reason
-from mssante.trust.state import Source, Statement
+from mssante.trust.state import Source
+from mssante.trust.statement import Statement
 
 
 def source_of(directory: Directory) -> Source:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from mssante.annuaire.directory import Directory
 from mssante.annuaire.ldap import LdapDirectory
 from mssante.annuaire.ldif import LdifDirectory
-from mssante.app.trust import trust_state
+from mssante.app.trust import kept_folder, trust_state
 from mssante.clock import Clock, SystemClock
 from mssante.config import Config, TrustSource
 from mssante.control.operations import Parts, Settings
@@ -80,7 +80,7 @@ async def open_parts(
         directory, trouble = _directory(config)
         stack.push_async_callback(directory.aclose)
         state = trust_state(config, directory, clock)
-        unread = None if trouble else await _load(state)
+        unread = None if trouble else await _load(state, keep=serving)
         if unread is not None:
             trouble = f"trust: {_words(unread)}"
         if trouble and serving:
@@ -107,7 +107,12 @@ def _settings(config: Config) -> Settings:
         quota_kib=config.messages.quota_mib * 1024,
         message_octets_max=config.messages.bytes_max,
         certificate=config.tls.certificate,
-        secret_files=(config.tls.key, *filter(None, [storage.root_key]), *files_of_databases),
+        secret_files=(
+            config.tls.key,
+            *filter(None, [storage.root_key]),
+            *files_of_databases,
+            kept_folder(config),
+        ),
         space_hours_max=config.trust.space_hours_max,
     )
 
@@ -145,10 +150,10 @@ def _directory(config: Config) -> tuple[Directory, str]:
         return LdifDirectory(b"version: 1\n"), f"directory: {source.ldif or source.ldap}: {_words(error)}"
 
 
-async def _load(state: TrustState) -> Exception | None:
+async def _load(state: TrustState, *, keep: bool) -> Exception | None:
     """Reads the trust space. Returns why it cannot be read, None when it was."""
     try:
-        await state.load()
+        await state.load(keep=keep)
     except (OSError, Malformed, Declined) as error:
         return error
     return None

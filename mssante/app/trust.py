@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from mssante.annuaire.directory import Directory
 from mssante.annuaire.trust_source import source_of
 from mssante.clock import Clock
 from mssante.config import Config, Environment, Trust, TrustSource
+from mssante.database import files
 from mssante.model import Malformed
+from mssante.trust.kept import TrustKeeper
 from mssante.trust.path import Anchors
 from mssante.trust.policy import Rules
 from mssante.trust.state import ListFile, Source, TrustState
@@ -20,7 +23,7 @@ def trust_state(config: Config, directory: Directory, clock: Clock) -> TrustStat
     sources: dict[str, Source] = {}
     if TrustSource.LIST in trust.sources:
         assert trust.white_list is not None  # config refuses the contrary
-        sources[str(trust.white_list)] = ListFile(trust.white_list)
+        sources["list"] = ListFile(trust.white_list)
     if TrustSource.DIRECTORY in trust.sources:
         sources["directory"] = source_of(directory)
     return TrustState(
@@ -29,7 +32,13 @@ def trust_state(config: Config, directory: Directory, clock: Clock) -> TrustStat
         crls=trust.crls,
         rules=rules(trust),
         clock=clock,
+        keeper=TrustKeeper(kept_folder(config), read=files.read_private, write=files.replace_private),
     )
+
+
+def kept_folder(config: Config) -> Path:
+    """Where what was accepted of the sources outlives a restart."""
+    return config.folder / "trust-kept"
 
 
 def rules(trust: Trust) -> Rules:

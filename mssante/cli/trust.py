@@ -11,11 +11,25 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mssante.cli.run import MISUSE, NO, TRY_LATER, configuration, end, finish, json_option, table
+from mssante.cli.run import (
+    MISUSE,
+    NO,
+    TRY_LATER,
+    configuration,
+    end,
+    finish,
+    json_option,
+    perform,
+    plain,
+    requested,
+    show,
+    table,
+)
 from mssante.model import Direction, Domain, Malformed
 from mssante.reasons import Declined, Passing, Reason
 
 if TYPE_CHECKING:
+    from mssante.control.trust import TrustShown
     from mssante.trust.policy import Rules
     from mssante.trust.space import TrustSpace
     from mssante.trust.white_list import WhiteList
@@ -89,6 +103,34 @@ def listing(file: Path | None, as_json: bool) -> None:
         for odd in found.odd
     ]
     table(rows, "entry", "domain", "counts", "why", empty="no odd entry")
+
+
+@trust.command("show")
+@json_option
+def showing(as_json: bool) -> None:
+    """What was accepted last of each source, what is held back and why, and the newest revocation lists."""
+    from mssante.control.trust import ShowTrust
+
+    def human(shown: TrustShown) -> None:
+        if shown.trouble:
+            click.echo(f"nobody can be trusted: {shown.trouble}")
+        sources = ("source", "dated", "pairs", "digest", "held_why", "held_digest")
+        table(plain(shown.sources), *sources, empty="nothing was accepted yet")
+        lists = ("authority", "number", "this_update")
+        table(plain(shown.revocation_lists), *lists, empty="no revocation list")
+
+    show(perform(ShowTrust()), as_json=as_json, human=human)
+
+
+@trust.command()
+@click.argument("source")
+@click.argument("digest")
+@json_option
+def accept(source: str, digest: str, as_json: bool) -> None:
+    """Put in force what a SOURCE says although it is held back. `trust show` tells its DIGEST."""
+    from mssante.control.trust import AcceptTrust
+
+    show(perform(requested(AcceptTrust, source=source, digest=digest)), as_json=as_json)
 
 
 @trust.command()
@@ -203,7 +245,7 @@ def _judged(
         anchors = Anchors.load(sources.anchors, sources.intermediates)
         # Its own authorities too: what is explained here may come from a PKI that is not configured.
         issuers = (*anchors.issuers, *helpful(chain[1:], anchors))
-        crls = Revocations.load(sources.crls, issuers=issuers)
+        crls = Revocations.load(sources.crls, issuers=issuers, now=now)
     except (Malformed, OSError) as error:
         end(MISUSE, f"{error}")
     verdict: Declined | None = None

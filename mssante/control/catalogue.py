@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mssante.control import access, bal, doctor, person, queue
+from mssante.control import access, bal, doctor, person, queue, trust
 from mssante.control.json_values import decoded, encoded
 from mssante.control.operations import OperationRequest, Parts
 from mssante.reasons import Reason, Refused
@@ -36,6 +36,8 @@ OPERATIONS: dict[str, Operation[Any, Any]] = {
     "access.revoke": Operation(access.RevokeAccess, access.revoke),
     "queue.list": Operation(queue.ListQueue, queue.listing),
     "queue.retry": Operation(queue.RetryQueue, queue.retry),
+    "trust.show": Operation(trust.ShowTrust, trust.show),
+    "trust.accept": Operation(trust.AcceptTrust, trust.accept),
     "doctor": Operation(doctor.Doctor, doctor.doctor),
 }
 

@@ -16,7 +16,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from mssante.control.operations import OperationRequest, Parts, Settings
-from mssante.limits import CERTIFICATE_RENEW_DAYS, DISK_FREE_MIN, WHITE_LIST_WARN_HOURS
+from mssante.limits import (
+    CERTIFICATE_RENEW_DAYS,
+    DISK_FREE_MIN,
+    TRUST_AHEAD_SECONDS_MAX,
+    WHITE_LIST_WARN_HOURS,
+)
 from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
 from mssante.trust.certificate import Certificate, from_pem
@@ -24,6 +29,7 @@ from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
 
 RENEW_WITHIN = timedelta(days=CERTIFICATE_RENEW_DAYS)
+AHEAD_MAX = timedelta(seconds=TRUST_AHEAD_SECONDS_MAX)
 LIST_AGE_MAX = timedelta(hours=WHITE_LIST_WARN_HOURS)
 
 
@@ -130,6 +136,7 @@ def _certificate(parts: Parts) -> Iterator[HealthFinding]:
 
 
 def _trust(parts: Parts) -> Iterator[HealthFinding]:
+    yield from _sources(parts)
     if parts.trust.trouble:
         yield HealthFinding(WRONG, "trust", f"nobody can be trusted: {parts.trust.trouble}")
         return
@@ -145,10 +152,32 @@ def _trust(parts: Parts) -> Iterator[HealthFinding]:
         )
     elif age is not None and age > LIST_AGE_MAX:
         yield HealthFinding(WARNING, "liste blanche", f"{age.days} days old: fetch a new one")
-    if age is not None and age < -timedelta(minutes=5):
+    if age is not None and age < -AHEAD_MAX:
         yield HealthFinding(WRONG, "clock", "the list was made in the future: is the machine's clock right?")
     for issuer in parts.trust.anchors.issuers:
         yield _crl(parts, issuer)
+
+
+def _sources(parts: Parts) -> Iterator[HealthFinding]:
+    """What was accepted of each source, what of it is held back, and whether a restart remembers it."""
+    trust = parts.trust
+    for name in sorted(trust.floors.sources.keys() | trust.held.keys()):
+        kept, held = trust.floors.sources.get(name), trust.held.get(name)
+        dated = f" of {kept.floor.dated:%Y-%m-%d %H:%M}" if kept and kept.floor.dated else ""
+        serves = f"{kept.floor.pairs} pairs{dated}, {kept.floor.digest}" if kept else "nothing"
+        if held is None:
+            yield HealthFinding(OK, f"source {name}", f"accepted: {serves}")
+        else:
+            accept = f"; if it is right: mssante trust accept {name} {held.floor.digest}"
+            yield HealthFinding(
+                WRONG,
+                f"source {name}",
+                f"held back: {held.why}; what serves on: {serves}{accept if held.acceptable else ''}",
+            )
+    if trust.not_kept:
+        yield HealthFinding(
+            WRONG, "trust kept", f"not written down, so a restart forgets it: {trust.not_kept}"
+        )
 
 
 def _crl(parts: Parts, issuer: Certificate) -> HealthFinding:

@@ -55,6 +55,20 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    _sync_folder_of(path)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Puts `content` in the place of a private file, or makes it: after a crash there is the old one or the
+    new one, whole. Raises OSError."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)  # of a write that was cut short
+    write_private(fresh, content)
+    fresh.replace(path)
+    _sync_folder_of(path)
+
+
+def _sync_folder_of(path: Path) -> None:
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

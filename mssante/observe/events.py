@@ -239,6 +239,26 @@ class TrustSpaceStale(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustSourceHeld(Event):
+    """A source says what is not put in force: `why`. What it said last stays. Told once for each `digest`,
+    which is that of the pairs held back, `pairs` in number, `lost` fewer than before."""
+
+    level: ClassVar[Level] = Level.ALARM
+    source: str
+    digest: str
+    pairs: int
+    lost: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustBegun(Event):
+    """Nothing was kept of an earlier run: what the sources say now is believed without a comparison."""
+
+    level: ClassVar[Level] = Level.WARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustFileUnused(Event):
     """A file, or a certificate in one, does not count. The others do."""
 

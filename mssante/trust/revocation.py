@@ -1,10 +1,10 @@
 """Certificate revocation lists (CRLs): checked when read, kept by issuer, and fresh, in grace or expired.
 
 Invariants: a list counts only if its issuer signed it; a newer list is never replaced by an older one (CRL
-number); when a list is missing or too old, the state of a certificate is unknown, but never revoked
-(facts §2). A snapshot never changes. Lists are read only for authorities that we have configured. An
-authority that only a peer presents has no list, so the state of its certificates stays unknown until the
-operator configures it.
+number), not even after a restart, nor by one dated ahead of our clock; when a list is missing or too old, the
+state of a certificate is unknown, but never revoked (facts §2). A snapshot never changes. Lists are read only
+for authorities that we have configured. An authority that only a peer presents has no list, so the state of
+its certificates stays unknown until the operator configures it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from types import MappingProxyType
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from mssante.limits import CRL_GRACE_SECONDS, CRL_OCTETS_MAX
+from mssante.limits import CRL_GRACE_SECONDS, CRL_OCTETS_MAX, TRUST_AHEAD_SECONDS_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason, Refused
 from mssante.trust.certificate import Certificate, Unused
 
 _GRACE = timedelta(seconds=CRL_GRACE_SECONDS)
+_AHEAD = timedelta(seconds=TRUST_AHEAD_SECONDS_MAX)
 
 
 class CrlState(StrEnum):
@@ -37,6 +39,14 @@ class CrlState(StrEnum):
     MISSING = "missing"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class CrlFloor:
+    """Which list of an authority was accepted last: its number, and its date where numbers are equal."""
+
+    number: int
+    this_update: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crl:
     """One full list with a good signature."""
@@ -46,14 +56,16 @@ class Crl:
     this_update: datetime
     next_update: datetime
     serials: frozenset[int] = field(repr=False)
+    der: bytes = field(repr=False)
+
+    @property
+    def floor(self) -> CrlFloor:
+        return CrlFloor(number=self.number, this_update=self.this_update)
 
     def state(self, now: datetime) -> CrlState:
         if now <= self.next_update:
             return CrlState.FRESH
         return CrlState.GRACE if now <= self.next_update + _GRACE else CrlState.EXPIRED
-
-    def is_newer_than(self, other: Crl) -> bool:
-        return (self.number, self.this_update) > (other.number, other.this_update)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +77,20 @@ class Revocations:
 
     @classmethod
     def load(
-        cls, directory: Path, *, issuers: Iterable[Certificate], known: Revocations | None = None
+        cls,
+        directory: Path,
+        *,
+        issuers: Iterable[Certificate],
+        now: datetime,
+        known: Revocations | None = None,
+        floors: Mapping[bytes, CrlFloor] = MappingProxyType({}),
     ) -> Revocations:
-        """Reads every file of `directory` (PEM or DER). A list older than the one in `known` does not replace
-        it. A file that is not a good list, for whatever reason, changes nothing and is listed in `unused`.
-        Raises OSError when the folder itself cannot be read."""
+        """Reads every file of `directory` (PEM or DER). A list older than the one in `known`, or than its
+        authority's floor in `floors`, does not count, nor does one dated ahead of `now`. A file that is not a
+        good list, for whatever reason, changes nothing and is listed in `unused`. Raises OSError when the
+        folder itself cannot be read."""
         crls = dict(known.crls) if known is not None else {}
+        newest = {**floors, **{key: crl.floor for key, crl in crls.items()}}
         unused: list[Unused] = []
         by_name = list(issuers)
         for file in sorted(directory.iterdir()):
@@ -86,10 +106,13 @@ class Revocations:
                 unused.append(Unused(file=file.name, why=why))
                 continue
             key = crl.issuer.public_key_id
-            if key in crls and crls[key].is_newer_than(crl):
+            if key in newest and newest[key] > crl.floor:
                 unused.append(Unused(file=file.name, why="older than the list in use"))
+            elif crl.this_update > now + _AHEAD:
+                unused.append(Unused(file=file.name, why="dated in the future"))
             else:
                 crls[key] = crl
+                newest[key] = crl.floor
         return cls(crls=MappingProxyType(crls), unused=tuple(unused))
 
     def state(self, issuer: Certificate, now: datetime) -> CrlState:
@@ -143,6 +166,7 @@ def _checked(found: x509.CertificateRevocationList, issuers: list[Certificate]) 
         this_update=found.last_update_utc,
         next_update=found.next_update_utc,
         serials=frozenset(entry.serial_number for entry in found),
+        der=found.public_bytes(Encoding.DER),
     )
 
 

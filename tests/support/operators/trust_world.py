@@ -45,7 +45,7 @@ class TrustWorld:
             pki=pki,
             anchors=anchors,
             space=TrustSpace.from_entries(entries, source="test"),
-            crls=Revocations.load(pki.crls, issuers=anchors.issuers),
+            crls=Revocations.load(pki.crls, issuers=anchors.issuers, now=now or datetime.now(UTC)),
             now=now,
         )
 

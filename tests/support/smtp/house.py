@@ -269,7 +269,7 @@ async def relay(
 ) -> AsyncIterator[House]:
     """Operator B's port 25."""
     space = [space_of(*listed)]
-    crls = Revocations.load(pki().crls, issuers=anchors().issuers)
+    crls = Revocations.load(pki().crls, issuers=anchors().issuers, now=datetime.now(UTC))
 
     async def verify(chain: tuple[bytes, ...]) -> VerifiedPeer:
         return verify_peer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from mssante.annuaire.ldif import LdifDirectory
+from mssante.app.trust import trust_state
 from mssante.cli import main
 from mssante.clock import SystemClock
 from mssante.config import DirectorySource, load
@@ -222,6 +225,31 @@ def test_the_doctor_sees_that_our_domain_is_not_listed_with_our_name(trusted: Cl
     assert done.exit_code == 1
     assert findings(done)["certificate (in)"] == "WRONG"
     assert findings(done)["our domain"] == "WRONG"
+
+
+def test_a_list_held_back_is_named_and_accepted_on_purpose(trusted: Cli) -> None:
+    now, file = SystemClock().now(), trusted.folder / "listeblanche.xml"
+    name = "CN=mss.operateur-b.test,OU=369000002000022,O=Operateur B,ST=Rhône (69),C=FR"
+    write_white_list(file, [(f"d{n}.test", name) for n in range(100)], generated_at=now)
+    asyncio.run(_as_the_server_does(trusted))
+    write_white_list(file, [("d1.test", name)], generated_at=now)
+    held = trusted("doctor")
+    assert held.exit_code == 1
+    assert "WRONG  source list: held back: it lost 99 of 100 pairs" in held.stdout
+    assert "what serves on: 100 pairs" in held.stdout
+    shown = {each["source"]: each for each in trusted.json("trust", "show")["sources"]}["list"]
+    assert (shown["pairs"], shown["held_why"]) == (100, "it lost 99 of 100 pairs of domain and name")
+    assert f"mssante trust accept list {shown['held_digest']}" in held.stdout
+    wrong = trusted("trust", "accept", "list", shown["digest"])
+    assert (wrong.exit_code, "look again" in wrong.stderr) == (1, True)
+    assert trusted.json("trust", "accept", "list", shown["held_digest"]) == {"source": "list", "pairs": 1}
+    shown = {each["source"]: each for each in trusted.json("trust", "show")["sources"]}["list"]
+    assert (shown["pairs"], shown["held_why"]) == (1, None)
+
+
+async def _as_the_server_does(cli: Cli) -> None:
+    directory = LdifDirectory.load(cli.folder / "annuaire.ldif")
+    await trust_state(load(cli.config), directory, SystemClock()).load()
 
 
 def test_test_anchors_are_refused_in_production(trusted: Cli) -> None:

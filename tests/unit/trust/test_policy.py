@@ -246,7 +246,7 @@ def test_dates_are_those_of_every_certificate_of_the_path_to_the_second(world: W
         (start - second, Reason.CERTIFICATE_NOT_YET_VALID),
         (end + second, Reason.CERTIFICATE_EXPIRED),
     ):
-        fresh = Revocations.load(world.pki.crls, issuers=world.anchors.issuers)
+        fresh = Revocations.load(world.pki.crls, issuers=world.anchors.issuers, now=NOW)
         got = reason_of(world, "operator-a", now=moment, crls=fresh)
         assert got is reason
     # At the last second its lists are old: it is in force, but nobody can say it is not revoked.

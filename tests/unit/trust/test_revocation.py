@@ -42,7 +42,7 @@ def put(directory: Path, crl: x509.CertificateRevocationList, name: str = "a.crl
 
 
 def load(world: World, directory: Path, known: Revocations | None = None) -> Revocations:
-    return Revocations.load(directory, issuers=world.anchors.issuers, known=known)
+    return Revocations.load(directory, issuers=world.anchors.issuers, now=NOW, known=known)
 
 
 def outcome(
@@ -259,7 +259,7 @@ def test_an_authority_that_may_not_sign_lists_signs_none(world: World, tmp_path:
         )
         authority = Authority(certificate=issued.certificate, key=key, label="x")
         issuer = Certificate.read(issued.certificate.public_bytes(Encoding.DER))
-        found = Revocations.load(put(tmp_path, authority.crl(now=NOW)), issuers=[issuer])
+        found = Revocations.load(put(tmp_path, authority.crl(now=NOW)), issuers=[issuer], now=NOW)
         assert found.state(issuer, NOW) is expected
 
 
@@ -301,7 +301,7 @@ def test_a_check_costs_the_same_on_a_long_list(world: World, issuing: Certificat
 def test_only_our_own_authorities_have_lists_so_a_presented_one_leaves_a_doubt(
     world: World, tmp_path: Path
 ) -> None:
-    bare = Revocations.load(world.pki.crls, issuers=world.anchors.roots)
+    bare = Revocations.load(world.pki.crls, issuers=world.anchors.roots, now=NOW)
     with pytest.raises(Passing) as passing:
         world.verify("operator-a", crls=bare)
     assert passing.value.reason is Reason.REVOCATION_UNKNOWN

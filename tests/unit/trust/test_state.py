@@ -7,19 +7,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from mssante.clock import ManualClock
-from mssante.demo.certs.white_list import write
 from mssante.model import Direction, Domain, Malformed
 from mssante.observe.events import Crashed, Event, TrustSpaceLoaded, TrustSpaceStale, add_sink
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName
 from mssante.trust.policy import Rules
 from mssante.trust.space import Entry, TrustSpace
-from mssante.trust.state import ListFile, Source, Statement, TrustState, own_domains_unlisted
+from mssante.trust.state import Source, TrustState, own_domains_unlisted
+from mssante.trust.statement import Statement
 from tests.unit.trust.conftest import NOW, World, chain_of
 
 
@@ -119,19 +118,6 @@ async def test_a_space_past_its_age_is_too_old(world: World) -> None:
         await state.load()
         assert state.too_old is old
     assert not state_of(world, saying(dated)).too_old
-
-
-async def test_a_list_older_than_the_last_one_read_is_refused(tmp_path: Path, world: World) -> None:
-    file = tmp_path / "listeblanche.xml"
-    pairs = [("a.mssante.fr", world.leaf("operator-a").dn)]
-    source = ListFile(file)
-    write(file, pairs, generated_at=NOW)
-    assert (await source()).entries == 1
-    write(file, pairs, generated_at=NOW - timedelta(seconds=1))
-    with pytest.raises(Malformed, match="older"):
-        await source()
-    write(file, pairs, generated_at=NOW + timedelta(seconds=1))
-    assert (await source()).odd == 0
 
 
 def test_our_domains_that_others_do_not_know_as_ours_are_told(world: World) -> None:

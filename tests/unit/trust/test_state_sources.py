@@ -17,7 +17,8 @@ from mssante.trust.names import DistinguishedName
 from mssante.trust.policy import Rules
 from mssante.trust.revocation import CrlState
 from mssante.trust.space import Entry, TrustSpace
-from mssante.trust.state import Source, Statement, TrustState
+from mssante.trust.state import Source, TrustState
+from mssante.trust.statement import Statement
 from tests.unit.trust.conftest import NOW, World
 
 A, B = Domain("a.mssante.test"), Domain("b.mssante.test")
