@@ -227,9 +227,7 @@ WHITE_LIST_ENTRIES_MAX = 100_000  # ours: the real list had 8,655 pairs in June 
 WHITE_LIST_DEPTH_MAX = 100  # ours: elements inside one another; the format has four levels (T19)
 WHITE_LIST_WARN_HOURS = 48  # T17: an operator is warned
 TRUST_SPACE_HOURS_MAX = 7 * 24  # T17: with an older list nobody is trusted, peers get 4xx; configurable
-TRUST_AHEAD_SECONDS_MAX = (
-    300  # ours: how far a list's date may be ahead of our clock; else it would freeze us
-)
+TRUST_AHEAD_SECONDS_MAX = 300  # ours: a list dated further ahead of our clock would freeze the space (T17)
 TRUST_LOST_SHARE_MAX = 0.25  # ours: of a source's pairs; one that lost more is held back for an operator
 TRUST_LOST_PAIRS_MIN = 10  # ours: a source may lose so many, whatever their share
 KEPT_FLOORS_OCTETS_MAX = 1 * MIB  # ours: some hundred octets for each source and each authority
