@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mssante import limits
-from mssante.model import Domain, Malformed
+from mssante.model import Domain, ForeignAuthors, Malformed
 
 
 class Environment(StrEnum):
@@ -234,6 +234,7 @@ class Listen:
 class Messages:
     bytes_max: int = _is(_whole(64 * 1024, 1024 * limits.MIB), limits.MESSAGE_OCTETS_MAX)
     quota_mib: int = _is(_whole(1, 1 << 20), 10_240)
+    foreign_authors: ForeignAuthors = _is(_choice(ForeignAuthors), ForeignAuthors.MARK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

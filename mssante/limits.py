@@ -73,6 +73,7 @@ MIME_DEPTH_MAX = 50  # ours: Dovecot and Postfix take 100
 MIME_PARTS_MAX = 1000  # ours: Dovecot takes 10,000
 MIME_HEADER_OCTETS_MAX = 256 * KIB  # ours: per part; a quarter of the whole message's
 MIME_HEADER_OCTETS_TOTAL_MAX = 1 * MIB  # ours: all parts; Dovecot takes 50 MiB
+AUTHOR_FIELD_OCTETS_MAX = 4 * KIB  # ours: of one From or Sender, folded; a long one is a trick (T7)
 MIME_HEADER_LINES_MAX = 1000  # ours: per part (R10)
 MIME_ADDRESSES_MAX = 1000  # ours: per field (R10)
 MIME_PARAMETERS_MAX = 100  # ours: per field (R10)

@@ -149,6 +149,13 @@ class MessageSource(StrEnum):
     QUEUE = "queue"  # our own queue, to a mailbox of ours
 
 
+class ForeignAuthors(StrEnum):
+    """What is done with a letter whose author's domain is not one of the peer that brings it."""
+
+    MARK = "mark"
+    REFUSE = "refuse"
+
+
 @dataclass(frozen=True, slots=True)
 class PeerIdentity:
     """Who spoke to us over mutual TLS, as it is written in logs: DN in RFC 4514, hexadecimal serial number,

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     LINE_TOO_LONG = "line_too_long"
     LOOP_DETECTED = "loop_detected"
     HEADER_FROM_MALFORMED = "header_from_malformed"
+    AUTHOR_OURS = "author_ours"
+    AUTHOR_UNPROVED = "author_unproved"
     # The session
     AUTHENTICATION_FAILED = "authentication_failed"
     ACCESS_EXPIRED = "access_expired"

@@ -184,7 +184,7 @@ def _servers(
 ) -> list[tuple[SmtpServer | ImapServer, Endpoint]]:
     listen = config.listen
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
-    relay_backend = RelayBackend(reception, routing)
+    relay_backend = RelayBackend(reception, routing, foreign_authors=config.messages.foreign_authors)
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
     throttle = Throttle(parts.clock)
     persons = Persons()

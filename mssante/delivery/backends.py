@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mssante.delivery import authors
 from mssante.delivery.null_senders import NullSenders
 from mssante.delivery.reception import Intake, Reception, Trace
-from mssante.delivery.routing import Routing, require_author
+from mssante.delivery.routing import Routing
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import SignIn
-from mssante.model import Address, Envelope, MessageSource, PersonId, Secret
+from mssante.model import Address, Envelope, ForeignAuthors, MessageSource, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.trust.policy import VerifiedPeer
 
@@ -49,9 +50,16 @@ class Backend(Protocol):
 class RelayBackend:
     """Port 25: mail of other operators for mailboxes of ours."""
 
-    def __init__(self, reception: Reception, routing: Routing) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        routing: Routing,
+        *,
+        foreign_authors: ForeignAuthors = ForeignAuthors.MARK,
+    ) -> None:
         self._reception = reception
         self._routing = routing
+        self._foreign_authors = foreign_authors
         self._null_senders = NullSenders(reception.clock)
 
     async def mail(self, speaker: Speaker, sender: Address | None) -> None:
@@ -66,7 +74,8 @@ class RelayBackend:
         await self._routing.local(address)
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
-        """The same as Routing.local for each recipient, with room for the declared size."""
+        """The same as Routing.local for each recipient, with room for the declared size. The `write` of this
+        intake also raises what `authors.of_peer` raises."""
         peer = _peer(speaker)
         size = declared_size or 0
         return await self._reception.deposit(
@@ -82,6 +91,14 @@ class RelayBackend:
                     "list": _list_version(peer),
                     "crl": -1 if peer.crl_number is None else peer.crl_number,
                 },
+            ),
+            judge=lambda header, whole: authors.of_peer(
+                header,
+                whole,
+                peer=peer,
+                ours=self._routing.domains,
+                listed=self._routing.knows,
+                foreign=self._foreign_authors,
             ),
         )
 
@@ -124,7 +141,7 @@ class SubmissionBackend:
                 tls_version=speaker.tls_version,
                 person=person,
             ),
-            inspect=lambda structure: require_author(structure, mine=mine),
+            inspect=lambda structure: authors.require_author(structure, mine=mine, known=self._routing.knows),
         )
 
 

@@ -18,13 +18,14 @@ from mssante import limits
 from mssante.clock import Clock
 from mssante.crypto import PublicKey
 from mssante.crypto.keys import mac
+from mssante.delivery.authors import HeaderJudge, unmarked
 from mssante.delivery.route import Route, destination_tag, seal_address
 from mssante.keys.broker import KeyBroker
 from mssante.mime import header
 from mssante.mime.received import received, return_path
 from mssante.mime.structure import Structure
 from mssante.model import Address, MailboxId, MessageSource, PeerIdentity, PersonId, SpecialUse
-from mssante.observe.events import MessageAccepted, report
+from mssante.observe.events import MessageAccepted, MessageNoted, Oddity, report
 from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing import Blob, Blobs, MessageSealer, Sealed, deposit
 from mssante.store import MailStore
@@ -85,13 +86,19 @@ class Reception:
         recipients: Sequence[Recipient],
         trace: Trace,
         once: bytes | None = None,
+        judge: HeaderJudge = unmarked,
     ) -> Intake:
         """Begins a message for the INBOX of mailboxes of ours. `once` names a delivery that we may repeat: a
-        second one with the same name is a duplicate, whatever its content. Raises Passing."""
+        second one with the same name is a duplicate, whatever its content. `judge` is given the whole header
+        and says what is kept of it. Raises Passing."""
         distinct = {each.mailbox: each for each in recipients}
         keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
         plan = _Plan(
-            trace=trace, sender=sender, addresses=tuple(r.address for r in distinct.values()), once=once
+            trace=trace,
+            sender=sender,
+            addresses=tuple(r.address for r in distinct.values()),
+            once=once,
+            judge=judge,
         )
         return Intake(self, plan, keys, return_path(sender))
 
@@ -120,6 +127,39 @@ class _Plan:
     once: bytes | None = None
     queued: bool = False
     inspect: Callable[[Structure], None] = lambda _: None
+    judge: HeaderJudge | None = None
+
+
+class _Head:
+    """The header of a message that comes in, held until its end has been seen, or until it is too long."""
+
+    def __init__(self, judge: HeaderJudge) -> None:
+        self._judge = judge
+        self._held = bytearray(b"\r\n")  # as if a line had ended: a header may begin with its blank line
+        self.ended = False
+        self.unproved = False
+
+    def feed(self, octets: bytes) -> bytes:
+        """What may go on: nothing, or the header as judged and all that follows. Raises Refused."""
+        start = max(0, len(self._held) - 3)
+        self._held += octets
+        end = self._held.find(b"\r\n\r\n", start)
+        if end >= 0:
+            return self._released(end + 4, whole=True)
+        if len(self._held) > limits.MIME_HEADER_OCTETS_MAX:
+            return self._released(len(self._held), whole=False)
+        return b""
+
+    def close(self) -> bytes:
+        """What is left of a message that is a header only. Raises Refused."""
+        return b"" if self.ended else self._released(len(self._held), whole=True)
+
+    def _released(self, end: int, *, whole: bool) -> bytes:
+        judged = self._judge(bytes(self._held[2:end]), whole)
+        self.ended, self.unproved = True, bool(judged.unproved)
+        rest = bytes(self._held[end:])
+        self._held.clear()
+        return judged.octets + rest
 
 
 class Intake:
@@ -139,6 +179,7 @@ class Intake:
         self._digest = hashlib.sha256()
         self._eight_bit = False
         self._announced = reception.store.announce()
+        self._head = _Head(plan.judge) if plan.judge is not None else None
         flowed = self._sealer.feed(first + self._received())
         assert not flowed, "our trace fields are shorter than a chunk"
 
@@ -148,9 +189,15 @@ class Intake:
         return self._sealer.message_id.hex()
 
     async def write(self, octets: bytes) -> None:
-        """Takes the next octets. Raises Passing when the database cannot store them."""
+        """Takes the next octets. Raises Passing when the database cannot store them, and Refused when the
+        header is one that is not kept."""
         self._digest.update(octets)
         self._eight_bit = self._eight_bit or not octets.isascii()
+        if self._head is not None and not self._head.ended:
+            octets = self._head.feed(octets)
+        await self._seal(octets)
+
+    async def _seal(self, octets: bytes) -> None:
         for start in range(0, len(octets), _FEED_OCTETS):
             sealed = self._sealer.feed(octets[start : start + _FEED_OCTETS])
             if sealed:
@@ -187,6 +234,8 @@ class Intake:
                 duplicate=accepted.duplicate,
             )
         )
+        if self._head is not None and self._head.unproved:
+            report(MessageNoted(message=self.id, note=Oddity.AUTHOR_UNPROVED))
         return Receipt(id=self.id, duplicate=accepted.duplicate)
 
     async def abort(self) -> None:
@@ -225,6 +274,8 @@ class Intake:
 
     async def _acceptance(self) -> Acceptance:
         plan = self._plan
+        if self._head is not None:
+            await self._seal(self._head.close())
         sealed, last = self._sealer.finish(internal_date=self._now)
         if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
             raise Refused(Reason.LOOP_DETECTED)

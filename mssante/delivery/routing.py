@@ -15,9 +15,7 @@ from mssante.delivery.reception import Recipient
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Role
 from mssante.limits import KIB
-from mssante.mime import addresses, header
-from mssante.mime.structure import Structure
-from mssante.model import Address, Domain, MailboxStatus, Malformed, PersonId
+from mssante.model import Address, Domain, MailboxStatus, PersonId
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store import MailStore
 from mssante.store.records import MailboxRow
@@ -51,6 +49,10 @@ class Routing:
         """Returns when the peer is listed for the sender's domain (facts §1); any listed peer may use the
         null sender. Raises Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR)."""
         peer.speaks_for(sender.domain if sender else None)
+
+    def knows(self, domain: Domain) -> bool:
+        """Whether the domain is ours, or listed."""
+        return domain in self.domains or bool(self._space().names_for(domain))
 
     async def local(self, address: Address, *, size: int = 0) -> Recipient:
         """The mailbox of ours at `address`, if it has room for `size` octets. Raises Refused(RELAY_DENIED)
@@ -102,34 +104,6 @@ class Routing:
             return  # C11: a directory that is down stops nobody, since the receiving operator checks again
         if entry is not None and entry.status is MailboxStatus.CLOSED:
             raise Refused(Reason.MAILBOX_CLOSED)
-
-
-def require_author(structure: Structure, *, mine: frozenset[str]) -> None:
-    """Returns when the letter names only mailboxes in `mine` as its authors, in its one From and in its
-    Sender if it has one. Raises Refused(HEADER_FROM_MALFORMED) when these cannot be read without any doubt,
-    or Refused(SENDER_NOT_YOURS)."""
-    if structure.header_is_cut:
-        raise Refused(Reason.HEADER_FROM_MALFORMED, "a header too long to be read whole")
-    authors = header.values(structure.header, b"from")
-    senders = header.values(structure.header, b"sender")
-    if len(authors) != 1 or len(senders) > 1:  # RFC 5322 §3.6: a second one is a way to deceive readers
-        raise Refused(Reason.HEADER_FROM_MALFORMED)
-    for value in (*authors, *senders):
-        named = [
-            entry for entry in addresses.parse(value) if entry.host is not None or entry.mailbox is not None
-        ]
-        if not named:
-            raise Refused(Reason.HEADER_FROM_MALFORMED)
-        for entry in named:
-            if _address(entry).key not in mine:
-                raise Refused(Reason.SENDER_NOT_YOURS)
-
-
-def _address(entry: addresses.AddressEntry) -> Address:
-    try:
-        return Address.parse(((entry.mailbox or b"") + b"@" + (entry.host or b"")).decode("ascii"))
-    except (Malformed, UnicodeDecodeError):  # the name of a group is not an author either
-        raise Refused(Reason.HEADER_FROM_MALFORMED) from None
 
 
 def _open_to(row: MailboxRow | None, address: Address, size: int) -> Recipient:

@@ -53,6 +53,7 @@ class Oddity(StrEnum):
     """What is odd about a message that is kept all the same."""
 
     LONG_LINE = "long_line"
+    AUTHOR_UNPROVED = "author_unproved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,4 +105,34 @@ MESSAGE: dict[Reason, Words] = {
             "write one From field, with the sender's address",
         ),
     ),
+    Reason.AUTHOR_OURS: Words(
+        smtp=SmtpWords(
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Auteur (From) d'un domaine que nous servons: transferez en piece jointe"
+            " / Author (From) of a domain we serve: forward it as an attachment",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "the From field names a domain of ours, and the letter came from another operator",
+            Actor.PEER,
+            "write its own user there, and pass a letter on as an attachment",
+        ),
+    ),
+    Reason.AUTHOR_UNPROVED: Words(
+        smtp=SmtpWords(
+            refused="550 5.7.1",
+            passing="450 4.7.1",
+            text="Auteur (From) d'un autre operateur: transferez en piece jointe"
+            " / Author (From) of another operator: forward it as an attachment",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "the From field names a domain for which the other operator does not speak",
+            Actor.PEER,
+            "write its own user there, and pass a letter on as an attachment",
+        ),
+    ),
 }

@@ -17,6 +17,7 @@ from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
 from tests.support.operators.delivery_house import LETTER, House
 
+FOREIGN = LETTER.replace(b"From: dr.a@chu-a.test", b"From: dr.b@cabinet-b.test")
 A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@cabinet-b.test")
 
 
@@ -62,9 +63,10 @@ async def _said(
     session: Speaker,
     sender: Address | None,
     recipient: Address,
-    content: bytes = LETTER,
+    content: bytes | None = None,
 ) -> None:
     """One whole transaction."""
+    content = content or (LETTER if session.peer is None else FOREIGN)
     await backend.mail(session, sender)
     await backend.recipient(session, recipient)
     intake = await backend.begin(session, Envelope(sender, (recipient,)), None)
@@ -97,7 +99,7 @@ async def test_what_changes_between_rcpt_and_the_end_of_data_is_seen(
     found = await a_house.routing.local(A)
     await relay.recipient(PEER, A)
     intake = await relay.begin(PEER, Envelope(B, (A,)), None)
-    await intake.write(LETTER)
+    await intake.write(FOREIGN)
     await a_house.store.accounts.set_status(found.mailbox, MailboxStatus.SUSPENDED)
     with pytest.raises(Passing) as caught:
         await intake.commit()

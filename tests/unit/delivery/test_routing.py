@@ -9,14 +9,14 @@ from typing import cast
 import pytest
 
 from mssante.annuaire.entries import MailboxEntry
+from mssante.delivery.authors import require_author
 from mssante.delivery.reception import Recipient, Trace
-from mssante.delivery.routing import require_author
 from mssante.keys.ring import Role
 from mssante.mime.structure import scan
 from mssante.model import Address, MailboxStatus, MessageSource, PersonId, SpecialUse, Uid
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.space import TrustSpace
-from tests.support.operators.delivery_house import LETTER, House
+from tests.support.operators.delivery_house import HOME, LETTER, House
 
 A, B = "dr.a@chu-a.test", "dr.b@cabinet-b.test"
 ME = PersonId(A)
@@ -132,12 +132,14 @@ async def test_the_directory_closes_an_address_but_its_silence_refuses_nothing(a
     await a_house.routing.person_sends_to(address)
 
 
+OURS = {HOME}
 MINE = frozenset({A, "team@chu-a.test"})
 GOOD = [
     b"From: dr.a@chu-a.test\r\n",
     b'From: "Dr A, (x)" <DR.A@CHU-A.TEST>\r\n',
     b"From: =?utf-8?q?Andr=C3=A9?=\r\n <dr.a@chu-a.test> (comment <x@y.test>)\r\n",
-    b"From: dr.a@chu-a.test, team@chu-a.test\r\nSender: dr.a@chu-a.test\r\n",
+    b"From: team@chu-a.test\r\nSender: dr.a@chu-a.test\r\n",
+    b'From: "secretariat@hopital.example" <dr.a@chu-a.test>\r\n',  # an ordinary address as a name
 ]
 BAD = [
     (b"", Reason.HEADER_FROM_MALFORMED),
@@ -150,8 +152,15 @@ BAD = [
         Reason.HEADER_FROM_MALFORMED,
     ),
     (b"From: pdg@chu-a.test\r\n", Reason.SENDER_NOT_YOURS),
-    (b"From: dr.a@chu-a.test <pdg@chu-a.test>\r\n", Reason.SENDER_NOT_YOURS),
-    (b"From: dr.a@chu-a.test, pdg@chu-a.test\r\n", Reason.SENDER_NOT_YOURS),
+    (b"From: dr.a@chu-a.test <pdg@chu-a.test>\r\n", Reason.HEADER_FROM_MALFORMED),
+    (b"From: dr.a@chu-a.test, team@chu-a.test\r\n", Reason.HEADER_FROM_MALFORMED),
+    (b'From: "pdg@chu-a.test" <dr.a@chu-a.test>\r\n', Reason.SENDER_NOT_YOURS),
+    (b"From: dr.a@chu-a.test (pdg@chu-a.test)\r\n", Reason.SENDER_NOT_YOURS),
+    (b"From: =?utf-8?q?pdg=40chu-a=2Etest?= <dr.a@chu-a.test>\r\n", Reason.SENDER_NOT_YOURS),
+    (
+        b"From: dr.a@chu-a.test\r\n" + b"X: y\r\n" * 1000 + b"From: pdg@chu-a.test\r\n",
+        Reason.HEADER_FROM_MALFORMED,
+    ),
     (b"From: dr.a@chu-a.test\r\nSender: pdg@chu-a.test\r\n", Reason.SENDER_NOT_YOURS),
     (b'From: "dr.a@chu-a.test" <pdg@evil.test>\r\n', Reason.SENDER_NOT_YOURS),
     (b"From: dr.a@chu-a.test\0.evil.test\r\n", Reason.HEADER_FROM_MALFORMED),
@@ -166,11 +175,15 @@ BAD = [
 
 @pytest.mark.parametrize("fields", GOOD)
 def test_a_letter_is_from_whom_it_may_be(fields: bytes) -> None:
-    require_author(scan(fields + b"Subject: x\r\n\r\nFrom: pdg@chu-a.test\r\n"), mine=MINE)
+    require_author(
+        scan(fields + b"Subject: x\r\n\r\nFrom: pdg@chu-a.test\r\n"), mine=MINE, known=OURS.__contains__
+    )
 
 
 @pytest.mark.parametrize(("fields", "reason"), BAD, ids=range(len(BAD)))
 def test_a_letter_from_somebody_else_is_refused(fields: bytes, reason: Reason) -> None:
     with pytest.raises(Refused) as caught:
-        require_author(scan(fields + b"Subject: x\r\n\r\nFrom: dr.a@chu-a.test\r\n"), mine=MINE)
+        require_author(
+            scan(fields + b"Subject: x\r\n\r\nFrom: dr.a@chu-a.test\r\n"), mine=MINE, known=OURS.__contains__
+        )
     assert caught.value.reason is reason
