@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
+FUZZ_READY := $(VENV)/.fuzz-ready
 IMAPFLOW := 2.1.2
 NODE_READY := $(VENV)/node/.imapflow-$(IMAPFLOW)
 WITH_SCREEN := thunderbird xvfb imagemagick libnss3-tools dbus-daemon
@@ -22,6 +23,10 @@ $(READY): pyproject.toml constraints.txt
 
 $(TEST_READY): $(READY)
 	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+$(FUZZ_READY): $(TEST_READY)
+	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
 	touch $@
 
 demo: $(READY)
@@ -51,7 +56,7 @@ fix: $(TEST_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-campaign: $(TEST_READY) services
+campaign: $(FUZZ_READY) services
 	$(BIN)/pytest -m campaign $(ARGS)
 
 # Every real client; the quick ones are in `make test` too.

@@ -1,9 +1,10 @@
 """Whether a letter's From field names somebody for whom its bringer may speak, and the mark where not.
 
 The envelope's sender is proved by a peer's certificate, but what people see is the From field. A peer may
-write there only the domains for which it is listed. Our own domains are refused from outside. Another
-operator's domain is marked or refused, as the operator chooses: a letter that was passed on automatically,
-or by a mailing list, has one. Resent fields change nothing, since anybody can write them.
+write there only the domains for which it is listed. Our own domains are refused from outside, but for one
+that the list gives to the peer too. Another operator's domain is marked or refused, as the operator chooses:
+a letter that was passed on automatically, or by a mailing list, has one. Resent fields change nothing, since
+anybody can write them.
 
 Invariants: the whole header is judged; a mark that a letter brings along is taken out, so that a mark in a
 mailbox is always ours; nothing else of a letter is changed.
@@ -59,7 +60,7 @@ def of_peer(
         raise Refused(Reason.HEADER_FROM_MALFORMED, "a header too long to be read whole")
     named = _named(header)
     domains = {each.address.domain for each in named}
-    if domains & ours:
+    if any(domain in ours and not _speaks(peer, domain) for domain in domains):
         raise Refused(Reason.AUTHOR_OURS)
     claimed = {claim.domain for each in named for claim in each.claims}
     domains |= {domain for domain in claimed if domain in ours or listed(domain)}

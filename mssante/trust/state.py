@@ -128,6 +128,8 @@ class TrustState:
         Malformed or Passing. An unexpected exception becomes a Malformed that names the source."""
         self.anchors = await asyncio.to_thread(self._load_anchors)
         await self._remember()
+        if keep and self._keeper is not None and not self._kept.sources:
+            report(TrustBegun())
         self._snapshot = await self._renewed(first=True, keep=keep)
 
     async def keep_fresh(self, seconds: float = TRUST_REFRESH_SECONDS) -> None:
@@ -196,7 +198,6 @@ class TrustState:
         kept = await asyncio.to_thread(self._keeper.load)
         self._remembered = True
         if kept is None:
-            report(TrustBegun())
             return
         self.floors = self._kept = kept
         for name in self._sources.keys() & kept.sources.keys():

@@ -84,6 +84,25 @@ async def test_a_peer_writes_to_our_mailboxes_only(trio: Trio) -> None:
     assert (await talk.ask("DATA")).startswith("554 5.5.1")
 
 
+async def test_a_peer_cannot_write_as_one_of_us(trio: Trio) -> None:
+    """T22: the envelope is the peer's own; the From field is ours, a third operator's, or two."""
+    b, since = trio.b, trio.b.log_length()
+    sender, to = f"medecin@{DOMAINS['a']}", b.login.address
+    talk = await relay(trio.world, b, "operator-a")
+    ours, foreign = note(to, [to], unique="t22-ours"), note(f"x@{DOMAINS['c']}", [to], unique="t22-foreign")
+    two = b"From: " + sender.encode() + b"\r\n" + b"X: y\r\n" * 1000 + ours
+    shared = note(f"x@{SHARED_DOMAIN}", [to], unique="t22-shared")
+    for envelope in (sender, ""):
+        said = await deliver(talk, envelope, [to], ours)
+        assert said.startswith("550 5.7.1 Auteur (From) d'un domaine que nous servons")
+        assert (await deliver(talk, envelope, [to], two)).startswith("550 5.6.0")
+    assert (await deliver(talk, sender, [to], foreign)).startswith("250")
+    assert (await deliver(talk, sender, [to], shared)).startswith("250")
+    assert [event["note"] for event in b.events("message_noted", since)] == ["author_unproved"]
+    reasons = [event["reason"] for event in b.events("message_declined", since)]
+    assert reasons == ["author_ours", "header_from_malformed"] * 2
+
+
 def test_a_person_writes_from_its_own_mailbox_alone(trio: Trio) -> None:
     a, to = trio.a, [trio.b.login.address]
     other = DemoLogin(trio.b.login.address, "PER", a.login.password)

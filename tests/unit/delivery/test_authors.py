@@ -193,3 +193,10 @@ async def test_the_same_marked_letter_again_is_a_duplicate(house: House) -> None
     for _ in range(3):
         await brought(house, given)
     assert len(await house.inbox(str(A))) == 1
+
+
+async def test_a_domain_of_ours_that_the_list_gives_to_the_peer_too_is_no_forgery(house: House) -> None:
+    both = frozenset({*house.routing.domains, ELSEWHERE})
+    house.routing.domains = both
+    given = letter(b"From: dr.b@cabinet-b.test")
+    assert await brought(house, given) == given
