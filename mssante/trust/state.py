@@ -97,6 +97,7 @@ class TrustState:
         self.floors = Floors()  # of what is in force
         self._kept = Floors()  # of what is on the disk
         self._remembered = False  # whether the disk was asked
+        self._turn = asyncio.Lock()  # an operator's yes does not come between a renewal's readings
         self.held: dict[str, HeldStatement] = {}
         self.not_kept = ""
         self.anchors = Anchors(roots=())
@@ -141,7 +142,8 @@ class TrustState:
     async def renew(self) -> None:
         """Reads everything again. For a source that cannot be read, its last statement stays in force."""
         try:
-            self._snapshot = await self._renewed(first=False, keep=True)
+            async with self._turn:
+                self._snapshot = await self._renewed(first=False, keep=True)
         except Exception as bug:  # only this reading is lost; the server goes on
             report(crashed("trust", bug))
             report(TrustSpaceStale(source=self.space.source, cause=type(bug).__name__))
@@ -168,6 +170,10 @@ class TrustState:
     async def accept(self, name: str, digest: str) -> Floor:
         """Puts in force what the source `name` says now, if that is the statement held back under `digest`:
         an operator has looked at it. Raises Malformed, Passing, or what the source raises."""
+        async with self._turn:
+            return await self._accepted(name, digest)
+
+    async def _accepted(self, name: str, digest: str) -> Floor:
         if not self._remembered:
             await self._remember()
         if name not in self._sources:
@@ -303,7 +309,7 @@ class TrustState:
             report(StorageTrouble(store="trust", cause=type(error).__name__))
 
     def _space(self) -> TrustSpace:
-        spaces = [self._aged(name, self._told(statement)) for name, statement in self._stated.items()]
+        spaces = [self._aged(name, self._told(self._stated[name])) for name in self._sources]
         return spaces[0] if len(spaces) == 1 else both(*spaces)
 
     def _aged(self, name: str, space: TrustSpace) -> TrustSpace:

@@ -39,15 +39,12 @@ from mssante.trust.revocation import Revocations
 from tests.support.broken_mail import broken_letters
 from tests.unit.imap.grammar.test_fuzz import SEEDS as COMMANDS
 from tests.unit.imap.spoken import events, logged_in
+from tests.unit.mime.test_authors import CLAIMED, NOT_ONE, ONE, block
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _DN = "CN=mss.chu-a.test,OU=1750000001,O=CHU A,ST=Paris (75),C=FR"
-_FROMS = (
-    b"From: dr.b@cabinet-b.test\r\n\r\n",
-    b'From: "Bernard, Jean (x) <y>" <dr.b@cabinet-b.test> (absent (en mai))\r\n\r\n',
-    b"From: =?utf-8?q?pdg=40chu-a=2Etest?=\r\n <dr.b@cabinet-b.test>\r\nSender : a@b.test\r\n\r\n",
-    b"X-Mssante-Author-Unproved: x\r\n y\r\nFrom: equipe: a@b.test, c@d.test;\r\nfrom\t: <a@b.test>\r\n\r\n",
-)
+_FROMS = tuple(block(text) for text in (*ONE, *CLAIMED, *(each for each in NOT_ONE if len(each) < 500)))
+_MARKED = b"X-Mssante-Author-Unproved: x\r\n y\r\nFrom: a@b.test\r\nSender : a@b.test\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +144,7 @@ def ldif(octets: bytes) -> None:
 
 def header_seeds() -> list[bytes]:
     letters = [letter.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" for letter in broken_letters().values()]
-    return [*_FROMS, *(each for each in letters if len(each) < 2000)]
+    return [_MARKED, *_FROMS, *(each for each in letters if len(each) < 2000)]
 
 
 def header_block(octets: bytes) -> None:
