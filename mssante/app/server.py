@@ -186,7 +186,7 @@ def _servers(
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
     relay_backend = RelayBackend(reception, routing)
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
-    throttle = Throttle(parts.clock)
+    throttle = Throttle(parts.clock, known=parts.broker.knows)
     persons = Persons()
     commits = Commits()  # shared by all ports: the bound on messages in flight is for all together
 
