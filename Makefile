@@ -4,6 +4,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/pip install -q --disable-pip-version-check
+LOCK := $(VENV)/lock
+HASHED := $(LOCK)/bin/uv pip compile -q --no-config --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 READY := $(VENV)/.ready
 TEST_READY := $(VENV)/.test-ready
 FUZZ_READY := $(VENV)/.fuzz-ready
@@ -16,17 +19,19 @@ ARGS ?=
 
 .PHONY: demo test check coverage fix services campaign clients thunderbird bench walks clean lock
 
-$(READY): pyproject.toml constraints.txt
+# Every package, the one that builds ours too, is taken only if its octets have a hash of the lock.
+$(READY): pyproject.toml requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e .
+	$(PIP) --require-hashes -r requirements.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
-$(TEST_READY): $(READY)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[test]'
+$(TEST_READY): $(READY) requirements-test.txt
+	$(PIP) --require-hashes --no-deps -r requirements-test.txt
 	touch $@
 
-$(FUZZ_READY): $(TEST_READY)
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+$(FUZZ_READY): $(TEST_READY) requirements-fuzz.txt
+	$(PIP) --require-hashes --no-deps -r requirements-fuzz.txt
 	touch $@
 
 demo: $(READY)
@@ -82,8 +87,15 @@ bench: $(TEST_READY)
 walks: $(TEST_READY)
 	$(BIN)/python -m tools.walks $(ARGS)
 
+# The newest versions that pyproject.toml allows, with the hashes of their files for every system: what operators install, and what tests add.
 lock:
-	$(BIN)/pip freeze --exclude-editable > constraints.txt
+	$(PYTHON) -m venv --clear $(LOCK)
+	$(LOCK)/bin/pip install -q --disable-pip-version-check '.[test]' 'setuptools>=80' uv
+	$(LOCK)/bin/pip freeze --all --exclude mssante --exclude pip --exclude uv > $(LOCK)/versions.txt
+	echo 'setuptools>=80' > $(LOCK)/build.txt
+	$(HASHED) pyproject.toml $(LOCK)/build.txt -c $(LOCK)/versions.txt -o requirements.txt
+	$(HASHED) --no-deps $(LOCK)/versions.txt -o requirements-test.txt
+	echo 'atheris>=3.0' | $(HASHED) - -o requirements-fuzz.txt
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

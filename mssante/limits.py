@@ -184,7 +184,8 @@ PASSWORD_OCTETS_MAX = 1024  # ours: as IMAP_LITERAL_OCTETS_PRE_AUTH_MAX; Argon2i
 PASSWORD_MEMORY_KIB = 64 * 1024  # RFC 9106 §4, its second choice: Argon2id with 64 MiB
 PASSWORD_ITERATIONS = 3  # RFC 9106 §4, its second choice: 250 ms of one core with that memory
 PASSWORD_CHECKS_AT_ONCE = 2  # measured: two at once take twice as long, so more gain nothing
-PASSWORD_CHECKS_QUEUED_MAX = 100  # ours: some 25 seconds of checks; above, try later
+PASSWORD_CHECKS_QUEUED_MAX = 1000  # ours: of each kind of caller; each costs some KiB, and its wait ends
+PASSWORD_CHECK_WAIT_SECONDS_MAX = 60.0  # ours: for a turn: some 240 checks; programs wait about so long
 PASSWORD_REMEMBERED_SECONDS = 300  # ours: mail programs sign in again and again
 PASSWORDS_REMEMBERED_MAX = 10_000  # ours: persons; the oldest are forgotten
 GUESS_FREE_FAILURES = 2  # ours: so many wrong passwords may be typing errors, and cost no delay
@@ -193,7 +194,11 @@ GUESS_DELAY_SECONDS_MAX = 15.0  # Dovecot's (I9)
 GUESS_WAIT_SECONDS_MAX = 30.0  # ours: a longer wait is refused instead
 GUESS_FORGET_SECONDS = 600.0  # ours: after so long without a failure, the count begins anew
 GUESS_REMEMBERED_MAX = 10_000  # ours: addresses and persons that failed; the oldest are forgotten
+GUESS_FREE_FAILURES_INSIDE = 10  # ours: of all who are known at one address: a hospital mistypes more
 GUESS_ALARM_EVERY = 10  # ours: an alarm for so many wrong passwords of one address or person: 10 an hour (I9)
+KNOWN_PAIR_DAYS_MAX = 90  # ours: a person not seen from an address for so long is a stranger there
+KNOWN_PAIRS_PER_PERSON_MAX = 32  # ours: addresses of one person; the oldest go, nobody else's
+KNOWN_PAIRS_REMEMBERED_MAX = 10_000  # ours: pairs in memory, beside the database that has them all
 
 # Keys
 KEYS_UNWRAPPED_INLINE_MAX = 200  # ours: about a millisecond on the loop; HPKE costs a hundred times more

@@ -1,4 +1,4 @@
-"""Asks whether a package of constraints.txt has a known vulnerability: pip-audit, and PyPI's answers.
+"""Asks whether a package of requirements-test.txt has a known vulnerability: pip-audit, and PyPI's answers.
 
 A package index may be a mirror that hands out packages and knows nothing of vulnerabilities, and there may be
 no network at all. Then pip-audit reports no vulnerability, or breaks off. Neither is a passed check, so this
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-CONSTRAINTS = "constraints.txt"
+LOCK = "requirements-test.txt"
 REQUIRED = "required"
 # What ends pip-audit's output when its service could not be reached, as `requests` and pip-audit name it.
 _UNREACHED = ("ConnectionError", "ConnectTimeout", "ReadTimeout", "ProxyError", "SSLError", "ServiceError")
@@ -46,7 +46,7 @@ def read(output: str, errors: str) -> Found:
         raise RuntimeError(errors) from None
     unknown = [entry["skip_reason"] for entry in dependencies if "skip_reason" in entry]
     if len(unknown) == len(dependencies):
-        raise NotAnswered(unknown[0] if unknown else f"{CONSTRAINTS} names no package")
+        raise NotAnswered(unknown[0] if unknown else f"{LOCK} names no package")
     vulnerable = [_sentence(entry) for entry in dependencies if entry.get("vulns")]
     return Found(len(dependencies), vulnerable, unknown)
 
@@ -60,14 +60,14 @@ def _sentence(entry: Mapping[str, Any]) -> str:
 
 
 def main() -> int:
-    asked = ("-r", CONSTRAINTS, "--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off")
+    asked = ("-r", LOCK, "--no-deps", "--disable-pip", "--format", "json", "--progress-spinner", "off")
     done = subprocess.run(
         [sys.executable, "-m", "pip_audit", *asked], check=False, capture_output=True, text=True
     )
     try:
         found = read(done.stdout, done.stderr)
     except NotAnswered as reason:
-        print(f"NOT CHECKED: known vulnerabilities of the packages in {CONSTRAINTS}: no answer. {reason}")
+        print(f"NOT CHECKED: known vulnerabilities of the packages in {LOCK}: no answer. {reason}")
         return 1 if os.environ.get("AUDIT") == REQUIRED else 0
     complaints = [*found.vulnerable, *found.unknown]
     print("\n".join(complaints) or f"{found.packages} packages without a known vulnerability")

@@ -98,6 +98,9 @@ async def lay(folder: Path, starter: Starter) -> Path:
     except ConfigError:
         path.unlink()
         raise
+    for place in (config.storage.database, config.storage.keys):
+        if not place.is_url:
+            (config.folder / place).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     create_root_key(config)
     async with open_parts(config):
         pass  # both databases are made, migrated, and the operator's outbox with its keys

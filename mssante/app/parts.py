@@ -98,9 +98,8 @@ async def open_parts(
 
 def _settings(config: Config) -> Settings:
     storage = config.storage
-    files_of_databases = [
-        config.folder / name for name in (storage.database, storage.keys) if "://" not in name
-    ]
+    places = (storage.database.file(config.folder), storage.keys.file(config.folder))
+    databases = tuple(file for file in places if file is not None)
     return Settings(
         folder=config.folder,
         domains=config.operator.domains,
@@ -110,9 +109,10 @@ def _settings(config: Config) -> Settings:
         secret_files=(
             config.tls.key,
             *filter(None, [storage.root_key]),
-            *files_of_databases,
+            *databases,
             kept_folder(config),
         ),
+        database_files=databases,
         space_hours_max=config.trust.space_hours_max,
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import os
 import resource
 import signal
 import ssl
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from mssante import __version__
 from mssante.app.parts import CannotStart, open_parts
+from mssante.app.process import keep_files_private, keep_memory_private
 from mssante.clock import SystemClock
 from mssante.config import Config, Endpoint
 from mssante.control.operations import Parts
@@ -55,7 +55,8 @@ from mssante.trust.tls import PeerListenerContexts, TlsCredentials, peer_client_
 
 async def serve(config: Config) -> None:
     """Runs the operator until SIGTERM or SIGINT. Raises CannotStart, Passing."""
-    _keep_to_ourselves()
+    keep_files_private()
+    keep_memory_private()
     clock = SystemClock()
     metrics = Metrics()
     with contextlib.ExitStack() as watching:
@@ -65,12 +66,6 @@ async def serve(config: Config) -> None:
             _require_descriptors(config)
             await _run(config, parts, metrics)
             report(ServerStopped())
-
-
-def _keep_to_ourselves() -> None:
-    """Lets nobody else read the files we make, nor an image of our memory after a crash (K11, K14)."""
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _private_log(file: Path | None) -> Path | None:
@@ -186,7 +181,7 @@ def _servers(
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
     relay_backend = RelayBackend(reception, routing, foreign_authors=config.messages.foreign_authors)
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
-    throttle = Throttle(parts.clock)
+    throttle = Throttle(parts.clock, known=parts.broker.knows)
     persons = Persons()
     commits = Commits()  # shared by all ports: the bound on messages in flight is for all together
 

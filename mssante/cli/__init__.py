@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from mssante.app.process import keep_memory_private
 from mssante.cli.access import access
 from mssante.cli.bal import bal
 from mssante.cli.demo import demo
@@ -26,6 +27,7 @@ def main(config: Path | None) -> None:
     """Run an MSSanté operator: mailboxes, people, keys, trust and queue.
 
     Exit codes: 0 yes, 1 refused, 2 misuse, 75 try later, 78 configuration or file rights."""
+    keep_memory_private()  # a command may be given a password, and without a server it opens the keys itself
 
 
 for command in (access, bal, demo, doctor, init, person, queue, serve, trust):

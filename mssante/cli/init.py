@@ -21,9 +21,11 @@ from mssante.reasons import Passing
     "--environment", type=click.Choice(["production", "test"]), default="production", show_default=True
 )
 @click.option(
-    "--database", default="mail.db", show_default=True, help="A file, or postgresql://USER@HOST/NAME."
+    "--database", default="mail/mail.db", show_default=True, help="A file, or postgresql://USER@HOST/NAME."
 )
-@click.option("--keys", default="keys.db", show_default=True, help="The key store: a file or a URL, apart.")
+@click.option(
+    "--keys", default="keys/keys.db", show_default=True, help="The key store: a file or a URL, apart."
+)
 @click.option("--ldap", help="The directory: ldaps://HOST; without it, annuaire.ldif.")
 @click.option("--ldap-base", help="The entry under which the directory lies.")
 @click.option("--ldap-ca", help="The authority of the directory's certificate; the system's by default.")

@@ -78,7 +78,7 @@ async def doctor(parts: Parts, request: Doctor) -> DoctorReport:
 async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFinding]:
     for finding in await asyncio.to_thread(lambda: [*_certificate(parts), *_trust(parts)]):
         yield finding
-    for finding in await asyncio.to_thread(lambda: [*_disk(parts.settings), *_permissions(parts.settings)]):
+    for finding in await asyncio.to_thread(lambda: [*_disk(parts.settings), *_files(parts.settings)]):
         yield finding
     if parts.store.accepts_writes:
         yield HealthFinding(OK, "database", "takes writes")
@@ -208,12 +208,21 @@ def _disk(settings: Settings) -> Iterator[HealthFinding]:
     )
 
 
-def _permissions(settings: Settings) -> Iterator[HealthFinding]:
+def _files(settings: Settings) -> Iterator[HealthFinding]:
     wide = [path for path in settings.secret_files if path.exists() and os.stat(path).st_mode & 0o077]
     for path in wide:
         yield HealthFinding(WRONG, "permissions", f"others can read {path}: chmod 600 {_shown(path)}")
     if not wide:
         yield HealthFinding(OK, "permissions", "keys and databases are ours alone")
+    folders = {path.parent.resolve() for path in settings.database_files}
+    if len(folders) < len(settings.database_files):
+        (folder,) = folders
+        yield HealthFinding(
+            WARNING,
+            "folders",
+            f"mail and keys lie in one folder ({folder}), so one copy takes both: stop, move the key store's"
+            " files to a folder of their own (mode 700), and name it in storage.keys",
+        )
 
 
 def _why(error: Exception) -> str:

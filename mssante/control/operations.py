@@ -40,7 +40,8 @@ def result_type(request: type[OperationRequest[R]]) -> type[R]:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What operations need of an operator's configuration. `folder` is where its control socket lies;
-    `secret_files` are those that nobody else may read, whether they are there or not."""
+    `secret_files` are those that nobody else may read, whether they are there or not; `database_files` are
+    the mail's and the keys', as far as they are files."""
 
     folder: Path
     domains: tuple[Domain, ...]
@@ -48,6 +49,7 @@ class Settings:
     message_octets_max: int
     certificate: Path
     secret_files: tuple[Path, ...]
+    database_files: tuple[Path, ...]
     space_hours_max: int
 
 

@@ -117,7 +117,7 @@ class SubmissionBackend:
 
     async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
         """Refused(AUTHENTICATION_FAILED), Passing."""
-        return await self._broker.authenticate(person, password)
+        return await self._broker.authenticate(person, password, remote=speaker.remote)
 
     async def mail(self, speaker: Speaker, sender: Address | None) -> None:
         """Refused(SENDER_NOT_YOURS, AUTHENTICATION_REQUIRED)."""

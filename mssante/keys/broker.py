@@ -22,6 +22,7 @@ from mssante.crypto.passwords import WrongPassword
 from mssante.database import Conflict, Database
 from mssante.keys import rows, store
 from mssante.keys.epochs import ClosedEpoch, draw_epoch, open_epoch
+from mssante.keys.known_pairs import KnownPairs
 from mssante.keys.password_checks import PasswordChecks
 from mssante.keys.ring import Grant, Ring, Role, SignIn
 from mssante.keys.root_key import RootKey
@@ -35,12 +36,15 @@ _FIRST_EPOCH = 1
 class KeyBroker:
     """Made by `start` over the key store's database. The caller closes that database after `close`."""
 
-    def __init__(self, database: Database, *, root: RootKey, clock: Clock, dedup_key: bytes) -> None:
+    def __init__(
+        self, database: Database, *, root: RootKey, clock: Clock, dedup_key: bytes, known_key: bytes
+    ) -> None:
         self._database = database
         self._root = root
         self._clock = clock
         self._dedup_key = dedup_key
         self._checks = PasswordChecks(clock)
+        self._known = KnownPairs(database, key=known_key, clock=clock)
         self._endings = 0  # how often a right has ended; if it changed during a check, we check again
         self._logins: weakref.WeakSet[SignIn] = weakref.WeakSet()
         self._rings: weakref.WeakSet[Ring] = weakref.WeakSet()
@@ -49,11 +53,15 @@ class KeyBroker:
     async def start(cls, database: Database, *, root: RootKey, clock: Clock) -> KeyBroker:
         """Raises WrongRootKey, Passing."""
 
-        def prepare(connection: Connection) -> bytes:
+        def prepare(connection: Connection) -> tuple[bytes, bytes]:
             store.prove_root_key(connection, root, now=clock.now())
-            return store.service_key_named(connection, root, "dedup")
+            return (
+                store.service_key_named(connection, root, "dedup"),
+                store.service_key_named(connection, root, "known-pairs"),
+            )
 
-        return cls(database, root=root, clock=clock, dedup_key=await database.write(prepare))
+        dedup_key, known_key = await database.write(prepare)
+        return cls(database, root=root, clock=clock, dedup_key=dedup_key, known_key=known_key)
 
     def close(self) -> None:
         """Ends every ring and login."""
@@ -188,18 +196,32 @@ class KeyBroker:
 
     # Evidence, and what is given for it
 
-    async def authenticate(self, person: PersonId, password: Secret) -> SignIn:
-        """Checks a password. Raises Refused(AUTHENTICATION_FAILED), which is the same answer after the same
-        time whatever the cause, and Passing when too many checks are waiting."""
+    async def knows(self, person: PersonId, remote: str) -> bool:
+        """Whether the person has signed in from this address before. Raises Passing."""
+        return await self._known.has(person, remote)
+
+    @property
+    def checks_pending(self) -> int:
+        """How many password checks are under way or waiting."""
+        return self._checks.pending
+
+    async def authenticate(self, person: PersonId, password: Secret, *, remote: str = "") -> SignIn:
+        """Checks a password given from the address `remote`, and keeps that it was right there. Raises
+        Refused(AUTHENTICATION_FAILED), which is the same answer after the same time whatever the cause, and
+        Passing when too many checks are waiting."""
+        known = await self._known.has(person, remote) if remote else False
         while True:
             seen = self._endings
             found = await self._database.read(lambda connection: rows.person_named(connection, person))
             try:
-                await self._checks.verify(password, found.password_hash if found else None)
+                stored = found.password_hash if found else None
+                await self._checks.verify(password, stored, remote=remote, known=known)
             except WrongPassword:
                 raise Refused(Reason.AUTHENTICATION_FAILED) from None
             if found is None or found.status is not PersonStatus.ACTIVE:
                 raise Refused(Reason.AUTHENTICATION_FAILED)
+            if remote:
+                await self._known.add(person, remote)
             if seen == self._endings:
                 login = SignIn(person, evidence=found.password_hash)
                 self._logins.add(login)

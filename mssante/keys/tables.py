@@ -83,12 +83,28 @@ access = sa.Table(
     sa.Index("access_mailbox", "mailbox_id"),
 )
 
+known_pair = sa.Table(
+    "known_pair",
+    metadata,
+    sa.Column("person_mark", sa.LargeBinary(16), primary_key=True),  # a keyed hash of the login
+    sa.Column(
+        "place_mark", sa.LargeBinary(16), primary_key=True
+    ),  # a keyed hash of the login and the address
+    sa.Column("day", sa.Integer, nullable=False),  # of the last right password, counted from 1970
+    sa.Column("proof", sa.LargeBinary(32), nullable=False),  # a MAC of the three: the day cannot be moved
+    sa.Index("known_pair_day", "day"),
+)
+
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def milliseconds(at: datetime) -> int:
     return (at - _EPOCH_START) // _MILLISECOND
+
+
+def day_number(at: datetime) -> int:
+    return (at - _EPOCH_START).days
 
 
 def moment(at: int) -> datetime:

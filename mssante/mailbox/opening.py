@@ -45,14 +45,16 @@ class OpenMailbox:
         self.ring.close()
 
 
-async def sign_in(*, store: MailStore, broker: KeyBroker, user: str, password: Secret) -> OpenMailbox:
-    """Checks the password and opens the mailbox that the user name means. That is the one named after the
-    `/`; without a `/`, the one whose address is the login; else the person's own mailbox (PER), or the first
-    one granted.
+async def sign_in(
+    *, store: MailStore, broker: KeyBroker, user: str, password: Secret, remote: str
+) -> OpenMailbox:
+    """Checks the password, given from the address `remote`, and opens the mailbox that the user name means.
+    That is the one named after the `/`; without a `/`, the one whose address is the login; else the person's
+    own mailbox (PER), or the first one granted.
 
     Raises Refused(AUTHENTICATION_FAILED), Refused(ACCESS_EXPIRED), Passing."""
     person, wanted = user_parts(user)
-    login = await broker.authenticate(person, password)
+    login = await broker.authenticate(person, password, remote=remote)
     await _require_access(broker, person)
     rows = [await store.accounts.by_id(grant.mailbox) for grant in await broker.grants_in_force(person)]
     row = _chosen(rows, person, wanted)

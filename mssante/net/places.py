@@ -16,6 +16,8 @@ from mssante import limits
 from mssante.observe.events import ConnectionCause
 
 _PREFIX_V6 = 64
+_NETWORK_V4 = 24
+_NETWORK_V6 = 48
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +36,30 @@ class Caps:
 
 def prefix_of(remote: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 of an IPv6 one. Other text stays as it is."""
+    address = _address(remote)
+    if address is None or isinstance(address, ipaddress.IPv4Address):
+        return remote if address is None else str(address)
+    return str(ipaddress.ip_network((address, _PREFIX_V6), strict=False))
+
+
+def network_of(remote: str) -> str:
+    """What strangers share by: the /24 of an IPv4 address, the /48 of an IPv6 one, because one who changes
+    addresses has many of the same network (RFC 6177 §2: a site gets at most a /48). Other text stays."""
+    address = _address(remote)
+    if address is None:
+        return remote
+    width = _NETWORK_V4 if isinstance(address, ipaddress.IPv4Address) else _NETWORK_V6
+    return str(ipaddress.ip_network((address, width), strict=False))
+
+
+def _address(remote: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, a mapped IPv4 address as itself; None for other text."""
     try:
         address = ipaddress.ip_address(remote.partition("%")[0])
     except ValueError:
-        return remote
-    if isinstance(address, ipaddress.IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address, _PREFIX_V6), strict=False))
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 class Places:

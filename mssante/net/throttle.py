@@ -6,15 +6,19 @@ each failure.
 Invariants: there is a delay and never a lock-out, because a colleague's typing error must not shut out a
 whole service; parallel attempts wait in one queue, and a correct one holds the others up only while its
 password is checked, because a hospital signs in all at once after a restart; a person who has signed in from
-an address before waits only for their own errors there; every wait has an end; memory is bounded.
+an address before waits only for their own errors there; whoever tries a person's password from a network
+where it was hardly ever wrong waits a bounded time, however many guess elsewhere; every wait has an end;
+memory is bounded.
+
+Wrong passwords of people who are known at an address count for that address too: when they are many, each
+one more is answered late and the same person waits there, but not the colleagues who are right.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -26,9 +30,12 @@ from mssante.limits import (
     GUESS_DELAY_SECONDS_MAX,
     GUESS_FORGET_SECONDS,
     GUESS_FREE_FAILURES,
+    GUESS_FREE_FAILURES_INSIDE,
     GUESS_REMEMBERED_MAX,
     GUESS_WAIT_SECONDS_MAX,
 )
+from mssante.model import PersonId
+from mssante.net.places import network_of, prefix_of
 from mssante.observe.events import PasswordsGuessed, report
 from mssante.reasons import Passing, Reason, Refused
 
@@ -84,62 +91,127 @@ class _Line:
         self.next_at = 0.0
 
 
-class Throttle:
-    """Shared by the ports where people sign in."""
+@dataclass(slots=True)
+class _Attempt:
+    """What one attempt waits for, and what its failure counts for. The lines come in one order for all, so
+    that there is no deadlock."""
 
-    def __init__(self, clock: Clock, *, delay_seconds_max: float = GUESS_DELAY_SECONDS_MAX) -> None:
+    lines: list[_Line]
+    alarming: list[_Line]  # whose failures raise the alarm
+    inside: _Line | None = None  # of a known person: what known people fail at this address
+    guest: _Line | None = None  # of a stranger: what this network fails for this person
+    person: _Line | None = None
+
+    @property
+    def failing(self) -> list[_Line]:
+        return [*self.lines, *(line for line in (self.inside, self.person) if line is not None)]
+
+
+class Throttle:
+    """Shared by the ports where people sign in. `known` says whether a person has signed in from an address
+    before, for as long as that is kept; without it, only this object's own memory says so."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        known: Callable[[PersonId, str], Awaitable[bool]] | None = None,
+        delay_seconds_max: float = GUESS_DELAY_SECONDS_MAX,
+    ) -> None:
         self._clock = clock
+        self._asked = known
         self._delay_seconds_max = delay_seconds_max
         self._lines: OrderedDict[Key, _Line] = OrderedDict()
         self._known: OrderedDict[Key, None] = OrderedDict()  # (address, person) pairs that have signed in
 
     @asynccontextmanager
-    async def attempt(self, remote: str, person: str) -> AsyncIterator[None]:
+    async def attempt(self, remote: str, person: PersonId) -> AsyncIterator[None]:
         """Waits for this attempt's turn. Check the password inside, and let Refused out when it is wrong.
         Raises Passing(LIMIT_REACHED) when the wait would be too long: the password is then not checked."""
-        keys = self._keys(remote, person)
-        lines = [self._line(key, self._clock.monotonic()) for key in keys]
+        known = await self._is_known(remote, person)
+        attempt = self._attempt(remote, person, known=known)
         async with AsyncExitStack() as turns:
             try:
                 async with asyncio.timeout(GUESS_WAIT_SECONDS_MAX):
-                    for line in lines:  # always the address's before the person's, so there is no deadlock
+                    for line in attempt.lines:
                         await line.enter()
                         turns.callback(line.leave)
-                    await self._delayed(lines)
+                    await self._at_person(attempt, turns)
             except TimeoutError:
                 raise Passing(Reason.LIMIT_REACHED, "too many attempts to sign in") from None
             try:
                 yield
             except Refused:
-                self._fail(lines, remote)
+                self._fail(attempt, remote)
+                await self._answered_late(attempt)
                 raise
             except asyncio.CancelledError:  # hanging up before the answer counts as a guess too
-                self._fail(lines)
+                self._fail(attempt)
                 raise
-            for line in lines:
+            for line in attempt.lines if attempt.person is None else [*attempt.lines, attempt.person]:
                 line.forgive()
             _remember(self._known, _pair(remote, person), None)
 
-    async def _delayed(self, lines: list[_Line]) -> None:
+    async def _at_person(self, attempt: _Attempt, turns: AsyncExitStack) -> None:
+        """The last wait: for what others have failed for this person. Networks that fail there stand in one
+        line; one that has hardly failed passes beside it, one attempt at a time, after at most the longest
+        delay, so that the person can sign in from a new address while others guess."""
+        guest, person = attempt.guest, attempt.person
+        if guest is None or person is None:
+            return await self._delayed(attempt.lines)
+        if guest.failures > GUESS_FREE_FAILURES or guest.under_way > 1:
+            await person.enter()
+            turns.callback(person.leave)
+            return await self._delayed([*attempt.lines, person])
+        latest = self._clock.monotonic() + self._delay_seconds_max
+        return await self._delayed(attempt.lines, lambda: min(person.next_at, latest))
+
+    async def _delayed(self, lines: list[_Line], other: Callable[[], float] = lambda: 0.0) -> None:
         """Waits until the attempt may be checked. That time may move while others fail."""
-        while (wait := max(line.next_at for line in lines) - self._clock.monotonic()) > 0:
+        while (wait := max(other(), *(line.next_at for line in lines)) - self._clock.monotonic()) > 0:
             if wait > GUESS_WAIT_SECONDS_MAX:
                 raise TimeoutError
             await asyncio.sleep(wait)
 
-    def _fail(self, lines: list[_Line], remote: str | None = None) -> None:
+    async def _answered_late(self, attempt: _Attempt) -> None:
+        """Where known people's passwords are being guessed, a wrong one is answered after the delay, during
+        which nobody else is tried in that person's name from there."""
+        if attempt.inside is None or attempt.inside.failures <= GUESS_FREE_FAILURES_INSIDE:
+            return
+        failures = attempt.inside.failures - GUESS_FREE_FAILURES_INSIDE + GUESS_FREE_FAILURES
+        until = self._clock.monotonic() + self._delay(failures)
+        for line in attempt.lines:
+            line.next_at = max(line.next_at, until)
+        await self._delayed(attempt.lines)
+
+    def _fail(self, attempt: _Attempt, remote: str | None = None) -> None:
         """Counts a failure. `remote` is where a wrong password came from; None when no answer was given."""
         now = self._clock.monotonic()
-        for line in lines:
+        for line in attempt.failing:
             line.fail(now, self._delay)
-            if remote is not None:
-                line.refused += 1
-                if line.refused % GUESS_ALARM_EVERY == 0:
-                    report(PasswordsGuessed(remote=remote, refused=line.refused))
+        for line in attempt.alarming if remote is not None else ():
+            line.refused += 1
+            if line.refused % GUESS_ALARM_EVERY == 0:
+                report(PasswordsGuessed(remote=remote or "", refused=line.refused))
 
-    def _keys(self, remote: str, person: str) -> list[Key]:
+    async def _is_known(self, remote: str, person: PersonId) -> bool:
         pair = _pair(remote, person)
-        return [pair] if pair in self._known else [("address", pair[1]), ("person", person)]
+        if pair in self._known:
+            return True
+        if self._asked is None or not await self._asked(person, remote):
+            return False
+        _remember(self._known, pair, None)
+        return True
+
+    def _attempt(self, remote: str, person: PersonId, *, known: bool) -> _Attempt:
+        now, prefix = self._clock.monotonic(), prefix_of(remote)
+        if known:
+            inside = self._line(("inside", prefix), now)
+            return _Attempt([self._line(_pair(remote, person), now)], [inside], inside=inside)
+        address = self._line(("address", prefix), now)
+        guest = self._line(("guest", network_of(remote), person), now)
+        of_person = self._line(("person", person), now)
+        return _Attempt([address, guest], [address, of_person], guest=guest, person=of_person)
 
     def _line(self, key: Key, now: float) -> _Line:
         line = self._lines.get(key)
@@ -157,14 +229,7 @@ class Throttle:
 
 
 def _pair(remote: str, person: str) -> Key:
-    """The key of an address and a person. An IPv6 host can use a whole /64, so that counts as one address."""
-    try:
-        address = ipaddress.ip_address(remote)
-    except ValueError:
-        return "pair", remote, person
-    if address.version == 6:
-        remote = str(ipaddress.ip_network((address, 64), strict=False))
-    return "pair", remote, person
+    return "pair", prefix_of(remote), person
 
 
 def _remember(memory: OrderedDict[Key, T], key: Key, value: T) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -117,6 +118,33 @@ def test_a_crash_leaves_no_image_of_memory(laid: Operator) -> None:
     assert laid.server is not None
     limits = Path(f"/proc/{laid.server.pid}/limits").read_text(encoding="ascii")
     assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE)
+    assert Path(f"/proc/{laid.server.pid}/mem").stat().st_uid == 0  # PR_SET_DUMPABLE 0: not our own user's
+
+
+_SAYS_IF_DUMPABLE = """
+import ctypes, resource, sys
+from mssante.cli import main
+try:
+    main(sys.argv[1:], standalone_mode=False)
+except SystemExit:
+    pass
+PR_GET_DUMPABLE = 3
+print(ctypes.CDLL(None).prctl(PR_GET_DUMPABLE, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))
+"""
+
+
+@pytest.mark.parametrize("words", [["serve"], ["bal", "list"], ["doctor"]])
+def test_no_command_lets_others_look_into_its_memory(tmp_path: Path, words: list[str]) -> None:
+    """K11: the kernel then gives a debugger of our own user nothing, and /proc/PID/mem to root alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SAYS_IF_DUMPABLE, "--config", "none.toml", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.split("\n")[-2] == "0 (0, 0)", done.stderr
 
 
 def test_the_doctor_says_that_our_certificate_expired(shared_world: World) -> None:

@@ -55,7 +55,9 @@ class Desk:
         await self.broker.grant(PersonId(person), mailbox, role)
 
     async def opened(self, user: str, password: Secret = PASSWORD) -> OpenMailbox:
-        return await sign_in(store=self.store, broker=self.broker, user=user, password=password)
+        return await sign_in(
+            store=self.store, broker=self.broker, user=user, password=password, remote="127.0.0.1"
+        )
 
 
 class Owner:

@@ -59,7 +59,9 @@ async def _sign_in(session: Session, user: str, password: Secret) -> Answer:
     person, _ = user_parts(user)
     try:
         async with service.throttle.attempt(remote, person):
-            mailbox = await sign_in(store=service.store, broker=service.broker, user=user, password=password)
+            mailbox = await sign_in(
+                store=service.store, broker=service.broker, user=user, password=password, remote=remote
+            )
     except Refused as refused:
         report(LoginRefused(protocol=LoginProtocol.IMAP, remote=remote, reason=refused.reason))
         expired = refused.reason is Reason.ACCESS_EXPIRED

@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = ["install.md", "operate.md", "recover.md"]
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECRET = re.compile(r"\.(db|db-wal|db-shm|copy|key|dump)$|^secret$")
+SECRET_NAMED = re.compile(r"\b[\w-]+\.(db|copy|key|dump)\b|/pki\b")
 LINK = re.compile(r"\]\(([^)#]+)(?:#[^)]*)?\)")
 
 
@@ -28,11 +30,21 @@ def test_every_documented_command_runs(tmp_path: Path) -> None:
         "PYTHONPATH": str(ROOT),
     }
     ran = 0
+    before = os.umask(0o022)  # what a shell has, whoever runs this
+    try:
+        ran = _run_all(tmp_path, environment)
+    finally:
+        os.umask(before)
+    assert ran > 20
+
+
+def _run_all(folder: Path, environment: dict[str, str]) -> int:
+    ran = 0
     for document in DOCUMENTS:
         for command in commands(document):
             done = subprocess.run(
                 ["bash", "-c", command],
-                cwd=tmp_path,
+                cwd=folder,
                 env=environment,
                 capture_output=True,
                 text=True,
@@ -40,8 +52,31 @@ def test_every_documented_command_runs(tmp_path: Path) -> None:
                 stdin=subprocess.DEVNULL,
             )
             assert done.returncode == 0, f"{document}: {command}\n{done.stdout}{done.stderr}"
+            assert open_to_others(folder) == [], f"{document}: {command}"
             ran += 1
-    assert ran > 20
+    return ran
+
+
+def open_to_others(folder: Path) -> list[str]:
+    """Files with keys, mail, passwords or copies of them that others could read."""
+    return [
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if SECRET.search(path.name) and path.is_file() and path.stat().st_mode & 0o077
+    ]
+
+
+def test_every_documented_copy_is_made_for_us_alone() -> None:
+    """By umask, because a chmod afterwards comes too late. A copy of a certificate or a list is no secret."""
+    documents = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    copying = [
+        line.strip()
+        for document in documents
+        for line in document.read_text(encoding="utf-8").splitlines()
+        if re.search(r"^\s*\$? ?.*(\bcp |\.backup\(|pg_dump .*>)", line) and SECRET_NAMED.search(line)
+    ]
+    assert len(copying) >= 4
+    assert [line for line in copying if "umask 077" not in line] == []
 
 
 def test_every_link_between_documents_leads_somewhere() -> None:

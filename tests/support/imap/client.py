@@ -96,10 +96,18 @@ class ImapClient:
         self.utf8 = False  # after ENABLE IMAP4rev2: quoted strings may hold UTF-8 (RFC 9051 §4.3)
 
     @classmethod
-    async def open(cls, port: int, tls: ssl.SSLContext | None = None) -> ImapClient:
-        """Connected, the greeting read. With `tls` the port is TLS from the first octet."""
+    async def open(
+        cls, port: int, tls: ssl.SSLContext | None = None, *, here: str | None = None
+    ) -> ImapClient:
+        """Connected, the greeting read. With `tls` the port is TLS from the first octet. `here` is our own
+        address: any of 127.0.0.0/8."""
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None, limit=2**24
+            "127.0.0.1",
+            port,
+            ssl=tls,
+            server_hostname="localhost" if tls else None,
+            limit=2**24,
+            local_addr=(here, 0) if here else None,
         )
         client = cls(reader, writer)
         client.greeting = await client.line()

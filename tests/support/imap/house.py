@@ -124,9 +124,9 @@ class ImapHouse:
     async def folder(self, mailbox: MailboxId, role: SpecialUse = SpecialUse.INBOX) -> FolderId:
         return next(each.id for each in await self.store.folders.all(mailbox) if each.role is role)
 
-    async def connect(self) -> ImapClient:
-        """Inside TLS, not logged in."""
-        return await ImapClient.open(self.implicit.port, self.tls)
+    async def connect(self, *, here: str | None = None) -> ImapClient:
+        """Inside TLS, not logged in. `here` is the client's address: any of 127.0.0.0/8."""
+        return await ImapClient.open(self.implicit.port, self.tls, here=here)
 
     async def clear(self) -> ImapClient:
         """Before STARTTLS."""
@@ -195,7 +195,9 @@ async def imap_house(
         stack.push_async_callback(store.close)
         context = user_server_context(credentials("operator-a"))
         persons = Persons()
-        throttle = Throttle(clock, **({} if guessing_slowed else {"delay_seconds_max": 0.0}))
+        throttle = Throttle(
+            clock, known=broker.knows, **({} if guessing_slowed else {"delay_seconds_max": 0.0})
+        )
 
         def server(name: str, *, implicit: bool) -> ImapServer:
             more = {} if message_octets_max is None else {"message_octets_max": message_octets_max}

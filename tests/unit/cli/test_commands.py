@@ -73,10 +73,23 @@ def findings(done: Result) -> dict[str, str]:
 
 
 def test_init_makes_a_directory_only_its_owner_reads(cli: Cli) -> None:
-    assert {path.name for path in cli.folder.iterdir()} >= {"config.toml", "root.key", "keys.db", "mail.db"}
-    for name in ("root.key", "keys.db", "mail.db"):
+    """And the mail apart from its keys, so that one copied folder never holds both."""
+    assert {path.name for path in cli.folder.iterdir()} >= {"config.toml", "root.key", "keys", "mail"}
+    for name in ("root.key", "keys/keys.db", "mail/mail.db"):
         assert stat.S_IMODE((cli.folder / name).stat().st_mode) == 0o600
-    assert stat.S_IMODE(cli.folder.stat().st_mode) == 0o700
+    for folder in (cli.folder, cli.folder / "keys", cli.folder / "mail"):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_keys_and_mail_in_one_folder_work_and_the_doctor_says_so(trusted: Cli) -> None:
+    """As an installation of before has them."""
+    assert "folders" not in findings(trusted("doctor", "--json"))
+    for name in ("keys/keys.db", "mail/mail.db"):
+        (trusted.folder / name).rename(trusted.folder / Path(name).name)
+        trusted.config.write_text(trusted.config.read_text().replace(f'"{name}"', f'"{Path(name).name}"'))
+    done = trusted("doctor", "--json")
+    assert done.exit_code == 0
+    assert findings(done)["folders"] == "warn"
 
 
 def test_init_never_touches_a_directory_in_use(cli: Cli) -> None:
@@ -121,9 +134,9 @@ def test_init_on_postgresql_and_an_ldap_directory(tmp_path: Path, postgres: Post
             ["--database", "postgresql://u@/mail?host=/nowhere"],
             75,
             "doctor makes",
-            {"config.toml", "root.key"},
+            {"config.toml", "root.key", "keys"},
         ),
-        (["--database", "oracle://u@host/mail"], 78, "postgresql://", {"config.toml", "root.key"}),
+        (["--database", "oracle://u@host/mail"], 78, "postgresql://", {"config.toml", "root.key", "keys"}),
     ],
 )
 def test_init_says_what_is_missing_and_leaves_no_half(
@@ -262,7 +275,7 @@ def test_test_anchors_are_refused_in_production(trusted: Cli) -> None:
     assert "TEST" in served.stderr
 
 
-@pytest.mark.parametrize("name", ["mail.db", "keys.db", "root.key"])
+@pytest.mark.parametrize("name", ["mail/mail.db", "keys/keys.db", "root.key"])
 def test_a_file_that_others_can_read_stops_everything(cli: Cli, name: str) -> None:
     (cli.folder / name).chmod(0o644)
     done = cli("bal", "list")

@@ -318,7 +318,7 @@ async def test_a_person_suspended_while_the_password_is_checked_does_not_get_in(
 ) -> None:
     await broker.create_person(ALICE, PASSWORD)
 
-    async def right_but_late(password: Secret, stored: str | None) -> None:
+    async def right_but_late(password: Secret, stored: str | None, **_: object) -> None:
         await broker.suspend(ALICE)
 
     monkeypatch.setattr(broker._checks, "verify", right_but_late)

@@ -11,9 +11,9 @@ import pytest
 from mssante.clock import ManualClock
 from mssante.crypto import passwords
 from mssante.crypto.passwords import WrongPassword
-from mssante.keys import password_checks
+from mssante.keys import password_checks, turns
 from mssante.keys.password_checks import PasswordChecks
-from mssante.limits import PASSWORD_CHECKS_AT_ONCE, PASSWORD_CHECKS_QUEUED_MAX, PASSWORD_REMEMBERED_SECONDS
+from mssante.limits import PASSWORD_CHECKS_AT_ONCE, PASSWORD_REMEMBERED_SECONDS
 from mssante.model import Secret
 from mssante.reasons import Passing, Reason
 
@@ -25,6 +25,7 @@ class SlowArgon:
 
     def __init__(self) -> None:
         self.calls = self.running = self.most = 0
+        self.seen: list[str] = []
         self.go = threading.Event()
         self.go.set()
         self._lock = threading.Lock()
@@ -32,6 +33,7 @@ class SlowArgon:
     def verify(self, password: Secret, stored: str | None) -> None:
         with self._lock:
             self.calls += 1
+            self.seen.append(password.value)
             self.running += 1
             self.most = max(self.most, self.running)
         assert self.go.wait(timeout=30)
@@ -96,15 +98,36 @@ async def test_what_is_remembered_is_bounded_and_not_the_password(
     assert b"canary" not in b"".join(checks._remembered)
 
 
-async def test_few_are_checked_at_once_and_the_queue_ends(checks: PasswordChecks, argon: SlowArgon) -> None:
-    argon.go.clear()
-    waiting = [
-        asyncio.create_task(checks.verify(Secret(str(n)), f"hash of {n}"))
-        for n in range(PASSWORD_CHECKS_QUEUED_MAX)
+def _waiting(checks: PasswordChecks, count: int) -> list[asyncio.Task[None]]:
+    """So many checks of strangers' right passwords, each from its own network."""
+    return [
+        asyncio.create_task(
+            checks.verify(Secret(str(n)), f"hash of {n}", remote=f"10.{n // 250}.{n % 250}.1")
+        )
+        for n in range(count)
     ]
-    await asyncio.sleep(0)
+
+
+async def _settled(checks: PasswordChecks, count: int) -> None:
+    while checks.pending < count:
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many are pending when there is no place for one more stranger."""
+    monkeypatch.setattr(turns, "PASSWORD_CHECKS_QUEUED_MAX", 10)
+    return 10 + PASSWORD_CHECKS_AT_ONCE
+
+
+async def test_few_are_checked_at_once_and_the_queue_ends(
+    checks: PasswordChecks, argon: SlowArgon, few: int
+) -> None:
+    argon.go.clear()
+    waiting = _waiting(checks, few)
+    await _settled(checks, few)
     with pytest.raises(Passing) as refusal:
-        await checks.verify(GOOD, "hash of good")
+        await checks.verify(GOOD, "hash of good", remote="192.0.2.1")
     assert refusal.value.reason is Reason.KEYS_UNAVAILABLE
     argon.go.set()
     await asyncio.gather(*waiting)
@@ -112,13 +135,53 @@ async def test_few_are_checked_at_once_and_the_queue_ends(checks: PasswordChecks
     await checks.verify(GOOD, "hash of good")
 
 
+async def test_strangers_who_fill_their_places_leave_those_of_known_people(
+    checks: PasswordChecks, argon: SlowArgon, few: int
+) -> None:
+    argon.go.clear()
+    waiting = _waiting(checks, few)
+    await _settled(checks, few)
+    known = asyncio.create_task(checks.verify(GOOD, "hash of good", remote="192.0.2.1", known=True))
+    await _settled(checks, few + 1)
+    argon.go.set()
+    await asyncio.gather(known, *waiting)
+    assert argon.seen.index("good") <= PASSWORD_CHECKS_AT_ONCE + 1
+
+
+async def test_a_place_is_free_only_when_its_thread_has_ended(
+    checks: PasswordChecks, argon: SlowArgon
+) -> None:
+    """Who hangs up while checked does not let one more check begin beside it."""
+    argon.go.clear()
+    for _ in range(20):
+        gone = asyncio.create_task(checks.verify(GOOD, "hash of good"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+    assert checks.pending == PASSWORD_CHECKS_AT_ONCE
+    argon.go.set()
+    await checks.verify(GOOD, "hash of good")
+    assert argon.calls == PASSWORD_CHECKS_AT_ONCE + 1
+
+
+async def test_a_wait_for_a_turn_ends(
+    checks: PasswordChecks, argon: SlowArgon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(password_checks, "PASSWORD_CHECK_WAIT_SECONDS_MAX", 0.05)
+    argon.go.clear()
+    under_way = _waiting(checks, PASSWORD_CHECKS_AT_ONCE)
+    await _settled(checks, PASSWORD_CHECKS_AT_ONCE)
+    with pytest.raises(Passing):
+        await checks.verify(GOOD, "hash of good")
+    assert checks.pending == PASSWORD_CHECKS_AT_ONCE
+    argon.go.set()
+    await asyncio.gather(*under_way)
+
+
 async def test_callers_that_leave_free_their_place(checks: PasswordChecks, argon: SlowArgon) -> None:
     argon.go.clear()
-    waiting = [
-        asyncio.create_task(checks.verify(Secret(str(n)), f"hash of {n}"))
-        for n in range(PASSWORD_CHECKS_QUEUED_MAX)
-    ]
-    await asyncio.sleep(0)
+    waiting = _waiting(checks, 100)
+    await _settled(checks, 100)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)

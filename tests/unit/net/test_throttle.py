@@ -9,11 +9,12 @@ import pytest
 
 from mssante import limits
 from mssante.clock import ManualClock
+from mssante.model import PersonId
 from mssante.net import throttle as module
 from mssante.net.throttle import Throttle
 from mssante.reasons import Passing, Reason, Refused
 
-HERE, THERE, CAMILLE = "192.0.2.1", "198.51.100.7", "camille"
+HERE, THERE, CAMILLE = "192.0.2.1", "198.51.100.7", PersonId("camille")
 
 
 class Desk:
@@ -38,12 +39,12 @@ class Desk:
 
     async def wrong(self, remote: str = HERE, person: str = CAMILLE) -> float:
         with pytest.raises(Refused):
-            async with self.throttle.attempt(remote, person):
+            async with self.throttle.attempt(remote, PersonId(person)):
                 raise Refused(Reason.AUTHENTICATION_FAILED)
         return self._waited()
 
     async def right(self, remote: str = HERE, person: str = CAMILLE) -> float:
-        async with self.throttle.attempt(remote, person):
+        async with self.throttle.attempt(remote, PersonId(person)):
             pass
         return self._waited()
 
@@ -119,7 +120,7 @@ async def test_guesses_made_at_once_stand_in_one_line_and_few_are_looked_at(desk
     looked_at: list[float] = []
 
     async def guess(number: int) -> None:
-        async with desk.throttle.attempt(HERE, f"person{number}"):
+        async with desk.throttle.attempt(HERE, PersonId(f"person{number}")):
             looked_at.append(desk.clock.monotonic())
             await settle()
             raise Refused(Reason.AUTHENTICATION_FAILED)
@@ -139,7 +140,7 @@ async def test_those_who_are_right_do_not_hold_each_other_up(desk: Desk) -> None
 
     async def sign_in(number: int) -> None:
         nonlocal at_once, most
-        async with desk.throttle.attempt(HERE, f"person{number}"):
+        async with desk.throttle.attempt(HERE, PersonId(f"person{number}")):
             at_once += 1
             most = max(most, at_once)
             await settle()
