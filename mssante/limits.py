@@ -50,7 +50,17 @@ CONNECTIONS_DISMISSED_AT_ONCE = 64  # ours: connections that are being told no; 
 OTHER_FILES_MAX = 300  # ours: databases, couriers, log, threads: what is open besides connections
 REPEATED_SECONDS = 60  # ours: how long a repeated event is only counted, before one line of log tells of all
 REPEATED_KINDS_MAX = 1000  # ours: pairs of address and cause that are counted apart; all others count as one
-MESSAGES_IN_FLIGHT_MAX = 64  # ours: messages between DATA and 250, all sessions; above: 452 4.3.1 (R3)
+INTAKE_OCTETS_MEMORY_MAX = 192 * MIB  # ours: of letters between DATA and 250, all ports: 64 large ones (R3)
+INTAKE_OCTETS_DISK_MAX = 4096 * MIB  # ours: the same, written early: a hundred of the largest
+INTAKE_OCTETS_PER_OCTET = 4  # measured: what a letter full of parts holds in memory for each octet at first
+INTAKE_OCTETS_PER_LETTER_MAX = 3 * MIB  # measured: 2.1 of an ordinary large letter, 2.9 of one full of parts
+ROOM_SHARE_OF_PORT = 0.5  # ours: of what all ports share, so that no port can close the others (R3)
+ROOM_SHARE_OF_PARTY = 0.25  # ours: of the same, for one peer or person (R3)
+ROOM_WAIT_SECONDS = 15  # ours: for octets that are short; above ROOM_PATIENCE_SECONDS; then 452 4.3.1 (R3)
+ROOM_PATIENCE_SECONDS = 5  # ours: so long we listen to a client before we may judge it slow
+ROOM_PACE_OCTETS_PER_SECOND = 64 * KIB  # ours: slower than today's lines: may be cut when others wait (R7)
+ROOM_PACE_PERIOD_SECONDS = 5  # ours: a pace is that of the last one or two periods
+ROOM_LOOK_AGAIN_SECONDS = 0.25  # ours: somebody may have become slow meanwhile
 TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
 
 # Sending to other operators

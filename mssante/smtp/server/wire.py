@@ -65,6 +65,7 @@ class ServerWire:
         self._junk = 0
         self._commands = 0  # since the last message
         self._unknown_recipients = 0
+        self._last_words = (_TOO_SLOW, "too slow")  # said when the client is waited for no longer
 
     # What aiosmtpd reads
 
@@ -144,6 +145,11 @@ class ServerWire:
         await self.flush()
         raise Hangup(cause)
 
+    def cut(self, reply: Reply, cause: str) -> None:
+        """Ends the read under way, in another task, as if its time were over, with this last reply."""
+        self._last_words = (reply, cause)
+        self.stream.wait_no_longer()
+
     async def flush(self) -> None:
         """Sends the replies that are waiting. Raises ConnectionResetError when the client is gone."""
         if self._out:
@@ -168,7 +174,7 @@ class ServerWire:
         try:
             block = await self.stream.read(max(deadline - self._clock(), 0))
         except TimeoutError:
-            await self.hang_up(_TOO_SLOW, "too slow")
+            await self.hang_up(*self._last_words)
         except Stopping:
             await self.hang_up(_SHUTTING_DOWN, "shutting down")
         if not block:
