@@ -132,7 +132,7 @@ class Room:
         return Claim(self, port, party, pace)
 
     async def take(self, claim: Claim, octets: int) -> None:
-        """As Claim.hold, which calls it."""
+        """For Claim.hold."""
         if self._short(claim, octets) is not None:
             await self._wait(claim, octets)
         claim.octets += octets
@@ -141,8 +141,10 @@ class Room:
             self._taken[share] += octets
 
     def give_back(self, claim: Claim) -> None:
-        if self._claims.pop(claim, claim) is claim:
+        """For Claim.give_back."""
+        if claim not in self._claims:
             return
+        del self._claims[claim]
         for share in _shares(claim):
             self._taken[share] -= claim.octets
             if not self._taken[share]:

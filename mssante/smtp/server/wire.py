@@ -65,7 +65,7 @@ class ServerWire:
         self._junk = 0
         self._commands = 0  # since the last message
         self._unknown_recipients = 0
-        self._last_words = (_TOO_SLOW, "too slow")  # said when the client is waited for no longer
+        self._cut: tuple[Reply, str] | None = None
 
     # What aiosmtpd reads
 
@@ -146,8 +146,9 @@ class ServerWire:
         raise Hangup(cause)
 
     def cut(self, reply: Reply, cause: str) -> None:
-        """Ends the read under way, in another task, as if its time were over, with this last reply."""
-        self._last_words = (reply, cause)
+        """Ends the session with this last reply: at once if another task waits for the client to send, else
+        when it would next wait."""
+        self._cut = reply, cause
         self.stream.wait_no_longer()
 
     async def flush(self) -> None:
@@ -171,10 +172,12 @@ class ServerWire:
 
     async def _more(self, deadline: float) -> None:
         await self.flush()
+        if self._cut is not None:
+            await self.hang_up(*self._cut)
         try:
             block = await self.stream.read(max(deadline - self._clock(), 0))
         except TimeoutError:
-            await self.hang_up(*self._last_words)
+            await self.hang_up(*(self._cut or (_TOO_SLOW, "too slow")))
         except Stopping:
             await self.hang_up(_SHUTTING_DOWN, "shutting down")
         if not block:

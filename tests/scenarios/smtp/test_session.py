@@ -20,7 +20,7 @@ from mssante.observe.events import (
     SessionEnded,
 )
 from mssante.reasons import Passing, Reason
-from mssante.smtp.server.content import Commits
+from mssante.smtp.server.content import Commits, memory_of
 from mssante.smtp.server.wire import SessionLimits
 from tests.support.smtp.house import (
     LETTER,
@@ -373,7 +373,8 @@ async def test_vanishing_anywhere_five_hundred_times() -> None:
 
 async def test_too_many_messages_at_once_are_deferred() -> None:
     """The letter that finds no room hears so at its end, and is taken once there is some (R3)."""
-    bounds = RoomBounds(octets_max=3 * len(LETTER), share_of_port=1, share_of_party=1, wait_seconds=0.1)
+    most = memory_of(len(LETTER) + 8)
+    bounds = RoomBounds(octets_max=most, share_of_port=1, share_of_party=1, wait_seconds=0.1)
     commits = Commits(memory=bounds)
     async with relay(commits=commits) as house:
         first, second = await house.ready(), await house.ready()
