@@ -152,7 +152,7 @@ class Intake:
         self._digest.update(octets)
         self._eight_bit = self._eight_bit or not octets.isascii()
         for start in range(0, len(octets), _FEED_OCTETS):
-            sealed = self._sealer.feed(octets[start : start + _FEED_OCTETS])
+            sealed = await self._sealer.feed_in_turns(octets[start : start + _FEED_OCTETS])
             if sealed:
                 await self._blobs.add(self._blob, sealed)
 
@@ -225,7 +225,7 @@ class Intake:
 
     async def _acceptance(self) -> Acceptance:
         plan = self._plan
-        sealed, last = self._sealer.finish(internal_date=self._now)
+        sealed, last = await self._sealer.finish(internal_date=self._now)
         if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
             raise Refused(Reason.LOOP_DETECTED)
         plan.inspect(self._sealer.structure)

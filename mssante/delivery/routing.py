@@ -14,7 +14,7 @@ from mssante.annuaire.directory import Directory
 from mssante.delivery.reception import Recipient
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Role
-from mssante.limits import KIB
+from mssante.limits import KIB, MIME_AUTHOR_PIECES_MAX
 from mssante.mime import addresses, header
 from mssante.mime.structure import Structure
 from mssante.model import Address, Domain, MailboxStatus, Malformed, PersonId
@@ -115,10 +115,10 @@ def require_author(structure: Structure, *, mine: frozenset[str]) -> None:
     if len(authors) != 1 or len(senders) > 1:  # RFC 5322 §3.6: a second one is a way to deceive readers
         raise Refused(Reason.HEADER_FROM_MALFORMED)
     for value in (*authors, *senders):
-        named = [
-            entry for entry in addresses.parse(value) if entry.host is not None or entry.mailbox is not None
-        ]
-        if not named:
+        reading = addresses.Reading(MIME_AUTHOR_PIECES_MAX)
+        found = addresses.parse(value, reading)
+        named = [entry for entry in found if entry.host is not None or entry.mailbox is not None]
+        if not named or reading.is_cut:  # whom it names beyond that, nobody has looked at
             raise Refused(Reason.HEADER_FROM_MALFORMED)
         for entry in named:
             if _address(entry).key not in mine:
