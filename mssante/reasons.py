@@ -59,6 +59,7 @@ class Reason(StrEnum):
     TOO_MANY_ERRORS = "too_many_errors"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     TOO_SLOW = "too_slow"
+    TOO_SLOW_FOR_OTHERS = "too_slow_for_others"
     # Reading
     FOLDER_UNKNOWN = "folder_unknown"
     FOLDER_EXISTS = "folder_exists"

@@ -183,7 +183,7 @@ def _servers(
     submission_backend = SubmissionBackend(reception, routing, parts.broker)
     throttle = Throttle(parts.clock, known=parts.broker.knows)
     persons = Persons()
-    commits = Commits()  # shared by all ports: the bound on messages in flight is for all together
+    commits = Commits()  # shared by all ports: the room for messages that come in is for all together
 
     async def verify(chain: Sequence[bytes]) -> VerifiedPeer:
         return await asyncio.to_thread(parts.trust.verify, chain, Direction.IN)

@@ -199,7 +199,7 @@ class Intake:
 
     async def _seal(self, octets: bytes) -> None:
         for start in range(0, len(octets), _FEED_OCTETS):
-            sealed = self._sealer.feed(octets[start : start + _FEED_OCTETS])
+            sealed = await self._sealer.feed_in_turns(octets[start : start + _FEED_OCTETS])
             if sealed:
                 await self._blobs.add(self._blob, sealed)
 
@@ -276,7 +276,7 @@ class Intake:
         plan = self._plan
         if self._head is not None:
             await self._seal(self._head.close())
-        sealed, last = self._sealer.finish(internal_date=self._now)
+        sealed, last = await self._sealer.finish(internal_date=self._now)
         if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
             raise Refused(Reason.LOOP_DETECTED)
         plan.inspect(self._sealer.structure)

@@ -46,7 +46,7 @@ class Draft:
         programs could see different lines is not stored. Raises Passing when the database cannot write."""
         self._text.see(octets)
         self._require_lines()
-        chunks = self._sealer.feed(octets)
+        chunks = await self._sealer.feed_in_turns(octets)
         if chunks:
             await self._blobs.add(self._blob, chunks)
 
@@ -54,7 +54,7 @@ class Draft:
         """The message is complete. `internal_date` must be aware. Raises Refused(BARE_LINE_ENDING)."""
         self._text.end()
         self._require_lines()
-        self._sealed, last = self._sealer.finish(internal_date=internal_date)
+        self._sealed, last = await self._sealer.finish(internal_date=internal_date)
         await self._blobs.add(self._blob, [last])
 
     def kept(self) -> None:

@@ -1,7 +1,8 @@
 """Address lists (RFC 5322 §3.4), read into the shape that IMAP's ENVELOPE has (RFC 3501 §7.4.2).
 
 Invariants: never raises; iterative and linear, whatever the nesting of comments or groups; at most
-MIME_ADDRESSES_MAX entries are read from one field. Encoded words are left as written.
+MIME_ADDRESSES_MAX entries are read from one field, and no more than a Reading allows from all fields of a
+message together. Encoded words are left as written.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _TOKEN = re.compile(
 # The common case: one address in angle brackets, perhaps with a name of plain words before it. The reader
 # below would give the same result, in five times the time.
 _WORD = rb'[^\s"\[<>@,;:()\\]++'
-_PLAIN = re.compile(rb"(?:(%b(?: %b)*+) ?+)?+<(%b)@(%b)>" % (_WORD, _WORD, _WORD, _WORD))
+_PLAIN_PATTERN = rb"(?:(%b(?: %b)*+) ?+)?+<(%b)@(%b)>" % (_WORD, _WORD, _WORD, _WORD)
+_PLAIN = re.compile(_PLAIN_PATTERN)
+_PLAIN_IN_LIST = re.compile(rb"\s*+%b(?:,|\Z)" % _PLAIN_PATTERN)
 
 
 class AddressEntry(NamedTuple):
@@ -42,11 +45,25 @@ class AddressEntry(NamedTuple):
 _GROUP_END = AddressEntry(None, None, None, None)
 
 
+class Reading:
+    """How much may still be read of one message's address fields. It counts pieces, which cost about the same
+    whatever a sender writes: a word or a sign, or so many octets of something long. `is_cut` says that some
+    addresses were not read."""
+
+    __slots__ = ("is_cut", "pieces_left")
+
+    def __init__(self, pieces_max: int = limits.MIME_ADDRESS_PIECES_MAX) -> None:
+        self.pieces_left = pieces_max
+        self.is_cut = False
+
+
 class _AddressReader:
     """Reads one field in one pass. An entry is added to `entries` at the end of each address."""
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, reading: Reading, *, quick: bool = True) -> None:
         self.value = value
+        self.reading = reading
+        self.quick = quick
         self.position = 0
         self.entries: list[AddressEntry] = []
         self.in_group = False
@@ -60,7 +77,10 @@ class _AddressReader:
         self.angle: AddressEntry | None = None
 
     def read(self) -> tuple[AddressEntry, ...]:
-        while self.position < len(self.value) and len(self.entries) < limits.MIME_ADDRESSES_MAX:
+        begins = self.quick
+        while self._may_go_on() and len(self.entries) < limits.MIME_ADDRESSES_MAX:
+            if begins and self._read_plain():
+                continue
             token = self._next()
             if token[3] is not None:
                 self._special(token[3])
@@ -71,16 +91,37 @@ class _AddressReader:
                 self.gap = False
             else:
                 self.gap = True
+            begins = self.quick and token[3] in (b",", b":", b";")
+        self.reading.is_cut |= self.position < len(self.value)
         self._finish()
         if self.in_group:
             self.entries.append(_GROUP_END)
         return tuple(self.entries)
 
+    def _may_go_on(self) -> bool:
+        return self.position < len(self.value) and self.reading.pieces_left > 0
+
+    def _read_plain(self) -> bool:
+        """Reads an address of the common shape that is followed by a comma or the end, if one is next."""
+        if self.pieces or self.at is not None or self.comment is not None or self.angle is not None:
+            return False  # a colon within a group, which ends nothing
+        plain = _PLAIN_IN_LIST.match(self.value, self.position)
+        if plain is None:
+            return False
+        self.entries.append(AddressEntry(plain[1], None, plain[2], plain[3]))
+        self._pass(plain.end())
+        return True
+
     def _next(self) -> re.Match[bytes]:
         token = _TOKEN.match(self.value, self.position)
         assert token is not None, "the last alternative takes any octet"
-        self.position = token.end()
+        self._pass(token.end())
         return token
+
+    def _pass(self, position: int, octets_per_piece: int = limits.MIME_ADDRESS_PIECE_OCTETS) -> None:
+        """Goes on to `position`."""
+        self.reading.pieces_left -= 1 + (position - self.position) // octets_per_piece
+        self.position = position
 
     def _special(self, special: bytes) -> None:
         match special:
@@ -117,7 +158,9 @@ class _AddressReader:
         """Goes past the comment that has just opened. Returns its text, which is the name in
         `address (Name)`."""
         start = self.position
-        self.position = end_of_comment(self.value, start)
+        per_piece = limits.MIME_COMMENT_PIECE_OCTETS
+        most = start + max(0, self.reading.pieces_left) * per_piece
+        self._pass(end_of_comment(self.value, start, min(most, len(self.value))), per_piece)
         text = self.value[start : self.position]
         return unescaped(text.removesuffix(b")")).strip()
 
@@ -127,7 +170,7 @@ class _AddressReader:
         local: list[bytes] = []
         host: list[bytes] = []
         part = local
-        while self.position < len(self.value):
+        while self._may_go_on():
             before = self.position
             special = (token := self._next())[3]
             if special is None:
@@ -158,11 +201,15 @@ def _word(token: re.Match[bytes]) -> bytes | None:
     return unescaped(token[4]) if token[4] is not None else None
 
 
-def parse(value: bytes) -> tuple[AddressEntry, ...]:
-    """The entries of an unfolded From, Sender, Reply-To, To, Cc or Bcc value, in order."""
-    if plain := _PLAIN.fullmatch(value):
+def parse(value: bytes, reading: Reading | None = None) -> tuple[AddressEntry, ...]:
+    """The entries of an unfolded From, Sender, Reply-To, To, Cc or Bcc value, in order. All fields of one
+    message are given the same `reading`."""
+    reading = reading or Reading()
+    if len(value) > limits.MIME_ADDRESS_OCTETS_MAX:
+        value, reading.is_cut = value[: limits.MIME_ADDRESS_OCTETS_MAX], True
+    elif plain := _PLAIN.fullmatch(value):
         return (AddressEntry(plain[1], None, plain[2], plain[3]),)
-    return _AddressReader(value).read()
+    return _AddressReader(value, reading).read()
 
 
 def text(entries: tuple[AddressEntry, ...]) -> str:

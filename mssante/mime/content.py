@@ -148,9 +148,9 @@ def _content(found: dict[bytes, bytes], *, in_digest: bool) -> Content:
     disposition: bytes | None = None
     disposition_parameters: Parameters = ()
     if b"content-disposition" in found:
-        disposition, disposition_parameters = header.with_parameters(found[b"content-disposition"])
-    languages = header.without_comments(found.get(b"content-language", b"")).split(b",")
-    encoding = header.without_comments(found.get(b"content-transfer-encoding", b"")).lower()
+        disposition, disposition_parameters = header.with_parameters(_start(found[b"content-disposition"]))
+    languages = header.without_comments(_start(found.get(b"content-language", b""))).split(b",")
+    encoding = header.without_comments(_start(found.get(b"content-transfer-encoding", b""))).lower()
     return Content(
         media=media,
         subtype=subtype,
@@ -166,10 +166,15 @@ def _content(found: dict[bytes, bytes], *, in_digest: bool) -> Content:
     )
 
 
+def _start(value: bytes) -> bytes:
+    """What is read of a field with parameters or comments."""
+    return value[: limits.MIME_VALUE_OCTETS_MAX]
+
+
 def _type(value: bytes | None, *, in_digest: bool) -> tuple[bytes, bytes, Parameters]:
     if value is None:
         return _MESSAGE if in_digest else _PLAIN
-    main, parameters = header.with_parameters(value)
+    main, parameters = header.with_parameters(_start(value))
     media, _, subtype = main.lower().partition(b"/")
     media, subtype = media.strip(), subtype.strip()
     if not media or not subtype or not _TOKEN_FORBIDDEN.isdisjoint(media + subtype):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from mssante.limits import ENVELOPE_SHAPE_OCTETS_REMEMBERED_MAX
 from mssante.mime import addresses
-from mssante.mime.addresses import AddressEntry
+from mssante.mime.addresses import AddressEntry, Reading
 from mssante.mime.content import EnvelopeFields
 from mssante.mime.packed import SEPARATOR, Packed, Tree, filled, pack
 from mssante.reasons import Refused
@@ -36,16 +36,18 @@ class EnvelopeValues(NamedTuple):
     message_id: bytes | None = None
 
     @classmethod
-    def of(cls, fields: EnvelopeFields) -> EnvelopeValues:
+    def of(cls, fields: EnvelopeFields, reading: Reading | None = None) -> EnvelopeValues:
+        """Of these fields. Give a message's and those of the messages within the same `reading`."""
+        reading = reading or Reading()
         return cls(
             fields.date,
             fields.subject,
-            _entries(fields.from_),
-            _entries(fields.sender),
-            _entries(fields.reply_to),
-            _entries(fields.to),
-            _entries(fields.cc),
-            _entries(fields.bcc),
+            _entries(fields.from_, reading),
+            _entries(fields.sender, reading),
+            _entries(fields.reply_to, reading),
+            _entries(fields.to, reading),
+            _entries(fields.cc, reading),
+            _entries(fields.bcc, reading),
             fields.in_reply_to,
             fields.message_id,
         )
@@ -95,5 +97,5 @@ def _entry(pieces: Sequence[bytes], places: Sequence[int | None]) -> AddressEntr
     return AddressEntry(*[None if at is None else pieces[at] for at in places])
 
 
-def _entries(value: bytes | None) -> tuple[AddressEntry, ...]:
-    return addresses.parse(value) if value else ()
+def _entries(value: bytes | None, reading: Reading) -> tuple[AddressEntry, ...]:
+    return addresses.parse(value, reading) if value else ()

@@ -23,7 +23,6 @@ _LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % limits.MIME_HEADER_LINES_MAX)
 _TO_COMMENT = re.compile(rb'((?:"(?:[^"\\]|\\.)*+"?|\\.|[^"(\\]|\\)*+)\(', re.DOTALL)
 _COMMENT_EDGE = re.compile(rb"[()\\]")
 _PARAMETER = re.compile(rb'[;\s]*+([^=;\s"]++)\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))[^;]*+', re.DOTALL)
-_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _MESSAGE_IDENTIFIER = re.compile(rb"<[^<>\s]{1,996}+>")
 _ATTRIBUTE_UNSAFE = re.compile(rb"[^A-Za-z0-9!#$&+.^_`|~-]")
 
@@ -116,20 +115,21 @@ def _end_of_field(block: bytes, at: int) -> int:
     return len(block) if end < 0 else end + 1
 
 
-def end_of_comment(value: bytes, position: int) -> int:
+def end_of_comment(value: bytes, position: int, until: int | None = None) -> int:
     """Where a comment ends whose parenthesis opened just before `position`. Comments can hold comments
-    (RFC 5322 §3.2.2)."""
+    (RFC 5322 §3.2.2). It ends at `until` at the latest, or where the value does."""
+    until = len(value) if until is None else until
     depth = 1
     while depth:
-        edge = _COMMENT_EDGE.search(value, position)
+        edge = _COMMENT_EDGE.search(value, position, until)
         if edge is None:
-            return len(value)
+            return until
         position = edge.end()
         if edge[0] == b"\\":
             position += 1
         else:
             depth += 1 if edge[0] == b"(" else -1
-    return position
+    return min(position, until)
 
 
 def without_comments(value: bytes) -> bytes:
@@ -147,7 +147,12 @@ def without_comments(value: bytes) -> bytes:
 
 def unescaped(quoted: bytes) -> bytes:
     """The content of a quoted string, its quoted-pairs undone."""
-    return _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
+    if b"\\" not in quoted:
+        return quoted
+    # Between two escaped backslashes, any other backslash only escapes what follows it.
+    pieces = [piece.replace(b"\\", b"") for piece in quoted.split(b"\\\\")]
+    ends_alone = (len(quoted) - len(quoted.rstrip(b"\\"))) % 2 == 1
+    return b"\\".join(pieces) + (b"\\" if ends_alone else b"")
 
 
 def with_parameters(value: bytes) -> tuple[bytes, Parameters]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from mssante.limits import MIME_STRUCTURE_OCTETS_MAX
+from mssante.mime.addresses import Reading
 from mssante.mime.content import Content, EnvelopeFields
 from mssante.mime.envelope import EnvelopeValues
 from mssante.mime.header import Parameters
@@ -60,24 +61,24 @@ def of_tree(tree: Tree) -> SinglePart | Multipart:
     return Multipart(*tree) if isinstance(tree[0], tuple) else SinglePart(*tree)
 
 
-def packed(root: Part) -> Packed:
-    """Raises packed.TooLarge."""
-    return pack(_outline(root), octets_max=MIME_STRUCTURE_OCTETS_MAX)
+def packed(root: Part, reading: Reading | None = None) -> Packed:
+    """Raises packed.TooLarge. `reading` is that of the message's own address fields."""
+    return pack(_outline(root, reading or Reading()), octets_max=MIME_STRUCTURE_OCTETS_MAX)
 
 
-def _outline(part: Part) -> SinglePart | Multipart:
+def _outline(part: Part, reading: Reading) -> SinglePart | Multipart:
     # Parts inside are made only when asked for: of a tree that is too large, little is ever made.
     content = part.content
     if content.is_multipart:
         return Multipart(
-            map(_outline, part.children),
+            (_outline(child, reading) for child in part.children),
             content.subtype,
             _flat(content.parameters),
             _disposition(content),
             content.languages,
             content.location,
         )
-    message = _message(part.children[0]) if content.is_message else None
+    message = _message(part.children[0], reading) if content.is_message else None
     return SinglePart(
         content.media,
         content.subtype,
@@ -95,9 +96,9 @@ def _outline(part: Part) -> SinglePart | Multipart:
     )
 
 
-def _message(within: Part) -> Iterator[Tree]:
-    yield EnvelopeValues.of(within.envelope or EnvelopeFields())
-    yield _outline(within)
+def _message(within: Part, reading: Reading) -> Iterator[Tree]:
+    yield EnvelopeValues.of(within.envelope or EnvelopeFields(), reading)
+    yield _outline(within, reading)
 
 
 def _disposition(content: Content) -> tuple[bytes, FlatParameters] | None:

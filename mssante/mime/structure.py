@@ -28,6 +28,7 @@ as a whole, and `notes` says what was exceeded. Never raises on what a peer wrot
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -132,16 +133,28 @@ class Scanner:
         self._hops = 0
         self._notes: dict[Note, None] = {}
 
+    @property
+    def weight(self) -> int:
+        """How much there is to say of the message so far, about in octets: its headers, and its parts."""
+        read = limits.MIME_HEADER_OCTETS_TOTAL_MAX - self._head_budget + self._head_octets
+        return read + self._parts * limits.MIME_PART_WEIGHT_OCTETS
+
     def feed(self, octets: bytes | bytearray | memoryview) -> None:
         """Take the next octets of the message."""
+        for _ in self.feeding(octets):
+            pass
+
+    def feeding(self, octets: bytes | bytearray | memoryview) -> Iterator[None]:
+        """The same in short steps, for octets that hold many parts: go through it to the end."""
         for start in range(0, len(octets), limits.MIME_SCANNED_OCTETS_AT_ONCE):
-            self._scan(self._buffer + octets[start : start + limits.MIME_SCANNED_OCTETS_AT_ONCE])
+            yield from self._scan(self._buffer + octets[start : start + limits.MIME_SCANNED_OCTETS_AT_ONCE])
 
     def close(self) -> Structure:
         """The message ended. To be called once."""
         self._end = self._base + len(self._buffer)
         # A last line without its end is a line too: it may be a delimiter.
-        self._scan(self._buffer + b"\r\n")
+        for _ in self._scan(self._buffer + b"\r\n"):
+            pass
         if self._in_header:
             self._take(self._buffer, self._end)
             self._end_header(self._buffer, self._end, begins_body=False)
@@ -157,9 +170,13 @@ class Scanner:
             notes=tuple(self._notes),
         )
 
-    def _scan(self, buffer: bytes) -> None:
-        position = keep_from = 0
+    def _scan(self, buffer: bytes) -> Iterator[None]:
+        position = keep_from = turns = 0
         while position >= 0:
+            if turns == limits.MIME_SCANNED_PARTS_AT_ONCE:
+                yield
+                turns = 0
+            turns += 1
             keep_from = position
             position = (
                 self._through_header(buffer, position)

@@ -161,11 +161,12 @@ def summarise(structure: Structure, *, internal_date: datetime, head: bytes = b"
     message's first octets, which its preview is made of."""
     root = structure.root
     fields = root.envelope or EnvelopeFields()
-    envelope = EnvelopeValues.of(fields)
+    reading = addresses.Reading()
+    envelope = EnvelopeValues.of(fields, reading)
     sent = dates.parse(fields.date) if fields.date else None
     offset = sent.utcoffset() if sent else None
     try:
-        kept = outline.packed(root)
+        kept = outline.packed(root, reading)
     except TooLarge:  # catalogue R10: it is shown as one text, so the message can be read as a whole
         root = _as_text(root)
         kept = outline.packed(root)

@@ -193,6 +193,11 @@ class Stream(asyncio.BufferedProtocol):
         self._stopping = True
         self._wake_reader()
 
+    def wait_no_longer(self) -> None:
+        """Makes the read that waits for octets, if there is one, raise TimeoutError now."""
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_exception(TimeoutError())
+
     def close(self) -> None:
         """Sends what was written, ends the TLS session, and closes.
 
@@ -304,17 +309,13 @@ class Stream(asyncio.BufferedProtocol):
 
     async def _wait_for_octets(self, seconds: float | None) -> None:
         self._reader = self._loop.create_future()
-        alarm = None if seconds is None else self._loop.call_later(seconds, self._read_over)
+        alarm = None if seconds is None else self._loop.call_later(seconds, self.wait_no_longer)
         try:
             await self._reader
         finally:
             if alarm is not None:
                 alarm.cancel()
             self._reader = None
-
-    def _read_over(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_exception(TimeoutError())
 
     def _wake_reader(self) -> None:
         if self._reader is not None and not self._reader.done():

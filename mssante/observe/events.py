@@ -33,6 +33,14 @@ class ConnectionCause(StrEnum):
     PLAINTEXT_BEHIND_STARTTLS = "plaintext behind STARTTLS"
 
 
+class Share(StrEnum):
+    """Whose share of an amount is used up."""
+
+    ALL = "all"
+    PORT = "port"
+    PARTY = "party"
+
+
 class LoginProtocol(StrEnum):
     """What a person logs in to."""
 
@@ -176,6 +184,30 @@ class MessageDeclined(Event):
     stage: SmtpStage
     reason: Reason
     dn: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OctetsShort(Event):
+    """Letters that come in found no room, `times` since the last such event. `room` is memory or disk; `of`
+    is the port or the party (a DN, a login) whose share is used up; `most_by` holds most of it."""
+
+    level: ClassVar[Level] = Level.ALARM
+    room: str
+    share: Share
+    of: str
+    most_by: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowSenderCut(Event):
+    """A client that sent a letter too slowly was cut because others had no room. `who` is a DN or a login."""
+
+    level: ClassVar[Level] = Level.WARNING
+    listener: str
+    who: str
+    octets: int
+    octets_per_second: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,15 @@ to the store here.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from mssante.crypto import ChunkOpener, ChunkSealer, Closed, Dek, Purpose, SealedKey
 from mssante.crypto.keys import random_id
-from mssante.limits import KIB, PREVIEW_OCTETS_READ_MAX
+from mssante.limits import KIB, MIME_SUMMARISED_INLINE_OCTETS_MAX, PREVIEW_OCTETS_READ_MAX
 from mssante.mime.structure import Scanner, Structure
 from mssante.mime.summary import summarise
 from mssante.model import BlobId, MailboxId, MessageId
@@ -82,24 +84,40 @@ class MessageSealer:
 
     def feed(self, octets: bytes | bytearray | memoryview) -> list[bytes]:
         """Takes more octets and returns the sealed chunks that are complete, in order; often there are
-        none."""
+        none. It takes them at once: for what a stranger wrote, use `feed_in_turns`."""
         self._scanner.feed(octets)
+        return self._seal(octets)
+
+    async def feed_in_turns(self, octets: bytes | bytearray | memoryview) -> list[bytes]:
+        """As `feed`. Others have their turn when the octets hold many parts (R10)."""
+        for _ in self._scanner.feeding(octets):
+            await asyncio.sleep(0)
+        return self._seal(octets)
+
+    def _seal(self, octets: bytes | bytearray | memoryview) -> list[bytes]:
         if len(self._head) < PREVIEW_OCTETS_READ_MAX:
             self._head += octets[: PREVIEW_OCTETS_READ_MAX - len(self._head)]
         sealed = self._chunks.feed(octets)
         self._count += len(sealed)
         return sealed
 
-    def finish(self, *, internal_date: datetime) -> tuple[Sealed, bytes]:
+    async def finish(self, *, internal_date: datetime) -> tuple[Sealed, bytes]:
         """Returns what is kept, and the last chunk. `internal_date` (RFC 3501 §2.3.3) must have a time
-        zone."""
+        zone. A message of very many parts or addresses is summarised in a thread, because nobody else has a
+        turn meanwhile (R10)."""
         last = self._chunks.finish()
         self._count += 1
         self._structure = self._scanner.close()
-        summary = summarise(self._structure, internal_date=internal_date, head=bytes(self._head))
-        self._summary = summary.to_bytes()
+        summarised = partial(self._summarised, self._structure, internal_date)
+        if self._scanner.weight <= MIME_SUMMARISED_INLINE_OCTETS_MAX:
+            self._summary = summarised()
+        else:
+            self._summary = await asyncio.to_thread(summarised)
         self._day = int(internal_date.timestamp()) // _SECONDS_PER_DAY
         return self._kept(self._closer, self.message_id, self.blob_id, self.dek), last
+
+    def _summarised(self, structure: Structure, internal_date: datetime) -> bytes:
+        return summarise(structure, internal_date=internal_date, head=bytes(self._head)).to_bytes()
 
     def copy(self, closer: Closer) -> SealedCopy:
         """The finished message for another mailbox, with other ids and another DEK."""

@@ -139,4 +139,19 @@ SESSION: dict[Reason, Words] = {
             "nothing came from the other end for too long", Actor.SOFTWARE, "connect again"
         ),
     ),
+    Reason.TOO_SLOW_FOR_OTHERS: Words(
+        smtp=SmtpWords(
+            refused="421 4.3.2",
+            passing="421 4.3.2",
+            text="Envoi trop lent alors que d'autres attendent: reessayez plus tard"
+            " / Too slow while others wait: try again later",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "it sent its message too slowly, and others had no room for theirs",
+            Actor.SOFTWARE,
+            "send it again over a faster line, or when there is less to do",
+        ),
+    ),
 }

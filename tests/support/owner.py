@@ -84,7 +84,7 @@ class Owner:
         sealer, blobs = MessageSealer(await store.accounts.public_key(self.mailbox.id)), Blobs(store)
         blob = blobs.open(sealer.blob_id)
         await blobs.add(blob, sealer.feed(content))
-        sealed, last = sealer.finish(internal_date=self.clock.now())
+        sealed, last = await sealer.finish(internal_date=self.clock.now())
         await blobs.add(blob, [last])
         deposits = (deposit(sealed, blob, SpecialUse.INBOX),)
         accepted = await store.accept(

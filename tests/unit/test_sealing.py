@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -44,7 +45,7 @@ def _sealed(content: bytes, cut: int = 10_000) -> tuple[MessageSealer, Sealed, l
     sealer, chunks = MessageSealer(KEY_A), list[bytes]()
     for start in range(0, len(content), cut):
         chunks += sealer.feed(content[start : start + cut])
-    sealed, last = sealer.finish(internal_date=AT)
+    sealed, last = asyncio.run(sealer.finish(internal_date=AT))
     return sealer, sealed, [*chunks, last]
 
 

@@ -131,17 +131,18 @@ class MailTransactions:
         """From 354 to the commit. Raises Refused or Passing; then nothing of the message is kept."""
         assert self._mail is not None
         mail, recipients = self._mail, tuple(self._recipients.values())
-        self._service.commits.enter()
+        commits = self._service.commits
+        holding = commits.enter(port=self._service.name, party=self._party, wire=self._wire)
         try:
             intake = await self._service.backend.begin(
                 self.speaker, Envelope(sender=mail.sender, recipients=recipients), mail.size
             )
             parser = DataParser(octets_max=self._service.limits.message_octets_max)
             self._wire.write(replies.GO_AHEAD)
-            await take_content(self._wire, intake, parser, self._service.limits)
-            receipt = await self._service.commits.commit(intake)
+            await take_content(self._wire, intake, holding, parser, self._service.limits)
+            receipt = await commits.commit(intake)
         finally:
-            self._service.commits.leave()
+            holding.give_back()
             self.reset()
         self.messages += 1
         self._wire.forgive_errors()
@@ -161,6 +162,12 @@ class MailTransactions:
         except Hangup:
             report(RecipientsGuessed(listener=self._service.name, remote=self.speaker.remote, dn=self._dn))
             raise
+
+    @property
+    def _party(self) -> str:
+        """Who must share with others: the peer, or the person who has logged in."""
+        login = self.speaker.login
+        return self._dn if login is None else login.person
 
     @property
     def _dn(self) -> str:

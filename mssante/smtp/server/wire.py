@@ -65,6 +65,7 @@ class ServerWire:
         self._junk = 0
         self._commands = 0  # since the last message
         self._unknown_recipients = 0
+        self._cut: tuple[Reply, str] | None = None
 
     # What aiosmtpd reads
 
@@ -144,6 +145,12 @@ class ServerWire:
         await self.flush()
         raise Hangup(cause)
 
+    def cut(self, reply: Reply, cause: str) -> None:
+        """Ends the session with this last reply: at once if another task waits for the client to send, else
+        when it would next wait."""
+        self._cut = reply, cause
+        self.stream.wait_no_longer()
+
     async def flush(self) -> None:
         """Sends the replies that are waiting. Raises ConnectionResetError when the client is gone."""
         if self._out:
@@ -165,10 +172,12 @@ class ServerWire:
 
     async def _more(self, deadline: float) -> None:
         await self.flush()
+        if self._cut is not None:
+            await self.hang_up(*self._cut)
         try:
             block = await self.stream.read(max(deadline - self._clock(), 0))
         except TimeoutError:
-            await self.hang_up(_TOO_SLOW, "too slow")
+            await self.hang_up(*(self._cut or (_TOO_SLOW, "too slow")))
         except Stopping:
             await self.hang_up(_SHUTTING_DOWN, "shutting down")
         if not block:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 
 from mssante.net.places import Caps
+from mssante.net.room import RoomBounds
 from mssante.observe.events import (
     ConnectionRefused,
     Crashed,
@@ -19,7 +20,7 @@ from mssante.observe.events import (
     SessionEnded,
 )
 from mssante.reasons import Passing, Reason
-from mssante.smtp.server.content import Commits
+from mssante.smtp.server.content import Commits, memory_of
 from mssante.smtp.server.wire import SessionLimits
 from tests.support.smtp.house import (
     LETTER,
@@ -371,15 +372,18 @@ async def test_vanishing_anywhere_five_hundred_times() -> None:
 
 
 async def test_too_many_messages_at_once_are_deferred() -> None:
-    async with relay(commits=Commits(messages_max=1)) as house:
-        first = await house.ready()
-        second = await house.secured()
-        await second.ask(f"MAIL FROM:<{SENDER}>")
-        await second.ask(f"RCPT TO:<{MAILBOX}>")
-        assert (await second.ask("DATA")).startswith("452 4.3.1")
-        await first.send(LETTER + b".\r\n")
-        assert (await first.reply()).startswith("250")
-        assert (await second.ask("DATA")).startswith("354")
+    """The letter that finds no room hears so at its end, and is taken once there is some (R3)."""
+    most = memory_of(len(LETTER) + 8)
+    bounds = RoomBounds(octets_max=most, share_of_port=1, share_of_party=1, wait_seconds=0.1)
+    commits = Commits(memory=bounds)
+    async with relay(commits=commits) as house:
+        first, second = await house.ready(), await house.ready()
+        await first.send(LETTER + b"x")
+        await until(lambda: commits.memory.taken > 0)
+        assert (await second.deliver()).startswith("452 4.3.1")
+        assert house.backend.aborted == 1
+        assert (await first.deliver(b"\r\n")).startswith("250")
+        assert (await (await second.ready()).deliver()).startswith("250")
 
 
 async def test_full_storage_is_told_at_the_end_of_data_and_nothing_is_kept() -> None:

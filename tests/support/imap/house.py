@@ -101,7 +101,7 @@ class ImapHouse:
         for content in contents:
             sealer = MessageSealer(key)
             chunks = sealer.feed(content)
-            sealed, last = sealer.finish(internal_date=when or self.clock.now())
+            sealed, last = await sealer.finish(internal_date=when or self.clock.now())
             deposits.append(
                 Deposit(
                     mailbox=mailbox,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import ssl
@@ -15,7 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from mssante.clock import SystemClock
-from mssante.delivery.backends import Speaker
+from mssante.delivery.backends import Backend, Speaker
 from mssante.delivery.reception import Intake, Receipt
 from mssante.demo.certs.make import build
 from mssante.keys.ring import SignIn
@@ -210,7 +211,7 @@ class MemoryBackend:
         return intake
 
     async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
-        if (person, password.value) != (PERSON, PASSWORD):
+        if not person.endswith("@operateur-b.test") or password.value != PASSWORD:
             raise Refused(Reason.AUTHENTICATION_FAILED)
         return SignIn(person, evidence="")
 
@@ -266,8 +267,9 @@ async def relay(
     commits: Commits | None = None,
     listed: tuple[str, ...] = ("operator-a", "operator-b", "valide", "expire", "revoque"),
     recheck_seconds: float = 60,
+    answered_by: Backend | None = None,
 ) -> AsyncIterator[House]:
-    """Operator B's port 25."""
+    """Operator B's port 25. `answered_by` takes the place of the backend that keeps in memory."""
     space = [space_of(*listed)]
     crls = Revocations.load(pki().crls, issuers=anchors().issuers, now=datetime.now(UTC))
 
@@ -283,14 +285,20 @@ async def relay(
 
     contexts = PeerListenerContexts(credentials("operator-b"), anchors())
     role = Relay(verify=verify, recheck_seconds=recheck_seconds)
-    async with _serving(role, contexts.take, limits=limits, caps=caps, commits=commits) as house:
+    async with _serving(
+        role, contexts.take, limits=limits, caps=caps, commits=commits, answered_by=answered_by
+    ) as house:
         house.space = space
         yield house
 
 
 @asynccontextmanager
 async def submission(
-    *, implicit_tls: bool = False, limits: SessionLimits | None = None, caps: Caps | None = None
+    *,
+    implicit_tls: bool = False,
+    limits: SessionLimits | None = None,
+    caps: Caps | None = None,
+    commits: Commits | None = None,
 ) -> AsyncIterator[House]:
     """Operator B's port 587, or 465."""
     context = user_server_context(credentials("operator-b"))
@@ -299,6 +307,7 @@ async def submission(
         lambda: context,
         limits=limits,
         caps=caps,
+        commits=commits,
         implicit_tls=implicit_tls,
     ) as house:
         yield house
@@ -313,13 +322,15 @@ async def _serving(
     caps: Caps | None,
     commits: Commits | None = None,
     implicit_tls: bool = False,
+    answered_by: Backend | None = None,
 ) -> AsyncIterator[House]:
     backend = MemoryBackend()
+    name = "relay" if isinstance(role, Relay) else "submissions" if implicit_tls else "submission"
     server = SmtpServer(
-        name="test",
+        name=name,
         hostname="mss.operateur-b.test",
         role=role,
-        backend=backend,
+        backend=answered_by or backend,
         tls=tls,
         implicit_tls=implicit_tls,
         limits=limits,
@@ -335,6 +346,19 @@ async def _serving(
         backend.may_commit.set()
         await server.close(1)
         forget()
+
+
+async def doctor(port: int, person: str = PERSON, *, implicit_tls: bool = False) -> Talk:
+    """A person who has logged in on 587 or 465, past EHLO."""
+    talk = await Talk.open(port, client_context(None) if implicit_tls else None)
+    await talk.reply()
+    if not implicit_tls:
+        await talk.ask("EHLO pc")
+        await talk.start_tls(client_context(None))
+    await talk.ask("EHLO pc")
+    response = base64.b64encode(f"\0{person}\0{PASSWORD}".encode()).decode()
+    assert (await talk.ask(f"AUTH PLAIN {response}")).startswith("235")
+    return talk
 
 
 class Talk:
@@ -384,6 +408,18 @@ class Talk:
         while reply := await self.reply():
             found.append(reply)
         return found
+
+    async def ready(self, sender: str = SENDER, recipient: str = MAILBOX) -> Talk:
+        """From MAIL to 354."""
+        await self.ask(f"MAIL FROM:<{sender}>")
+        await self.ask(f"RCPT TO:<{recipient}>")
+        assert (answer := await self.ask("DATA")).startswith("354"), answer
+        return self
+
+    async def deliver(self, octets: bytes = LETTER) -> str:
+        """What is said to a letter, after 354."""
+        await self.send(octets + b".\r\n")
+        return await self.reply()
 
     def abort(self) -> None:
         self.writer.transport.abort()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mssante import limits
+
 
 def _filled(start: bytes, unit: bytes, size: int, end: bytes = b"") -> bytes:
     return start + unit * max(1, (size - len(start) - len(end)) // len(unit)) + end
@@ -102,6 +104,35 @@ def short_lines(size: int) -> bytes:
     return _filled(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\n", b"\r\n", size)
 
 
+def groups(size: int) -> bytes:
+    return _filled(b"To: ", b"a:", size, b"\r\n\r\nbody\r\n")
+
+
+def groups_in_messages(size: int) -> bytes:
+    """Messages in messages, each with as much of an address field that never ends as it can have."""
+    to = b"a:" * (min(size, limits.MIB) // 100)
+    opened = (b"Content-Type: message/rfc822\r\nTo: " + to + b"\r\n\r\n") * 49
+    return _filled(opened, b"x" * 76 + b"\r\n", size)
+
+
+def groups_in_sibling_messages(size: int) -> bytes:
+    part = b"--b\r\nContent-Type: message/rfc822\r\n\r\nTo: " + b"a:" * 1000 + b"\r\n\r\nx\r\n"
+    return _filled(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n", part, size)
+
+
+def comments_of_a_part(size: int) -> bytes:
+    """Comments in each field of a header that may have them."""
+    comment = b"(" * (min(size, 200 * limits.KIB) // 4)
+    names = (b"Type", b"Disposition", b"Language", b"Transfer-Encoding")
+    head = b"".join(b"Content-%b: a %b\r\n" % (name, comment) for name in names)
+    return _filled(head + b"\r\n", b"x" * 76 + b"\r\n", size)
+
+
+def encoded_names(size: int) -> bytes:
+    address = b", =?utf-8?q?=C3=A9?= =?utf-8?b?w6k=?= <a@b.fr>"
+    return _filled(b"To: x@y.fr", address, size, b"\r\n\r\nbody\r\n")
+
+
 BOMBS: tuple[Callable[[int], bytes], ...] = (
     depth,
     messages_in_messages,
@@ -122,4 +153,9 @@ BOMBS: tuple[Callable[[int], bytes], ...] = (
     rich_parts,
     quotes,
     short_lines,
+    groups,
+    groups_in_messages,
+    groups_in_sibling_messages,
+    comments_of_a_part,
+    encoded_names,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,3 +129,9 @@ def test_fields_and_selection_agree(lines: list[bytes]) -> None:
     block = b"".join(lines)
     written = b"".join(block[field.start : field.end] for field in header.fields(block))
     assert header.chosen_fields(block, frozenset(), others=True) == written + b"\r\n"
+
+
+@given(st.lists(st.sampled_from([b"\\", b"a", b'"', b"\r"])))
+def test_quoted_pairs_are_undone_from_left_to_right(octets: list[bytes]) -> None:
+    quoted = b"".join(octets)
+    assert header.unescaped(quoted) == re.sub(rb"\\(.)", rb"\1", quoted, flags=re.DOTALL)
