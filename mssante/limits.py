@@ -59,6 +59,9 @@ MESSAGES_OUT_PER_CONNECTION = 100  # ours: then the connection ends, and the nex
 CONNECTION_OUT_IDLE_SECONDS = 10  # ours: a connection waits so long for the next letter to the same domain
 RESOLVE_SECONDS_MAX = 20  # ours: all questions to the DNS about one domain
 HOSTS_TRIED_MAX = 5  # RFC 5321 §5.1 asks for at least two addresses; ours: trying more would take too long
+REMOTE_REPLY_LINE_OCTETS_MAX = 2048  # Postfix's; RFC 5321 §4.5.3.1.5 allows 512
+REMOTE_REPLY_LINES_MAX = 100  # ours: an EHLO has some twenty; aiosmtplib takes 32 KiB of them in all
+REMOTE_OCTETS_BEFORE_PROOF_MAX = 16 * KIB  # ours: greeting, EHLO and STARTTLS of whoever it may be
 REMOTE_REPLY_CHARACTERS_MAX = 500  # ours: of a remote's text, kept for the log and told in notices
 
 # Sealing

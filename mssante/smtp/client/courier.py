@@ -140,6 +140,7 @@ class SmtpCourier:
             judging = True
             peer = await self._prove(wire, domain, f"{door.host}:{door.port}")
             judging = False
+            wire.proved()
             return _Connection(
                 wire=wire,
                 evidence=peer.evidence,
