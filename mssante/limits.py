@@ -31,7 +31,10 @@ SESSION_JUNK_MAX = 100  # ours: NOOP, RSET, EHLO without mail (R9)
 SESSION_COMMANDS_WITHOUT_MAIL_MAX = 1000  # ours: whoever asks so much and sends nothing keeps others out (R7)
 NULL_SENDERS_AT_ONCE = 300  # ours: messages from <> of one peer (T7): a morning's receipts; then 450
 NULL_SENDERS_PER_MINUTE = 60  # ours: how fast that allowance grows back: 86,400 notices and receipts a day
-NULL_SENDERS_PEERS_REMEMBERED_MAX = 10_000  # ours: 392 names were listed in March 2025
+GUESSES_AT_ONCE = 200  # ours: mailboxes that do not exist, of one peer or person (R5): an old list of them
+GUESSES_PER_HOUR = 120  # ours: how fast that grows back: 2,880 a day, far too slow to learn our addresses
+CORRESPONDENTS_REMEMBERED_MAX = 20_000  # ours: pairs of a peer or person and a mailbox: some 5 MiB
+ALLOWANCES_REMEMBERED_MAX = 10_000  # ours: peers, persons or mailboxes; 392 names were listed in March 2025
 HANDSHAKE_SECONDS_MAX = 10  # ours: a TLS handshake takes far less, and a slow one holds a place (R7)
 GREETING_SECONDS_MAX = 30  # ours: from our greeting to the first command (R7)
 COMMAND_SECONDS_MAX = 60  # ours: Postfix waits 300, and 10 under stress (R7)
@@ -204,6 +207,9 @@ ROOT_KEY_FILE_OCTETS_MAX = 256  # ours: a word, a number and 32 octets in base64
 
 # Directory and trust
 LDAP_SECONDS_MAX = 5  # ours: one connection or one read (C11)
+DIRECTORY_UNANSWERED_MAX = 3  # ours: questions in a row without an answer; then it is not asked (C11)
+DIRECTORY_SLOW_SECONDS = 2  # ours: a later answer counts as none: somebody waits for it at each RCPT
+DIRECTORY_REST_SECONDS = 30  # ours: how long a directory that does not answer is left alone
 LDAP_PAGE_ENTRIES = 500  # OpenLDAP's own size limit, unless it is told otherwise
 LDAP_VALUE_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3: an address fits; of a value put in a filter
 LDAP_QUESTION_SECONDS_MAX = 10  # ours: connection, TLS and every page of one question (C11)

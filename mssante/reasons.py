@@ -53,6 +53,7 @@ class Reason(StrEnum):
     AUTHENTICATION_REQUIRED = "authentication_required"
     NOT_PERMITTED = "not_permitted"
     NULL_SENDERS_TOO_MANY = "null_senders_too_many"
+    RECIPIENTS_GUESSED = "recipients_guessed"
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     TOO_MANY_ERRORS = "too_many_errors"
     TOO_MANY_CONNECTIONS = "too_many_connections"

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from mssante.delivery.guesses import Guesses
 from mssante.delivery.null_senders import NullSenders
 from mssante.delivery.reception import Intake, Reception, Trace
 from mssante.delivery.routing import Routing, require_author
@@ -53,6 +54,7 @@ class RelayBackend:
         self._reception = reception
         self._routing = routing
         self._null_senders = NullSenders(reception.clock)
+        self._guesses = Guesses(reception.clock)
 
     async def mail(self, speaker: Speaker, sender: Address | None) -> None:
         """Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR), Passing(NULL_SENDERS_TOO_MANY)."""
@@ -62,8 +64,9 @@ class RelayBackend:
             self._null_senders.take(peer.identity.dn)
 
     async def recipient(self, speaker: Speaker, address: Address) -> None:
-        """The same as Routing.local."""
-        await self._routing.local(address)
+        """The same as Routing.local. Passing(RECIPIENTS_GUESSED) for a peer that tries names."""
+        who = _peer(speaker).identity.dn
+        await self._guesses.judged(who, address, lambda: self._routing.local(address))
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
         """The same as Routing.local for each recipient, with room for the declared size."""
@@ -97,6 +100,7 @@ class SubmissionBackend:
         self._reception = reception
         self._routing = routing
         self._broker = broker
+        self._guesses = Guesses(reception.clock)
 
     async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
         """Refused(AUTHENTICATION_FAILED), Passing."""
@@ -107,8 +111,10 @@ class SubmissionBackend:
         await self._routing.person_sends_from(_person(speaker), sender)
 
     async def recipient(self, speaker: Speaker, address: Address) -> None:
-        """The same as Routing.person_sends_to, so that the sender learns at once what cannot arrive."""
-        await self._routing.person_sends_to(address)
+        """The same as Routing.person_sends_to, so that the sender learns at once what cannot arrive.
+        Passing(RECIPIENTS_GUESSED) for a person who tries names."""
+        who = _person(speaker)
+        await self._guesses.judged(who, address, lambda: self._routing.person_sends_to(address))
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
         """The `commit` of this intake also raises Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""

@@ -143,6 +143,16 @@ class RecipientsGuessed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddressesHarvested(Event):
+    """A peer (its DN) or a person of ours named too many mailboxes that do not exist, in all of its sessions,
+    and is told neither yes nor no. `times` is how many questions were put off since the last such event."""
+
+    level: ClassVar[Level] = Level.ALARM
+    who: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     listener: str
     remote: str
@@ -245,6 +255,21 @@ class TrustFileUnused(Event):
     level: ClassVar[Level] = Level.ALARM
     file: str
     why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryLeftAlone(Event):
+    """The directory did not answer `unanswered` questions in a row, so for a while it is not asked."""
+
+    level: ClassVar[Level] = Level.ALARM
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryAnswersAgain(Event):
+    """The directory answers again, `seconds` after it was left alone."""
+
+    seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,21 @@ SESSION: dict[Reason, Words] = {
             "send them later, and look for what makes so many",
         ),
     ),
+    Reason.RECIPIENTS_GUESSED: Words(
+        smtp=SmtpWords(
+            refused="450 4.7.1",
+            passing="450 4.7.1",
+            text="Trop d'adresses inconnues en peu de temps: verifiez vos listes, puis reessayez"
+            " / Too many unknown addresses in a short time: check your lists, then try again",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one operator or person names very many mailboxes that do not exist",
+            Actor.ASKER,
+            "check its lists of addresses, and whether somebody tries names",
+        ),
+    ),
     Reason.TOO_MANY_RECIPIENTS: Words(
         smtp=SmtpWords(
             refused="452 4.5.3",  # RFC 5321 §4.5.3.1.10: the client sends to the rest in another transaction

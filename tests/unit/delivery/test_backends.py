@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
@@ -10,8 +11,14 @@ import pytest
 
 from mssante.delivery.backends import RelayBackend, Speaker, SubmissionBackend
 from mssante.keys.ring import SignIn
-from mssante.limits import NULL_SENDERS_AT_ONCE, NULL_SENDERS_PER_MINUTE
+from mssante.limits import (
+    GUESSES_AT_ONCE,
+    GUESSES_PER_HOUR,
+    NULL_SENDERS_AT_ONCE,
+    NULL_SENDERS_PER_MINUTE,
+)
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
+from mssante.observe import events
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
@@ -206,3 +213,52 @@ async def test_a_peer_s_null_senders_are_slowed_and_nobody_else_s(
     assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_PER_MINUTE
     a_house.clock.advance(timedelta(days=1))
     assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_AT_ONCE
+
+
+async def _tried(backend: RelayBackend | SubmissionBackend, session: Speaker, count: int) -> int:
+    """How many of `count` names were answered with yes or no, each in a session of its own."""
+    said: Counter[Reason] = Counter()
+    for n in range(count):
+        try:
+            await backend.recipient(replace(session, remote=f"192.0.2.{n % 250}"), _named(f"nom-{n}"))
+        except Declined as declined:
+            said[declined.reason] += 1
+    assert said.total() == count
+    assert set(said) <= {Reason.MAILBOX_UNKNOWN, Reason.RECIPIENTS_GUESSED}
+    return said[Reason.MAILBOX_UNKNOWN]
+
+
+def _named(local: str) -> Address:
+    return Address.parse(f"{local}@chu-a.test")
+
+
+@pytest.mark.parametrize("who", ["peer", "person"])
+async def test_whoever_tries_names_in_ever_new_sessions_soon_learns_nothing(
+    a_house: House, who: str, relay: RelayBackend
+) -> None:
+    """R5: the count follows who it is, not the session."""
+    submission = SubmissionBackend(a_house.reception, a_house.routing, a_house.broker)
+    backend, session = (relay, PEER) if who == "peer" else (submission, ME)
+    await a_house.mailbox("hidden@chu-a.test")
+    told: list[events.Event] = []
+    forget = events.add_sink(told.append)
+    await backend.recipient(session, A)
+
+    assert await _tried(backend, session, 1000) == GUESSES_AT_ONCE
+    with pytest.raises(Passing) as caught:
+        await backend.recipient(session, _named("hidden"))  # one that exists looks like one that does not
+    assert str(smtp_answer(caught.value)).startswith("450 4.7.1 ")
+    await backend.recipient(session, A)  # who was written to before is written to still
+    (alarm,) = [event for event in told if isinstance(event, events.AddressesHarvested)]
+    assert alarm.who == ("CN=b" if who == "peer" else "dr.a@chu-a.test")
+
+    a_house.clock.advance(timedelta(hours=1))
+    assert await _tried(backend, session, 1000) == GUESSES_PER_HOUR
+    forget()
+
+
+async def test_one_peer_s_guesses_take_nothing_from_another(relay: RelayBackend) -> None:
+    await _tried(relay, PEER, 300)
+    other = replace(NOBODY, peer=cast(VerifiedPeer, FakePeer(dn="CN=c")))
+    await relay.recipient(other, A)
+    assert await _tried(relay, other, 50) == 50
