@@ -60,6 +60,7 @@ TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
 RECIPIENTS_OUT_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes in one transaction
 MESSAGES_OUT_PER_CONNECTION = 100  # ours: then the connection ends, and the next letter begins a new one
 CONNECTION_OUT_IDLE_SECONDS = 10  # ours: a connection waits so long for the next letter to the same domain
+CONNECTIONS_OUT_IDLE_MAX = 60  # ours: waiting so; one more ends instead (OTHER_FILES_MAX has room)
 RESOLVE_SECONDS_MAX = 20  # ours: all questions to the DNS about one domain
 HOSTS_TRIED_MAX = 5  # RFC 5321 §5.1 asks for at least two addresses; ours: trying more would take too long
 REMOTE_REPLY_LINE_OCTETS_MAX = 2048  # Postfix's; RFC 5321 §4.5.3.1.5 allows 512
@@ -254,6 +255,12 @@ RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
 QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
 QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten
+COURIERS_AT_ONCE = (
+    60  # ours: conversations with other operators, all together (R15); OTHER_FILES_MAX has room
+)
+COURIERS_AT_UNPROVED = 40  # ours: of these, with operators that did not answer lately; the rest is for others
+COURIERS_AT_SILENT = 10  # ours: of these, with operators where nobody answered last time
+DESTINATIONS_REMEMBERED_MAX = 10_000  # ours: that answered; 8,655 pairs of domain and name in June 2026
 COURIERS_PER_DESTINATION = 5  # ours: conversations with one operator at once (R15)
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASED_AT_ONCE = 100  # ours: recipients taken from the queue in one go

@@ -43,6 +43,7 @@ _PICK = (
     .with_for_update(skip_locked=True)
 )
 _PICK_ELSEWHERE = _PICK.where(_q.destination_tag.not_in(bindparam("busy", expanding=True)))
+_PICK_AMONG = _PICK.where(_q.destination_tag.in_(bindparam("wanted", expanding=True)))
 _THIS = _q.id == bindparam("recipient")
 _LEASE = (
     update(tables.queue_recipient)
@@ -142,12 +143,23 @@ _RELEASE = (
 
 
 def lease_due(
-    connection: Connection, *, now: int, limit: int, lease_seconds: int, exclude: Collection[bytes]
+    connection: Connection,
+    *,
+    now: int,
+    limit: int,
+    lease_seconds: int,
+    only: Collection[bytes] | None = None,
+    exclude: Collection[bytes],
 ) -> list[DueRecipient]:
     """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those of
-    the destinations in `exclude` go on waiting. Rows that another host is leasing right now are skipped."""
+    the destinations in `exclude`, or outside `only`, go on waiting. Rows that another host is leasing right
+    now are skipped."""
     pick, asked = _PICK, dict[str, Any](now=now, most=limit)
-    if exclude:
+    if only is not None:
+        pick, asked["wanted"] = _PICK_AMONG, [tag for tag in only if tag not in exclude]
+        if not asked["wanted"]:
+            return []
+    elif exclude:
         pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
     ids = list(connection.execute(pick, asked).scalars())
     if not ids:
@@ -279,14 +291,17 @@ class QueueDoor:
         self,
         *,
         limit: int,
+        only: Collection[bytes] | None = None,
         exclude: Collection[bytes] = (),
         lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
     ) -> list[DueRecipient]:
         """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those
-        of the destinations in `exclude` go on waiting."""
+        of the destinations in `exclude`, or outside `only` if it is given, go on waiting."""
         now = self._transactions.now
         return await self._transactions.write_quietly(
-            lambda c: lease_due(c, now=now, limit=limit, lease_seconds=lease_seconds, exclude=exclude)
+            lambda c: lease_due(
+                c, now=now, limit=limit, lease_seconds=lease_seconds, only=only, exclude=exclude
+            )
         )
 
     async def settle(
