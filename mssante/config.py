@@ -247,6 +247,13 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """What stays free on the disk of the mail database."""
+
+    reserve_mib: int = _is(_whole(0, 1 << 20), limits.DISK_RESERVE_OCTETS // limits.MIB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CourierRoutes:
     routes: dict[Domain, Endpoint] = _is(_routes, None)
     only_routes: bool = _is(_flag, False)
@@ -270,6 +277,7 @@ class Config:
     listen: Listen
     messages: Messages
     connections: Connections
+    disk: Disk
     courier: CourierRoutes
     log: Log
 
@@ -287,6 +295,7 @@ _SECTIONS: dict[str, type] = {
     "listen": Listen,
     "messages": Messages,
     "connections": Connections,
+    "disk": Disk,
     "courier": CourierRoutes,
     "log": Log,
 }

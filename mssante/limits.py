@@ -173,6 +173,7 @@ READ_ROWS_AT_ONCE = 16  # ours: fetched before the octets read are counted again
 READ_SUMMARY_OCTETS_AT_ONCE = 128 * KIB  # ours: a summary full of parts takes long to write out
 JOURNAL_ROWS_AT_ONCE = 2000  # ours: entries of a mailbox's journal held while it is gone through
 LIVE_ROWS_AT_ONCE = 2000  # ours: changes taken in before the loop is given to others
+EXPUNGED_KIB_AT_ONCE = 8 * KIB  # ours: overwritten in one transaction: the log grows by as much
 EXPUNGED_AT_ONCE = 500  # ours: shredded in one transaction: receptions wait no longer than that
 
 # The index of words
@@ -255,10 +256,8 @@ RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
 QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
 QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten
-COURIERS_AT_ONCE = (
-    60  # ours: conversations with other operators, all together (R15); OTHER_FILES_MAX has room
-)
-COURIERS_AT_UNPROVED = 40  # ours: of these, with operators that did not answer lately; the rest is for others
+COURIERS_AT_ONCE = 60  # ours: conversations with other operators, all together (R15)
+COURIERS_AT_UNPROVED = 40  # ours: of these, with operators that did not answer lately
 COURIERS_AT_SILENT = 10  # ours: of these, with operators where nobody answered last time
 DESTINATIONS_REMEMBERED_MAX = 10_000  # ours: that answered; 8,655 pairs of domain and name in June 2026
 COURIERS_PER_DESTINATION = 5  # ours: conversations with one operator at once (R15)
@@ -301,7 +300,8 @@ CONTROL_REQUEST_SECONDS_MAX = 600  # ours: a whole verification of the data may 
 STATUS_REQUEST_OCTETS_MAX = 8 * KIB  # ours: a browser's request for a page fits
 STATUS_REQUEST_SECONDS_MAX = 5  # ours: one request and its answer, both short
 STATUS_CONNECTIONS_MAX = 32  # ours: a few watchers; more are cut
-DISK_FREE_MIN = 0.05  # ours: of the disk; below, doctor warns
+DISK_RESERVE_OCTETS = 512 * MIB  # ours: nothing new below it (R3): DELETE needs its log; configurable
+DISK_FREE_MIN = 0.05  # ours: of the disk; below, doctor warns that the reserve comes near
 
 # The demo
 DEMO_START_SECONDS_MAX = 30  # ours: an operator starts in some seconds, on a slow machine in some more

@@ -285,6 +285,9 @@ async def _not_ready(parts: Parts) -> list[str]:
     missing = []
     if not parts.store.accepts_writes:
         missing.append("the mail database takes no writes: restart")
+    room = await parts.store.reserve.room()
+    if room is not None and parts.store.reserve.is_short(room):
+        missing.append("the disk is filled up to its reserve: make room")
     if not parts.trust.space.names:
         missing.append("the trust space is empty")
     if parts.trust.too_old:

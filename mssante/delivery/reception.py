@@ -87,7 +87,9 @@ class Reception:
         once: bytes | None = None,
     ) -> Intake:
         """Begins a message for the INBOX of mailboxes of ours. `once` names a delivery that we may repeat: a
-        second one with the same name is a duplicate, whatever its content. Raises Passing."""
+        second one with the same name is a duplicate, whatever its content. Raises Passing, STORAGE_FULL
+        when the disk is filled up to its reserve."""
+        await self.store.reserve.require()
         distinct = {each.mailbox: each for each in recipients}
         keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
         plan = _Plan(
@@ -104,7 +106,8 @@ class Reception:
         inspect: Callable[[Structure], None] = lambda _: None,
     ) -> Intake:
         """Begins a message from a user of ours, for the queue. `inspect` is given its structure before it is
-        kept, and may raise Refused to reject it. Raises Passing."""
+        kept, and may raise Refused to reject it. Raises Passing, as `deposit` does."""
+        await self.store.reserve.require()
         distinct = {each.key: each for each in recipients}
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(distinct.values()), queued=True, inspect=inspect

@@ -297,6 +297,20 @@ class StorageTrouble(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskShort(Event):
+    """The disk is filled up to its reserve: nothing new is accepted until there is room."""
+
+    level: ClassVar[Level] = Level.ALARM
+    free_mib: int
+    reserve_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskHasRoomAgain(Event):
+    """The disk has more room than its reserve again, and letters are accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crashed(Event):
     """A bug was caught: at which boundary, of what class, and where (file:line, innermost last). Its text is
     never told."""
