@@ -54,6 +54,8 @@ class Reason(StrEnum):
     NOT_PERMITTED = "not_permitted"
     NULL_SENDERS_TOO_MANY = "null_senders_too_many"
     RECIPIENTS_GUESSED = "recipients_guessed"
+    SENDING_TOO_FAST = "sending_too_fast"
+    SENDER_QUEUE_FULL = "sender_queue_full"
     TOO_MANY_RECIPIENTS = "too_many_recipients"
     TOO_MANY_ERRORS = "too_many_errors"
     TOO_MANY_CONNECTIONS = "too_many_connections"

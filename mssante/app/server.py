@@ -25,10 +25,12 @@ from mssante.delivery.couriers import LocalCourier
 from mssante.delivery.reception import Reception
 from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
+from mssante.delivery.sending import SendingBounds
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
 from mssante.limits import (
     CONNECTIONS_DISMISSED_AT_ONCE,
+    KIB,
     OTHER_FILES_MAX,
     RECHECK_SECONDS,
     SERVER_STOP_SECONDS_MAX,
@@ -185,7 +187,13 @@ def _servers(
     listen = config.listen
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
     relay_backend = RelayBackend(reception, routing)
-    submission_backend = SubmissionBackend(reception, routing, parts.broker)
+    shares = config.sending
+    bounds = SendingBounds(
+        recipients_per_hour=shares.recipients_per_hour,
+        queued_kib_max=shares.queued_mib_max * KIB,
+        queued_recipients_max=shares.queued_recipients_max,
+    )
+    submission_backend = SubmissionBackend(reception, routing, parts.broker, bounds)
     throttle = Throttle(parts.clock)
     persons = Persons()
     commits = Commits()  # shared by all ports: the bound on messages in flight is for all together

@@ -14,11 +14,14 @@ from mssante.delivery.guesses import Guesses
 from mssante.delivery.null_senders import NullSenders
 from mssante.delivery.reception import Intake, Reception, Trace
 from mssante.delivery.routing import Routing, require_author
+from mssante.delivery.sending import Sending, SendingBounds
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Envelope, MessageSource, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.trust.policy import VerifiedPeer
+
+_BOUNDS = SendingBounds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +99,20 @@ class RelayBackend:
 class SubmissionBackend:
     """Ports 587 and 465: what our people write."""
 
-    def __init__(self, reception: Reception, routing: Routing, broker: KeyBroker) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        routing: Routing,
+        broker: KeyBroker,
+        bounds: SendingBounds = _BOUNDS,
+    ) -> None:
         self._reception = reception
         self._routing = routing
         self._broker = broker
         self._guesses = Guesses(reception.clock)
+        self._sending = Sending(
+            store=reception.store, secret=reception.secret, clock=reception.clock, bounds=bounds
+        )
 
     async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
         """Refused(AUTHENTICATION_FAILED), Passing."""
@@ -117,8 +129,12 @@ class SubmissionBackend:
         await self._guesses.judged(who, address, lambda: self._routing.person_sends_to(address))
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
-        """The `commit` of this intake also raises Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
+        """Raises Passing as `Sending.admit`. The `commit` of this intake also raises
+        Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
         person = _person(speaker)
+        await self._sending.admit(
+            person, envelope.sender, recipients=len(envelope.recipients), octets=declared_size or 0
+        )
         mine = await self._routing.mailboxes_of(person)
         return await self._reception.enqueue(
             sender=envelope.sender,

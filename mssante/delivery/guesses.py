@@ -12,7 +12,6 @@ that it does not know already; the alarm is told at once, and then as a sum; mem
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -34,7 +33,7 @@ class Guesses:
     def __init__(self, clock: Clock) -> None:
         self._allowance = Allowance(clock, at_once=GUESSES_AT_ONCE, per_hour=GUESSES_PER_HOUR)
         self._correspondents: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._alarms: Repeated[str] = Repeated(_alarm, rest="others", later=_later)
+        self._alarms: Repeated[str] = Repeated(_alarm, rest="others")
 
     async def judged(self, who: str, address: Address, answer: Callable[[], Awaitable[T]]) -> T:
         """What `answer` says of `address`. Raises Passing(RECIPIENTS_GUESSED) instead when `who` has named
@@ -59,7 +58,3 @@ class Guesses:
 
 def _alarm(who: str, times: int) -> None:
     report(AddressesHarvested(who=who, times=times))
-
-
-def _later(seconds: float, call: Callable[[], None]) -> object:
-    return asyncio.get_running_loop().call_later(seconds, call)

@@ -18,7 +18,7 @@ from mssante import limits
 from mssante.clock import Clock
 from mssante.crypto import PublicKey
 from mssante.crypto.keys import mac
-from mssante.delivery.route import Route, destination_tag, seal_address
+from mssante.delivery.route import Route, destination_tag, person_tag, seal_address, sender_tag
 from mssante.keys.broker import KeyBroker
 from mssante.mime import header
 from mssante.mime.received import received, return_path
@@ -249,12 +249,15 @@ class Intake:
         dek, message = self._sealer.dek, self._sealer.message_id
         route = Route(sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit)
         due = int(self._now.timestamp())
+        secret, person, sender = self._reception.secret, self._plan.trace.person, self._plan.sender
         return Outbound(
             deposit=deposit,
+            person_tag=person_tag(secret, person) if person is not None else None,
+            sender_tag=sender_tag(secret, sender) if sender is not None else None,
             envelope_ct=route.seal(dek, message),
             recipients=tuple(
                 QueueRecipientNew(
-                    destination_tag=destination_tag(self._reception.secret, address.domain),
+                    destination_tag=destination_tag(secret, address.domain),
                     address_ct=seal_address(dek, message, address),
                     next_at=due,
                 )

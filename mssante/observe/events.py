@@ -188,6 +188,17 @@ class MessageDeclined(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendingHeldBack(Event):
+    """A person of ours sends more than one may, or has too much waiting in the queue. `times` is how many
+    letters were put off since the last such event. Their password may be known to somebody else."""
+
+    level: ClassVar[Level] = Level.ALARM
+    person: str
+    reason: Reason
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoginAccepted(Event):
     protocol: LoginProtocol
     person: str

@@ -8,7 +8,7 @@ never changes; a message is shredded in the transaction that makes its last reci
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
@@ -26,6 +26,7 @@ from mssante.store.records import (
     QueuedRecipient,
     RecipientId,
     RecipientState,
+    WaitingShare,
 )
 from mssante.store.shredding import shred_outbound
 from mssante.store.transactions import Transactions
@@ -101,6 +102,23 @@ _OPEN_LEFT = select(func.count()).where(
     _q.message_number == bindparam("number"),
     _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
 )
+# For each column of tags: what the messages of one tag weigh, and how many recipients wait for them.
+_WAITING_OF = {
+    tag.name: (
+        select(func.coalesce(func.sum(_m.size_kib), 0))
+        .select_from(tables.outbound)
+        .join(tables.message, _m.number == _o.message_number)
+        .where(tag == bindparam("tag")),
+        select(func.count())
+        .select_from(tables.outbound)
+        .join(tables.queue_recipient, _q.message_number == _o.message_number)
+        .where(
+            tag == bindparam("tag"),
+            _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
+        ),
+    )
+    for tag in (_o.person_tag, _o.sender_tag)
+}
 _QUEUED = (
     select(
         _m.number,
@@ -231,6 +249,17 @@ def queued(connection: Connection) -> list[QueuedMessage]:
     ]
 
 
+def waiting_of(connection: Connection, tags: Mapping[str, bytes]) -> list[WaitingShare]:
+    """What waits in the queue for each of `tags`, by the column that has it."""
+    return [
+        WaitingShare(
+            kib=connection.execute(weight, {"tag": tag}).scalar_one(),
+            recipients=connection.execute(number, {"tag": tag}).scalar_one(),
+        )
+        for tag, (weight, number) in ((tag, _WAITING_OF[column]) for column, tag in tags.items())
+    ]
+
+
 def retry(ledger: Ledger, number: MessageNumber | None) -> int:
     """Makes the waiting recipients of one message, or of all, due now because somebody asked for it. Returns
     how many there were."""
@@ -329,6 +358,11 @@ class QueueDoor:
     async def messages(self) -> list[QueuedMessage]:
         """Every message that is still in the queue, oldest first, without addresses or content."""
         return await self._transactions.read(queued)
+
+    async def waiting_of(self, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
+        """What waits in the queue of one person, and of one mailbox of ours (by their tags)."""
+        tags = {"person_tag": person} | ({"sender_tag": sender} if sender is not None else {})
+        return await self._transactions.read(lambda c: waiting_of(c, tags))
 
     async def retry(self, number: MessageNumber | None = None) -> int:
         """Makes the waiting recipients of one message, or of all, due now because somebody asked for it.

@@ -105,6 +105,36 @@ SESSION: dict[Reason, Words] = {
             "check its lists of addresses, and whether somebody tries names",
         ),
     ),
+    Reason.SENDING_TOO_FAST: Words(
+        smtp=SmtpWords(
+            refused="450 4.7.1",
+            passing="450 4.7.1",
+            text="Trop d'envois en une heure: reessayez plus tard ou voyez votre operateur"
+            " / Too much sent within an hour: try later, or ask your operator",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one person or mailbox sends very much",
+            Actor.US,
+            "find out whether it is them, then change the password or raise [sending] in the configuration",
+        ),
+    ),
+    Reason.SENDER_QUEUE_FULL: Words(
+        smtp=SmtpWords(
+            refused="452 4.3.1",
+            passing="452 4.3.1",
+            text="Trop de vos messages attendent encore leur remise: reessayez plus tard"
+            " / Too many of your messages still wait to be delivered: try again later",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one person or mailbox has very much waiting in the queue",
+            Actor.US,
+            "see where it waits ('mssante queue list'), or raise [sending] in the configuration",
+        ),
+    ),
     Reason.TOO_MANY_RECIPIENTS: Words(
         smtp=SmtpWords(
             refused="452 4.5.3",  # RFC 5321 §4.5.3.1.10: the client sends to the rest in another transaction

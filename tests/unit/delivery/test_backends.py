@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from secrets import token_hex
 from typing import cast
 
 import pytest
 
 from mssante.delivery.backends import RelayBackend, Speaker, SubmissionBackend
+from mssante.delivery.sending import SendingBounds
 from mssante.keys.ring import SignIn
 from mssante.limits import (
     GUESSES_AT_ONCE,
@@ -22,7 +24,7 @@ from mssante.observe import events
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
-from tests.support.operators.delivery_house import LETTER, House
+from tests.support.operators.delivery_house import LETTER, FakeCourier, House
 
 A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@cabinet-b.test")
 
@@ -262,3 +264,72 @@ async def test_one_peer_s_guesses_take_nothing_from_another(relay: RelayBackend)
     other = replace(NOBODY, peer=cast(VerifiedPeer, FakePeer(dn="CN=c")))
     await relay.recipient(other, A)
     assert await _tried(relay, other, 50) == 50
+
+
+@pytest.fixture
+def sender(a_house: House) -> SubmissionBackend:
+    bounds = SendingBounds(recipients_per_hour=300, queued_kib_max=100, queued_recipients_max=400)
+    return SubmissionBackend(a_house.reception, a_house.routing, a_house.broker, bounds)
+
+
+async def _taken(backend: SubmissionBackend, count: int, content: bytes) -> int:
+    """How many of `count` letters to one address were taken before one was put off."""
+    for number in range(count):
+        try:
+            intake = await backend.begin(ME, Envelope(A, (B,)), len(content))
+        except Passing:
+            return number
+        await intake.write(content + token_hex(8).encode() + b"\r\n")
+        await intake.commit()
+    return count
+
+
+async def test_a_person_sends_so_much_in_an_hour_from_whatever_mailbox(
+    a_house: House, sender: SubmissionBackend
+) -> None:
+    """R3: one password is not enough to send to everybody in a night."""
+    await a_house.mailbox(str(A))
+    many = tuple(Address.parse(f"dr-{n}@cabinet-b.test") for n in range(200))
+    await (await sender.begin(ME, Envelope(A, many), 100)).abort()
+    for who in (A, None, A):
+        with pytest.raises(Passing) as caught:
+            await sender.begin(ME, Envelope(who, many), 100)
+        assert _reason(caught) is Reason.SENDING_TOO_FAST
+        assert str(smtp_answer(caught.value)).startswith("450 4.7.1 ")
+    await (
+        await sender.begin(ME, Envelope(A, many[:100]), 100)
+    ).abort()  # what was put off counts for nothing
+    a_house.clock.advance(timedelta(minutes=40))
+    await (await sender.begin(ME, Envelope(A, many), 100)).abort()
+
+
+async def test_what_waits_in_the_queue_of_one_person_is_bounded(
+    a_house: House, sender: SubmissionBackend
+) -> None:
+    await a_house.mailbox(str(A))
+    letter = LETTER + (b"x" * 70 + b"\r\n") * 300
+    kept = await _taken(sender, 50, letter)
+    assert 3 <= kept <= 5
+    with pytest.raises(Passing) as caught:
+        await sender.begin(ME, Envelope(None, (B,)), len(letter))  # the person counts, whatever the sender
+    assert _reason(caught) is Reason.SENDER_QUEUE_FULL
+    assert str(smtp_answer(caught.value)).startswith("452 4.3.1 ")
+    again = SubmissionBackend(
+        a_house.reception, a_house.routing, a_house.broker, SendingBounds(queued_kib_max=100)
+    )
+    assert await _taken(again, 1, letter) == 0, "a restart forgets none of it"
+    await a_house.runner(FakeCourier()).run_once()
+    assert await _taken(sender, 50, letter) == kept
+
+
+async def test_recipients_still_to_be_reached_are_bounded_too(a_house: House) -> None:
+    await a_house.mailbox(str(A))
+    bounds = SendingBounds(queued_recipients_max=200)
+    backend = SubmissionBackend(a_house.reception, a_house.routing, a_house.broker, bounds)
+    many = tuple(Address.parse(f"dr-{n}@cabinet-b.test") for n in range(150))
+    intake = await backend.begin(ME, Envelope(A, many), 100)
+    await intake.write(LETTER)
+    await intake.commit()
+    with pytest.raises(Passing) as caught:
+        await backend.begin(ME, Envelope(A, many), 100)
+    assert _reason(caught) is Reason.SENDER_QUEUE_FULL
