@@ -247,19 +247,13 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendingShares:
-    """What one person, and one mailbox, may send and have waiting in the queue."""
+class Bounds:
+    """What one person, and one mailbox, may send and have waiting; what nobody's letters may fill."""
 
     recipients_per_hour: int = _is(_whole(limits.RECIPIENTS_MAX, 1 << 30), limits.SENT_RECIPIENTS_PER_HOUR)
     queued_mib_max: int = _is(_whole(1, 1 << 30), limits.QUEUED_OCTETS_MAX // limits.MIB)
     queued_recipients_max: int = _is(_whole(limits.RECIPIENTS_MAX, 1 << 30), limits.QUEUED_RECIPIENTS_MAX)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disk:
-    """What stays free on the disk of the mail database."""
-
-    reserve_mib: int = _is(_whole(0, 1 << 20), limits.DISK_RESERVE_OCTETS // limits.MIB)
+    disk_reserve_mib: int = _is(_whole(0, 1 << 20), limits.DISK_RESERVE_OCTETS // limits.MIB)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,8 +280,7 @@ class Config:
     listen: Listen
     messages: Messages
     connections: Connections
-    sending: SendingShares
-    disk: Disk
+    bounds: Bounds
     courier: CourierRoutes
     log: Log
 
@@ -305,8 +298,7 @@ _SECTIONS: dict[str, type] = {
     "listen": Listen,
     "messages": Messages,
     "connections": Connections,
-    "sending": SendingShares,
-    "disk": Disk,
+    "bounds": Bounds,
     "courier": CourierRoutes,
     "log": Log,
 }

@@ -79,7 +79,7 @@ async def open_parts(
             mail,
             clock=clock,
             disk=file.parent if file is not None else None,
-            reserve_octets=config.disk.reserve_mib * MIB,
+            reserve_octets=config.bounds.disk_reserve_mib * MIB,
         )
         stack.push_async_callback(store.close)
         await outbox(store, broker, clock)

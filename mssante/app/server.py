@@ -187,13 +187,7 @@ def _servers(
     listen = config.listen
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
     relay_backend = RelayBackend(reception, routing)
-    shares = config.sending
-    bounds = SendingBounds(
-        recipients_per_hour=shares.recipients_per_hour,
-        queued_kib_max=shares.queued_mib_max * KIB,
-        queued_recipients_max=shares.queued_recipients_max,
-    )
-    submission_backend = SubmissionBackend(reception, routing, parts.broker, bounds)
+    submission_backend = SubmissionBackend(reception, routing, parts.broker, _sending_bounds(config))
     throttle = Throttle(parts.clock)
     persons = Persons()
     commits = Commits()  # shared by all ports: the bound on messages in flight is for all together
@@ -252,6 +246,14 @@ def _servers(
 def _for_users(credentials: TlsCredentials) -> ContextFactory:
     context = user_server_context(credentials)
     return lambda: context
+
+
+def _sending_bounds(config: Config) -> SendingBounds:
+    return SendingBounds(
+        recipients_per_hour=config.bounds.recipients_per_hour,
+        queued_kib_max=config.bounds.queued_mib_max * KIB,
+        queued_recipients_max=config.bounds.queued_recipients_max,
+    )
 
 
 def _caps(config: Config, total: int) -> Caps:

@@ -159,8 +159,8 @@ class Destinations:
             return _Standing.SILENT
         return _Standing.ANSWERED if tag in self._answered else _Standing.NEW
 
-    def _places(self) -> _Places:
-        places = _Places()
+    def _places(self) -> _Conversations:
+        places = _Conversations()
         for tag, number in self._connected.items():
             places.taken[self._standing(tag)] += number
         return places
@@ -173,7 +173,7 @@ class _Standing(Enum):
     SILENT = "nobody answered when it was last tried"
 
 
-class _Places:
+class _Conversations:
     """The conversations under way, by what is known of their destinations."""
 
     def __init__(self) -> None:

@@ -117,7 +117,7 @@ SESSION: dict[Reason, Words] = {
         operator=OperatorWords(
             "one person or mailbox sends very much",
             Actor.US,
-            "find out whether it is them, then change the password or raise [sending] in the configuration",
+            "find out whether it is them, then change the password or raise [bounds] in the configuration",
         ),
     ),
     Reason.SENDER_QUEUE_FULL: Words(
@@ -132,7 +132,7 @@ SESSION: dict[Reason, Words] = {
         operator=OperatorWords(
             "one person or mailbox has very much waiting in the queue",
             Actor.US,
-            "see where it waits ('mssante queue list'), or raise [sending] in the configuration",
+            "see where it waits ('mssante queue list'), or raise [bounds] in the configuration",
         ),
     ),
     Reason.TOO_MANY_RECIPIENTS: Words(

@@ -83,7 +83,7 @@ def fill(folder: Path, leave: int) -> Path:
 
 def test_a_full_disk_defers_and_recovers(shared_world: World) -> None:
     """C3: from 300 KiB free on, without a reserve; reading goes on; nothing acknowledged is lost."""
-    operator = shared_world.operator("b", name="b-full", extra="[disk]\nreserve_mib = 0\n")
+    operator = shared_world.operator("b", name="b-full", extra="[bounds]\ndisk_reserve_mib = 0\n")
     with small_disk(operator.folder, "24m"), alone(shared_world, operator) as b:
         replies: dict[str, str] = {}
 
@@ -111,7 +111,7 @@ def test_a_full_disk_defers_and_recovers(shared_world: World) -> None:
         assert b.events("storage_trouble")
 
 
-RESERVE = "[disk]\nreserve_mib = 60\n"
+RESERVE = "[bounds]\ndisk_reserve_mib = 60\n"
 
 
 def test_below_the_reserve_nothing_new_comes_in_and_people_make_room(shared_world: World) -> None:
