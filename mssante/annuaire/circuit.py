@@ -37,9 +37,10 @@ class Circuit:
         self._probe_at = 0.0
 
     @contextmanager
-    def question(self) -> Iterator[None]:
+    def question(self, *, may_take_long: bool = False) -> Iterator[None]:
         """Around one question, whose Passing means that no answer came. Raises
-        Passing(DIRECTORY_UNAVAILABLE) at once when the circuit is open."""
+        Passing(DIRECTORY_UNAVAILABLE) at once when the circuit is open. With `may_take_long`, a late answer
+        is no fault of the directory."""
         begun = self._clock.monotonic()
         if self._opened_at is not None:
             if begun < self._probe_at:
@@ -52,10 +53,10 @@ class Circuit:
         except Passing:
             self._silent()
             raise
-        if self._clock.monotonic() - begun > DIRECTORY_SLOW_SECONDS:
-            self._silent()
-        else:
+        if self._clock.monotonic() - begun <= DIRECTORY_SLOW_SECONDS:
             self._answered()
+        elif not may_take_long:
+            self._silent()
 
     def _silent(self) -> None:
         self._unanswered += 1

@@ -103,7 +103,7 @@ class LdapDirectory:
             # `best` checks each entry again: what may be shown does not depend on the server's filter.
             return best(entries, words, limit)
 
-        with self._circuit.question():
+        with self._circuit.question(may_take_long=True):
             return await self._ask(question, self._question_seconds)
 
     async def trust_pairs(self) -> TrustAnswer:

@@ -126,7 +126,10 @@ class SubmissionBackend:
         """The same as Routing.person_sends_to, so that the sender learns at once what cannot arrive.
         Passing(RECIPIENTS_GUESSED) for a person who tries names."""
         who = _person(speaker)
-        await self._guesses.judged(who, address, lambda: self._routing.person_sends_to(address))
+        if address.domain in self._routing.domains:
+            await self._guesses.judged(who, address, lambda: self._routing.person_sends_to(address))
+        else:
+            await self._routing.person_sends_to(address)
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
         """Raises Passing as `Sending.admit`. The `commit` of this intake also raises

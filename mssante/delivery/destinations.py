@@ -50,11 +50,13 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One letter to one destination, begun. `connects` says that it holds a place."""
+    """One letter to one destination, begun: it holds a place if it `connects`; if the destination is
+    `resting`, it is put off without connecting."""
 
     destination: Destination
     group: Group
     connects: bool
+    resting: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +104,9 @@ class Destinations:
             for destination in [each for each in self._all.values() if each.waiting]:
                 if destination.resting(now):
                     while destination.waiting:
-                        taken.append(self._begin(destination, connects=False))
+                        taken.append(self._begin(destination, resting=True))
                 elif destination.room and places.take(self._standing(destination.tag)):
-                    taken.append(self._begin(destination, connects=destination.tag not in self._near))
+                    taken.append(self._begin(destination, resting=False))
                     self._all[destination.tag] = self._all.pop(destination.tag)
                     served = True
         return taken
@@ -146,11 +148,12 @@ class Destinations:
     def idle(self) -> bool:
         return not any(each.active or each.waiting for each in self._all.values())
 
-    def _begin(self, destination: Destination, *, connects: bool) -> Attempt:
+    def _begin(self, destination: Destination, *, resting: bool) -> Attempt:
         destination.active += 1
+        connects = not resting and destination.tag not in self._near
         if connects:
             self._connected[destination.tag] += 1
-        return Attempt(destination, destination.waiting.popleft(), connects)
+        return Attempt(destination, destination.waiting.popleft(), connects, resting)
 
     def _standing(self, tag: bytes) -> _Standing:
         if tag in self._near:

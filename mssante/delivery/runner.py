@@ -167,7 +167,7 @@ class Runner:
             if letter.leased_until - self._clock.now() <= _ATTEMPT:
                 return await self._give_back(group)  # it waited here too long for its lease
             was_down = destination.failures > 0
-            outcomes = await self._deliver(destination, letter)
+            outcomes = await self._deliver(attempt, letter)
             await self._notes.run(self._record(letter, outcomes, destination))
             if was_down and not destination.failures:
                 # The destination answers again, so all that waits for it becomes due now.
@@ -184,9 +184,9 @@ class Runner:
             self._destinations.done(attempt)
             self._woken.set()
 
-    async def _deliver(self, destination: Destination, letter: Letter) -> Mapping[Address, Outcome]:
-        consignment = letter.consignment()
-        if destination.resting(self._clock.now()):
+    async def _deliver(self, attempt: Attempt, letter: Letter) -> Mapping[Address, Outcome]:
+        destination, consignment = attempt.destination, letter.consignment()
+        if attempt.resting or destination.resting(self._clock.now()):
             return consignment.all(_RESTING)
         courier = self._local if letter.domain in self._domains else self._remote
         try:

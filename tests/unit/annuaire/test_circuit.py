@@ -76,6 +76,14 @@ def test_an_answer_that_comes_too_late_counts_as_none(clock: ManualClock) -> Non
     assert not _ask(circuit, clock=clock)
 
 
+def test_a_search_may_take_long(clock: ManualClock) -> None:
+    circuit = Circuit(clock)
+    for _ in range(2 * DIRECTORY_UNANSWERED_MAX):
+        with circuit.question(may_take_long=True):
+            clock.advance(timedelta(seconds=DIRECTORY_SLOW_SECONDS + 1))
+    assert _ask(circuit, clock=clock)
+
+
 def test_an_answer_between_two_silences_or_a_question_never_put_opens_nothing(clock: ManualClock) -> None:
     circuit = Circuit(clock)
     for _ in range(3 * DIRECTORY_UNANSWERED_MAX):
