@@ -8,10 +8,10 @@ never changes; a message is shredded in the transaction that makes its last reci
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Column, Connection, Row, ScalarSelect, and_, bindparam, func, or_, select, update
 
 from mssante import limits
 from mssante.crypto import SealedKey
@@ -102,23 +102,37 @@ _OPEN_LEFT = select(func.count()).where(
     _q.message_number == bindparam("number"),
     _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
 )
-# For each column of tags: what the messages of one tag weigh, and how many recipients wait for them.
-_WAITING_OF = {
-    tag.name: (
+
+
+def _weight_of(tag: Column[bytes], name: str) -> ScalarSelect[int]:
+    """KiB of the messages that wait and have this tag."""
+    return (
         select(func.coalesce(func.sum(_m.size_kib), 0))
         .select_from(tables.outbound)
         .join(tables.message, _m.number == _o.message_number)
-        .where(tag == bindparam("tag")),
+        .where(tag == bindparam(name))
+        .scalar_subquery()
+    )
+
+
+def _number_of(tag: Column[bytes], name: str) -> ScalarSelect[int]:
+    """Recipients still to be reached, of the messages that have this tag."""
+    return (
         select(func.count())
         .select_from(tables.outbound)
         .join(tables.queue_recipient, _q.message_number == _o.message_number)
-        .where(
-            tag == bindparam("tag"),
-            _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
-        ),
+        .where(tag == bindparam(name), _q.state.in_(_OPEN_STATES))
+        .scalar_subquery()
     )
-    for tag in (_o.person_tag, _o.sender_tag)
-}
+
+
+_OPEN_STATES = [RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]
+_WAITING_OF = select(
+    _weight_of(_o.person_tag, "person"),
+    _number_of(_o.person_tag, "person"),
+    _weight_of(_o.sender_tag, "sender"),
+    _number_of(_o.sender_tag, "sender"),
+)
 _QUEUED = (
     select(
         _m.number,
@@ -249,15 +263,10 @@ def queued(connection: Connection) -> list[QueuedMessage]:
     ]
 
 
-def waiting_of(connection: Connection, tags: Mapping[str, bytes]) -> list[WaitingShare]:
-    """What waits in the queue for each of `tags`, by the column that has it."""
-    return [
-        WaitingShare(
-            kib=connection.execute(weight, {"tag": tag}).scalar_one(),
-            recipients=connection.execute(number, {"tag": tag}).scalar_one(),
-        )
-        for tag, (weight, number) in ((tag, _WAITING_OF[column]) for column, tag in tags.items())
-    ]
+def waiting_of(connection: Connection, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
+    """What waits in the queue of one person and of one mailbox; without `sender`, nothing of the latter."""
+    row = connection.execute(_WAITING_OF, {"person": person, "sender": sender}).one()
+    return [WaitingShare(kib=row[0], recipients=row[1]), WaitingShare(kib=row[2], recipients=row[3])]
 
 
 def retry(ledger: Ledger, number: MessageNumber | None) -> int:
@@ -361,8 +370,7 @@ class QueueDoor:
 
     async def waiting_of(self, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
         """What waits in the queue of one person, and of one mailbox of ours (by their tags)."""
-        tags = {"person_tag": person} | ({"sender_tag": sender} if sender is not None else {})
-        return await self._transactions.read(lambda c: waiting_of(c, tags))
+        return await self._transactions.read(lambda c: waiting_of(c, person=person, sender=sender))
 
     async def retry(self, number: MessageNumber | None = None) -> int:
         """Makes the waiting recipients of one message, or of all, due now because somebody asked for it.
