@@ -64,7 +64,10 @@ class LdapDirectory:
         self._closed = False
 
     async def mailbox(self, address: Address) -> MailboxEntry | None:
-        search_filter = build_filter(_BY_ADDRESS, str(address))
+        try:
+            search_filter = build_filter(_BY_ADDRESS, str(address))
+        except Malformed as error:
+            raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, str(error)) from None
 
         def question(session: LdapSession) -> list[Found]:
             return list(session.entries(search_filter, OF_MAILBOX, at_most=2))

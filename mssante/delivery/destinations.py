@@ -18,6 +18,7 @@ from enum import Enum
 from mssante import limits
 from mssante.delivery import retry
 from mssante.delivery.retry import Outcome
+from mssante.reasons import Reason
 from mssante.store.records import DueRecipient
 
 Group = Sequence[DueRecipient]  # all of one message and one destination
@@ -126,7 +127,8 @@ class Destinations:
         """Learns from an attempt whether the destination answers."""
         destination.note(outcome, now, jitter)
         self._answered.pop(destination.tag, None)
-        if outcome.reached:
+        # Whoever answers and then says nothing for minutes keeps a place as long as whoever is silent.
+        if outcome.reached and outcome.reason is not Reason.REMOTE_UNREACHABLE:
             self._answered[destination.tag] = None
             if len(self._answered) > limits.DESTINATIONS_REMEMBERED_MAX:
                 self._answered.popitem(last=False)

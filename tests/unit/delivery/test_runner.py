@@ -298,6 +298,24 @@ async def test_six_hundred_silent_destinations_leave_places_for_those_that_answe
     assert await home.store.queue.messages() == []
 
 
+async def test_whoever_answers_and_then_stalls_does_not_take_every_place(home: House) -> None:
+    names = [f"stall-{n}.test" for n in range(50)]
+    far = Gate(*names)
+    far.behaviour = lambda sent: sent.all(Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE))
+    far.opened.set()
+    runner = home.runner(far)
+    await home.submit([f"dr@{name}" for name in names])
+    await runner.run_once()
+    home.clock.advance(timedelta(hours=2))
+    far.opened.clear()
+    working = asyncio.create_task(runner.run_once())
+    await _until(lambda: far.inside >= limits.COURIERS_AT_UNPROVED)
+    far.behaviour = lambda sent: sent.all(DELIVERED)
+    far.opened.set()
+    await working
+    assert (far.most, len(far.delivered)) == (limits.COURIERS_AT_UNPROVED, 50)
+
+
 async def test_a_new_letter_is_taken_at_once(home: House) -> None:
     far = FakeCourier()
     runner = home.runner(far)

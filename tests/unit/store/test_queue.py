@@ -236,10 +236,11 @@ async def test_only_the_destinations_that_are_wanted_are_leased(house: House) ->
 
 async def test_what_waits_is_counted_for_the_person_and_for_the_mailbox(house: House) -> None:
     queue = await house.queue()
-    for tags in ({"person_tag": A, "sender_tag": B}, {"person_tag": A}, {}):
+    for person, sender in ((A, B), (A, None), (None, None)):
         given = submission(queue, A, B)
         assert given.outbound is not None
-        await house.store.accept(replace(given, outbound=replace(given.outbound, **tags)))
+        outbound = replace(given.outbound, person_tag=person, sender_tag=sender)
+        await house.store.accept(replace(given, outbound=outbound))
 
     async def waiting(person: bytes, sender: bytes | None) -> list[tuple[int, int]]:
         found = await house.store.queue.waiting_of(person=person, sender=sender)
