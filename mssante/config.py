@@ -248,6 +248,16 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one person, and one mailbox, may send and have waiting; what nobody's letters may fill."""
+
+    recipients_per_hour: int = _is(_whole(limits.RECIPIENTS_MAX, 1 << 30), limits.SENT_RECIPIENTS_PER_HOUR)
+    queued_mib_max: int = _is(_whole(1, 1 << 30), limits.QUEUED_OCTETS_MAX // limits.MIB)
+    queued_recipients_max: int = _is(_whole(limits.RECIPIENTS_MAX, 1 << 30), limits.QUEUED_RECIPIENTS_MAX)
+    disk_reserve_mib: int = _is(_whole(0, 1 << 20), limits.DISK_RESERVE_OCTETS // limits.MIB)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CourierRoutes:
     routes: dict[Domain, Endpoint] = _is(_routes, None)
     only_routes: bool = _is(_flag, False)
@@ -271,6 +281,7 @@ class Config:
     listen: Listen
     messages: Messages
     connections: Connections
+    bounds: Bounds
     courier: CourierRoutes
     log: Log
 
@@ -288,6 +299,7 @@ _SECTIONS: dict[str, type] = {
     "listen": Listen,
     "messages": Messages,
     "connections": Connections,
+    "bounds": Bounds,
     "courier": CourierRoutes,
     "log": Log,
 }

@@ -31,7 +31,10 @@ SESSION_JUNK_MAX = 100  # ours: NOOP, RSET, EHLO without mail (R9)
 SESSION_COMMANDS_WITHOUT_MAIL_MAX = 1000  # ours: whoever asks so much and sends nothing keeps others out (R7)
 NULL_SENDERS_AT_ONCE = 300  # ours: messages from <> of one peer (T7): a morning's receipts; then 450
 NULL_SENDERS_PER_MINUTE = 60  # ours: how fast that allowance grows back: 86,400 notices and receipts a day
-NULL_SENDERS_PEERS_REMEMBERED_MAX = 10_000  # ours: 392 names were listed in March 2025
+GUESSES_AT_ONCE = 200  # ours: mailboxes that do not exist, of one peer or person (R5): an old list of them
+GUESSES_PER_HOUR = 120  # ours: how fast that grows back: 2,880 a day, far too slow to learn our addresses
+CORRESPONDENTS_REMEMBERED_MAX = 20_000  # ours: pairs of a peer or person and a mailbox: some 5 MiB
+ALLOWANCES_REMEMBERED_MAX = 10_000  # ours: peers, persons or mailboxes; 392 names were listed in March 2025
 HANDSHAKE_SECONDS_MAX = 10  # ours: a TLS handshake takes far less, and a slow one holds a place (R7)
 GREETING_SECONDS_MAX = 30  # ours: from our greeting to the first command (R7)
 COMMAND_SECONDS_MAX = 60  # ours: Postfix waits 300, and 10 under stress (R7)
@@ -67,8 +70,12 @@ TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
 RECIPIENTS_OUT_AT_ONCE = 100  # RFC 5321 §4.5.3.1.8: what every server takes in one transaction
 MESSAGES_OUT_PER_CONNECTION = 100  # ours: then the connection ends, and the next letter begins a new one
 CONNECTION_OUT_IDLE_SECONDS = 10  # ours: a connection waits so long for the next letter to the same domain
+CONNECTIONS_OUT_IDLE_MAX = 60  # ours: waiting so; one more ends instead (OTHER_FILES_MAX has room)
 RESOLVE_SECONDS_MAX = 20  # ours: all questions to the DNS about one domain
 HOSTS_TRIED_MAX = 5  # RFC 5321 §5.1 asks for at least two addresses; ours: trying more would take too long
+REMOTE_REPLY_LINE_OCTETS_MAX = 2048  # Postfix's; RFC 5321 §4.5.3.1.5 allows 512
+REMOTE_REPLY_LINES_MAX = 100  # ours: an EHLO has some twenty; aiosmtplib takes 32 KiB of them in all
+REMOTE_OCTETS_BEFORE_PROOF_MAX = 16 * KIB  # ours: greeting, EHLO and STARTTLS of whoever it may be
 REMOTE_REPLY_CHARACTERS_MAX = 500  # ours: of a remote's text, kept for the log and told in notices
 
 # Sealing
@@ -185,6 +192,7 @@ READ_ROWS_AT_ONCE = 16  # ours: fetched before the octets read are counted again
 READ_SUMMARY_OCTETS_AT_ONCE = 128 * KIB  # ours: a summary full of parts takes long to write out
 JOURNAL_ROWS_AT_ONCE = 2000  # ours: entries of a mailbox's journal held while it is gone through
 LIVE_ROWS_AT_ONCE = 2000  # ours: changes taken in before the loop is given to others
+EXPUNGED_KIB_AT_ONCE = 8 * KIB  # ours: overwritten in one transaction: the log grows by as much
 EXPUNGED_AT_ONCE = 500  # ours: shredded in one transaction: receptions wait no longer than that
 
 # The index of words
@@ -225,6 +233,9 @@ ROOT_KEY_FILE_OCTETS_MAX = 256  # ours: a word, a number and 32 octets in base64
 
 # Directory and trust
 LDAP_SECONDS_MAX = 5  # ours: one connection or one read (C11)
+DIRECTORY_UNANSWERED_MAX = 3  # ours: questions in a row without an answer; then it is not asked (C11)
+DIRECTORY_SLOW_SECONDS = 2  # ours: a later answer counts as none: somebody waits for it at each RCPT
+DIRECTORY_REST_SECONDS = 30  # ours: how long a directory that does not answer is left alone
 LDAP_PAGE_ENTRIES = 500  # OpenLDAP's own size limit, unless it is told otherwise
 LDAP_VALUE_OCTETS_MAX = 256  # RFC 5321 §4.5.3.1.3: an address fits; of a value put in a filter
 LDAP_QUESTION_SECONDS_MAX = 10  # ours: connection, TLS and every page of one question (C11)
@@ -274,6 +285,13 @@ RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
 QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
 QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten
+SENT_RECIPIENTS_PER_HOUR = 10_000  # ours: of one person or mailbox, a hospital's software too; configurable
+QUEUED_OCTETS_MAX = 4096 * MIB  # ours: of one person or mailbox, waiting to be sent; configurable
+QUEUED_RECIPIENTS_MAX = 20_000  # ours: of one person or mailbox, still to be reached; configurable
+COURIERS_AT_ONCE = 60  # ours: conversations with other operators, all together (R15)
+COURIERS_AT_UNPROVED = 40  # ours: of these, with operators that did not answer lately
+COURIERS_AT_SILENT = 10  # ours: of these, with operators where nobody answered last time
+DESTINATIONS_REMEMBERED_MAX = 10_000  # ours: that answered; 8,655 pairs of domain and name in June 2026
 COURIERS_PER_DESTINATION = 5  # ours: conversations with one operator at once (R15)
 REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASED_AT_ONCE = 100  # ours: recipients taken from the queue in one go
@@ -314,7 +332,8 @@ CONTROL_REQUEST_SECONDS_MAX = 600  # ours: a whole verification of the data may 
 STATUS_REQUEST_OCTETS_MAX = 8 * KIB  # ours: a browser's request for a page fits
 STATUS_REQUEST_SECONDS_MAX = 5  # ours: one request and its answer, both short
 STATUS_CONNECTIONS_MAX = 32  # ours: a few watchers; more are cut
-DISK_FREE_MIN = 0.05  # ours: of the disk; below, doctor warns
+DISK_RESERVE_OCTETS = 512 * MIB  # ours: nothing new below it (R3): DELETE needs its log; configurable
+DISK_FREE_MIN = 0.05  # ours: of the disk; below, doctor warns that the reserve comes near
 
 # The demo
 DEMO_START_SECONDS_MAX = 30  # ours: an operator starts in some seconds, on a slow machine in some more

@@ -2,7 +2,8 @@
 
 Invariants: every question ends at its deadline and frees its thread; only so many questions may wait; answers
 are paged and bounded; whatever goes wrong is Passing(DIRECTORY_UNAVAILABLE), even a bug in ldap3 that a
-hostile answer causes. mssante.ldap.client.session says when a connection is trusted.
+hostile answer causes; a directory that does not answer is left alone for a while (`circuit`), except when the
+trust space is read. mssante.ldap.client.session says when a connection is trusted.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from mssante.annuaire.attributes import OF_DOMAIN, OF_MAILBOX, OF_OPERATOR, SEARCHED
+from mssante.annuaire.circuit import Circuit, NotAsked
 from mssante.annuaire.directory import best, search_words
 from mssante.annuaire.entries import MailboxEntry, TrustAnswer, mailbox_entry
 from mssante.annuaire.trust_answer import trust_answer
+from mssante.clock import Clock, SystemClock
 from mssante.ldap.client.session import LdapSession, LdapTarget
 from mssante.ldap.grammar.filters import build_filter
-from mssante.ldap.grammar.values import RawEntry
+from mssante.ldap.grammar.values import Found, RawEntry
 from mssante.limits import (
     DIRECTORY_CANDIDATES_MAX,
     LDAP_QUESTION_SECONDS_MAX,
@@ -45,11 +48,13 @@ class LdapDirectory:
         self,
         target: LdapTarget,
         *,
+        clock: Clock | None = None,
         question_seconds: float = LDAP_QUESTION_SECONDS_MAX,
         trust_seconds: float = LDAP_TRUST_SECONDS_MAX,
     ) -> None:
         """`question_seconds` limits a lookup or a search, `trust_seconds` the reading of the trust space."""
         self._target = target
+        self._circuit = Circuit(clock or SystemClock())
         self._question_seconds = question_seconds
         self._trust_seconds = trust_seconds
         self._threads = ThreadPoolExecutor(LDAP_QUESTIONS_AT_ONCE, thread_name_prefix="annuaire")
@@ -59,19 +64,25 @@ class LdapDirectory:
         self._closed = False
 
     async def mailbox(self, address: Address) -> MailboxEntry | None:
-        def question(session: LdapSession) -> MailboxEntry | None:
+        try:
             search_filter = build_filter(_BY_ADDRESS, str(address))
-            found = list(session.entries(search_filter, OF_MAILBOX, at_most=2))
-            if not found:
-                return None
-            if len(found) > 1:
-                raise Passing(Reason.DIRECTORY_UNAVAILABLE, "two entries for one address")
-            entry = _believed(found[0][1])
-            if entry.address.key != address.key:
-                raise Passing(Reason.DIRECTORY_UNAVAILABLE, "an answer about another address")
-            return entry
+        except Malformed as error:
+            raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, str(error)) from None
 
-        return await self._ask(question, self._question_seconds)
+        def question(session: LdapSession) -> list[Found]:
+            return list(session.entries(search_filter, OF_MAILBOX, at_most=2))
+
+        with self._circuit.question():
+            found = await self._ask(question, self._question_seconds)
+        # An answer that cannot be believed is an answer: it says nothing against the next one.
+        if not found:
+            return None
+        if len(found) > 1:
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "two entries for one address")
+        entry = _believed(found[0][1])
+        if entry.address.key != address.key:
+            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "an answer about another address")
+        return entry
 
     async def search(self, text: str, limit: int) -> tuple[MailboxEntry, ...]:
         words = search_words(text)
@@ -95,7 +106,8 @@ class LdapDirectory:
             # `best` checks each entry again: what may be shown does not depend on the server's filter.
             return best(entries, words, limit)
 
-        return await self._ask(question, self._question_seconds)
+        with self._circuit.question(may_take_long=True):
+            return await self._ask(question, self._question_seconds)
 
     async def trust_pairs(self) -> TrustAnswer:
         def question(session: LdapSession) -> TrustAnswer:
@@ -120,14 +132,14 @@ class LdapDirectory:
 
     async def _ask(self, question: Callable[[LdapSession], _Answer], seconds: float) -> _Answer:
         if self._closed:
-            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed")
+            raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed")
         if not self._places.acquire(blocking=False):
-            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "too many questions waiting")
+            raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "too many questions waiting")
         try:
             future = self._threads.submit(self._answer, question, seconds)
         except RuntimeError:
             self._places.release()
-            raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed") from None
+            raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed") from None
         future.add_done_callback(self._place_freed)
         try:
             # The thread keeps its own deadline, but making a connection may last a little longer.
@@ -144,7 +156,7 @@ class LdapDirectory:
             session = LdapSession(self._target, seconds=seconds)
             with self._guard:
                 if self._closed:
-                    raise Passing(Reason.DIRECTORY_UNAVAILABLE, "closed")
+                    raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed")
                 self._sessions.add(session)
             try:
                 session.open()

@@ -19,7 +19,7 @@ from mssante.keys import PURPOSE as KEYS_PURPOSE
 from mssante.keys.broker import KeyBroker
 from mssante.keys.root_key import RootKey
 from mssante.ldap.client.session import LdapTarget
-from mssante.limits import PASSWORD_OCTETS_MAX
+from mssante.limits import MIB, PASSWORD_OCTETS_MAX
 from mssante.model import Malformed, Secret
 from mssante.reasons import Declined, Passing
 from mssante.store import MailStore
@@ -74,7 +74,13 @@ async def open_parts(
             raise CannotStart(_words(error)) from error
         broker = await KeyBroker.start(keys, root=root, clock=clock)
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock)
+        file = config.storage.database.file(config.folder)
+        store = await MailStore.start(
+            mail,
+            clock=clock,
+            disk=file.parent if file is not None else None,
+            reserve_octets=config.bounds.disk_reserve_mib * MIB,
+        )
         stack.push_async_callback(store.close)
         await outbox(store, broker, clock)
         directory, trouble = _directory(config)
@@ -104,7 +110,6 @@ def _settings(config: Config) -> Settings:
         folder=config.folder,
         domains=config.operator.domains,
         quota_kib=config.messages.quota_mib * 1024,
-        message_octets_max=config.messages.bytes_max,
         certificate=config.tls.certificate,
         secret_files=(
             config.tls.key,

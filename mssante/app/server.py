@@ -25,10 +25,12 @@ from mssante.delivery.couriers import LocalCourier
 from mssante.delivery.reception import Reception
 from mssante.delivery.routing import Routing
 from mssante.delivery.runner import Runner
+from mssante.delivery.sending import SendingBounds
 from mssante.imap.server.persons import Persons
 from mssante.imap.server.port import ImapServer
 from mssante.limits import (
     CONNECTIONS_DISMISSED_AT_ONCE,
+    KIB,
     OTHER_FILES_MAX,
     RECHECK_SECONDS,
     SERVER_STOP_SECONDS_MAX,
@@ -180,7 +182,7 @@ def _servers(
     listen = config.listen
     limits = SessionLimits(message_octets_max=config.messages.bytes_max)
     relay_backend = RelayBackend(reception, routing, foreign_authors=config.messages.foreign_authors)
-    submission_backend = SubmissionBackend(reception, routing, parts.broker)
+    submission_backend = SubmissionBackend(reception, routing, parts.broker, _sending_bounds(config))
     throttle = Throttle(parts.clock, known=parts.broker.knows)
     persons = Persons()
     commits = Commits()  # shared by all ports: the room for messages that come in is for all together
@@ -241,6 +243,14 @@ def _for_users(credentials: TlsCredentials) -> ContextFactory:
     return lambda: context
 
 
+def _sending_bounds(config: Config) -> SendingBounds:
+    return SendingBounds(
+        recipients_per_hour=config.bounds.recipients_per_hour,
+        queued_kib_max=config.bounds.queued_mib_max * KIB,
+        queued_recipients_max=config.bounds.queued_recipients_max,
+    )
+
+
 def _caps(config: Config, total: int) -> Caps:
     per_address = config.connections.per_address_max
     return Caps(total=total, per_address=per_address, pre_tls_per_address=max(10, per_address // 5))
@@ -280,6 +290,9 @@ async def _not_ready(parts: Parts) -> list[str]:
     missing = []
     if not parts.store.accepts_writes:
         missing.append("the mail database takes no writes: restart")
+    room = await parts.store.reserve.room()
+    if room is not None and parts.store.reserve.is_short(room):
+        missing.append("the disk is filled up to its reserve: make room")
     if not parts.trust.space.names:
         missing.append("the trust space is empty")
     if parts.trust.too_old:

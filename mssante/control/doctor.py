@@ -19,11 +19,13 @@ from mssante.control.operations import OperationRequest, Parts, Settings
 from mssante.limits import (
     CERTIFICATE_RENEW_DAYS,
     DISK_FREE_MIN,
+    MIB,
     TRUST_AHEAD_SECONDS_MAX,
     WHITE_LIST_WARN_HOURS,
 )
 from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
+from mssante.store.disk_reserve import DiskRoom
 from mssante.trust.certificate import Certificate, from_pem
 from mssante.trust.revocation import CrlState
 from mssante.trust.state import own_domains_unlisted
@@ -78,7 +80,8 @@ async def doctor(parts: Parts, request: Doctor) -> DoctorReport:
 async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFinding]:
     for finding in await asyncio.to_thread(lambda: [*_certificate(parts), *_trust(parts)]):
         yield finding
-    for finding in await asyncio.to_thread(lambda: [*_disk(parts.settings), *_files(parts.settings)]):
+    yield await _disk(parts)
+    for finding in await asyncio.to_thread(lambda: [*_files(parts.settings)]):
         yield finding
     if parts.store.accepts_writes:
         yield HealthFinding(OK, "database", "takes writes")
@@ -196,16 +199,23 @@ def _crl(parts: Parts, issuer: Certificate) -> HealthFinding:
             )
 
 
-def _disk(settings: Settings) -> Iterator[HealthFinding]:
-    usage = shutil.disk_usage(settings.folder)
-    free = usage.free / usage.total
-    enough = usage.free > max(DISK_FREE_MIN * usage.total, 2 * settings.message_octets_max)
-    text = f"{usage.free // 2**20} MiB free ({free:.0%})"
-    yield (
-        HealthFinding(OK, "disk", text)
-        if enough
-        else HealthFinding(WRONG, "disk", f"{text}: make room before it is full")
-    )
+async def _disk(parts: Parts) -> HealthFinding:
+    reserve = parts.store.reserve
+    room = await reserve.room()
+    if room is None:
+        usage = shutil.disk_usage(parts.settings.folder)
+        room = DiskRoom(usage.total, usage.free, 0)
+    elif reserve.is_short(room):
+        text = f"{_mib(room)}: nothing new is accepted, make room now (reserve: {reserve.octets // MIB} MiB)"
+        return HealthFinding(WRONG, "disk", text)
+    if room.free + room.inside < max(DISK_FREE_MIN * room.total, 2 * reserve.octets):
+        return HealthFinding(WARNING, "disk", f"{_mib(room)}: make room before nothing new is accepted")
+    return HealthFinding(OK, "disk", _mib(room))
+
+
+def _mib(room: DiskRoom) -> str:
+    inside = f", {room.inside // MIB} MiB inside the database" if room.inside >= MIB else ""
+    return f"{room.free // MIB} MiB free ({room.free / room.total:.0%}){inside}"
 
 
 def _files(settings: Settings) -> Iterator[HealthFinding]:

@@ -46,7 +46,6 @@ class Settings:
     folder: Path
     domains: tuple[Domain, ...]
     quota_kib: int
-    message_octets_max: int
     certificate: Path
     secret_files: tuple[Path, ...]
     database_files: tuple[Path, ...]

@@ -138,6 +138,16 @@ class Database:
                 return True
         return False
 
+    async def free_octets(self) -> int:
+        """How many octets are free inside the database's file, as far as that is known. Raises Passing."""
+        try:
+            return await self._lanes.free_octets()
+        except Exception as error:
+            trouble = translated(error)
+            if trouble is error:
+                raise
+        raise trouble
+
     async def close(self) -> None:
         """Commits the writes that were already given, then closes."""
         await self._writer.close()

@@ -131,6 +131,10 @@ class PostgresqlLanes:
         recycled. On PostgreSQL shredding therefore relies on the destruction of epochs alone."""
         return True
 
+    async def free_octets(self) -> int:
+        """Not known: PostgreSQL's disk is its own operator's to watch."""
+        return 0
+
     async def close(self) -> None:
         await self._readers.dispose()
         await self._writer.dispose()

@@ -103,6 +103,16 @@ class SqliteLanes:
 
         return await asyncio.get_running_loop().run_in_executor(self._writer_thread, truncate)
 
+    async def free_octets(self) -> int:
+        """How many octets are free inside the file: pages of what was deleted, used again before it grows."""
+
+        def count(connection: Connection) -> int:
+            pages = _raw(connection).execute("PRAGMA freelist_count").fetchone()[0]
+            octets: int = pages * _raw(connection).execute("PRAGMA page_size").fetchone()[0]
+            return octets
+
+        return await self.read(count)
+
     @contextmanager
     def _waiting(self, milliseconds: int) -> Iterator[None]:
         """While the context lasts, the writing connection waits this long for locks. For its thread only."""

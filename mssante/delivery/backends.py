@@ -11,14 +11,18 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mssante.delivery import authors
+from mssante.delivery.guesses import Guesses
 from mssante.delivery.null_senders import NullSenders
 from mssante.delivery.reception import Intake, Reception, Trace
 from mssante.delivery.routing import Routing
+from mssante.delivery.sending import Sending, SendingBounds
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import SignIn
 from mssante.model import Address, Envelope, ForeignAuthors, MessageSource, PersonId, Secret
 from mssante.reasons import Reason, Refused
 from mssante.trust.policy import VerifiedPeer
+
+_BOUNDS = SendingBounds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,7 @@ class RelayBackend:
         self._routing = routing
         self._foreign_authors = foreign_authors
         self._null_senders = NullSenders(reception.clock)
+        self._guesses = Guesses(reception.clock)
 
     async def mail(self, speaker: Speaker, sender: Address | None) -> None:
         """Refused(DOMAIN_NOT_LISTED, DOMAIN_OF_ANOTHER_OPERATOR), Passing(NULL_SENDERS_TOO_MANY)."""
@@ -70,8 +75,9 @@ class RelayBackend:
             self._null_senders.take(peer.identity.dn)
 
     async def recipient(self, speaker: Speaker, address: Address) -> None:
-        """The same as Routing.local."""
-        await self._routing.local(address)
+        """The same as Routing.local. Passing(RECIPIENTS_GUESSED) for a peer that tries names."""
+        who = _peer(speaker).identity.dn
+        await self._guesses.judged(who, address, lambda: self._routing.local(address))
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
         """The same as Routing.local for each recipient, with room for the declared size. The `write` of this
@@ -110,10 +116,20 @@ class RelayBackend:
 class SubmissionBackend:
     """Ports 587 and 465: what our people write."""
 
-    def __init__(self, reception: Reception, routing: Routing, broker: KeyBroker) -> None:
+    def __init__(
+        self,
+        reception: Reception,
+        routing: Routing,
+        broker: KeyBroker,
+        bounds: SendingBounds = _BOUNDS,
+    ) -> None:
         self._reception = reception
         self._routing = routing
         self._broker = broker
+        self._guesses = Guesses(reception.clock)
+        self._sending = Sending(
+            store=reception.store, secret=reception.secret, clock=reception.clock, bounds=bounds
+        )
 
     async def authenticate(self, speaker: Speaker, person: PersonId, password: Secret) -> SignIn:
         """Refused(AUTHENTICATION_FAILED), Passing."""
@@ -124,12 +140,21 @@ class SubmissionBackend:
         await self._routing.person_sends_from(_person(speaker), sender)
 
     async def recipient(self, speaker: Speaker, address: Address) -> None:
-        """The same as Routing.person_sends_to, so that the sender learns at once what cannot arrive."""
-        await self._routing.person_sends_to(address)
+        """The same as Routing.person_sends_to, so that the sender learns at once what cannot arrive.
+        Passing(RECIPIENTS_GUESSED) for a person who tries names."""
+        who = _person(speaker)
+        if address.domain in self._routing.domains:
+            await self._guesses.judged(who, address, lambda: self._routing.person_sends_to(address))
+        else:
+            await self._routing.person_sends_to(address)
 
     async def begin(self, speaker: Speaker, envelope: Envelope, declared_size: int | None) -> Intake:
-        """The `commit` of this intake also raises Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
+        """Raises Passing as `Sending.admit`. The `commit` of this intake also raises
+        Refused(SENDER_NOT_YOURS, HEADER_FROM_MALFORMED)."""
         person = _person(speaker)
+        await self._sending.admit(
+            person, envelope.sender, recipients=len(envelope.recipients), octets=declared_size or 0
+        )
         mine = await self._routing.mailboxes_of(person)
         return await self._reception.enqueue(
             sender=envelope.sender,

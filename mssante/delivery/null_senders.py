@@ -4,19 +4,14 @@ Any listed operator may do so, for notices and receipts. The null sender has no 
 peer is listed for the sender's domain does not limit it (catalogue T7).
 
 Invariants: peers are told apart by their DN; what is over the limit is Passing, so honest mail that comes all
-at once is only delayed; one peer's burst takes nothing from the others; memory is bounded.
+at once is only delayed.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from mssante.clock import Clock
-from mssante.limits import (
-    NULL_SENDERS_AT_ONCE,
-    NULL_SENDERS_PEERS_REMEMBERED_MAX,
-    NULL_SENDERS_PER_MINUTE,
-)
+from mssante.delivery.allowance import Allowance
+from mssante.limits import NULL_SENDERS_AT_ONCE, NULL_SENDERS_PER_MINUTE
 from mssante.reasons import Passing, Reason
 
 
@@ -24,18 +19,11 @@ class NullSenders:
     """Allows each peer NULL_SENDERS_AT_ONCE messages at once, and then NULL_SENDERS_PER_MINUTE."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._measures: OrderedDict[str, tuple[float, float]] = OrderedDict()  # DN: (left, at what time)
+        self._allowance = Allowance(
+            clock, at_once=NULL_SENDERS_AT_ONCE, per_hour=60 * NULL_SENDERS_PER_MINUTE
+        )
 
     def take(self, dn: str) -> None:
         """Counts one message. Raises Passing(NULL_SENDERS_TOO_MANY) when the peer has none left."""
-        now = self._clock.monotonic()
-        left, since = self._measures.get(dn, (float(NULL_SENDERS_AT_ONCE), now))
-        left = min(left + (now - since) * NULL_SENDERS_PER_MINUTE / 60, float(NULL_SENDERS_AT_ONCE))
-        taken = left >= 1
-        self._measures[dn] = (left - 1 if taken else left), now
-        self._measures.move_to_end(dn)
-        if len(self._measures) > NULL_SENDERS_PEERS_REMEMBERED_MAX:
-            self._measures.popitem(last=False)
-        if not taken:
+        if not self._allowance.take(dn):
             raise Passing(Reason.NULL_SENDERS_TOO_MANY, dn)

@@ -19,7 +19,7 @@ from mssante.clock import Clock
 from mssante.crypto import PublicKey
 from mssante.crypto.keys import mac
 from mssante.delivery.authors import HeaderJudge, unmarked
-from mssante.delivery.route import Route, destination_tag, seal_address
+from mssante.delivery.route import Route, destination_tag, person_tag, seal_address, sender_tag
 from mssante.keys.broker import KeyBroker
 from mssante.mime import header
 from mssante.mime.received import received, return_path
@@ -90,7 +90,8 @@ class Reception:
     ) -> Intake:
         """Begins a message for the INBOX of mailboxes of ours. `once` names a delivery that we may repeat: a
         second one with the same name is a duplicate, whatever its content. `judge` is given the whole header
-        and says what is kept of it. Raises Passing."""
+        and says what is kept of it. Raises Passing, STORAGE_FULL at the reserve of the disk."""
+        await self.store.reserve.require()
         distinct = {each.mailbox: each for each in recipients}
         keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
         plan = _Plan(
@@ -111,7 +112,8 @@ class Reception:
         inspect: Callable[[Structure], None] = lambda _: None,
     ) -> Intake:
         """Begins a message from a user of ours, for the queue. `inspect` is given its structure before it is
-        kept, and may raise Refused to reject it. Raises Passing."""
+        kept, and may raise Refused to reject it. Raises Passing, as `deposit` does."""
+        await self.store.reserve.require()
         distinct = {each.key: each for each in recipients}
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(distinct.values()), queued=True, inspect=inspect
@@ -297,12 +299,15 @@ class Intake:
         dek, message = self._sealer.dek, self._sealer.message_id
         route = Route(sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit)
         due = int(self._now.timestamp())
+        secret, person, sender = self._reception.secret, self._plan.trace.person, self._plan.sender
         return Outbound(
             deposit=deposit,
+            person_tag=person_tag(secret, person) if person is not None else None,
+            sender_tag=sender_tag(secret, sender) if sender is not None else None,
             envelope_ct=route.seal(dek, message),
             recipients=tuple(
                 QueueRecipientNew(
-                    destination_tag=destination_tag(self._reception.secret, address.domain),
+                    destination_tag=destination_tag(secret, address.domain),
                     address_ct=seal_address(dek, message, address),
                     next_at=due,
                 )

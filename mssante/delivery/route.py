@@ -12,7 +12,7 @@ import msgpack
 
 from mssante.crypto import Dek, NotAuthentic, Purpose
 from mssante.crypto.keys import mac
-from mssante.model import Address, Domain, Malformed, MessageId
+from mssante.model import Address, Domain, Malformed, MessageId, PersonId
 
 _ENVELOPE, _ADDRESS, _REPLY = b"\x01e", b"\x01a", b"\x01r"
 
@@ -61,6 +61,17 @@ def destination_tag(secret: bytes, domain: Domain) -> bytes:
     """32 bytes that are the same for all recipients of a domain. They do not reveal the domain to whoever
     lacks `secret`."""
     return mac(secret, b"destination\0" + domain.name.encode("ascii"))
+
+
+def person_tag(secret: bytes, person: PersonId) -> bytes:
+    """32 bytes that are the same for all that a person queues, and that tell nothing to whoever lacks
+    `secret`."""
+    return mac(secret, b"person\0" + person.encode())
+
+
+def sender_tag(secret: bytes, sender: Address) -> bytes:
+    """As `person_tag`, for all that is queued from one of our addresses."""
+    return mac(secret, b"sender\0" + sender.key.encode("ascii"))
 
 
 def _opened(dek: Dek, message: MessageId, sealed: bytes, kind: bytes) -> bytes:

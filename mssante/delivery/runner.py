@@ -35,11 +35,12 @@ from datetime import datetime, timedelta
 from mssante import limits
 from mssante.delivery import retry
 from mssante.delivery.couriers import Courier
-from mssante.delivery.destinations import Destination, Destinations, Group
+from mssante.delivery.destinations import Attempt, Destination, Destinations, Group
 from mssante.delivery.letters import Letter, open_letter
 from mssante.delivery.notices import Failure, Notices
 from mssante.delivery.reception import Reception
 from mssante.delivery.retry import Done, Fate, GiveUp, Later, Outcome
+from mssante.delivery.route import destination_tag
 from mssante.delivery.routing import Routing
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Ring
@@ -78,7 +79,8 @@ class Runner:
         self._notices = Notices(reception, routing)
         self._chance = chance
         self._ring: Ring | None = None
-        self._destinations = Destinations()
+        secret = reception.secret
+        self._destinations = Destinations(frozenset(destination_tag(secret, d) for d in routing.domains))
         self._woken = asyncio.Event()
         self._stopping = False
         self._told_of_delay: set[tuple[str, Domain]] = set()
@@ -145,10 +147,11 @@ class Runner:
         while True:
             try:
                 ring = self._ring = self._ring or await self._broker.open_queue(self._queue)
-                for destination, group in self._destinations.take(self._clock.now()):
-                    tasks.create_task(self._attempt(destination, group, ring))
+                for attempt in self._destinations.take(self._clock.now()):
+                    tasks.create_task(self._attempt(attempt, ring))
+                wanted = self._destinations.wanted()
                 due = await self._store.queue.lease(
-                    limit=limits.QUEUE_LEASED_AT_ONCE, exclude=self._destinations.busy()
+                    limit=limits.QUEUE_LEASED_AT_ONCE, only=wanted.only, exclude=wanted.exclude
                 )
             except Passing:
                 return
@@ -156,14 +159,15 @@ class Runner:
                 return
             self._destinations.add(due)
 
-    async def _attempt(self, destination: Destination, group: Group, ring: Ring) -> None:
+    async def _attempt(self, attempt: Attempt, ring: Ring) -> None:
         """Attempts one letter to one destination. Whatever goes wrong with it ends here."""
+        destination, group = attempt.destination, attempt.group
         try:
             letter = open_letter(group, ring=ring, store=self._store)
             if letter.leased_until - self._clock.now() <= _ATTEMPT:
-                return  # it waited here too long for its lease; it will come back with a new one
+                return await self._give_back(group)  # it waited here too long for its lease
             was_down = destination.failures > 0
-            outcomes = await self._deliver(destination, letter)
+            outcomes = await self._deliver(attempt, letter)
             await self._notes.run(self._record(letter, outcomes, destination))
             if was_down and not destination.failures:
                 # The destination answers again, so all that waits for it becomes due now.
@@ -177,12 +181,12 @@ class Runner:
             report(crashed("runner", error))
             await self._put_back(group)
         finally:
-            self._destinations.done(destination)
+            self._destinations.done(attempt)
             self._woken.set()
 
-    async def _deliver(self, destination: Destination, letter: Letter) -> Mapping[Address, Outcome]:
-        consignment = letter.consignment()
-        if destination.resting(self._clock.now()):
+    async def _deliver(self, attempt: Attempt, letter: Letter) -> Mapping[Address, Outcome]:
+        destination, consignment = attempt.destination, letter.consignment()
+        if attempt.resting or destination.resting(self._clock.now()):
             return consignment.all(_RESTING)
         courier = self._local if letter.domain in self._domains else self._remote
         try:
@@ -191,7 +195,7 @@ class Runner:
         except TimeoutError:
             outcomes = consignment.all(Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE))
         one = min(outcomes.values(), key=lambda outcome: outcome.reached)
-        destination.note(one, self._clock.now(), self._chance())
+        self._destinations.note(destination, one, self._clock.now(), self._chance())
         return outcomes
 
     async def _record(
@@ -309,6 +313,14 @@ class Runner:
             next_at=int((next_at or self._clock.now()).timestamp()),
             reply_ct=letter.sealed_reply(reply),
         )
+
+    async def _give_back(self, group: Group) -> None:
+        """Ends the lease of recipients that were not attempted: they are due, and get a new one."""
+        now = int(self._clock.now().timestamp())
+        for due in group:
+            await self._store.queue.settle(
+                due.id, attempts=due.attempts, state=RecipientState.PENDING, next_at=now
+            )
 
     async def _put_back(self, group: Group) -> None:
         """Puts back recipients for which we have no outcome, to be tried later. After twice the lifetime of a

@@ -86,8 +86,9 @@ class Writer:
     async def draft(self, folder: NamedFolder, flags: int, size: int, *, replacing: bool = False) -> Draft:
         """Begins an APPEND of `size` octets, whose room is promised from now on. With `replacing` it takes
         another message's place, so what the mailbox already holds is not counted against the quota. Raises
-        Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
+        Refused(NOT_PERMITTED), Refused(MAILBOX_FULL), Passing(STORAGE_FULL)."""
         self._mailbox.require_writable()
+        await self._mailbox.store.reserve.require()
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
         promises = self._mailbox.store.promises
         used_kib = promises.promised(row.id) + (0 if replacing else row.used_kib)

@@ -7,6 +7,7 @@ further kinds are counted together.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -15,12 +16,20 @@ from mssante.limits import REPEATED_KINDS_MAX, REPEATED_SECONDS
 K = TypeVar("K", bound=Hashable)
 
 
+def _later(seconds: float, call: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(seconds, call)
+
+
 class Repeated(Generic[K]):
     """`tell` reports a kind and how often it happened; `later` calls a function after so many seconds; `rest`
     is the kind under which events are counted when too many kinds are remembered."""
 
     def __init__(
-        self, tell: Callable[[K, int], None], *, rest: K, later: Callable[[float, Callable[[], None]], object]
+        self,
+        tell: Callable[[K, int], None],
+        *,
+        rest: K,
+        later: Callable[[float, Callable[[], None]], object] = _later,
     ) -> None:
         self._tell = tell
         self._rest = rest

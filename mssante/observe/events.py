@@ -152,6 +152,16 @@ class RecipientsGuessed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddressesHarvested(Event):
+    """A peer (its DN) or a person of ours named too many mailboxes that do not exist, in all of its sessions,
+    and is told neither yes nor no. `times` is how many questions were put off since the last such event."""
+
+    level: ClassVar[Level] = Level.ALARM
+    who: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEnded(Event):
     listener: str
     remote: str
@@ -208,6 +218,17 @@ class SlowSenderCut(Event):
     who: str
     octets: int
     octets_per_second: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendingHeldBack(Event):
+    """A person of ours sends more than one may, or has too much waiting in the queue. `times` is how many
+    letters were put off since the last such event. Their password may be known to somebody else."""
+
+    level: ClassVar[Level] = Level.ALARM
+    person: str
+    reason: Reason
+    times: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +322,21 @@ class TrustFileUnused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryLeftAlone(Event):
+    """The directory did not answer `unanswered` questions in a row, so for a while it is not asked."""
+
+    level: ClassVar[Level] = Level.ALARM
+    unanswered: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryAnswersAgain(Event):
+    """The directory answers again, `seconds` after it was left alone."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CorruptionFound(Event):
     level: ClassVar[Level] = Level.ALARM
     mailbox: str
@@ -322,6 +358,20 @@ class StorageTrouble(Event):
     level: ClassVar[Level] = Level.ALARM
     store: str
     cause: str  # a class name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskShort(Event):
+    """The disk is filled up to its reserve: nothing new is accepted until there is room."""
+
+    level: ClassVar[Level] = Level.ALARM
+    free_mib: int
+    reserve_mib: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskHasRoomAgain(Event):
+    """The disk has more room than its reserve again, and letters are accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,9 @@ _FOLDERS_STEP = Bulk(
     .values(uidnext=bindparam("new_uidnext"), modseq=bindparam("new_modseq")),
     *("the_id", "new_uidnext", "new_modseq"),
 )
-_OUTBOUNDS = Bulk(insert(tables.outbound), "message_number", "envelope_ct", "created_at")
+_OUTBOUNDS = Bulk(
+    insert(tables.outbound), "message_number", "envelope_ct", "created_at", "person_tag", "sender_tag"
+)
 _RECIPIENTS = Bulk(
     insert(tables.queue_recipient),
     *("message_number", "destination_tag", "address_ct", "state", "attempts", "next_at"),
@@ -98,7 +100,13 @@ def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]])
 
 
 def _write_outbounds(connection: Connection, outbounds: list[tuple[int, Outbound]], now: int) -> None:
-    _OUTBOUNDS.run(connection, [(number, outbound.envelope_ct, now) for number, outbound in outbounds])
+    _OUTBOUNDS.run(
+        connection,
+        [
+            (number, outbound.envelope_ct, now, outbound.person_tag, outbound.sender_tag)
+            for number, outbound in outbounds
+        ],
+    )
     _RECIPIENTS.run(
         connection,
         [

@@ -128,7 +128,8 @@ def delete_slice(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
     opened = ledger.open_folder(folder)
     if opened.role is not None:
         raise Refused(Reason.FOLDER_PROTECTED)
-    if len(expunge_slice(ledger, opened, None, slice_max, deleted_only=False)) >= slice_max:
+    _, more = expunge_slice(ledger, opened, None, slice_max, deleted_only=False)
+    if more:
         return False
     row = folder_reading.folder(ledger.connection, folder)
     if row.subscribed and row.name_tag is not None and row.name_ct is not None:

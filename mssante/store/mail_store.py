@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from mssante.clock import Clock
 from mssante.database import Announcement, Database
@@ -15,6 +16,7 @@ from mssante.model import MailboxId
 from mssante.reasons import Declined
 from mssante.store import queue, reception, sweeping, verify
 from mssante.store.accounts import AccountsDoor
+from mssante.store.disk_reserve import DiskReserve
 from mssante.store.folders import FoldersDoor
 from mssante.store.index import IndexDoor
 from mssante.store.journal import JournalDoor
@@ -32,30 +34,35 @@ class MailStore:
     """Begin with `MailStore.start` and end with `close`. Whoever opened the database also closes it.
 
     What concerns one noun is a method of its attribute: `accounts`, `folders`, `messages`, `queue`,
-    `journal`, `index`, and `promises`, the quota room that is promised to letters still coming in. The
+    `journal`, `index`, `promises` (the quota room that is promised to letters still coming in) and `reserve`
+    (the part of the disk that letters may not fill: whoever begins one asks it first). The
     methods here concern several nouns: start and close, who is told of changes, `accept` (one transaction
     writes mailboxes, folders, messages, queue and journal), and what checks or cleans everything (`verify`,
     `sweep`)."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, reserve: DiskReserve) -> None:
         self._transactions = transactions
+        self.reserve = reserve
         self.accounts = AccountsDoor(transactions)
         self.folders = FoldersDoor(transactions)
-        self.messages = MessagesDoor(transactions)
+        self.messages = MessagesDoor(transactions, reserve)
         self.queue = QueueDoor(transactions)
         self.journal = JournalDoor(transactions)
         self.index = IndexDoor(transactions)
         self.promises = QuotaPromises()
 
     @classmethod
-    async def start(cls, database: Database, *, clock: Clock) -> MailStore:
-        """Starts over a database that was opened with MIGRATIONS. Raises Passing."""
+    async def start(
+        cls, database: Database, *, clock: Clock, disk: Path | None = None, reserve_octets: int = 0
+    ) -> MailStore:
+        """Starts over a database that was opened with MIGRATIONS. `disk` is the folder of its file, on whose
+        disk `reserve_octets` stay free. Raises Passing."""
         transactions = Transactions(database, clock)
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
         else:
             await database.write(queue.release_all)
-        return cls(transactions)
+        return cls(transactions, DiskReserve(disk, reserve_octets, database.free_octets))
 
     async def close(self) -> None:
         """Waits for the transactions that have begun. To be called before the database is closed."""

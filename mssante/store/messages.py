@@ -13,6 +13,7 @@ from mssante import limits
 from mssante.crypto import Closed
 from mssante.model import BlobId, FolderId, ModSeq, Uid
 from mssante.store import blobs, message_reading, message_writing, reception, shredding
+from mssante.store.disk_reserve import DiskReserve
 from mssante.store.records import (
     Acceptance,
     Accepted,
@@ -34,14 +35,17 @@ class MessagesDoor:
     answer or is too busy. Sessions of the mailbox are told what a method changed, if they can see it.
     Messages come in by `MailStore.accept`."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, reserve: DiskReserve) -> None:
         self._transactions = transactions
+        self._reserve = reserve
 
     # Coming in
 
     async def append_chunks(self, blob: BlobId, first_n: int, sealed: list[bytes]) -> None:
         """Keeps chunks `first_n`, `first_n` + 1, … of a message still being received. Raises
-        database.Conflict when one of them is there already."""
+        database.Conflict when one of them is there already, Passing(STORAGE_FULL) when the disk is filled up
+        to its reserve."""
+        await self._reserve.require()
         now = self._transactions.now
         await self._transactions.write_quietly(lambda c: blobs.append_chunks(c, blob, first_n, sealed, now))
 
@@ -109,30 +113,33 @@ class MessagesDoor:
     async def copy(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
         """Copies the messages of `uids` that exist, with their flags, and returns the old and new UID of
         each. The quota counts a content only once. Raises Refused(FOLDER_UNKNOWN) when a folder is gone or
-        belongs to another mailbox, Refused(LIMIT_REACHED) when there are no UIDs left."""
+        belongs to another mailbox, Refused(LIMIT_REACHED) when there are no UIDs left, Passing(STORAGE_FULL)
+        when the disk is filled up to its reserve."""
+        await self._reserve.require()
         return await self._transactions.write(lambda ledger: message_writing.copy(ledger, folder, uids, to))
 
     async def move(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
-        """As `copy`, but also removes the old placements, in the same transaction (RFC 6851 §3)."""
+        """As `copy`, but also removes the old placements, in the same transaction (RFC 6851 §3). It is done
+        on a full disk too: that is how mail programs delete."""
         return await self._transactions.write(lambda ledger: message_writing.move(ledger, folder, uids, to))
 
     async def expunge(
         self, folder: FolderId, uids: Uids | None = None, *, deleted_only: bool = True
     ) -> list[Uid]:
         """Removes those messages of `uids`, or of the folder, that have \\Deleted (RFC 4315 §2.1), some
-        hundred in each transaction; with `deleted_only` False, all of `uids`. Returns the removed UIDs,
-        ascending. Raises Refused(FOLDER_UNKNOWN)."""
+        hundred or some MiB in each transaction; with `deleted_only` False, all of `uids`. Returns the removed
+        UIDs, ascending. Raises Refused(FOLDER_UNKNOWN)."""
         most = limits.EXPUNGED_AT_ONCE
         gone: list[Uid] = []
         while True:
-            part = await self._transactions.write(
+            part, more = await self._transactions.write(
                 lambda ledger: shredding.expunge_slice(
                     ledger, ledger.open_folder(folder), uids, most, deleted_only=deleted_only
                 )
             )
             self._transactions.shredded = self._transactions.shredded or bool(part)
             gone += part
-            if len(part) < most:
+            if not more:
                 return gone
 
     async def reseal(self, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import Column, Connection, Row, ScalarSelect, and_, bindparam, func, or_, select, update
 
 from mssante import limits
 from mssante.crypto import SealedKey
@@ -26,6 +26,7 @@ from mssante.store.records import (
     QueuedRecipient,
     RecipientId,
     RecipientState,
+    WaitingShare,
 )
 from mssante.store.shredding import shred_outbound
 from mssante.store.transactions import Transactions
@@ -43,6 +44,7 @@ _PICK = (
     .with_for_update(skip_locked=True)
 )
 _PICK_ELSEWHERE = _PICK.where(_q.destination_tag.not_in(bindparam("busy", expanding=True)))
+_PICK_AMONG = _PICK.where(_q.destination_tag.in_(bindparam("wanted", expanding=True)))
 _THIS = _q.id == bindparam("recipient")
 _LEASE = (
     update(tables.queue_recipient)
@@ -100,6 +102,37 @@ _OPEN_LEFT = select(func.count()).where(
     _q.message_number == bindparam("number"),
     _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
 )
+
+
+def _weight_of(tag: Column[bytes], name: str) -> ScalarSelect[int]:
+    """KiB of the messages that wait and have this tag."""
+    return (
+        select(func.coalesce(func.sum(_m.size_kib), 0))
+        .select_from(tables.outbound)
+        .join(tables.message, _m.number == _o.message_number)
+        .where(tag == bindparam(name))
+        .scalar_subquery()
+    )
+
+
+def _number_of(tag: Column[bytes], name: str) -> ScalarSelect[int]:
+    """Recipients still to be reached, of the messages that have this tag."""
+    return (
+        select(func.count())
+        .select_from(tables.outbound)
+        .join(tables.queue_recipient, _q.message_number == _o.message_number)
+        .where(tag == bindparam(name), _q.state.in_(_OPEN_STATES))
+        .scalar_subquery()
+    )
+
+
+_OPEN_STATES = [RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]
+_WAITING_OF = select(
+    _weight_of(_o.person_tag, "person"),
+    _number_of(_o.person_tag, "person"),
+    _weight_of(_o.sender_tag, "sender"),
+    _number_of(_o.sender_tag, "sender"),
+)
 _QUEUED = (
     select(
         _m.number,
@@ -142,12 +175,23 @@ _RELEASE = (
 
 
 def lease_due(
-    connection: Connection, *, now: int, limit: int, lease_seconds: int, exclude: Collection[bytes]
+    connection: Connection,
+    *,
+    now: int,
+    limit: int,
+    lease_seconds: int,
+    only: Collection[bytes] | None = None,
+    exclude: Collection[bytes],
 ) -> list[DueRecipient]:
     """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those of
-    the destinations in `exclude` go on waiting. Rows that another host is leasing right now are skipped."""
+    the destinations in `exclude`, or outside `only`, go on waiting. Rows that another host is leasing right
+    now are skipped."""
     pick, asked = _PICK, dict[str, Any](now=now, most=limit)
-    if exclude:
+    if only is not None:
+        pick, asked["wanted"] = _PICK_AMONG, [tag for tag in only if tag not in exclude]
+        if not asked["wanted"]:
+            return []
+    elif exclude:
         pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
     ids = list(connection.execute(pick, asked).scalars())
     if not ids:
@@ -219,6 +263,12 @@ def queued(connection: Connection) -> list[QueuedMessage]:
     ]
 
 
+def waiting_of(connection: Connection, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
+    """What waits in the queue of one person and of one mailbox; without `sender`, nothing of the latter."""
+    row = connection.execute(_WAITING_OF, {"person": person, "sender": sender}).one()
+    return [WaitingShare(kib=row[0], recipients=row[1]), WaitingShare(kib=row[2], recipients=row[3])]
+
+
 def retry(ledger: Ledger, number: MessageNumber | None) -> int:
     """Makes the waiting recipients of one message, or of all, due now because somebody asked for it. Returns
     how many there were."""
@@ -279,14 +329,17 @@ class QueueDoor:
         self,
         *,
         limit: int,
+        only: Collection[bytes] | None = None,
         exclude: Collection[bytes] = (),
         lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
     ) -> list[DueRecipient]:
         """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those
-        of the destinations in `exclude` go on waiting."""
+        of the destinations in `exclude`, or outside `only` if it is given, go on waiting."""
         now = self._transactions.now
         return await self._transactions.write_quietly(
-            lambda c: lease_due(c, now=now, limit=limit, lease_seconds=lease_seconds, exclude=exclude)
+            lambda c: lease_due(
+                c, now=now, limit=limit, lease_seconds=lease_seconds, only=only, exclude=exclude
+            )
         )
 
     async def settle(
@@ -314,6 +367,10 @@ class QueueDoor:
     async def messages(self) -> list[QueuedMessage]:
         """Every message that is still in the queue, oldest first, without addresses or content."""
         return await self._transactions.read(queued)
+
+    async def waiting_of(self, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
+        """What waits in the queue of one person, and of one mailbox of ours (by their tags)."""
+        return await self._transactions.read(lambda c: waiting_of(c, person=person, sender=sender))
 
     async def retry(self, number: MessageNumber | None = None) -> int:
         """Makes the waiting recipients of one message, or of all, due now because somebody asked for it.

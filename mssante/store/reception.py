@@ -103,7 +103,7 @@ def replace(ledger: Ledger, folder: FolderId, uid: Uid, acceptance: Acceptance) 
     """Keeps a new message in one mailbox and removes an old one, in one transaction: the quota judges the
     result of both. Raises as `MailStore.accept` does, and Refused(MESSAGE_GONE)."""
     opened = ledger.open_folder(folder)
-    if not expunge_slice(ledger, opened, [uid], 1, deleted_only=False):
+    if not expunge_slice(ledger, opened, [uid], 1, deleted_only=False)[0]:
         raise Refused(Reason.MESSAGE_GONE)
     (outcome,) = _take_in(ledger, {opened.mailbox.id: opened.mailbox}, [acceptance])
     if isinstance(outcome, Declined):

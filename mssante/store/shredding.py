@@ -11,12 +11,15 @@ as free for the quota at once.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Delete, Insert, Select, Table, bindparam, delete, insert, select, update
 
+from mssante.limits import EXPUNGED_KIB_AT_ONCE
 from mssante.model import Flag, FolderId, MessageId, Uid
 from mssante.store import index, tables
 from mssante.store.ledger import Ledger, MailboxInTransaction, OpenFolder
@@ -39,7 +42,7 @@ FOLDER_STEP = (
 
 @cache
 def _doomed(form: Form | None, deleted_only: bool) -> Select[*tuple[Any, ...]]:
-    wanted = select(_p.uid, _p.message_number).where(_p.folder_id == bindparam("folder"))
+    wanted = select(_p.uid, _p.message_number, _p.size_kib).where(_p.folder_id == bindparam("folder"))
     if form is not None:
         wanted = wanted.where(form.includes(_p.uid))
     if deleted_only:
@@ -84,24 +87,29 @@ def _messages_gone(form: Form) -> Delete:
 
 def expunge_slice(
     ledger: Ledger, folder: OpenFolder, uids: Uids | None, most: int, *, deleted_only: bool = True
-) -> list[Uid]:
+) -> tuple[list[Uid], bool]:
     """Removes at most `most` messages from an open folder, chosen among `uids` or among all of them: those
-    with \\Deleted (RFC 4315 §2.1), or any if `deleted_only` is False. Returns the removed UIDs, ascending."""
+    with \\Deleted (RFC 4315 §2.1), or any if `deleted_only` is False. It removes fewer when they are large,
+    but at least one if there is one. Returns the removed UIDs, ascending, and whether there may be more."""
     runs = None if uids is None else Runs.of(uids)
     if runs is not None and not runs:
-        return []
+        return [], False
     connection = ledger.connection
     doomed = connection.execute(
         _doomed(runs.form if runs else None, deleted_only),
         {"folder": folder.id, "most": most, **(runs.parameters if runs else {})},
     ).all()
     if not doomed:
-        return []
-    gone = [Uid(uid) for uid, _ in doomed]
+        return [], False
+    sizes = list(accumulate(size_kib for _, _, size_kib in doomed))
+    fitting = max(1, bisect_right(sizes, EXPUNGED_KIB_AT_ONCE))
+    more = len(doomed) == most or fitting < len(doomed)
+    doomed = doomed[:fitting]
+    gone = [Uid(uid) for uid, _, _ in doomed]
     remove_placements(connection, folder.id, Runs.of(gone), folder.mailbox.step())
-    uid_of = {number: Uid(uid) for uid, number in doomed}
+    uid_of = {number: Uid(uid) for uid, number, _ in doomed}
     _record_and_shred(connection, folder, uid_of)
-    return gone
+    return gone, more
 
 
 def remove_placements(connection: Connection, folder: FolderId, runs: Runs, modseq: int) -> None:

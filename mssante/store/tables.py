@@ -225,6 +225,10 @@ outbound = Table(
     Column("message_number", Number, ForeignKey("message.number"), primary_key=True, autoincrement=False),
     Column("envelope_ct", LargeBinary, nullable=False),
     Column("created_at", Number, nullable=False),
+    Column("person_tag", LargeBinary),  # whose letter it is: a MAC, so that what each has waiting is counted
+    Column("sender_tag", LargeBinary),  # and from which mailbox
+    Index("outbound_person_tag_index", "person_tag"),
+    Index("outbound_sender_tag_index", "sender_tag"),
 )
 
 queue_recipient = Table(

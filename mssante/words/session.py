@@ -90,6 +90,51 @@ SESSION: dict[Reason, Words] = {
             "send them later, and look for what makes so many",
         ),
     ),
+    Reason.RECIPIENTS_GUESSED: Words(
+        smtp=SmtpWords(
+            refused="450 4.7.1",
+            passing="450 4.7.1",
+            text="Trop d'adresses inconnues en peu de temps: verifiez vos listes, puis reessayez"
+            " / Too many unknown addresses in a short time: check your lists, then try again",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one operator or person names very many mailboxes that do not exist",
+            Actor.ASKER,
+            "check its lists of addresses, and whether somebody tries names",
+        ),
+    ),
+    Reason.SENDING_TOO_FAST: Words(
+        smtp=SmtpWords(
+            refused="450 4.7.1",
+            passing="450 4.7.1",
+            text="Trop d'envois en une heure: reessayez plus tard ou voyez votre operateur"
+            " / Too much sent within an hour: try later, or ask your operator",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one person or mailbox sends very much",
+            Actor.US,
+            "find out whether it is them, then change the password or raise [bounds] in the configuration",
+        ),
+    ),
+    Reason.SENDER_QUEUE_FULL: Words(
+        smtp=SmtpWords(
+            refused="452 4.3.1",
+            passing="452 4.3.1",
+            text="Trop de vos messages attendent encore leur remise: reessayez plus tard"
+            " / Too many of your messages still wait to be delivered: try again later",
+        ),
+        imap=CANNOT_AS_IN_SMTP,
+        notice=NEVER_IN_A_NOTICE,
+        operator=OperatorWords(
+            "one person or mailbox has very much waiting in the queue",
+            Actor.US,
+            "see where it waits ('mssante queue list'), or raise [bounds] in the configuration",
+        ),
+    ),
     Reason.TOO_MANY_RECIPIENTS: Words(
         smtp=SmtpWords(
             refused="452 4.5.3",  # RFC 5321 §4.5.3.1.10: the client sends to the rest in another transaction

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import smtplib
 import sqlite3
 import subprocess
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.operators.mail_clients import deliver, field, inbox, note, relay
+from tests.support.operators.mail_clients import deliver, field, inbox, note, reading, relay, submit
 from tests.support.operators.world import DOMAINS, Operator, World, alone, await_true
 
 SENDER = f"medecin@{DOMAINS['a']}"
@@ -81,8 +82,8 @@ def fill(folder: Path, leave: int) -> Path:
 
 
 def test_a_full_disk_defers_and_recovers(shared_world: World) -> None:
-    """C3: from 300 KiB free on; reading goes on; nothing acknowledged is lost."""
-    operator = shared_world.operator("b", name="b-full")
+    """C3: from 300 KiB free on, without a reserve; reading goes on; nothing acknowledged is lost."""
+    operator = shared_world.operator("b", name="b-full", extra="[bounds]\ndisk_reserve_mib = 0\n")
     with small_disk(operator.folder, "24m"), alone(shared_world, operator) as b:
         replies: dict[str, str] = {}
 
@@ -108,6 +109,44 @@ def test_a_full_disk_defers_and_recovers(shared_world: World) -> None:
         assert sorted(present) == sorted(["avant", "apres", *acknowledged])
         assert b.running
         assert b.events("storage_trouble")
+
+
+RESERVE = "[bounds]\ndisk_reserve_mib = 60\n"
+
+
+def test_below_the_reserve_nothing_new_comes_in_and_people_make_room(shared_world: World) -> None:
+    """R3 and C3: on a real file system, filled up to less than its reserve by somebody else."""
+    operator = shared_world.operator("b", name="b-reserve", extra=RESERVE)
+    with small_disk(operator.folder, "200m"), alone(shared_world, operator) as b:
+        body = b"x" * 76 + b"\r\n" + (b"y" * 76 + b"\r\n") * (MIB // 78)
+        for number in range(40):
+            reply = asyncio.run(try_to_deliver(shared_world, b, f"avant-{number}", body))
+            assert reply.startswith("250"), reply
+        filler = fill(b.folder, leave=50 * MIB)
+
+        assert asyncio.run(try_to_deliver(shared_world, b, "plein")).startswith("452 4.3.1 Stockage plein")
+        with pytest.raises(smtplib.SMTPDataError) as declined:
+            submit(shared_world, b, [b.login.address], note(b.login.address, [b.login.address]))
+        assert declined.value.smtp_code == 452
+        with reading(shared_world, b) as client:
+            letter = note(SENDER, ["b@b.test"], unique="depose")
+            status, said = client.append("INBOX", None, None, letter)
+            assert (status, said[0][:13]) == ("NO", b"[UNAVAILABLE]")
+            client.select("INBOX")
+            status, said = client.copy("1", "INBOX")
+            assert (status, said[0][:13]) == ("NO", b"[UNAVAILABLE]")
+            assert client.fetch("1", "(BODY.PEEK[])")[0] == "OK"
+            (finding,) = [f for f in b.ask("doctor")["findings"] if f["subject"] == "disk"]
+            assert finding["state"] == "WRONG"
+            # Deleting is done in slices that the disk has room for, and what is freed takes letters again.
+            assert client.store("1:40", "+FLAGS.SILENT", "(\\Deleted)")[0] == "OK"
+            status, gone = client.expunge()
+            assert (status, len(gone)) == ("OK", 40)
+            assert client.append("INBOX", None, None, letter)[0] == "OK"
+        assert asyncio.run(try_to_deliver(shared_world, b, "apres", body)).startswith("250")
+        assert filler.exists()
+        assert len(b.events("disk_short")) == 1
+        assert len(b.events("disk_has_room_again")) == 1
 
 
 def test_a_disk_that_refuses_every_write_defers_and_recovers(shared_world: World, b: Operator) -> None:

@@ -21,7 +21,12 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 
 from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
-from mssante.limits import CONNECTION_OUT_IDLE_SECONDS, MESSAGES_OUT_PER_CONNECTION, RECIPIENTS_OUT_AT_ONCE
+from mssante.limits import (
+    CONNECTION_OUT_IDLE_SECONDS,
+    CONNECTIONS_OUT_IDLE_MAX,
+    MESSAGES_OUT_PER_CONNECTION,
+    RECIPIENTS_OUT_AT_ONCE,
+)
 from mssante.model import Address, Direction, Domain, PeerIdentity
 from mssante.observe.events import PeerAccepted, PeerRefused, report
 from mssante.reasons import Declined, Passing, Reason
@@ -140,6 +145,7 @@ class SmtpCourier:
             judging = True
             peer = await self._prove(wire, domain, f"{door.host}:{door.port}")
             judging = False
+            wire.proved()
             return _Connection(
                 wire=wire,
                 evidence=peer.evidence,
@@ -209,7 +215,8 @@ class SmtpCourier:
 
     def _keep(self, domain: Domain, connection: _Connection) -> None:
         connection.messages += 1
-        if connection.messages >= MESSAGES_OUT_PER_CONNECTION:
+        idle = sum(map(len, self._idle.values()))
+        if connection.messages >= MESSAGES_OUT_PER_CONNECTION or idle >= CONNECTIONS_OUT_IDLE_MAX:
             return _goodbye(connection)
         waiting = self._idle.setdefault(domain, [])
         waiting.append(connection)

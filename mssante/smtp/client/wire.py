@@ -1,11 +1,13 @@
 """One client connection, built on aiosmtplib's protocol but stricter than it.
 
-This file and courier.py are the only ones that import aiosmtplib. We use it to read replies and for flow
+This file and courier.py are the only ones that import aiosmtplib. We use it to parse replies and for flow
 control. DATA and STARTTLS are our own: aiosmtplib holds a whole message in memory, rewrites line endings
-(which would break a signature), and drops plaintext behind the 220 of STARTTLS, where we must hang up.
+(which would break a signature), and drops plaintext behind the 220 of STARTTLS, where we must hang up. The
+gathering of a reply is our own too: aiosmtplib parses it from its start again for each segment.
 
-Invariants: a command is sent only when everything received has been read; a reply that nobody asked for ends
-the connection; a message is sent exactly as the caller framed it, in bounded memory.
+Invariants: a command is sent only when everything received has been read; a reply that nobody asked for, or
+that is longer than its bounds, ends the connection at once; aiosmtplib's parser sees each reply once, whole;
+a message is sent exactly as the caller framed it, in bounded memory.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from aiosmtplib.protocol import SMTPProtocol
 from aiosmtplib.response import SMTPResponse
 
 from mssante import limits
+from mssante.model import Malformed
 from mssante.reasons import Passing, Reason
+from mssante.smtp.grammar.reply_lines import ReplyLines
 
 Reply = SMTPResponse  # a code, and its text without the code
 
@@ -54,13 +58,23 @@ class ClientWire(SMTPProtocol):
         self._room = asyncio.Event()
         self._room.set()
         self._unasked = False
+        self._replies = ReplyLines()
 
     def data_received(self, data: bytes) -> None:
-        if not self._response_pending:
-            self._unasked = True  # the next command then refuses to be sent
-        super().data_received(data)
-        if self._answered_early():
+        if not self._response_pending or self._answered_early():
+            return self._spoke_unasked()
+        try:
+            reply, rest = self._replies.receive_data(data)
+        except Malformed as fault:
+            assert self._response_waiter is not None
+            self._set_response_exception(self._response_waiter, SMTPException(str(fault)))
+            return self._drop()
+        if reply is not None:
+            super().data_received(reply)
             self._room.set()  # we must not wait to send more: the remote may have stopped reading
+        if rest:
+            self._spoke_unasked()
+        return None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -126,7 +140,11 @@ class ClientWire(SMTPProtocol):
     @property
     def is_quiet(self) -> bool:
         """Whether the remote has sent nothing since its last answer."""
-        return not (self._unasked or self._buffer)
+        return not (self._unasked or self._replies.inside)
+
+    def proved(self) -> None:
+        """The remote has proved who it is, so it may say more than a stranger."""
+        self._replies.proved()
 
     def fact(self, name: str) -> Any:
         """What asyncio knows of the transport (`ssl_object`, `peername`…)."""
@@ -135,6 +153,15 @@ class ClientWire(SMTPProtocol):
     def close(self) -> None:
         if self.transport is not None:
             self.transport.close()
+
+    def _spoke_unasked(self) -> None:
+        self._unasked = True  # the next command then refuses to be sent
+        self._drop()
+
+    def _drop(self) -> None:
+        """Ends the connection without another octet read, or a flood would go on costing us."""
+        if self.transport is not None:
+            cast(asyncio.WriteTransport, self.transport).abort()
 
     def _answered_early(self) -> bool:
         return self._response_waiter is None or self._response_waiter.done()

@@ -25,6 +25,7 @@ from mssante.store.records.queue import (
     QueuedRecipient,
     RecipientId,
     RecipientState,
+    WaitingShare,
 )
 from mssante.store.records.reception import (
     Acceptance,
@@ -71,4 +72,5 @@ __all__ = [
     "Settled",
     "Swept",
     "Uids",
+    "WaitingShare",
 ]

@@ -50,6 +50,14 @@ class DueRecipient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WaitingShare:
+    """What one person or one mailbox has in the queue: messages' KiB, and recipients still to be reached."""
+
+    kib: int
+    recipients: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedRecipient:
     id: RecipientId
     state: RecipientState

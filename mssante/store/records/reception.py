@@ -43,11 +43,14 @@ class QueueRecipientNew:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
-    """A message for the queue's mailbox; `envelope_ct` is its sender and options, sealed."""
+    """A message for the queue's mailbox; `envelope_ct` is its sender and options, sealed. The tags (32 bytes)
+    are those of the person and of the mailbox that it counts for."""
 
     deposit: Deposit
     envelope_ct: bytes
     recipients: tuple[QueueRecipientNew, ...]
+    person_tag: bytes | None = None
+    sender_tag: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

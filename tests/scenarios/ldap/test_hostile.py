@@ -8,15 +8,23 @@ import socket
 import ssl
 import time
 from collections.abc import Awaitable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mssante.annuaire.ldap import LdapDirectory
+from mssante.clock import ManualClock
 from mssante.demo.annuaire import BASE_DN
 from mssante.demo.annuaire.slapd import ADMIN_DN, TlsFiles
 from mssante.ldap.client.session import LdapTarget
-from mssante.limits import LDAP_MESSAGE_OCTETS_MAX, LDAP_QUESTIONS_AT_ONCE, LDAP_QUESTIONS_MAX
+from mssante.limits import (
+    DIRECTORY_REST_SECONDS,
+    DIRECTORY_UNANSWERED_MAX,
+    LDAP_MESSAGE_OCTETS_MAX,
+    LDAP_QUESTIONS_AT_ONCE,
+    LDAP_QUESTIONS_MAX,
+)
 from mssante.model import Address, Secret
 from mssante.reasons import Passing, Reason
 from tests.support.ldap.fake_ldap import (
@@ -417,4 +425,29 @@ async def test_a_cancelled_question_frees_its_place() -> None:
         for question in again:
             question.cancel()
         await asyncio.gather(*again, return_exceptions=True)
+        await directory.aclose()
+
+
+async def test_a_silent_directory_is_asked_three_times_and_then_left_alone() -> None:
+    clock, silent = ManualClock(), True
+
+    def script(conversation: Conversation) -> None:
+        if silent:
+            return _silent(conversation)
+        for number, _, _ in conversation.requests():
+            conversation.send(entry(number, "cn=x", mailbox(str(ADDRESS))) + done(number))
+        return None
+
+    with fake_ldap(script) as fake:
+        target = LdapTarget.parse(fake.url, base_dn=BASE_DN)
+        directory = LdapDirectory(target, clock=clock, question_seconds=0.3)
+        for _ in range(10):
+            await _unavailable(directory.mailbox(ADDRESS))
+        assert fake.connections == DIRECTORY_UNANSWERED_MAX
+        silent = False
+        await _unavailable(directory.mailbox(ADDRESS))
+        clock.advance(timedelta(seconds=DIRECTORY_REST_SECONDS))
+        for _ in range(10):
+            assert await directory.mailbox(ADDRESS) is not None
+        assert fake.connections == DIRECTORY_UNANSWERED_MAX + 10
         await directory.aclose()

@@ -34,13 +34,15 @@ LETTER = b"From: dr.a@chu-a.test\r\nMessage-ID: <1@chu-a.test>\r\nSubject: XDM/1
 
 
 class FakeDirectory:
-    """Knows what it is given; `down` makes it unavailable."""
+    """Knows what it is given, and counts the questions; `down` makes it unavailable."""
 
     def __init__(self) -> None:
         self.entries: dict[str, MailboxEntry] = {}
         self.down = False
+        self.asked = 0
 
     async def mailbox(self, address: Address) -> MailboxEntry | None:
+        self.asked += 1
         if self.down:
             raise Passing(Reason.DIRECTORY_UNAVAILABLE)
         return self.entries.get(address.key)

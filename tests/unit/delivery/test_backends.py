@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from secrets import token_hex
 from typing import cast
 
 import pytest
 
 from mssante.delivery.backends import RelayBackend, Speaker, SubmissionBackend
+from mssante.delivery.sending import SendingBounds
 from mssante.keys.ring import SignIn
-from mssante.limits import NULL_SENDERS_AT_ONCE, NULL_SENDERS_PER_MINUTE
+from mssante.limits import (
+    GUESSES_AT_ONCE,
+    GUESSES_PER_HOUR,
+    NULL_SENDERS_AT_ONCE,
+    NULL_SENDERS_PER_MINUTE,
+)
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
+from mssante.observe import events
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
-from tests.support.operators.delivery_house import LETTER, House
+from tests.support.operators.delivery_house import LETTER, FakeCourier, House
 
 FOREIGN = LETTER.replace(b"From: dr.a@chu-a.test", b"From: dr.b@cabinet-b.test")
 A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@cabinet-b.test")
@@ -208,3 +217,123 @@ async def test_a_peer_s_null_senders_are_slowed_and_nobody_else_s(
     assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_PER_MINUTE
     a_house.clock.advance(timedelta(days=1))
     assert await many(PEER, 2 * NULL_SENDERS_AT_ONCE) == NULL_SENDERS_AT_ONCE
+
+
+async def _tried(backend: RelayBackend | SubmissionBackend, session: Speaker, count: int) -> int:
+    """How many of `count` names were answered with yes or no, each in a session of its own."""
+    said: Counter[Reason] = Counter()
+    for n in range(count):
+        try:
+            await backend.recipient(replace(session, remote=f"192.0.2.{n % 250}"), _named(f"nom-{n}"))
+        except Declined as declined:
+            said[declined.reason] += 1
+    assert said.total() == count
+    assert set(said) <= {Reason.MAILBOX_UNKNOWN, Reason.RECIPIENTS_GUESSED}
+    return said[Reason.MAILBOX_UNKNOWN]
+
+
+def _named(local: str) -> Address:
+    return Address.parse(f"{local}@chu-a.test")
+
+
+@pytest.mark.parametrize("who", ["peer", "person"])
+async def test_whoever_tries_names_in_ever_new_sessions_soon_learns_nothing(
+    a_house: House, who: str, relay: RelayBackend
+) -> None:
+    """R5: the count follows who it is, not the session."""
+    submission = SubmissionBackend(a_house.reception, a_house.routing, a_house.broker)
+    backend, session = (relay, PEER) if who == "peer" else (submission, ME)
+    await a_house.mailbox("hidden@chu-a.test")
+    told: list[events.Event] = []
+    forget = events.add_sink(told.append)
+    await backend.recipient(session, A)
+
+    assert await _tried(backend, session, 1000) == GUESSES_AT_ONCE
+    with pytest.raises(Passing) as caught:
+        await backend.recipient(session, _named("hidden"))  # one that exists looks like one that does not
+    assert str(smtp_answer(caught.value)).startswith("450 4.7.1 ")
+    await backend.recipient(session, A)  # who was written to before is written to still
+    if who == "person":
+        await backend.recipient(session, B)  # elsewhere there is nothing of ours to learn
+    (alarm,) = [event for event in told if isinstance(event, events.AddressesHarvested)]
+    assert alarm.who == ("CN=b" if who == "peer" else "dr.a@chu-a.test")
+
+    a_house.clock.advance(timedelta(hours=1))
+    assert await _tried(backend, session, 1000) == GUESSES_PER_HOUR
+    forget()
+
+
+async def test_one_peer_s_guesses_take_nothing_from_another(relay: RelayBackend) -> None:
+    await _tried(relay, PEER, 300)
+    other = replace(NOBODY, peer=cast(VerifiedPeer, FakePeer(dn="CN=c")))
+    await relay.recipient(other, A)
+    assert await _tried(relay, other, 50) == 50
+
+
+@pytest.fixture
+def sender(a_house: House) -> SubmissionBackend:
+    bounds = SendingBounds(recipients_per_hour=300, queued_kib_max=100, queued_recipients_max=400)
+    return SubmissionBackend(a_house.reception, a_house.routing, a_house.broker, bounds)
+
+
+async def _taken(backend: SubmissionBackend, count: int, content: bytes) -> int:
+    """How many of `count` letters to one address were taken before one was put off."""
+    for number in range(count):
+        try:
+            intake = await backend.begin(ME, Envelope(A, (B,)), len(content))
+        except Passing:
+            return number
+        await intake.write(content + token_hex(8).encode() + b"\r\n")
+        await intake.commit()
+    return count
+
+
+async def test_a_person_sends_so_much_in_an_hour_from_whatever_mailbox(
+    a_house: House, sender: SubmissionBackend
+) -> None:
+    """R3: one password is not enough to send to everybody in a night."""
+    await a_house.mailbox(str(A))
+    many = tuple(Address.parse(f"dr-{n}@cabinet-b.test") for n in range(200))
+    await (await sender.begin(ME, Envelope(A, many), 100)).abort()
+    for who in (A, None, A):
+        with pytest.raises(Passing) as caught:
+            await sender.begin(ME, Envelope(who, many), 100)
+        assert _reason(caught) is Reason.SENDING_TOO_FAST
+        assert str(smtp_answer(caught.value)).startswith("450 4.7.1 ")
+    await (
+        await sender.begin(ME, Envelope(A, many[:100]), 100)
+    ).abort()  # what was put off counts for nothing
+    a_house.clock.advance(timedelta(minutes=40))
+    await (await sender.begin(ME, Envelope(A, many), 100)).abort()
+
+
+async def test_what_waits_in_the_queue_of_one_person_is_bounded(
+    a_house: House, sender: SubmissionBackend
+) -> None:
+    await a_house.mailbox(str(A))
+    letter = LETTER + (b"x" * 70 + b"\r\n") * 300
+    kept = await _taken(sender, 50, letter)
+    assert 3 <= kept <= 5
+    with pytest.raises(Passing) as caught:
+        await sender.begin(ME, Envelope(None, (B,)), len(letter))  # the person counts, whatever the sender
+    assert _reason(caught) is Reason.SENDER_QUEUE_FULL
+    assert str(smtp_answer(caught.value)).startswith("452 4.3.1 ")
+    again = SubmissionBackend(
+        a_house.reception, a_house.routing, a_house.broker, SendingBounds(queued_kib_max=100)
+    )
+    assert await _taken(again, 1, letter) == 0, "a restart forgets none of it"
+    await a_house.runner(FakeCourier()).run_once()
+    assert await _taken(sender, 50, letter) == kept
+
+
+async def test_recipients_still_to_be_reached_are_bounded_too(a_house: House) -> None:
+    await a_house.mailbox(str(A))
+    bounds = SendingBounds(queued_recipients_max=200)
+    backend = SubmissionBackend(a_house.reception, a_house.routing, a_house.broker, bounds)
+    many = tuple(Address.parse(f"dr-{n}@cabinet-b.test") for n in range(150))
+    intake = await backend.begin(ME, Envelope(A, many), 100)
+    await intake.write(LETTER)
+    await intake.commit()
+    with pytest.raises(Passing) as caught:
+        await backend.begin(ME, Envelope(A, many), 100)
+    assert _reason(caught) is Reason.SENDER_QUEUE_FULL

@@ -109,6 +109,16 @@ async def test_the_trust_space_decides_where_a_letter_may_go(a_house: House) -> 
     assert caught.value.reason is Reason.DOMAIN_NOT_LISTED
 
 
+async def test_for_a_mailbox_of_ours_the_directory_is_never_asked(a_house: House) -> None:
+    await a_house.mailbox(A)
+    a_house.directory.down = True
+    await a_house.routing.local(Address.parse(A))
+    await a_house.routing.person_sends_to(Address.parse(A))
+    with pytest.raises(Refused):
+        await a_house.routing.person_sends_to(Address.parse("nobody@chu-a.test"))
+    assert a_house.directory.asked == 0
+
+
 async def test_to_a_mailbox_of_ours_no_list_is_needed(a_house: House) -> None:
     a_house.space = TrustSpace.from_entries((), source="empty")
     await a_house.mailbox(A)

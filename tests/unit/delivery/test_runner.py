@@ -239,7 +239,7 @@ class Gate(FakeCourier):
 
 async def _until(condition: object) -> None:
     assert callable(condition)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
 
@@ -258,6 +258,62 @@ async def test_a_black_hole_holds_up_nobody_but_itself(home: House) -> None:
     await working
     assert len(far.delivered) == 21
     assert await home.store.queue.messages() == []
+
+
+async def test_six_hundred_silent_destinations_leave_places_for_those_that_answer(home: House) -> None:
+    silent = [f"silent-{n}.test" for n in range(600)]
+    good = [f"dr@good-{n}.test" for n in range(20)]
+    await home.mailbox("dr.z@chu-a.test")
+    far = Gate(*silent)
+    runner = home.runner(far)
+    await home.submit(good)
+    await runner.run_once()
+    for start in range(0, 600, 200):
+        await home.submit([f"dr@{domain}" for domain in silent[start : start + 200]])
+    working = asyncio.create_task(runner.run_once())
+    await _until(lambda: far.inside == limits.COURIERS_AT_UNPROVED)
+    await home.submit([*good, "dr.z@chu-a.test"], LETTER + b"again\r\n")
+    runner._woken.set()
+    await _until(lambda: len(far.delivered) == 2 * len(good))
+    async with asyncio.timeout(30):  # our own mailboxes need no place
+        while not await home.inbox("dr.z@chu-a.test"):
+            await asyncio.sleep(0.01)
+    assert (far.most, working.done()) == (limits.COURIERS_AT_UNPROVED, False)
+
+    # Once they are known to be silent, they have a smaller share still, and each has its turn.
+    far.behaviour = lambda sent: sent.all(NOBODY)
+    far.opened.set()
+    await working
+    assert far.most == limits.COURIERS_AT_UNPROVED
+    far.opened.clear()
+    home.clock.advance(timedelta(hours=2))
+    again = asyncio.create_task(runner.run_once())
+    await _until(lambda: far.inside == limits.COURIERS_AT_SILENT)
+    far.behaviour = lambda sent: sent.all(DELIVERED)
+    far.most = far.inside
+    far.opened.set()
+    await again
+    assert far.most <= limits.COURIERS_AT_UNPROVED
+    assert len(far.delivered) == 2 * len(good) + 600
+    assert await home.store.queue.messages() == []
+
+
+async def test_whoever_answers_and_then_stalls_does_not_take_every_place(home: House) -> None:
+    names = [f"stall-{n}.test" for n in range(50)]
+    far = Gate(*names)
+    far.behaviour = lambda sent: sent.all(Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE))
+    far.opened.set()
+    runner = home.runner(far)
+    await home.submit([f"dr@{name}" for name in names])
+    await runner.run_once()
+    home.clock.advance(timedelta(hours=2))
+    far.opened.clear()
+    working = asyncio.create_task(runner.run_once())
+    await _until(lambda: far.inside >= limits.COURIERS_AT_UNPROVED)
+    far.behaviour = lambda sent: sent.all(DELIVERED)
+    far.opened.set()
+    await working
+    assert (far.most, len(far.delivered)) == (limits.COURIERS_AT_UNPROVED, 50)
 
 
 async def test_a_new_letter_is_taken_at_once(home: House) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -222,3 +223,33 @@ async def test_a_key_of_an_unknown_kind_costs_its_own_message_alone(house: House
     first, second = await due(house)
     assert (first.sealed_key.epoch, first.sealed_key.ciphertext) == (-1, b"")  # opens nothing
     assert second.sealed_key.epoch == 1
+
+
+async def test_only_the_destinations_that_are_wanted_are_leased(house: House) -> None:
+    await house.store.accept(submission(await house.queue(), A, B, C))
+    lease = house.store.queue.lease
+    assert await lease(limit=10, only=[]) == []
+    assert [one.destination_tag for one in await lease(limit=10, only=[A, B], exclude=[B])] == [A]
+    assert [one.destination_tag for one in await lease(limit=10, only=[B])] == [B]
+    assert [one.destination_tag for one in await lease(limit=10)] == [C]
+
+
+async def test_what_waits_is_counted_for_the_person_and_for_the_mailbox(house: House) -> None:
+    queue = await house.queue()
+    for person, sender in ((A, B), (A, None), (None, None)):
+        given = submission(queue, A, B)
+        assert given.outbound is not None
+        outbound = replace(given.outbound, person_tag=person, sender_tag=sender)
+        await house.store.accept(replace(given, outbound=outbound))
+
+    async def waiting(person: bytes, sender: bytes | None) -> list[tuple[int, int]]:
+        found = await house.store.queue.waiting_of(person=person, sender=sender)
+        return [(share.kib, share.recipients) for share in found]
+
+    assert await waiting(A, B) == [(8, 4), (4, 2)]
+    assert await waiting(B, None) == [(0, 0), (0, 0)]
+    first, second, *_ = await due(house)
+    await settle(house, first, RecipientState.DELIVERED)
+    assert await waiting(A, B) == [(8, 3), (4, 1)]
+    await settle(house, second, RecipientState.BOUNCED)
+    assert await waiting(A, B) == [(4, 2), (0, 0)]
