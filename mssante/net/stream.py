@@ -179,8 +179,7 @@ class Stream(asyncio.BufferedProtocol):
         return self._tls.version() if self._tls is not None and self._agreed else None
 
     def peer_chain(self) -> tuple[bytes, ...]:
-        """The certificates that the far side showed (DER, its own first); empty when it showed none.
-        Raises Passing(TLS_FAILED) for a resumed session, in which none are shown."""
+        """The certificates that the far side showed (DER, its own first); empty when it showed none."""
         return tuple(peer_chain(self._tls)) if self._tls is not None else ()
 
     @property
