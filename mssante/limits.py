@@ -51,6 +51,7 @@ OTHER_FILES_MAX = 300  # ours: databases, couriers, log, threads: what is open b
 REPEATED_SECONDS = 60  # ours: how long a repeated event is only counted, before one line of log tells of all
 REPEATED_KINDS_MAX = 1000  # ours: pairs of address and cause that are counted apart; all others count as one
 MESSAGES_IN_FLIGHT_MAX = 64  # ours: messages between DATA and 250, all sessions; above: 452 4.3.1 (R3)
+OCCUPIED_BUFFER_OCTETS = 4 * KIB  # ours: read at once of a far side that is made to wait (a delayed login)
 TLS_BUFFER_OCTETS = 65536  # ours: asyncio keeps 256 KiB a connection (A44)
 
 # Sending to other operators

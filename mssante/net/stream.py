@@ -16,7 +16,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 from mssante import limits
@@ -72,6 +73,7 @@ class Stream(asyncio.BufferedProtocol):
         self._stopping = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._occupied: asyncio.Timeout | None = None
         self._congested = False
         self._tls: ssl.SSLObject | None = None
         self._sealed_in = ssl.MemoryBIO()
@@ -133,6 +135,24 @@ class Stream(asyncio.BufferedProtocol):
             self._writer = None
         if self._closed:
             raise ConnectionResetError
+
+    @asynccontextmanager
+    async def occupied(self) -> AsyncIterator[None]:
+        """For work that makes the far side wait and is of use to nobody else, such as a delayed login: when
+        the connection is lost the work is cancelled, and this raises ConnectionResetError. Of what the far
+        side sends meanwhile no more is taken in than one short piece."""
+        if self._closed:
+            raise ConnectionResetError
+        try:
+            async with asyncio.timeout(None) as occupied:
+                self._occupied = occupied
+                yield
+        except TimeoutError:
+            if occupied.expired():
+                raise ConnectionResetError from None
+            raise
+        finally:
+            self._occupied = None
 
     async def start_tls(self, context: ssl.SSLContext, *, answer: bytes = b"") -> None:
         """Sends `answer` in clear, then makes the handshake as the server. The caller must have used every
@@ -236,7 +256,7 @@ class Stream(asyncio.BufferedProtocol):
             self._made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _SCRATCH
+        return _SCRATCH if self._occupied is None else _SCRATCH[: limits.OCCUPIED_BUFFER_OCTETS]
 
     def buffer_updated(self, count: int) -> None:
         if self._closing:
@@ -254,7 +274,8 @@ class Stream(asyncio.BufferedProtocol):
                 self._unseal()
         # The conversation may be busy for long (a delayed login) and reads nothing meanwhile. Nobody will
         # read what follows the far side's end or a broken record. So we stop receiving in these cases.
-        if self._held >= limits.TLS_BUFFER_OCTETS or self._unread_sealed or self._eof:
+        held_max = 1 if self._occupied is not None else limits.TLS_BUFFER_OCTETS
+        if self._held >= held_max or self._unread_sealed or self._eof:
             self._pause_reading()
 
     @property
@@ -279,6 +300,8 @@ class Stream(asyncio.BufferedProtocol):
             self._reaper.cancel()
         self._forget()
         self._wake_reader()
+        if self._occupied is not None:
+            self._occupied.reschedule(self._loop.time())
         self.resume_writing()
         if self._lost is not None:
             self._lost(self)

@@ -57,14 +57,6 @@ class Wire:
         self._searched = 0  # there is no LF before this place of the buffer
         self._before_login = 0
         self._utf8 = False
-        self._steps: dict[_Mode, Callable[[], Event | None]] = {
-            _Mode.LINE: self._line,
-            _Mode.LITERAL: self._literal,
-            _Mode.MESSAGE: self._message,
-            _Mode.SKIP: self._skip,
-            _Mode.RAW: self._raw,
-            _Mode.DEAD: lambda: Signal.NEED_DATA,
-        }
         self._next_command()
 
     def _next_command(self) -> None:
@@ -124,7 +116,7 @@ class Wire:
         """The next thing that happened; NEED_DATA until more is received."""
         while True:
             event, self._due = self._due, None
-            event = event or self._steps[self._mode]()
+            event = event or _STEPS[self._mode](self)
             if event is not None:
                 return event
 
@@ -350,3 +342,15 @@ class Wire:
         self._mode = _Mode.DEAD
         self._buffer.clear()
         return Bye(text, code)
+
+
+# One table for all: a Wire that held its own methods would refer to itself, and what a client typed would stay
+# in memory after the connection, until the collector of cycles runs.
+_STEPS: dict[_Mode, Callable[[Wire], Event | None]] = {
+    _Mode.LINE: Wire._line,
+    _Mode.LITERAL: Wire._literal,
+    _Mode.MESSAGE: Wire._message,
+    _Mode.SKIP: Wire._skip,
+    _Mode.RAW: Wire._raw,
+    _Mode.DEAD: lambda wire: Signal.NEED_DATA,
+}
