@@ -28,13 +28,14 @@ from mssante.imap.grammar.framing import BEFORE_LOGIN, TAIL, LiteralAnnouncement
 from mssante.imap.grammar.lexer import Beyond, Literal8, Unacceptable
 from mssante.imap.grammar.parse import parse
 from mssante.imap.grammar.responses import Code, ResponseStatus
-from mssante.limits import IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
+from mssante.limits import IMAP_APPEND_MESSAGES_MAX, IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
 from mssante.reasons import Reason
 from mssante.words.imap import imap_answer
 
 _APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE [^ ]+) [^ ]", re.IGNORECASE)
 
 _TOO_LARGE = "Litteral trop grand, ou trop nombreux / A literal is too large, or too many"
+_TOO_MANY = "Trop de messages a la fois / Too many messages in one APPEND"
 _TOO_BIG = imap_answer(Reason.MESSAGE_TOO_LARGE)
 
 
@@ -249,6 +250,8 @@ class Wire:
         except Unacceptable as error:
             return self._refused(announced, line, error)
         index = append.index + 1
+        if index >= IMAP_APPEND_MESSAGES_MAX:
+            return self._refused(announced, line, Beyond(_TOO_MANY))
         # Its size is not added to the octets of the command: that limit is for lines, not for messages.
         size, octets8 = announced.size, announced.octets8
         again = AppendStart(append.tag, append.mailbox, flags, date, size, index, octets8)

@@ -1,6 +1,6 @@
-"""What one person may have at the same time on all IMAP ports together: connections, and heavy commands.
+"""What one person may have at the same time on all IMAP ports together: connections, heavy commands, memory.
 
-Invariants: both are counted over all ports that share one Persons; a command waits for its turn no longer
+Invariants: all three are counted over all ports that share one Persons; a command waits for its turn no longer
 than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
 """
 
@@ -14,7 +14,8 @@ from weakref import WeakValueDictionary
 from mssante.imap.grammar import commands
 from mssante.imap.grammar.need import Need
 from mssante.imap.grammar.search import Text, leaves
-from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
+from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES, IMAP_PERSON_MEMORY_OCTETS_MAX
+from mssante.loans import MemoryShare
 from mssante.mailbox.turns import turn
 
 
@@ -24,6 +25,7 @@ class Persons:
     def __init__(self) -> None:
         self._connections: Counter[str] = Counter()
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._memory: WeakValueDictionary[str, MemoryShare] = WeakValueDictionary()
 
     def connections(self, person: str) -> int:
         """How many `person` has."""
@@ -38,6 +40,10 @@ class Persons:
         self._connections[person] -= 1
         if self._connections[person] <= 0:
             del self._connections[person]
+
+    def memory(self, person: str) -> MemoryShare:
+        """What all the person's commands may hold together."""
+        return self._memory.setdefault(person, MemoryShare(IMAP_PERSON_MEMORY_OCTETS_MAX))
 
     def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
         """Waits for one of the person's turns. Raises as `turn`."""
