@@ -2,9 +2,9 @@
 
 A small message stays in memory until it is accepted. The chunks of a large one are written to the database
 while it is still coming in. Invariants: all the blobs of one message, or of all the messages of one APPEND,
-together hold at most INTAKE_MEMORY_OCTETS_MAX and one chunk in memory, and less where the share of memory that
-they use has no more to lend; chunks whose message is not kept cannot be read, and are deleted by `abandon` or
-by the sweep.
+together hold at most INTAKE_MEMORY_OCTETS_MAX and one chunk in memory, and less where the share of memory
+that they use has no more to lend; chunks whose message is not kept cannot be read, and are deleted by
+`abandon` or by the sweep.
 """
 
 from __future__ import annotations

@@ -347,8 +347,8 @@ class Wire:
         return Bye(text, code)
 
 
-# One table for all: a Wire that held its own methods would refer to itself, and what a client typed would stay
-# in memory after the connection, until the collector of cycles runs.
+# One table for all: a Wire that held its own methods would refer to itself, and what a client typed would
+# stay in memory after the connection, until the collector of cycles runs.
 _STEPS: dict[_Mode, Callable[[Wire], Event | None]] = {
     _Mode.LINE: Wire._line,
     _Mode.LITERAL: Wire._literal,

@@ -1,9 +1,9 @@
 """APPEND and REPLACE: messages that stream in, and are kept all together or not at all.
 
 Invariants: a message is kept only when its last octet has come, its lines and octets were found acceptable
-and the command has ended properly; the messages of one command hold no more memory together than one; the octets of a refused message are read and dropped, and the conversation
-goes on; a REPLACE keeps the new message and removes the old one in one transaction, so that one of the two
-exists at every moment.
+and the command has ended properly; the messages of one command hold no more memory together than one; the
+octets of a refused message are read and dropped, and the conversation goes on; a REPLACE keeps the new
+message and removes the old one in one transaction, so that one of the two exists at every moment.
 """
 
 from __future__ import annotations

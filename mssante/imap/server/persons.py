@@ -1,7 +1,7 @@
 """What one person may have at the same time on all IMAP ports together: connections, heavy commands, memory.
 
-Invariants: all three are counted over all ports that share one Persons; a command waits for its turn no longer
-than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
+Invariants: all three are counted over all ports that share one Persons; a command waits for its turn no
+longer than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
 """
 
 from __future__ import annotations

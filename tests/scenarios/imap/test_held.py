@@ -1,10 +1,9 @@
-"""What the server holds for one person's commands, however much they name (issue rows 3 and 12b of I5, I7)."""
+"""What the server holds for one person's commands, however much they name (I5, I7)."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -67,3 +66,25 @@ async def test_so_many_messages_in_one_append_and_no_more(server: RunningImap) -
     assert (await client.ok("STATUS INBOX (MESSAGES)")).lines == exists  # and nothing is kept of them
     assert await appended(client, IMAP_APPEND_MESSAGES_MAX, b"Subject: s\r\n\r\nx") == "OK APPENDUID"
     client.close()
+
+
+async def test_a_header_of_thirty_three_mebibytes_is_not_held(server: RunningImap) -> None:
+    """Fields of it are chosen while it streams, by several sessions at once."""
+    header = b"Subject: s\r\n" + (b"X-A: " + LINE) * (33 * MIB // (5 + len(LINE))) + b"To: b@b.test\r\n"
+    clients = [await signed_in(server) for _ in range(4)]
+    assert await appended(clients[0], 1, header + b"\r\nx") == "OK APPENDUID"
+    uid = (await clients[0].ok("UID SEARCH LARGER 30000000")).numbers()[0]
+    for client in clients:
+        await client.ok("NOOP")
+    before = server.memory("VmRSS")
+    items = "BODY.PEEK[HEADER.FIELDS (SUBJECT TO)] BODY.PEEK[HEADER.FIELDS.NOT (X-A)]"
+    answers = await asyncio.gather(*(each.ok(f"UID FETCH {uid} ({items})") for each in clients))
+    grown = server.memory("VmHWM") - before
+    print(f"HEADER.FIELDS of 33 MiB in {len(clients)} sessions: +{grown / MIB:.0f} MiB")
+    for answer in answers:
+        ((fetched),) = answer.fetched().values()
+        assert fetched["BODY[HEADER.FIELDS (SUBJECT TO)]"] == b"Subject: s\r\nTo: b@b.test\r\n\r\n"
+        assert fetched["BODY[HEADER.FIELDS.NOT (X-A)]"] == b"Subject: s\r\nTo: b@b.test\r\n\r\n"
+    assert grown <= 24 * MIB
+    for client in clients:
+        client.close()
