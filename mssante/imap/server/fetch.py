@@ -26,7 +26,8 @@ from mssante.limits import (
     IMAP_SECTION_WHOLE_OCTETS_MAX,
     IMAP_SEND_OCTETS,
 )
-from mssante.mailbox.reading import Message, Reader, breathe
+from mssante.mailbox.reading import Message, Reader
+from mssante.mailbox.turns import breathe
 from mssante.model import Flag
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode

@@ -13,10 +13,10 @@ from weakref import WeakValueDictionary
 
 from mssante.imap.grammar import commands
 from mssante.imap.grammar.need import Need
-from mssante.imap.grammar.search import Text, leaves
+from mssante.imap.rules.matching import need_of
 from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES, IMAP_PERSON_MEMORY_OCTETS_MAX
 from mssante.loans import MemoryShare
-from mssante.mailbox.turns import turn
+from mssante.mailbox.turns import Turn, turn
 
 
 class Persons:
@@ -45,7 +45,7 @@ class Persons:
         """What all the person's commands may hold together."""
         return self._memory.setdefault(person, MemoryShare(IMAP_PERSON_MEMORY_OCTETS_MAX))
 
-    def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
+    def heavy(self, person: str) -> AbstractAsyncContextManager[Turn]:
         """Waits for one of the person's turns. Raises as `turn`."""
         turns = self._turns.get(person) or asyncio.Semaphore(IMAP_HEAVY_AT_ONCE)
         self._turns[person] = turns
@@ -61,6 +61,6 @@ def is_heavy(command: commands.Command, messages: int) -> bool:
         case commands.Sort() | commands.Thread():
             return messages > IMAP_HEAVY_BODIES
         case commands.Search(query=query):
-            return messages > IMAP_HEAVY_BODIES and any(isinstance(leaf, Text) for leaf in leaves(query.key))
+            return messages > IMAP_HEAVY_BODIES and need_of(query.key) >= Need.HEADER
         case _:
             return False
