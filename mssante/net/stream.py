@@ -22,7 +22,7 @@ from typing import cast
 
 from mssante import limits
 from mssante.observe.events import HandshakeRefused, report
-from mssante.trust.tls import peer_chain
+from mssante.trust.tls import openssl_reason, peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
@@ -106,18 +106,16 @@ class Stream(asyncio.BufferedProtocol):
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         """Sends. Never blocks and never raises: call `drain` before producing more than a few KiB."""
         if self._closed or self._closing or self._transport is None:
-            return
+            return None
         if self._tls is None:
-            self._transport.write(octets)
-            return
+            return self._transport.write(octets)
         rest = memoryview(octets)
         try:
             while rest:
                 rest = rest[self._tls.write(rest) :]
         except ssl.SSLError:
-            self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
-            return
-        self._flush()
+            return self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
+        return self._flush()
 
     async def drain(self) -> None:
         """Waits until the far side has taken what was written. Raises ConnectionError when the far side is
@@ -207,6 +205,11 @@ class Stream(asyncio.BufferedProtocol):
         """Whether the connection is gone."""
         return self._closed
 
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called: long work that was not finished may end early."""
+        return self._stopping
+
     def stop(self) -> None:
         """Makes the read under way, or the next one, raise Stopping."""
         self._stopping = True
@@ -273,15 +276,10 @@ class Stream(asyncio.BufferedProtocol):
             if self._agreed or self._shake_hands():
                 self._unseal()
         # The conversation may be busy for long (a delayed login) and reads nothing meanwhile. Nobody will
-        # read what follows the far side's end or a broken record. So we stop receiving in these cases.
+        # read what follows the far side's end or a broken record, nor more than any record can have.
         held_max = 1 if self._occupied is not None else limits.TLS_BUFFER_OCTETS
-        if self._held >= held_max or self._unread_sealed or self._eof:
+        if self._held >= held_max or self._sealed_in.pending >= limits.TLS_BUFFER_OCTETS or self._eof:
             self._pause_reading()
-
-    @property
-    def _unread_sealed(self) -> bool:
-        """Whether more octets wait for TLS than any record can have, so that it will never read them."""
-        return self._sealed_in.pending >= limits.TLS_BUFFER_OCTETS
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -371,7 +369,7 @@ class Stream(asyncio.BufferedProtocol):
             return False
         except ssl.SSLError as error:
             self._flush()  # the TLS alert, which is all that the far side learns of the failure
-            self._handshake_over(_reason(error))
+            self._handshake_over(openssl_reason(error))
             return False
         self._flush()
         self._agreed = True
@@ -399,9 +397,3 @@ class Stream(asyncio.BufferedProtocol):
         self._flush()  # what TLS itself has to answer (a key update)
         if self._eof:
             self._wake_reader()
-
-
-def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's own words: `CERTIFICATE_VERIFY_FAILED: certificate has expired`."""
-    detail = getattr(error, "verify_message", "")
-    return f"{error.reason or type(error).__name__}: {detail}" if detail else str(error.reason or error)

@@ -91,6 +91,12 @@ def peer_chain(tls: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
     return [leaf, *(der for der in _unverified_chain(tls) if der != leaf)]
 
 
+def openssl_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's own words: `CERTIFICATE_VERIFY_FAILED: certificate has expired`."""
+    detail = getattr(error, "verify_message", "")
+    return f"{error.reason or type(error).__name__}: {detail}" if detail else str(error.reason or error)
+
+
 def _unverified_chain(tls: Any) -> Sequence[bytes]:
     """SSLObject.get_unverified_chain is public since Python 3.13; before, only the inner object has it."""
     if hasattr(tls, "get_unverified_chain"):

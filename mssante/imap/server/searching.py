@@ -216,7 +216,7 @@ class Searcher:
         doubtful = await self._threads.run(search.judge, known, frozenset(known.headers))
         for message in (message for message in messages if message.header is None):
             await self._rest()
-            async with self._threads.turn(large=True):
+            async with self._threads.turn(message.summary.header_octets):
                 try:
                     block = await self._reader.octets(message, 0, message.summary.header_octets)
                 except Refused:
@@ -238,7 +238,7 @@ class Searcher:
                 opened = [(message, content) for message, content in group if content is not None]
                 await self._threads.run(judge, search, known, opened, step)
             for message in (message for message, content in group if content is None):
-                async with self._threads.turn(large=True):
+                async with self._threads.turn(message.summary.size):
                     try:
                         content = await self._reader.octets(message, 0, message.summary.size)
                     except Refused:

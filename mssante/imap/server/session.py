@@ -46,7 +46,7 @@ from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.turns import Turn, breathe
 from mssante.mailbox.writing import Writer
-from mssante.net.stream import ContextFactory, Stream
+from mssante.net.stream import ContextFactory, Stopping, Stream
 from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
@@ -253,8 +253,11 @@ class Session:
 
     async def rest(self) -> None:
         """Between two steps of a long command: lets the person's other heavy commands go on, and tells the
-        client now and then that an answer will come. Raises ConnectionError when the client has gone."""
+        client now and then that an answer will come. Raises ConnectionError when the client has gone, and
+        Stopping when the server stops or the access has ended."""
         await breathe()
+        if self.stream.stopping:
+            raise Stopping
         if self.heavy is None:
             return
         await self._alive()

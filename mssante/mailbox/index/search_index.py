@@ -243,7 +243,7 @@ class Index:
             async with self._threads.turn():
                 made += await self._threads.run(_words, small, step)
         for message in (message for message, content in group if content is None):
-            async with self._threads.turn(large=True):
+            async with self._threads.turn(message.summary.size):
                 try:
                     content = await self._reader.octets(message, 0, message.summary.size)
                 except Refused:

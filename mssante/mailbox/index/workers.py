@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, nullcontext
 from typing import ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
-from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE
+from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE, SEARCH_LARGE_OCTETS_MIN
 from mssante.model import MailboxId
 from mssante.reasons import Passing, Reason
 
@@ -38,10 +38,11 @@ class SearchThreads:
         return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: work(*args, **kwargs))
 
     @asynccontextmanager
-    async def turn(self, *, large: bool = False) -> AsyncIterator[None]:
-        """Held while contents are in memory to be searched, a batch of small ones or one that is `large`: of
-        those only one is in memory at a time, because looking through it costs several times its size."""
-        async with self._large if large else nullcontext(), self._turns:
+    async def turn(self, octets: int = 0) -> AsyncIterator[None]:
+        """Held while contents are in memory to be searched: a batch of small ones, or one of `octets`. Of
+        large ones only one is in memory at a time, because looking through it costs several times its
+        size."""
+        async with self._large if octets > SEARCH_LARGE_OCTETS_MIN else nullcontext(), self._turns:
             yield
 
     def filling(self, mailbox: MailboxId) -> asyncio.Lock:

@@ -60,7 +60,8 @@ async def searched(house: ImapHouse, messages: int) -> tuple[float, float]:
         began = time.perf_counter()
         answer = await client.ask(f"SEARCH {query}")
         worst = max(worst, time.perf_counter() - began)
-        assert answer.status == "OK", (query[:60], answer)
+        refused = "Too many search keys" in answer.text  # the only reason there is
+        assert answer.status == "OK" or refused, (query[:60], answer)
         await bystander.ok("NOOP")
     stop.set()
     await watching
