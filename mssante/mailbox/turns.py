@@ -32,7 +32,7 @@ class Turn:
         self._held = True
 
     async def pass_on(self, rest: Rest) -> None:
-        """Lets those who wait go first. Returns at once when nobody waits."""
+        """Lets those who wait go first, and takes a turn again behind them."""
         self.end()
         await _acquired(self._of, rest)
         self._held = True
@@ -71,9 +71,6 @@ async def patient_turn(of: Turns, rest: Rest) -> AsyncIterator[None]:
 
 
 async def _acquired(of: Turns, rest: Rest) -> None:
-    if not of.locked():
-        await of.acquire()
-        return
     acquiring = asyncio.ensure_future(of.acquire())
     try:
         while not (await asyncio.wait((acquiring,), timeout=IMAP_ALIVE_SECONDS))[0]:
