@@ -29,6 +29,7 @@ from mssante.limits import (
 )
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.places import KnownPlace
+from mssante.mailbox.turns import breathe
 from mssante.mime.summary import Summary, is_of_before
 from mssante.model import BlobId, FolderId, MessageId, Uid
 from mssante.observe import report
@@ -118,13 +119,14 @@ class Reader:
         self, messages: Sequence[Message]
     ) -> AsyncIterator[list[tuple[Message, bytes | None]]]:
         """Yields all of `messages` in order, some at a time, each with its content if that is one chunk only:
-        many such contents are read in one go. The content is None for larger messages and for damaged ones;
-        reading a damaged one with `content` reports it."""
+        many such contents are read in one go. The content is None for larger messages, of which there is one
+        at most, the last, in each go, and for damaged ones; reading a damaged one with `content` reports
+        it."""
         group: list[Message] = []
         held = 0
         for message in messages:
             group.append(message)
-            held += message.summary.size if message.summary.size <= _SMALL_OCTETS_MAX else 0
+            held += message.summary.size
             if held >= READ_SMALL_OCTETS_AT_ONCE:
                 yield await self._contents_of(group)
                 group, held = [], 0
@@ -296,8 +298,3 @@ def _header(sealed: SealedMessage, dek: Dek | None) -> bytes | None:
         return None if dek is None else dek.open(Purpose.HEADER, sealed.message_id, sealed.header_ct)
     except NotAuthentic:
         return None
-
-
-async def breathe() -> None:
-    """Gives other conversations their turn on the event loop."""
-    await asyncio.sleep(0)

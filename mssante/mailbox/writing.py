@@ -13,6 +13,7 @@ from datetime import datetime
 from mssante import limits
 from mssante.flags import FlagList, FlagNames
 from mssante.limits import KIB
+from mssante.loans import MemoryShare
 from mssante.mailbox.folders import Folders, NamedFolder
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mime.canonical import CanonicalText
@@ -25,18 +26,17 @@ from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Pla
 
 class Draft:
     """One message being appended: `write` its octets, `finish` it, then give it to `Writer.keep`, together
-    with the other messages of the same APPEND."""
+    with the other messages of the same APPEND, with which it shares its `blobs`."""
 
     def __init__(
-        self, mailbox: OpenMailbox, sealer: MessageSealer, folder: NamedFolder, flags: int, room: Promise
+        self, sealer: MessageSealer, folder: NamedFolder, flags: int, room: Promise, blobs: Blobs
     ) -> None:
         self.folder = folder
+        self.blobs = blobs
         self._room = room
-        self._mailbox = mailbox
-        self._sealer = sealer
+        self._sealer: MessageSealer | None = sealer  # until it is finished: it holds what scanning needs
         self._flags = flags
-        self._blobs = Blobs(mailbox.store)
-        self._blob = self._blobs.open(sealer.blob_id)
+        self._blob = blobs.open(sealer.blob_id)
         self._sealed: Sealed | None = None
         # Lines may have any length: a message that its own client appends is never relayed.
         self._text = CanonicalText(line_octets_max=limits.MESSAGE_OCTETS_MAX)
@@ -44,26 +44,33 @@ class Draft:
     async def write(self, octets: bytes) -> None:
         """Raises Refused(BARE_LINE_ENDING, NUL_OCTET), as for a delivered message: a text in which two
         programs could see different lines is not stored. Raises Passing when the database cannot write."""
+        assert self._sealer is not None
         self._text.see(octets)
         self._require_lines()
         chunks = await self._sealer.feed_in_turns(octets)
         if chunks:
-            await self._blobs.add(self._blob, chunks)
+            await self.blobs.add(self._blob, chunks)
 
     async def finish(self, internal_date: datetime) -> None:
-        """The message is complete. `internal_date` must be aware. Raises Refused(BARE_LINE_ENDING)."""
+        """The message is complete. `internal_date` must be aware. Raises Refused(BARE_LINE_ENDING), and
+        Passing(LIMIT_REACHED) when the messages that wait to be kept with it take too much memory."""
+        assert self._sealer is not None
         self._text.end()
         self._require_lines()
         self._sealed, last = await self._sealer.finish(internal_date=internal_date)
-        await self._blobs.add(self._blob, [last])
+        self._sealer = None
+        await self.blobs.add(self._blob, [last])
+        await self.blobs.hold_beside(len(self._sealed.summary_ct) + len(self._sealed.header_ct))
 
     def kept(self) -> None:
         """The message is stored: from now on its room counts as used, no longer as promised."""
         self._room.free()
+        self.blobs.forget()
 
     async def abandon(self) -> None:
+        """Gives up this message, and with it the others of the same APPEND."""
         self._room.free()
-        await self._blobs.abandon()
+        await self.blobs.abandon()
 
     def _require_lines(self) -> None:
         if self._text.fault is not None:
@@ -77,16 +84,27 @@ class Draft:
 
 
 class Writer:
-    """Writes for one session."""
+    """Writes for one session. `memory` lends what is held of messages that come in; several sessions of one
+    person may share it."""
 
-    def __init__(self, mailbox: OpenMailbox, folders: Folders) -> None:
+    def __init__(self, mailbox: OpenMailbox, folders: Folders, memory: MemoryShare | None = None) -> None:
         self._mailbox = mailbox
         self._folders = folders
+        self._memory = memory
 
-    async def draft(self, folder: NamedFolder, flags: int, size: int, *, replacing: bool = False) -> Draft:
-        """Begins an APPEND of `size` octets, whose room is promised from now on. With `replacing` it takes
-        another message's place, so what the mailbox already holds is not counted against the quota. Raises
-        Refused(NOT_PERMITTED), Refused(MAILBOX_FULL), Passing(STORAGE_FULL)."""
+    async def draft(
+        self,
+        folder: NamedFolder,
+        flags: int,
+        size: int,
+        *,
+        together: Sequence[Draft] = (),
+        replacing: bool = False,
+    ) -> Draft:
+        """Begins a message of `size` octets, whose room is promised from now on; `together` are the earlier
+        ones of the same APPEND. With `replacing` it takes another message's place, so what the mailbox
+        already holds is not counted against the quota. Raises Refused(NOT_PERMITTED),
+        Refused(MAILBOX_FULL), Passing(STORAGE_FULL)."""
         self._mailbox.require_writable()
         await self._mailbox.store.reserve.require()
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
@@ -95,7 +113,8 @@ class Writer:
         if row.quota_kib is not None and used_kib + size // KIB > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
         room = promises.promise(row.id, -(-size // KIB))
-        return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags, room)
+        blobs = together[0].blobs if together else Blobs(self._mailbox.store, self._memory)
+        return Draft(MessageSealer(self._mailbox.ring), folder, flags, room, blobs)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:
         """Stores all of the drafts or none (RFC 3502). Raises Refused, Passing: the caller then abandons

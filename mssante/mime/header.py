@@ -18,6 +18,11 @@ Parameters = tuple[tuple[bytes, bytes], ...]
 _FIELD = re.compile(rb"(?m)^([!-9;-~]{1,998}+)[ \t]*+:((?:[^\n]*+\n(?=[ \t]))*+[^\n]*+\n?)")
 # One field and its folded lines, or a line that is not a field.
 _FIELD_OR_LINE = re.compile(rb"([^\s:]++)[ \t]*+:[^\n]*+\n?(?:[ \t][^\n]*+\n?)*|[^\n]*\n|[^\n]+")
+_WHOLE_FIELDS = re.compile(
+    rb"(?s).*\n(?=[^ \t])"
+)  # up to the last line that begins a field, or what may be one
+_NEXT_FIELD = re.compile(rb"\n(?=[^ \t])")
+_NAME = re.compile(rb"([^\s:]++)[ \t]*+:")
 _TO_COLON = re.compile(rb"[ \t]*+:")
 _LINES = re.compile(rb"(?:[^\n]*+\n){%d}" % limits.MIME_HEADER_LINES_MAX)
 _TO_COMMENT = re.compile(rb'((?:"(?:[^"\\]|\\.)*+"?|\\.|[^"(\\]|\\)*+)\(', re.DOTALL)
@@ -83,6 +88,53 @@ def chosen_fields(block: bytes, names: frozenset[bytes], *, others: bool = False
         kept.append(b"\r\n")
     kept.append(b"\r\n")
     return b"".join(kept)
+
+
+class FieldPicker:
+    """`chosen_fields` for a header that comes in pieces, cut anywhere, and is never held: `feed` the octets,
+    then `finish` once; both give chosen octets. Only a name that does not end within LINE_OCTETS_MAX is no
+    name here."""
+
+    def __init__(self, names: frozenset[bytes], *, others: bool) -> None:
+        self._names = names
+        self._others = others
+        self._rest = b""  # what follows the last whole field
+        self._inside: bool | None = None  # in the middle of a long field: whether it is chosen
+        self._last = b"\n"
+
+    def feed(self, octets: bytes) -> bytes:
+        block, chosen = self._rest + octets, b""
+        if self._inside is not None:
+            ended = _NEXT_FIELD.search(block)
+            # A line end is kept back: what follows it tells whether the field ends there.
+            end = ended.end() if ended else len(block) - block.endswith(b"\n")
+            chosen = block[:end] if self._inside else b""
+            block = block[end:]
+            self._inside = None if ended else self._inside
+        if self._inside is None:
+            if whole := _WHOLE_FIELDS.match(block):
+                chosen += self._whole(whole.group())
+                block = block[whole.end() :]
+            if len(block) > limits.LINE_OCTETS_MAX:
+                named = _NAME.match(block)
+                self._inside = named is not None and (named[1].lower() in self._names) != self._others
+                end = len(block) - block.endswith(b"\n")
+                chosen += block[:end] if self._inside else b""
+                block = block[end:]
+        self._rest = block
+        return self._given(chosen)
+
+    def finish(self) -> bytes:
+        chosen = self._whole(self._rest) if self._inside is None else self._rest if self._inside else b""
+        chosen = self._given(chosen)
+        return chosen + (b"\r\n" if self._last == b"\n" else b"\r\n\r\n")
+
+    def _whole(self, block: bytes) -> bytes:
+        return b"".join((_other_fields if self._others else _named_fields)(block, self._names))
+
+    def _given(self, chosen: bytes) -> bytes:
+        self._last = chosen[-1:] or self._last
+        return chosen
 
 
 def _other_fields(block: bytes, names: frozenset[bytes]) -> list[bytes]:

@@ -16,12 +16,13 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import cast
 
 from mssante import limits
 from mssante.observe.events import HandshakeRefused, report
-from mssante.trust.tls import peer_chain
+from mssante.trust.tls import openssl_reason, peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
@@ -72,6 +73,7 @@ class Stream(asyncio.BufferedProtocol):
         self._stopping = False
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
+        self._occupied: asyncio.Timeout | None = None
         self._congested = False
         self._tls: ssl.SSLObject | None = None
         self._sealed_in = ssl.MemoryBIO()
@@ -104,18 +106,16 @@ class Stream(asyncio.BufferedProtocol):
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         """Sends. Never blocks and never raises: call `drain` before producing more than a few KiB."""
         if self._closed or self._closing or self._transport is None:
-            return
+            return None
         if self._tls is None:
-            self._transport.write(octets)
-            return
+            return self._transport.write(octets)
         rest = memoryview(octets)
         try:
             while rest:
                 rest = rest[self._tls.write(rest) :]
         except ssl.SSLError:
-            self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
-            return
-        self._flush()
+            return self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
+        return self._flush()
 
     async def drain(self) -> None:
         """Waits until the far side has taken what was written. Raises ConnectionError when the far side is
@@ -133,6 +133,24 @@ class Stream(asyncio.BufferedProtocol):
             self._writer = None
         if self._closed:
             raise ConnectionResetError
+
+    @asynccontextmanager
+    async def occupied(self) -> AsyncIterator[None]:
+        """For work that makes the far side wait and is of use to nobody else, such as a delayed login: when
+        the connection is lost the work is cancelled, and this raises ConnectionResetError. Of what the far
+        side sends meanwhile no more is taken in than one short piece."""
+        if self._closed:
+            raise ConnectionResetError
+        try:
+            async with asyncio.timeout(None) as occupied:
+                self._occupied = occupied
+                yield
+        except TimeoutError:
+            if occupied.expired():
+                raise ConnectionResetError from None
+            raise
+        finally:
+            self._occupied = None
 
     async def start_tls(self, context: ssl.SSLContext, *, answer: bytes = b"") -> None:
         """Sends `answer` in clear, then makes the handshake as the server. The caller must have used every
@@ -179,14 +197,18 @@ class Stream(asyncio.BufferedProtocol):
         return self._tls.version() if self._tls is not None and self._agreed else None
 
     def peer_chain(self) -> tuple[bytes, ...]:
-        """The certificates that the far side showed (DER, its own first); empty when it showed none.
-        Raises Passing(TLS_FAILED) for a resumed session, in which none are shown."""
+        """The certificates that the far side showed (DER, its own first); empty when it showed none."""
         return tuple(peer_chain(self._tls)) if self._tls is not None else ()
 
     @property
     def closed(self) -> bool:
         """Whether the connection is gone."""
         return self._closed
+
+    @property
+    def stopping(self) -> bool:
+        """Whether `stop` was called: long work that was not finished may end early."""
+        return self._stopping
 
     def stop(self) -> None:
         """Makes the read under way, or the next one, raise Stopping."""
@@ -242,7 +264,7 @@ class Stream(asyncio.BufferedProtocol):
             self._made(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _SCRATCH
+        return _SCRATCH if self._occupied is None else _SCRATCH[: limits.OCCUPIED_BUFFER_OCTETS]
 
     def buffer_updated(self, count: int) -> None:
         if self._closing:
@@ -259,14 +281,10 @@ class Stream(asyncio.BufferedProtocol):
             if self._agreed or self._shake_hands():
                 self._unseal()
         # The conversation may be busy for long (a delayed login) and reads nothing meanwhile. Nobody will
-        # read what follows the far side's end or a broken record. So we stop receiving in these cases.
-        if self._held >= limits.TLS_BUFFER_OCTETS or self._unread_sealed or self._eof:
+        # read what follows the far side's end or a broken record, nor more than any record can have.
+        held_max = 1 if self._occupied is not None else limits.TLS_BUFFER_OCTETS
+        if self._held >= held_max or self._sealed_in.pending >= limits.TLS_BUFFER_OCTETS or self._eof:
             self._pause_reading()
-
-    @property
-    def _unread_sealed(self) -> bool:
-        """Whether more octets wait for TLS than any record can have, so that it will never read them."""
-        return self._sealed_in.pending >= limits.TLS_BUFFER_OCTETS
 
     def eof_received(self) -> bool:
         self._eof = True
@@ -285,6 +303,8 @@ class Stream(asyncio.BufferedProtocol):
             self._reaper.cancel()
         self._forget()
         self._wake_reader()
+        if self._occupied is not None:
+            self._occupied.reschedule(self._loop.time())
         self.resume_writing()
         if self._lost is not None:
             self._lost(self)
@@ -350,7 +370,7 @@ class Stream(asyncio.BufferedProtocol):
             return False
         except ssl.SSLError as error:
             self._flush()  # the TLS alert, which is all that the far side learns of the failure
-            self._handshake_over(_reason(error))
+            self._handshake_over(openssl_reason(error))
             return False
         self._flush()
         self._agreed = True
@@ -378,9 +398,3 @@ class Stream(asyncio.BufferedProtocol):
         self._flush()  # what TLS itself has to answer (a key update)
         if self._eof:
             self._wake_reader()
-
-
-def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's own words: `CERTIFICATE_VERIFY_FAILED: certificate has expired`."""
-    detail = getattr(error, "verify_message", "")
-    return f"{error.reason or type(error).__name__}: {detail}" if detail else str(error.reason or error)

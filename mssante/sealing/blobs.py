@@ -1,9 +1,10 @@
 """Sealed chunks on their way to the database: first in memory, and above a bound written early.
 
 A small message stays in memory until it is accepted. The chunks of a large one are written to the database
-while it is still coming in. Invariants: all the blobs of one message together hold at most
-INTAKE_MEMORY_OCTETS_MAX and one chunk in memory; chunks whose message is not kept cannot be read, and are
-deleted by `abandon` or by the sweep.
+while it is still coming in. Invariants: all the blobs of one message, or of all the messages of one APPEND,
+together hold at most INTAKE_MEMORY_OCTETS_MAX and one chunk in memory, and less where the share of memory
+that they use has no more to lend; chunks whose message is not kept cannot be read, and are deleted by
+`abandon` or by the sweep.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from mssante import limits
+from mssante.loans import MemoryShare
 from mssante.model import BlobId, FolderId, SpecialUse
 from mssante.sealing.chunks import sealed_chunks
 from mssante.sealing.message import Sealed
@@ -28,12 +30,14 @@ class Blob:
 
 
 class Blobs:
-    """The blobs of one message."""
+    """The blobs of one message, or of the messages of one APPEND. What they hold in memory is lent by
+    `memory`, which others use too. The owner calls `forget` once they are kept, or else `abandon`."""
 
-    def __init__(self, store: MailStore, *, memory_octets_max: int = limits.INTAKE_MEMORY_OCTETS_MAX) -> None:
+    def __init__(self, store: MailStore, memory: MemoryShare | None = None) -> None:
         self._store = store
-        self._memory_octets_max = memory_octets_max
+        self._loan = (memory or MemoryShare(limits.INTAKE_MEMORY_OCTETS_MAX)).loan()
         self._held = 0
+        self._beside = 0
         self._all: list[Blob] = []
 
     def open(self, blob_id: BlobId) -> Blob:
@@ -47,9 +51,16 @@ class Blobs:
             blob.pending.append((blob.count, chunk))
             blob.count += 1
             self._held += len(chunk)
-        if self._held > self._memory_octets_max:
-            for each in self._all:
-                await self._flow(each)
+        if self._held > limits.INTAKE_MEMORY_OCTETS_MAX or not self._loan.hold(self._held + self._beside):
+            await self._flow_all()
+
+    async def hold_beside(self, octets: int) -> None:
+        """Counts octets that stay in memory until the messages are kept, and that no database can take
+        earlier, such as summaries. Raises Passing(LIMIT_REACHED) when nobody lends memory for them."""
+        self._beside += octets
+        if not self._loan.hold(self._held + self._beside):
+            await self._flow_all()
+            self._loan.require(self._beside)
 
     async def chunks(self, blob: Blob) -> AsyncIterator[bytes]:
         """All chunks of a blob so far, in order. Nothing may be added to the blob meanwhile."""
@@ -64,12 +75,25 @@ class Blobs:
                 n += 1
             assert n > before, "a chunk given is a chunk kept"
 
+    def forget(self) -> None:
+        """Gives back the memory: the messages are kept."""
+        self._loan.end()
+        self._all.clear()
+
     async def abandon(self) -> None:
         """Deletes the chunks that were written early. Raises Passing; the sweep deletes them later in that
         case."""
-        for blob in self._all:
+        blobs = list(self._all)
+        self.forget()
+        for blob in blobs:
+            blob.pending = []
             if blob.flowed:
                 await self._store.messages.abandon(blob.id)
+
+    async def _flow_all(self) -> None:
+        for each in self._all:
+            await self._flow(each)
+        self._loan.hold(self._held + self._beside)
 
     async def _flow(self, blob: Blob) -> None:
         if blob.pending:

@@ -189,6 +189,10 @@ class IndexDoor:
         """Those of the segments `ids` that exist."""
         return await self._transactions.read(lambda c: sealed(c, ids))
 
+    async def holding(self, numbers: Sequence[int]) -> set[int]:
+        """The segments that hold any of the messages `numbers` (ascending)."""
+        return await self._transactions.read(lambda c: set(_segments_of(c, Runs.of(numbers))))
+
     async def places(self, folder: FolderId, *, after: int = 0) -> FolderPlaces:
         """A folder's messages with UIDs above `after`; none of an unknown folder."""
         return await self._transactions.read(lambda c: places(c, folder, after))

@@ -3,8 +3,9 @@
 Invariants: TLS 1.2 or 1.3, forward-secret suites (facts §2), no compression, no renegotiation, no tickets.
 An expired certificate passes the handshake (NO_CHECK_TIME), so that `verify_peer` can refuse it and say why.
 A chain to an unknown authority fails the handshake, and then only OpenSSL's error says why. OpenSSL also
-requires that an EKU, if there is one, fits the direction; no rule of ours can relax that. The certificates of
-a resumed session prove nothing, so `peer_chain` refuses to read them.
+requires that an EKU, if there is one, fits the direction; no rule of ours can relax that. Whoever resumes a
+session shows no certificate anew: `peer_chain` gives those of the handshake that began the session, and the
+caller judges them as they stand today.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mssante.reasons import Passing, Reason
 from mssante.trust.path import Anchors
 
 # The suites of ECO.1.1.3 (facts §2) for RSA certificates, and AEAD suites of the same strength for P-256.
@@ -47,7 +47,8 @@ class PeerListenerContexts:
     With TLS 1.3 and no tickets no session can be resumed, so a context can be used again. After a TLS 1.2
     handshake the context holds a session that could be resumed by its id, and the ssl module has no option
     against that. The next connection then gets a new context, which takes one or two milliseconds. Each
-    listener has its own."""
+    listener has its own. Two connections may still share a context when both begin before either has made its
+    handshake; the later one may then resume the session of the other (see `peer_chain`)."""
 
     def __init__(self, credentials: TlsCredentials, anchors: Anchors) -> None:
         self._credentials = credentials
@@ -80,14 +81,20 @@ def user_server_context(credentials: TlsCredentials) -> ssl.SSLContext:
 
 
 def peer_chain(tls: ssl.SSLObject | ssl.SSLSocket) -> list[bytes]:
-    """The certificates that a peer presented (DER, its own first); empty when it presented none. Raises
-    Passing(TLS_FAILED) for a resumed session, because its certificates were not presented now."""
-    if tls.session_reused:
-        raise Passing(Reason.TLS_FAILED, "a resumed session")
+    """The certificates that a peer presented (DER, its own first); empty when it presented none.
+
+    In a resumed session they are those of the handshake that began it: moments ago, in the same context. Who
+    resumes knows that session's secret, so it is the same peer; whether it is trusted must be judged anew."""
     leaf = tls.getpeercert(binary_form=True)
     if leaf is None:
         return []
     return [leaf, *(der for der in _unverified_chain(tls) if der != leaf)]
+
+
+def openssl_reason(error: ssl.SSLError) -> str:
+    """OpenSSL's own words: `CERTIFICATE_VERIFY_FAILED: certificate has expired`."""
+    detail = getattr(error, "verify_message", "")
+    return f"{error.reason or type(error).__name__}: {detail}" if detail else str(error.reason or error)
 
 
 def _unverified_chain(tls: Any) -> Sequence[bytes]:

@@ -28,13 +28,14 @@ from mssante.imap.grammar.framing import BEFORE_LOGIN, TAIL, LiteralAnnouncement
 from mssante.imap.grammar.lexer import Beyond, Literal8, Unacceptable
 from mssante.imap.grammar.parse import parse
 from mssante.imap.grammar.responses import Code, ResponseStatus
-from mssante.limits import IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
+from mssante.limits import IMAP_APPEND_MESSAGES_MAX, IMAP_SKIPPED_OCTETS_MAX, IMAP_TAG_OCTETS_MAX
 from mssante.reasons import Reason
 from mssante.words.imap import imap_answer
 
 _APPEND = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE [^ ]+) [^ ]", re.IGNORECASE)
 
 _TOO_LARGE = "Litteral trop grand, ou trop nombreux / A literal is too large, or too many"
+_TOO_MANY = "Trop de messages a la fois / Too many messages in one APPEND"
 _TOO_BIG = imap_answer(Reason.MESSAGE_TOO_LARGE)
 
 
@@ -57,14 +58,6 @@ class Wire:
         self._searched = 0  # there is no LF before this place of the buffer
         self._before_login = 0
         self._utf8 = False
-        self._steps: dict[_Mode, Callable[[], Event | None]] = {
-            _Mode.LINE: self._line,
-            _Mode.LITERAL: self._literal,
-            _Mode.MESSAGE: self._message,
-            _Mode.SKIP: self._skip,
-            _Mode.RAW: self._raw,
-            _Mode.DEAD: lambda: Signal.NEED_DATA,
-        }
         self._next_command()
 
     def _next_command(self) -> None:
@@ -124,7 +117,7 @@ class Wire:
         """The next thing that happened; NEED_DATA until more is received."""
         while True:
             event, self._due = self._due, None
-            event = event or self._steps[self._mode]()
+            event = event or _STEPS[self._mode](self)
             if event is not None:
                 return event
 
@@ -257,6 +250,8 @@ class Wire:
         except Unacceptable as error:
             return self._refused(announced, line, error)
         index = append.index + 1
+        if index >= IMAP_APPEND_MESSAGES_MAX:
+            return self._refused(announced, line, Beyond(_TOO_MANY))
         # Its size is not added to the octets of the command: that limit is for lines, not for messages.
         size, octets8 = announced.size, announced.octets8
         again = AppendStart(append.tag, append.mailbox, flags, date, size, index, octets8)
@@ -350,3 +345,15 @@ class Wire:
         self._mode = _Mode.DEAD
         self._buffer.clear()
         return Bye(text, code)
+
+
+# One table for all: a Wire that held its own methods would refer to itself, and what a client typed would
+# stay in memory after the connection, until the collector of cycles runs.
+_STEPS: dict[_Mode, Callable[[Wire], Event | None]] = {
+    _Mode.LINE: Wire._line,
+    _Mode.LITERAL: Wire._literal,
+    _Mode.MESSAGE: Wire._message,
+    _Mode.SKIP: Wire._skip,
+    _Mode.RAW: Wire._raw,
+    _Mode.DEAD: lambda wire: Signal.NEED_DATA,
+}

@@ -1,9 +1,9 @@
 """APPEND and REPLACE: messages that stream in, and are kept all together or not at all.
 
 Invariants: a message is kept only when its last octet has come, its lines and octets were found acceptable
-and the command has ended properly; the octets of a refused message are read and dropped, and the conversation
-goes on; a REPLACE keeps the new message and removes the old one in one transaction, so that one of the two
-exists at every moment.
+and the command has ended properly; the messages of one command hold no more memory together than one; the
+octets of a refused message are read and dropped, and the conversation goes on; a REPLACE keeps the new
+message and removes the old one in one transaction, so that one of the two exists at every moment.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ class Append:
             folder = await session.folders.named(start.mailbox)
             mask, _ = await session.writer.mask(start.flags, await session.folders.flag_names())
             self._drafts.append(
-                await session.writer.draft(folder, mask, start.size, replacing=self._old is not None)
+                await session.writer.draft(
+                    folder, mask, start.size, together=self._drafts, replacing=self._old is not None
+                )
             )
         except Unacceptable as error:
             self._refuse(Answer(ResponseStatus(error.status), error.text, error.code))

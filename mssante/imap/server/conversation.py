@@ -189,8 +189,12 @@ class Conversation:
         if isinstance(command, _NAMES_MESSAGES):
             await self._session.look()
         if is_heavy(command, self._session.named_at_most(command)):
-            async with self._session.service.persons.heavy(self._session.person or ""):
-                return await HANDLERS[type(command)](self._session, command)
+            async with self._session.service.persons.heavy(self._session.person or "") as heavy:
+                self._session.begins(heavy)
+                try:
+                    return await HANDLERS[type(command)](self._session, command)
+                finally:
+                    self._session.heavy = None
         return await HANDLERS[type(command)](self._session, command)
 
     async def _append(self, tag: str, event: AppendStart) -> None:

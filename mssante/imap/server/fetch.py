@@ -17,7 +17,7 @@ from mssante.imap.grammar.need import Need
 from mssante.imap.grammar.responses import Code, ResponseStatus
 from mssante.imap.rules.fetched import CLOSING, FetchFormat
 from mssante.imap.server.rows import FlagsLine, MessageLine, PlaceLine
-from mssante.imap.server.sections import ListedSections, SectionExtent, at_hand, extent
+from mssante.imap.server.sections import ListedSections, SectionExtent, at_hand, extents
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK_FETCH, Answer, Session
 from mssante.limits import (
@@ -26,7 +26,8 @@ from mssante.limits import (
     IMAP_SECTION_WHOLE_OCTETS_MAX,
     IMAP_SEND_OCTETS,
 )
-from mssante.mailbox.reading import Message, Reader, breathe
+from mssante.mailbox.reading import Message, Reader
+from mssante.mailbox.turns import breathe
 from mssante.model import Flag
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
@@ -242,15 +243,13 @@ class _FetchJob:
         try:
             contents = at_hand(form.sections, message, content)
             if contents is None:
-                extents = [await extent(self._reader, message, section) for section in form.sections]
-                small = (
-                    sum(each.size for each in extents if each is not None) <= IMAP_SECTION_WHOLE_OCTETS_MAX
-                )
+                places = await extents(self._reader, message, form.sections)
+                small = sum(each.size for each in places if each is not None) <= IMAP_SECTION_WHOLE_OCTETS_MAX
                 contents = [
-                    None if each is None else await each.octets(self._reader, keep=small) for each in extents
+                    None if each is None else await each.octets(self._reader, keep=small) for each in places
                 ]
                 if not small:
-                    return await self._send_streamed(form, row, extents)
+                    return await self._send_streamed(form, row, places)
         except Refused as refused:
             match refused.reason:
                 case Reason.ENCODING_UNKNOWN:

@@ -29,7 +29,7 @@ from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session, flags_told
 from mssante.limits import IMAP_LINES_AT_ONCE
 from mssante.mailbox.folders import NamedFolder
-from mssante.mailbox.reading import breathe
+from mssante.mailbox.turns import breathe
 from mssante.model import INBOX, FolderId
 from mssante.reasons import Reason, Refused
 

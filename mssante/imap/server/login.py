@@ -58,7 +58,7 @@ async def _sign_in(session: Session, user: str, password: Secret) -> Answer:
     service, remote = session.service, session.stream.remote
     person, _ = user_parts(user)
     try:
-        async with service.throttle.attempt(remote, person):
+        async with session.stream.occupied(), service.throttle.attempt(remote, person):
             mailbox = await sign_in(
                 store=service.store, broker=service.broker, user=user, password=password, remote=remote
             )

@@ -1,7 +1,7 @@
-"""What one person may have at the same time on all IMAP ports together: connections, and heavy commands.
+"""What one person may have at the same time on all IMAP ports together: connections, heavy commands, memory.
 
-Invariants: both are counted over all ports that share one Persons; a command waits for its turn no longer
-than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
+Invariants: all three are counted over all ports that share one Persons; a command waits for its turn no
+longer than IMAP_HEAVY_WAIT_SECONDS_MAX; one person's heavy commands do not keep anybody else waiting.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from weakref import WeakValueDictionary
 
 from mssante.imap.grammar import commands
 from mssante.imap.grammar.need import Need
-from mssante.imap.grammar.search import Text, leaves
-from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
-from mssante.mailbox.turns import turn
+from mssante.imap.rules.matching import need_of
+from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES, IMAP_PERSON_MEMORY_OCTETS_MAX
+from mssante.loans import MemoryShare
+from mssante.mailbox.turns import Turn, turn
 
 
 class Persons:
@@ -24,6 +25,7 @@ class Persons:
     def __init__(self) -> None:
         self._connections: Counter[str] = Counter()
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self._memory: WeakValueDictionary[str, MemoryShare] = WeakValueDictionary()
 
     def connections(self, person: str) -> int:
         """How many `person` has."""
@@ -39,7 +41,11 @@ class Persons:
         if self._connections[person] <= 0:
             del self._connections[person]
 
-    def heavy(self, person: str) -> AbstractAsyncContextManager[None]:
+    def memory(self, person: str) -> MemoryShare:
+        """What all the person's commands may hold together."""
+        return self._memory.setdefault(person, MemoryShare(IMAP_PERSON_MEMORY_OCTETS_MAX))
+
+    def heavy(self, person: str) -> AbstractAsyncContextManager[Turn]:
         """Waits for one of the person's turns. Raises as `turn`."""
         turns = self._turns.get(person) or asyncio.Semaphore(IMAP_HEAVY_AT_ONCE)
         self._turns[person] = turns
@@ -55,6 +61,6 @@ def is_heavy(command: commands.Command, messages: int) -> bool:
         case commands.Sort() | commands.Thread():
             return messages > IMAP_HEAVY_BODIES
         case commands.Search(query=query):
-            return messages > IMAP_HEAVY_BODIES and any(isinstance(leaf, Text) for leaf in leaves(query.key))
+            return messages > IMAP_HEAVY_BODIES and need_of(query.key) >= Need.HEADER
         case _:
             return False

@@ -106,9 +106,13 @@ class ImapServer:
     async def _watch_access(self) -> None:
         while True:
             await asyncio.sleep(self._service.bounds.access_seconds)
-            for session in tuple(self._sessions):
-                try:
-                    if session.access_ended:
-                        session.stream.stop()
-                except Exception as error:  # the other sessions must be checked all the same
-                    report(crashed(f"{self._service.name} access", error))
+            self._stop_those_without_access()
+
+    def _stop_those_without_access(self) -> None:
+        """Not in the loop above: its variables would keep the last session in memory while it sleeps."""
+        for session in tuple(self._sessions):
+            try:
+                if session.access_ended:
+                    session.stream.stop()
+            except Exception as error:  # the other sessions must be checked all the same
+                report(crashed(f"{self._service.name} access", error))

@@ -1,19 +1,20 @@
 """SEARCH over sealed mail: the command, and the stages that open messages until the key is decided.
 
-The stages, from cheap to expensive: flags, which are in memory; what the store knows of a message in its
-folder; the index of words; then, message by message, the summary, the header and the content. Each stage adds
-to what is `Known`, and then the key is judged again for the messages still in doubt. Why that gives the right
-answer, and what each key means, is written in `imap.rules.matching`.
+A folder is searched in portions of IMAP_SEARCHED_AT_ONCE messages, each in stages from cheap to expensive:
+flags, which are in memory; what the store knows of a message in its folder; the index of words; then, message
+by message, the summary, the header and the content. Each stage adds to what is `Known`, and then the key is
+judged again for the messages still in doubt. Why that gives the right answer, and what each key means, is
+written in `imap.rules.matching`.
 
-Invariants: the result is the same as if every message were read in full; a message that would have to be
-opened, but cannot be, is not found; the time a search takes is bounded; other tasks get their turn between
-batches.
+Invariants: the result is the same as if every message were read in full, however large the folder is; a
+message that would have to be opened, but cannot be, is not found; of all the messages only one portion is in
+memory; others get their turn between two steps, and the client hears that the search goes on.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -24,12 +25,18 @@ from mssante.imap.grammar.search import Key, Query, Result
 from mssante.imap.rules.matching import Context, Known, Question, Uids, judged, needs, prepared, questions
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
-from mssante.limits import IMAP_FLAGS_AT_ONCE, INDEX_ASKED_MIN, SEARCH_CHARACTERS_HELD
+from mssante.limits import (
+    IMAP_FLAGS_AT_ONCE,
+    IMAP_SEARCHED_AT_ONCE,
+    INDEX_ASKED_MIN,
+    SEARCH_CHARACTERS_HELD,
+)
 from mssante.mailbox.index import texts
-from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
-from mssante.mailbox.reading import Message, Reader, breathe
+from mssante.mailbox.reading import Message, Reader
+from mssante.mailbox.turns import Rest, breathe
+from mssante.mime.text import Step
 from mssante.reasons import Refused
 from mssante.uid_arrays import UID_ARRAY
 
@@ -84,21 +91,20 @@ def search_done(session: Session, query: Query, found: Sequence[int]) -> int | N
 
 
 def searcher_of(session: Session) -> Searcher:
-    service = session.service
-    return Searcher(session.reader, service.clock.monotonic, service.threads, session.index)
+    return Searcher(session.reader, session.service.threads, session.index, session.rest)
 
 
 @dataclass(slots=True, kw_only=True)
 class _Progress:
-    """One search in progress: the UIDs `found`, the `doubtful` ones (ascending), and what is `known` of
-    those."""
+    """One portion of a search in progress: the UIDs `found` at its `places` of the view, the `doubtful` ones
+    (ascending), and what is `known` of those."""
 
     selected: Selected
+    places: range
     key: Key
     needs: set[Need]
     questions: set[Question]
     known: Known
-    budget: Budget
     found: list[int] = field(default_factory=list)
     doubtful: list[int] = field(default_factory=list)
 
@@ -110,41 +116,40 @@ class _Progress:
 
 
 class Searcher:
-    """Runs searches in one mailbox. `monotonic` is the clock of the time budget, in seconds; without an
-    `index` every message in doubt is opened."""
+    """Runs searches in one mailbox; without an `index` every message in doubt is opened. `rest` is awaited
+    between two steps, and what it raises ends the search."""
 
     def __init__(
-        self,
-        reader: Reader,
-        monotonic: Callable[[], float],
-        threads: SearchThreads,
-        index: Index | None = None,
+        self, reader: Reader, threads: SearchThreads, index: Index | None = None, rest: Rest = breathe
     ) -> None:
         self._reader = reader
-        self._monotonic = monotonic
         self._threads = threads
         self._index = index
+        self._rest = rest
 
     async def search(self, selected: Selected, key: Key, context: Context) -> list[int]:
-        """The UIDs that match, ascending. Raises Refused(LIMIT_REACHED) past the time budget."""
+        """The UIDs that match, ascending. It takes as long as it takes."""
         key = prepared(key, context)
-        search = _Progress(
-            selected=selected,
-            key=key,
-            needs=needs(key),
-            questions=questions(key),
-            known=Known(context),
-            budget=Budget(self._monotonic),
-        )
-        for stage in (self._flags, self._places, self._words, self._messages):
-            await stage(search)
-        return sorted(search.found)
+        found: list[int] = []
+        for start in range(0, len(selected.view), IMAP_SEARCHED_AT_ONCE):
+            search = _Progress(
+                selected=selected,
+                places=range(start, min(start + IMAP_SEARCHED_AT_ONCE, len(selected.view))),
+                key=key,
+                needs=needs(key),
+                questions=questions(key),
+                known=Known(context),
+            )
+            for stage in (self._flags, self._places, self._words, self._messages):
+                await stage(search)
+            found += sorted(search.found)
+            await self._rest()
+        return found
 
     async def _flags(self, search: _Progress) -> None:
         """Judges by flags, numbers and mod-sequences, which this process has in memory."""
         asked = Need.FLAGS in search.needs
-        everybody = [range(len(search.selected.view))]
-        for at, (sequences, rows) in enumerate(search.selected.columns(everybody)):
+        for at, (sequences, rows) in enumerate(search.selected.columns([search.places])):
             if at:
                 await breathe()
             uids = rows.uids.tolist()
@@ -183,7 +188,7 @@ class Searcher:
             search.questions,
             search.selected.id,
             search.doubtful,
-            search.budget,
+            self._rest,
             fill=Need.BODY in search.needs,
         )
         search.known.index = answers.holders
@@ -199,53 +204,58 @@ class Searcher:
             known = replace(search.known, summaries={uid: each.summary for uid, each in by_uid.items()})
             doubtful = search.judge(known, frozenset(by_uid))
             if by_header and doubtful:
-                known.headers = await self._headers(by_uid[uid] for uid in doubtful)
-                doubtful = search.judge(known, frozenset(known.headers))
-            search.budget.require()
+                doubtful = await self._headers(search, known, [by_uid[uid] for uid in doubtful])
             if doubtful:
                 await self._contents(search, known, [by_uid[uid] for uid in doubtful])
+            await self._rest()
 
-    async def _headers(self, messages: Iterable[Message]) -> dict[int, bytes]:
-        """The headers by UID, of the messages that can be opened."""
-        found: dict[int, bytes] = {}
-        for message in messages:
-            block = message.header
-            if block is None:
+    async def _headers(self, search: _Progress, known: Known, messages: Sequence[Message]) -> list[int]:
+        """Judges by the headers, long ones each by itself. Answers the UIDs still in doubt. A message whose
+        header cannot be opened is not found."""
+        known.headers = {message.uid: message.header for message in messages if message.header is not None}
+        doubtful = await self._threads.run(search.judge, known, frozenset(known.headers))
+        for message in (message for message in messages if message.header is None):
+            await self._rest()
+            async with self._threads.turn(message.summary.header_octets):
                 try:
                     block = await self._reader.octets(message, 0, message.summary.header_octets)
                 except Refused:
                     continue  # damaged: the reader has reported it already
-            found[message.uid] = block
-        return found
+                alone = replace(known, headers={message.uid: block})
+                doubtful += await self._threads.run(search.judge, alone, frozenset(alone.headers or ()))
+        return sorted(doubtful)
 
     async def _contents(self, search: _Progress, known: Known, messages: Sequence[Message]) -> None:
         """Opens and judges the contents, small ones many at a time. What cannot be opened is not found."""
+        judge, step = _judge_contents, self._threads.require_open
         groups = self._reader.small_contents(messages)
         while True:
-            async with self._threads.turn(search.budget):
-                search.budget.require()
+            await self._rest()
+            async with self._threads.turn():
                 group = await anext(groups, None)
                 if group is None:
                     return
                 opened = [(message, content) for message, content in group if content is not None]
-                await self._threads.run(_judge_contents, search, known, opened)
-                for message in (message for message, content in group if content is None):
-                    search.budget.require()
+                await self._threads.run(judge, search, known, opened, step)
+            for message in (message for message, content in group if content is None):
+                async with self._threads.turn(message.summary.size):
                     try:
                         content = await self._reader.octets(message, 0, message.summary.size)
                     except Refused:
                         continue  # damaged: the reader has reported it already
-                    await self._threads.run(_judge_contents, search, known, [(message, content)])
+                    await self._threads.run(judge, search, known, [(message, content)], step)
 
 
-def _judge_contents(search: _Progress, known: Known, contents: Sequence[tuple[Message, bytes]]) -> None:
+def _judge_contents(
+    search: _Progress, known: Known, contents: Sequence[tuple[Message, bytes]], step: Step
+) -> None:
     """Runs in a thread. Short texts are judged many at a time, which costs less when the key has many
     leaves."""
     opened = replace(known)
     held: dict[int, tuple[str, str]] = {}
     characters = 0
     for message, content in contents:
-        text = texts.of_message(content, message.summary, search.budget.require)
+        text = texts.of_message(content, message.summary, step)
         held[message.uid] = text.header, text.body
         characters += len(text.header) + len(text.body)
         if characters >= SEARCH_CHARACTERS_HELD:

@@ -1,20 +1,22 @@
 """The octets of a message that a FETCH section names: taken from what is read already, or read in pieces.
 
-Invariants: a section's size is known before it is announced to the client; of a decoded section that is read
-in pieces, no more than one piece is held; a part that does not exist in the message is None.
+Invariants: a section's size is known before it is announced to the client; of a section that is made from
+what is read (decoded, or chosen fields of a long header) no more than one piece is held; a part that does not
+exist in the message is None.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from mssante.imap.grammar.fetch import BodySection, SectionForm, Slice
-from mssante.limits import MIME_HEADER_OCTETS_MAX
+from mssante.limits import IMAP_SECTION_WHOLE_OCTETS_MAX, MIME_HEADER_OCTETS_MAX
 from mssante.mailbox.reading import Message, Reader
 from mssante.mime import content as mime_content
-from mssante.mime.decoding import decoded, decoder
-from mssante.mime.header import chosen_fields
+from mssante.mime.decoding import Decoder, decoded, decoder
+from mssante.mime.header import FieldPicker, chosen_fields
 from mssante.mime.listed import Chooser
 from mssante.mime.summary import SectionText, Summary
 from mssante.reasons import Reason, Refused
@@ -34,15 +36,15 @@ _TEXTS: dict[Slice, SectionText] = {
 @dataclass(frozen=True, slots=True)
 class SectionExtent:
     """Where the octets of a section are: `held` in memory, or else `size` octets at `offset` of the message's
-    content. With `encoding`, the `encoded` octets at `offset` are to be decoded, and the section is the range
-    `cut` of the result. `nul`: the decoded octets hold a NUL."""
+    content. With `makes`, the `read` octets at `offset` go through the maker that it gives, and the section
+    is the range `cut` of the result. `nul`: that range holds a NUL."""
 
     message: Message
     offset: int
     size: int
     held: bytes | None = None
-    encoding: bytes = b""
-    encoded: int = 0
+    makes: Callable[[], Decoder] | None = None
+    read: int = 0
     cut: range = range(0)
     nul: bool = False
 
@@ -51,7 +53,7 @@ class SectionExtent:
         empty. Raises Refused(CORRUPTION)."""
         if keep:
             return b"".join([piece async for piece in self.pieces(reader)])
-        if not self.encoding:  # a decoded section has been read once already, to measure it
+        if self.makes is None:  # a section that is made has been read once already, to measure it
             async for _ in self.pieces(reader):
                 pass
         return b""
@@ -60,20 +62,37 @@ class SectionExtent:
         """The octets in pieces. Raises Refused(CORRUPTION) where the content is damaged."""
         if self.held is not None:
             yield self.held
-        elif self.encoding:
-            async for piece in _decoded(reader, self.message, self.offset, self.encoded, self):
+        elif self.makes is not None:
+            async for piece in self._made(reader, self.makes()):
                 yield piece
         elif self.size:
             async for piece in reader.content(self.message, self.offset, self.size):
                 yield piece
+
+    async def _made(self, reader: Reader, maker: Decoder) -> AsyncIterator[bytes]:
+        wanted, at = self.cut, 0
+        async for piece in reader.content(self.message, self.offset, self.read):
+            plain = maker.feed(piece)
+            kept = plain[max(0, wanted.start - at) : max(0, wanted.stop - at)]
+            at += len(plain)
+            if kept:
+                yield kept
+            if at >= wanted.stop:
+                return
+        plain = maker.finish()
+        kept = plain[max(0, wanted.start - at) : max(0, wanted.stop - at)]
+        if kept:
+            yield kept
 
 
 def at_hand(
     sections: Sequence[BodySection], message: Message, content: bytes | None
 ) -> list[bytes | None] | None:
     """The sections' octets, taken from the whole `content` or from the header, which is kept separately. None
-    when something must be read for one of them. Raises Refused(ENCODING_UNKNOWN)."""
+    when something must be read for one of them, or when they would be too much to hold together. Raises
+    Refused(ENCODING_UNKNOWN)."""
     found: list[bytes | None] = []
+    held = 0
     for section in sections:
         place = _located(message.summary, section)
         if place is None:
@@ -83,6 +102,9 @@ def at_hand(
         elif message.header is not None and not section.path and section.slice in _IN_HEADER:
             found.append(_chosen(section, message.header))
         else:
+            return None
+        held += len(found[-1] or b"")
+        if held > IMAP_SECTION_WHOLE_OCTETS_MAX:
             return None
     return found
 
@@ -113,12 +135,28 @@ class ListedSections:
         return found
 
 
-async def extent(reader: Reader, message: Message, section: BodySection) -> SectionExtent | None:
-    """Where a section lies. Raises Refused(CORRUPTION, ENCODING_UNKNOWN)."""
+async def extents(
+    reader: Reader, message: Message, sections: Sequence[BodySection]
+) -> list[SectionExtent | None]:
+    """Where the sections lie. What is held of them all together is IMAP_SECTION_WHOLE_OCTETS_MAX at most.
+    Raises Refused(CORRUPTION, ENCODING_UNKNOWN)."""
+    found: list[SectionExtent | None] = []
+    room = IMAP_SECTION_WHOLE_OCTETS_MAX
+    for section in sections:
+        found.append(await _extent(reader, message, section, room))
+        room -= len(found[-1].held or b"") if found[-1] is not None else 0
+    return found
+
+
+async def _extent(reader: Reader, message: Message, section: BodySection, room: int) -> SectionExtent | None:
     place = _located(message.summary, section)
     if place is None:
         return None
     offset, size = place
+    if section.slice in _CHOOSES and size > room:
+        others = section.slice is Slice.FIELDS_NOT
+        picks = partial(FieldPicker, section.names, others=others)
+        return await _measured(reader, message, section, place, picks)
     if section.slice in _CHOOSES:
         block = _chosen(section, await reader.octets(message, offset, size))
         return SectionExtent(message, 0, len(block), block)
@@ -126,7 +164,7 @@ async def extent(reader: Reader, message: Message, section: BodySection) -> Sect
         start, octets = _heading(message.summary, section)
         encoding = _encoding(await reader.octets(message, start, octets))
         if encoding:
-            return await _measured(reader, message, section, place, encoding)
+            return await _measured(reader, message, section, place, partial(_decoder, encoding))
     kept = range(size) if section.partial is None else section.partial.cut(size)
     return SectionExtent(message, offset + kept.start, len(kept))
 
@@ -192,6 +230,12 @@ def _encoding(header: bytes) -> bytes:
     return content.encoding
 
 
+def _decoder(encoding: bytes) -> Decoder:
+    made = decoder(encoding)
+    assert made is not None, "an unknown encoding was refused"
+    return made
+
+
 def _content(summary: Summary, section: BodySection, content: bytes, place: tuple[int, int]) -> bytes:
     """A section's octets, taken from the whole content."""
     block = content[place[0] : place[0] + place[1]]
@@ -205,38 +249,19 @@ def _content(summary: Summary, section: BodySection, content: bytes, place: tupl
 
 
 async def _measured(
-    reader: Reader, message: Message, section: BodySection, place: tuple[int, int], encoding: bytes
+    reader: Reader,
+    message: Message,
+    section: BodySection,
+    place: tuple[int, int],
+    makes: Callable[[], Decoder],
 ) -> SectionExtent:
-    """A decoded section with its size, for which the section must be decoded once from beginning to end."""
+    """A section that is made, with its size, for which it must be made once from beginning to end."""
     offset, octets = place
     most = 1 << 62 if section.partial is None else section.partial.start + section.partial.count
     first = 0 if section.partial is None else section.partial.start
-    made = SectionExtent(message, offset, 0, encoding=encoding, encoded=octets, cut=range(first, most))
+    made = SectionExtent(message, offset, 0, makes=makes, read=octets, cut=range(first, most))
     size, nul = 0, False
     async for piece in made.pieces(reader):
         size += len(piece)
         nul = nul or b"\0" in piece
-    return SectionExtent(
-        message, offset, size, encoding=encoding, encoded=octets, cut=range(first, first + size), nul=nul
-    )
-
-
-async def _decoded(
-    reader: Reader, message: Message, offset: int, octets: int, extent: SectionExtent
-) -> AsyncIterator[bytes]:
-    """The range `extent.cut` of what `octets` octets at `offset` decode to, in pieces."""
-    undo = decoder(extent.encoding)
-    assert undo is not None, "an unknown encoding was refused"
-    wanted, at = extent.cut, 0
-    async for piece in reader.content(message, offset, octets):
-        plain = undo.feed(piece)
-        kept = plain[max(0, wanted.start - at) : max(0, wanted.stop - at)]
-        at += len(plain)
-        if kept:
-            yield kept
-        if at >= wanted.stop:
-            return
-    plain = undo.finish()
-    kept = plain[max(0, wanted.start - at) : max(0, wanted.stop - at)]
-    if kept:
-        yield kept
+    return replace(made, size=size, cut=range(first, first + size), nul=nul)

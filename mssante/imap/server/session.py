@@ -28,6 +28,7 @@ from mssante.limits import (
     COMMAND_SECONDS_MAX,
     DATA_CREDIT_SECONDS,
     IMAP_ACCESS_CHECK_SECONDS,
+    IMAP_ALIVE_SECONDS,
     IMAP_BAD_COMMANDS_MAX,
     IMAP_CONNECTIONS_PER_USER_MAX,
     IMAP_IDLE_SECONDS_MAX,
@@ -42,9 +43,10 @@ from mssante.mailbox.index.filling import Silence, keep_filled
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.opening import OpenMailbox
-from mssante.mailbox.reading import Reader, breathe
+from mssante.mailbox.reading import Reader
+from mssante.mailbox.turns import Turn, breathe
 from mssante.mailbox.writing import Writer
-from mssante.net.stream import ContextFactory, Stream
+from mssante.net.stream import ContextFactory, Stopping, Stream
 from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
@@ -131,6 +133,8 @@ class Session:
         self.told_words: FlagWords | None = None  # the flags and keywords last told to the client
         self.picked: Selected | None = None
         self.has_room: Callable[[str], bool] = lambda person: True
+        self.heavy: Turn | None = None  # held by the command being answered, if it is a heavy one
+        self._alive_at = 0.0
         self._mailbox: OpenMailbox | None = None
         self._filling: asyncio.Task[None] | None = None
         self._silence = Silence(service.bounds.rest_seconds)
@@ -144,7 +148,8 @@ class Session:
         self.service.persons.arrived(mailbox.person)
         self.folders = Folders(mailbox)
         self.reader = Reader(mailbox)
-        self.writer = Writer(mailbox, self.folders)
+        self.memory = self.service.persons.memory(mailbox.person)
+        self.writer = Writer(mailbox, self.folders, self.memory)
         self.index = Index(mailbox, self.reader, self.service.threads)
         self.protocol.authenticated()
         self.wire.authenticated(message_octets_max=self.service.message_octets_max)
@@ -241,6 +246,30 @@ class Session:
 
     def abort(self) -> None:
         self.stream.abort()
+
+    def begins(self, heavy: Turn) -> None:
+        """The command being answered has its turn among the person's heavy ones."""
+        self.heavy, self._alive_at = heavy, asyncio.get_running_loop().time()
+
+    async def rest(self) -> None:
+        """Between two steps of a long command: lets the person's other heavy commands go on, and tells the
+        client now and then that an answer will come. Raises ConnectionError when the client has gone, and
+        Stopping when the server stops or the access has ended."""
+        await breathe()
+        if self.stream.stopping:
+            raise Stopping
+        if self.heavy is None:
+            return
+        await self._alive()
+        await self.heavy.pass_on(self._alive)
+
+    async def _alive(self) -> None:
+        if self.stream.closed:
+            raise ConnectionResetError
+        now = asyncio.get_running_loop().time()
+        if now - self._alive_at >= IMAP_ALIVE_SECONDS:
+            self._alive_at = now
+            await self.send(responses.untagged(ResponseStatus.OK, "Recherche en cours / Still searching"))
 
     def places(self, messages: SequenceSet, *, uid: bool) -> list[range]:
         """Where the messages that a command names stand in the view. Raises imap.grammar.lexer.Unacceptable

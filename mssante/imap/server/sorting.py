@@ -25,9 +25,9 @@ from mssante.imap.rules.threads import Forest, References, ancestry, identifiers
 from mssante.imap.server.searching import Searcher, search_context, search_done, searcher_of
 from mssante.imap.server.selected import Selected
 from mssante.imap.server.session import OK, Answer, Session
-from mssante.limits import IMAP_NUMBERS_AT_ONCE
-from mssante.mailbox.reading import Message, Reader, breathe
-from mssante.mailbox.turns import turn
+from mssante.limits import IMAP_NUMBERS_AT_ONCE, MIME_HEADER_OCTETS_MAX
+from mssante.mailbox.reading import Message, Reader
+from mssante.mailbox.turns import breathe, turn
 from mssante.mime import encoded_words, header
 from mssante.mime.envelope import AddressField, first_address
 from mssante.model import FolderId
@@ -96,8 +96,8 @@ class Sorter:
     ) -> list[int]:
         """The UIDs that match, in order. Raises as Searcher.search, and Passing(LIMIT_REACHED) when other
         sorts leave it no turn in time."""
+        found = await self._searcher.search(selected, key, context)
         async with turn(self._turns, _BUSY):
-            found = await self._searcher.search(selected, key, context)
             columns: list[list[int | str]] = [[] for _ in criteria]
             async for messages in self._summaries(selected.id, found):
                 for values, criterion in zip(columns, criteria, strict=True):
@@ -111,8 +111,8 @@ class Sorter:
     ) -> tuple[Forest, list[int]]:
         """The threads of the messages that match, and their UIDs; a place in the threads is a place in that
         list. Raises as `sort`."""
+        found = await self._searcher.search(selected, key, context)
         async with turn(self._turns, _BUSY):
-            found = await self._searcher.search(selected, key, context)
             match algorithm:
                 case Algorithm.ORDEREDSUBJECT:
                     return await self._by_subject(selected, found), found
@@ -150,7 +150,9 @@ class Sorter:
             kept = message.summary.first_listed(_LINKS)
             if kept is not None:
                 return kept
-            block = await self._reader.octets(message, 0, message.summary.header_octets)
+            # As of every header, no more is read than was read when the message came.
+            octets = min(message.summary.header_octets, MIME_HEADER_OCTETS_MAX)
+            block = await self._reader.octets(message, 0, octets)
         except Refused:
             return b"", b"", b""  # damaged: the reader has reported it already
         return [next(iter(header.values(block, name)), b"") for name in _LINKS]

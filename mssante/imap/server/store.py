@@ -15,7 +15,7 @@ from mssante.imap.grammar.responses import ResponseStatus
 from mssante.imap.rules.fetched import change_lines, modseq_lines
 from mssante.imap.server.session import OK, Answer, Session
 from mssante.limits import IMAP_LINES_AT_ONCE
-from mssante.mailbox.reading import breathe
+from mssante.mailbox.turns import breathe
 from mssante.reasons import Reason, Refused
 from mssante.store.records import FlagsMode, FlagsRows
 

@@ -5,24 +5,30 @@ The index is a set of sealed segments, each with the words of up to MESSAGES_MAX
 Invariants: delivery never fills the index, because it cannot read mail. The index answers exactly as a look
 through the messages would. It may not know a message: a new one, one that came just before a crash, one whose
 segment was damaged or was dropped when another message in it was shredded. Such a message is indexed when a
-search needs it, or opened. A segment names its messages inside what is sealed, and they never change, so an
-attacker who moves or restores rows cannot make it answer wrongly. One pass at a time fills a mailbox's index;
-when two hosts index the same messages at once, only one result is kept.
+search needs it, or opened; however many they are, they are indexed step by step, and what a step has made
+stays when the search ends early. A segment names its messages inside what is sealed, and they never change,
+so an attacker who moves or restores rows cannot make it answer wrongly. One step at a time fills a mailbox's
+index; when two hosts index the same messages at once, only one result is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mssante.crypto import NotAuthentic
 from mssante.crypto.keys import random_id
-from mssante.limits import INDEX_OPENED_INSTEAD_MAX, INDEX_SEGMENTS_AT_ONCE
+from mssante.limits import (
+    INDEX_OPENED_INSTEAD_MAX,
+    INDEX_SEGMENTS_AT_ONCE,
+    INDEX_STEP_OCTETS,
+    INDEX_STEP_WORDS,
+)
 from mssante.mailbox.index import texts
-from mssante.mailbox.index.budget import Budget
 from mssante.mailbox.index.vocabulary import (
     MESSAGES_MAX,
     MessageWords,
@@ -34,15 +40,13 @@ from mssante.mailbox.index.vocabulary import (
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.reading import Message, Reader
-from mssante.mailbox.turns import turn
+from mssante.mailbox.turns import Rest, breathe, patient_turn
 from mssante.mime.text import Step
 from mssante.model import FolderId
 from mssante.observe import report
 from mssante.observe.events import IndexSegmentDropped
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.index import FolderPlaces, SealedSegment, SegmentHead
-
-_UNHURRIED = Budget(lambda: 0.0)  # its clock stands still, so it is never spent
 
 Sought = tuple[str, bool, bool]  # a folded needle, and whether it is looked for in headers, in bodies
 Pause = Callable[[], Awaitable[None]]
@@ -110,13 +114,13 @@ class Index:
         questions: Iterable[Sought],
         folder: FolderId,
         uids: Sequence[int],
-        budget: Budget,
+        rest: Rest = breathe,
         *,
         fill: bool,
     ) -> Answers:
         """Asks about the messages `uids` (ascending) of a folder. With `fill`, messages that are not indexed
-        yet are indexed now if there are many of them, within a budget of their own. Raises
-        Refused(LIMIT_REACHED), and what `turn` raises; what was indexed until then is kept."""
+        yet are indexed now if there are many of them, step by step; `rest` is awaited between the steps, and
+        what it raises ends the asking. What was indexed until then is kept."""
         needles = {question: Needle.of(question[0]) for question in questions}
         answers = Answers(
             numbers=await self._numbers(folder, uids),
@@ -124,28 +128,38 @@ class Index:
             maybe={each: set() for each in needles},
         )
         seen: set[int] = set()
-        await self._ask_all(answers, needles, seen, budget.require)
+        await self._ask_all(answers, needles, seen)
         unknown = answers.unknown()
-        if fill and len(unknown) > INDEX_OPENED_INSTEAD_MAX:
-            with budget.apart():
-                async with self._filling():
-                    indexing = budget.for_indexing()
-                    # Another session may have filled the index while this one waited.
-                    await self._ask_all(answers, needles, seen, indexing.require)
-                    async for segment in self._filled(folder, answers.unknown(), indexing):
-                        await self._threads.run(answers.add, segment, needles)
-            unknown = answers.unknown()
-        answers.complete = not unknown
+        at = 0
+        while fill and len(unknown) > INDEX_OPENED_INSTEAD_MAX and at < len(unknown):
+            await rest()
+            segment = None
+            async with self._filling(rest):
+                # Another session may have filled the index while this one waited.
+                await self._ask_all(answers, needles, seen)
+                step: list[int] = []
+                while at < len(unknown) and len(step) < MESSAGES_MAX:
+                    if answers.numbers[unknown[at]] not in answers.known:
+                        step.append(unknown[at])
+                    at += 1
+                if step:
+                    segment, reached = await self._fill_step(folder, step)
+                    at = bisect_right(unknown, reached)
+            if segment is not None:
+                await self._threads.run(answers.add, segment, needles)
+        answers.complete = not answers.unknown()
         return answers
 
-    async def _ask_all(
-        self, answers: Answers, needles: Mapping[Sought, Needle], seen: set[int], step: Step
-    ) -> None:
+    async def _ask_all(self, answers: Answers, needles: Mapping[Sought, Needle], seen: set[int]) -> None:
+        """Asks the segments that are not in `seen`, and adds them to it."""
         heads = await self._segments.heads(self._mailbox.id)
         wanted = [head.id for head in heads if head.id not in seen]
         seen.update(wanted)
+        if wanted and 2 * len(answers.numbers) < sum(head.messages for head in heads):
+            # Of a large mailbox, only a part is asked about: the others' segments need not be opened.
+            holding = await self._segments.holding(sorted(set(answers.numbers.values())))
+            wanted = [each for each in wanted if each in holding]
         for start in range(0, len(wanted), INDEX_SEGMENTS_AT_ONCE):
-            step()
             sealed = await self._segments.sealed(wanted[start : start + INDEX_SEGMENTS_AT_ONCE])
             broken = await self._threads.run(self._ask_some, answers, needles, sealed)
             for each in broken:
@@ -171,63 +185,72 @@ class Index:
         return await self._segments.lacking(self._mailbox.id) > INDEX_OPENED_INSTEAD_MAX
 
     async def fill(self, folders: Sequence[FolderId], pause: Pause) -> None:
-        """Indexes what is not indexed yet. `pause` is awaited before every MESSAGES_MAX messages."""
+        """Indexes what is not indexed yet. `pause` is awaited before every step."""
         for folder in folders:
             after = 0
             while True:
                 await pause()
-                async with self._filling():
+                async with self._filling(breathe):
                     uids = await self._segments.unindexed(folder, after=after, most=MESSAGES_MAX)
-                    async for _ in self._filled(folder, uids, _UNHURRIED):
-                        pass
-                if not uids:
-                    break
-                after = uids[-1]
+                    if not uids:
+                        break
+                    _, after = await self._fill_step(folder, uids)
         await pause()
-        async with self._filling():
+        async with self._filling(breathe):
             await self._tidy()
 
-    def _filling(self) -> AbstractAsyncContextManager[None]:
-        """Held by the one pass that may fill this mailbox's index. Raises what `turn` raises when others
-        take too long."""
-        return turn(self._threads.filling(self._mailbox.id), "the index is being filled")
+    def _filling(self, rest: Rest) -> AbstractAsyncContextManager[None]:
+        """Held during the one step that may fill this mailbox's index."""
+        return patient_turn(self._threads.filling(self._mailbox.id), rest)
 
-    async def _filled(self, folder: FolderId, uids: Sequence[int], budget: Budget) -> AsyncIterator[Segment]:
-        """Indexes these messages and yields each segment once it is stored."""
+    async def _fill_step(self, folder: FolderId, uids: Sequence[int]) -> tuple[Segment | None, int]:
+        """Indexes the first of `uids`: at most MESSAGES_MAX messages, and fewer where they are large. Answers
+        the segment, once it is stored, and the last UID that was dealt with."""
         made: list[MessageWords] = []
         opened: set[int] = set()
         numbers: set[int] = set()  # a message copied within the folder is one message
+        reached, octets, words = uids[-1], 0, 0
+        async with aclosing(self._small_contents(folder, uids, opened, numbers)) as groups:
+            async for group in groups:
+                new = await self._words_of(group)
+                made += new
+                octets += sum(message.summary.size for message, _ in group)
+                words += sum(len(each.header or ()) + len(each.body or ()) for each in new)
+                if octets >= INDEX_STEP_OCTETS or words >= INDEX_STEP_WORDS:
+                    reached = group[-1][0].uid
+                    break
+        damaged = [uid for uid in uids if uid <= reached and uid not in opened]
+        # These were reported when they did not open. Indexed as opaque, they are not tried at every pass.
+        closed = set((await self._numbers(folder, damaged)).values())
+        made += [MessageWords(number, None, None) for number in sorted(closed - numbers)]
+        return (await self._put(made) if made else None), reached
+
+    async def _small_contents(
+        self, folder: FolderId, uids: Sequence[int], opened: set[int], numbers: set[int]
+    ) -> AsyncGenerator[list[tuple[Message, bytes | None]], None]:
+        """As Reader.small_contents, each message once. Notes which UIDs and numbers were `opened`."""
         async for messages, _ in self._reader.messages(folder, uids):
             opened.update(message.uid for message in messages)
             fresh = {message.number: message for message in messages if message.number not in numbers}
             numbers.update(fresh)
             async for group in self._reader.small_contents(list(fresh.values())):
-                made += await self._words_of(group, budget)
-                while len(made) >= MESSAGES_MAX:
-                    yield await self._put(made[:MESSAGES_MAX])
-                    del made[:MESSAGES_MAX]
-        damaged = [uid for uid in uids if uid not in opened]
-        # These were reported when they did not open. Indexed as opaque, they are not tried at every pass.
-        closed = set((await self._numbers(folder, damaged)).values())
-        made += [MessageWords(number, None, None) for number in sorted(closed - numbers)]
-        for start in range(0, len(made), MESSAGES_MAX):
-            yield await self._put(made[start : start + MESSAGES_MAX])
+                yield group
 
-    async def _words_of(
-        self, group: Sequence[tuple[Message, bytes | None]], budget: Budget
-    ) -> list[MessageWords]:
-        async with self._threads.turn(budget):
-            small = [(message, content) for message, content in group if content is not None]
-            made = await self._threads.run(_words, small, budget.require)
-            for message in (message for message, content in group if content is None):
-                budget.require()
+    async def _words_of(self, group: Sequence[tuple[Message, bytes | None]]) -> list[MessageWords]:
+        step, made = self._threads.require_open, list[MessageWords]()
+        small = [(message, content) for message, content in group if content is not None]
+        if small:
+            async with self._threads.turn():
+                made += await self._threads.run(_words, small, step)
+        for message in (message for message, content in group if content is None):
+            async with self._threads.turn(message.summary.size):
                 try:
                     content = await self._reader.octets(message, 0, message.summary.size)
                 except Refused:
                     made.append(MessageWords(message.number, None, None))
                 else:
-                    made += await self._threads.run(_words, [(message, content)], budget.require)
-            return made
+                    made += await self._threads.run(_words, [(message, content)], step)
+        return made
 
     async def _put(self, made: Sequence[MessageWords], instead_of: Sequence[int] = ()) -> Segment:
         octets = await self._threads.run(laid_out, made, texts.WORDS_VERSION)
@@ -285,8 +308,11 @@ class Index:
 
     async def _numbers(self, folder: FolderId, uids: Sequence[int]) -> dict[int, int]:
         """The index's number of each of `uids` (ascending), by UID, without messages that are gone."""
-        of = await self._places_of(folder, uids[-1] if uids else 0)
-        number_of = dict(zip(of.uids, of.numbers, strict=True))
+        if not uids:
+            return {}
+        of = await self._places_of(folder, uids[-1])
+        here = slice(bisect_left(of.uids, uids[0]), bisect_right(of.uids, uids[-1]))
+        number_of = dict(zip(of.uids[here], of.numbers[here], strict=True))
         return {uid: number_of[uid] for uid in uids if uid in number_of}
 
     async def _places_of(self, folder: FolderId, last: int) -> FolderPlaces:

@@ -122,6 +122,7 @@ class Guard(SMTP):
             pass
         finally:
             self._stream.close()
+            self._wire.forget()  # aiosmtpd's object refers to itself and is freed later
             report(
                 SessionEnded(
                     listener=self._service.name,
@@ -290,7 +291,7 @@ class Guard(SMTP):
         assert isinstance(self._service.role, Submission)  # `_auth` refuses the command on other ports
         throttle, remote = self._service.role.throttle, self._stream.remote
         try:
-            async with throttle.attempt(remote, person):
+            async with self._stream.occupied(), throttle.attempt(remote, person):
                 login = await self._service.backend.authenticate(transactions.speaker, person, password)
         except Declined as declined:
             report(LoginRefused(protocol=LoginProtocol.SUBMISSION, remote=remote, reason=declined.reason))

@@ -85,6 +85,8 @@ class ServerWire:
                 continue
             line = self._buffer[self._at : end + 1]
             self._at = end + 1
+            if self._at == len(self._buffer):
+                self.give_back(b"")  # the line may hold a password: it is not kept until the next one comes
             if len(line) > self._limits.command_octets_max:
                 await self.say(replies.LINE_TOO_LONG)
             elif _CLEAN.fullmatch(line) is None:
@@ -169,6 +171,11 @@ class ServerWire:
     def give_back(self, octets: bytes) -> None:
         """Puts back what was read behind the end of the content."""
         self._buffer, self._at = octets, 0
+
+    def forget(self) -> None:
+        """Drops what was read and not handled, and what was not sent. The session has ended."""
+        self.give_back(b"")
+        self._out.clear()
 
     async def _more(self, deadline: float) -> None:
         await self.flush()

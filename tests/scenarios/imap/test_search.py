@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mssante.imap.server import session
 from mssante.imap.server.session import SessionBounds
 from mssante.keys.ring import Role
 from mssante.mailbox.index import filling, search_index
@@ -92,3 +93,13 @@ async def test_a_client_that_leaves_ends_the_filling(house: ImapHouse) -> None:
     before = await house.store.index.lacking(mailbox)
     await asyncio.sleep(0.3)
     assert await house.store.index.lacking(mailbox) == before
+
+
+async def test_a_long_search_says_that_it_goes_on(house: ImapHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no client takes it for dead, and who has left is noticed."""
+    monkeypatch.setattr(session, "IMAP_ALIVE_SECONDS", 0)
+    await house.deliver(await house.mailbox(), *(letter(number) for number in range(MANY)))
+    client = await house.selected()
+    answer = await client.ok("SEARCH TEXT bonjour")
+    assert len(answer.numbers()) == MANY
+    assert {line.text for line in answer.named("OK")} == {"Recherche en cours / Still searching"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -161,8 +162,6 @@ async def test_no_session_is_resumed(version: ssl.TLSVersion) -> None:
         context.minimum_version = context.maximum_version = version
 
         def connect(session: ssl.SSLSession | None) -> tuple[ssl.SSLSession | None, bool | None]:
-            import socket
-
             with socket.create_connection(("127.0.0.1", house.port)) as wire:
                 wire.recv(1000)
                 wire.sendall(b"EHLO a.test\r\n")
@@ -177,6 +176,44 @@ async def test_no_session_is_resumed(version: ssl.TLSVersion) -> None:
         session, _ = await asyncio.to_thread(connect, None)
         _, reused = await asyncio.to_thread(connect, session)
         assert reused is False
+
+
+def _resuming(sock: socket.socket, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSocket:
+    tls = context.wrap_socket(sock, session=session)
+    tls.sendall(b"EHLO mss.operateur-a.test\r\n")
+    assert tls.recv(1000).startswith(b"250")
+    return tls
+
+
+@pytest.mark.parametrize(("listed", "reply"), [("operator-a", "250 2.1.0"), ("operator-b", "550 5.7.1")])
+async def test_two_connections_that_share_a_context_both_get_a_verdict_of_today(
+    listed: str, reply: str
+) -> None:
+    """Both are told 220 before either makes its handshake, and the peer keeps a cache of sessions."""
+    async with relay() as house:
+        context = client_context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+        def told_220() -> socket.socket:
+            wire = socket.create_connection(("127.0.0.1", house.port), 10)
+            for line in (b"EHLO mss.operateur-a.test\r\n", b"STARTTLS\r\n"):
+                wire.recv(1000)
+                wire.sendall(line)
+            assert wire.recv(1000).startswith(b"220")
+            return wire
+
+        def converse() -> str:
+            first, second = told_220(), told_220()
+            with _resuming(first, context, None) as one:
+                one.sendall(f"MAIL FROM:<{SENDER}>\r\n".encode())
+                assert one.recv(1000).startswith(b"250 2.1.0")
+                house.space[0] = space_of(listed)
+                with _resuming(second, context, one.session) as two:
+                    assert two.session_reused
+                    two.sendall(f"MAIL FROM:<{SENDER}>\r\n".encode())
+                    return two.recv(1000).decode()
+
+        assert (await asyncio.to_thread(converse)).startswith(reply)
 
 
 @pytest.mark.parametrize("cut", [0, 1000, 60_000])

@@ -299,11 +299,12 @@ async def submission(
     limits: SessionLimits | None = None,
     caps: Caps | None = None,
     commits: Commits | None = None,
+    delay_seconds_max: float = 0,
 ) -> AsyncIterator[House]:
     """Operator B's port 587, or 465."""
     context = user_server_context(credentials("operator-b"))
     async with _serving(
-        Submission(throttle=Throttle(SystemClock(), delay_seconds_max=0)),
+        Submission(throttle=Throttle(SystemClock(), delay_seconds_max=delay_seconds_max)),
         lambda: context,
         limits=limits,
         caps=caps,

@@ -8,7 +8,7 @@ import pytest
 
 from mssante.demo.certs.make import UNLISTED
 from mssante.model import Direction
-from mssante.reasons import Declined, Passing, Reason
+from mssante.reasons import Declined, Reason
 from mssante.trust import tls
 from mssante.trust.tls import PeerListenerContexts, TlsCredentials, peer_chain, peer_client_context
 
@@ -126,16 +126,25 @@ def test_tls_1_3_leaves_nothing_to_resume_so_its_context_serves_again(world: Wor
     assert not ends.server.session_reused
 
 
-def test_a_resumed_session_is_no_evidence(world: World) -> None:
-    """Two handshakes at once could share a context: then the second is turned away, and passes later."""
+def test_a_resumed_session_shows_the_certificates_of_the_handshake_that_began_it(world: World) -> None:
+    """Two handshakes at once may share a context: whoever resumes is judged anew by the same certificates."""
     context = PeerListenerContexts(credentials(world), world.anchors).take()
     client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
     first = handshake(context, client)
     second = handshake(context, client, session=first.client.session)
     assert second.server.session_reused
-    with pytest.raises(Passing) as passing:
-        peer_chain(second.server)
-    assert passing.value.reason is Reason.TLS_FAILED
+    assert peer_chain(second.server) == peer_chain(first.server) == chain_of(world.leaf("operator-b"))
+
+
+def test_a_session_begun_without_a_certificate_brings_none_when_it_is_resumed(world: World) -> None:
+    context = PeerListenerContexts(credentials(world), world.anchors).take()
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    first = handshake(context, client)
+    second = handshake(context, client, session=first.client.session)
+    assert second.server.session_reused
+    assert peer_chain(second.server) == []
 
 
 def test_a_session_of_another_listener_is_not_taken(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -16,7 +17,7 @@ from mssante.imap.grammar.fetch import Attribute, BodySection, FetchItems, Parti
 from mssante.imap.grammar.lexer import Cursor, Unacceptable
 from mssante.imap.grammar.need import Need
 from mssante.imap.rules.fetched import CLOSING, Change, FetchFormat, change_lines, modseq_lines
-from mssante.mime.header import chosen_fields
+from mssante.mime.header import FieldPicker, chosen_fields
 
 
 def items(text: str) -> FetchItems:
@@ -316,6 +317,22 @@ def test_fields_are_those_a_line_by_line_reading_finds(lines: list[bytes], other
     block = b"".join(line + b"\r\n" for line in lines)
     names = frozenset({b"a", b"from"})
     assert chosen_fields(block, names, others=others) == _naively(block, names, others=others)
+
+
+@given(LINES, st.booleans(), st.lists(st.integers(0, 60)), st.sampled_from([6, 4096]))
+def test_fields_chosen_from_pieces_are_those_of_the_whole(
+    lines: list[bytes], others: bool, cuts: list[int], held: int
+) -> None:
+    """However the header is cut, and however long a field may be before its fate is decided."""
+    block = b"".join(line + b"\r\n" for line in lines).removesuffix(b"\r\n" if len(lines) % 2 else b"")
+    names = frozenset({b"a", b"from"})
+    places = sorted({0, len(block), *(cut for cut in cuts if cut < len(block))})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mssante.limits.LINE_OCTETS_MAX", held)
+        picker = FieldPicker(names, others=others)
+        pieces = [picker.feed(block[start:stop]) for start, stop in itertools.pairwise(places)]
+        pieces.append(picker.finish())
+    assert b"".join(pieces) == chosen_fields(block, names, others=others)
 
 
 @given(st.binary(max_size=200))

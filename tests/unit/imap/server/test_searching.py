@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import quopri
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import pytest
@@ -16,19 +14,20 @@ from mssante.imap.grammar import search_syntax
 from mssante.imap.grammar.lexer import Cursor
 from mssante.imap.grammar.search import And, HasField, Key, Not, Or, Text
 from mssante.imap.rules.matching import Context
+from mssante.imap.server import searching
 from mssante.imap.server.searching import Searcher
-from mssante.limits import IMAP_CONTENTS_SEARCHED_AT_ONCE, MIB
-from mssante.mailbox.index.budget import Budget
+from mssante.limits import KIB, MIB
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mime.folding import fold
-from mssante.reasons import Reason, Refused
+from mssante.model import Flag
+from mssante.reasons import Passing, Reason
 from tests.support.owner import Owner
 
 WORDS = ["fièvre", "Dupont", "résultat", "urgent", "café", "zoé"]
 
 
-def searcher(owner: Owner, seconds: float = 0.0) -> Searcher:
-    return Searcher(owner.reader, lambda: seconds, SearchThreads())
+def searcher(owner: Owner) -> Searcher:
+    return Searcher(owner.reader, SearchThreads())
 
 
 async def found(owner: Owner, key: Key | str, folder: str = "INBOX") -> list[int]:
@@ -141,43 +140,50 @@ async def test_headers_of_parts_belong_to_the_body_and_attachments_do_not(owner:
     assert await found(owner, 'BODY "secret du pdf"') == []
 
 
-async def test_a_search_that_takes_too_long_is_ended(owner: Owner) -> None:
+async def test_a_folder_is_searched_in_portions(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if it were searched at once, numbers and all."""
+    monkeypatch.setattr(searching, "IMAP_SEARCHED_AT_ONCE", 3)
+    flagged = Flag.FLAGGED.value
+    for number in range(1, 9):
+        await owner.append(
+            b"Subject: s%d\r\n\r\nmot%d" % (number, number % 2), flags=flagged * (number % 3 == 0)
+        )
+    assert await found(owner, "ALL") == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert await found(owner, "BODY mot1") == [1, 3, 5, 7]
+    assert await found(owner, "NOT BODY mot1 2:7") == [2, 4, 6]
+    assert await found(owner, "OR SUBJECT s8 FLAGGED") == [3, 6, 8]
+    assert await found(owner, "HEADER Subject s OR 4:5 BODY mot0") == [2, 4, 5, 6, 8]
+
+
+async def test_whoever_has_gone_ends_the_search(owner: Owner) -> None:
+    """Between two steps: what the search was asked for is not finished for nobody."""
+    rests = 0
     for _ in range(3):
-        await owner.append(b"Subject: s\r\n\r\nx")
+        await owner.append(b"Subject: s\r\n\r\n" + b"mot " * (20 * KIB))
+
+    async def rest() -> None:
+        nonlocal rests
+        rests += 1
+        if rests == 2:
+            raise ConnectionResetError
+
     selected = await owner.selected()
-    clock = iter(range(0, 1000, 3))
-    slow = Searcher(owner.reader, lambda: float(next(clock)), SearchThreads())
     context = Context(await owner.folders.flag_names(), 3, 3, datetime(2026, 1, 2, tzinfo=UTC))
-    with pytest.raises(Refused) as refusal:
-        await slow.search(selected, Text("x", header=False), context)
-    assert refusal.value.reason is Reason.LIMIT_REACHED
+    with pytest.raises(ConnectionResetError):
+        await Searcher(owner.reader, SearchThreads(), rest=rest).search(
+            selected, Text("x", header=False), context
+        )
+    assert rests == 2
 
 
-async def test_waiting_for_others_is_not_the_searchers_time(owner: Owner) -> None:
-    await owner.append(b"Subject: s\r\n\r\nx")
-    selected, threads, now = await owner.selected(), SearchThreads(), 0.0
-    searcher = Searcher(owner.reader, lambda: now, threads)
-    context = Context(await owner.folders.flag_names(), 1, 1, datetime(2026, 1, 2, tzinfo=UTC))
-    async with AsyncExitStack() as others:
-        for _ in range(IMAP_CONTENTS_SEARCHED_AT_ONCE):
-            await others.enter_async_context(threads.turn(Budget(lambda: now)))
-        waiting = asyncio.create_task(searcher.search(selected, Text("x", header=False), context))
-        for _ in range(200):  # until it waits for its turn
-            await asyncio.sleep(0.001)
-        assert not waiting.done()
-        now = 1000.0
-    assert await waiting == [1]
-
-
-async def test_one_large_message_does_not_hide_the_time_it_takes(owner: Owner) -> None:
+async def test_a_search_under_way_ends_when_its_threads_are_closed(owner: Owner) -> None:
     await owner.append(b"Subject: s\r\n\r\n" + b"mot " * MIB)
-    selected = await owner.selected()
-    clock = iter(range(1000))
-    slow = Searcher(owner.reader, lambda: next(clock) / 10, SearchThreads())  # 50 looks at the clock
+    selected, threads = await owner.selected(), SearchThreads()
     context = Context(await owner.folders.flag_names(), 1, 1, datetime(2026, 1, 2, tzinfo=UTC))
-    with pytest.raises(Refused) as refusal:
-        await slow.search(selected, Text("x", header=False), context)
-    assert refusal.value.reason is Reason.LIMIT_REACHED
+    threads.close()
+    with pytest.raises(Passing) as passing:
+        await Searcher(owner.reader, threads).search(selected, Text("x", header=False), context)
+    assert passing.value.reason is Reason.SHUTTING_DOWN
 
 
 async def test_a_word_is_found_wherever_a_large_text_is_cut(owner: Owner) -> None:

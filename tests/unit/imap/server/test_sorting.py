@@ -40,7 +40,7 @@ async def received(owner: Owner) -> None:
 
 def sorter(owner: Owner, reader: Reader | None = None) -> Sorter:
     reader = reader or owner.reader
-    searcher = Searcher(reader, owner.clock.monotonic, SearchThreads())
+    searcher = Searcher(reader, SearchThreads())
     return Sorter(reader, searcher, asyncio.Semaphore(1))
 
 
@@ -148,7 +148,7 @@ async def test_no_content_is_opened(owner: Owner, monkeypatch: pytest.MonkeyPatc
 async def test_waiting_for_a_turn_has_an_end(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "IMAP_HEAVY_WAIT_SECONDS_MAX", 0.01)
     turn = asyncio.Semaphore(1)
-    searcher = Searcher(owner.reader, owner.clock.monotonic, SearchThreads())
+    searcher = Searcher(owner.reader, SearchThreads())
     waiting = Sorter(owner.reader, searcher, turn)
     async with turn:
         with pytest.raises(Passing) as refused:

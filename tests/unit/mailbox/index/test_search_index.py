@@ -16,11 +16,12 @@ from mssante.imap.grammar.search import And, HasField, Key, Not, Or, Text
 from mssante.imap.rules.matching import Context
 from mssante.imap.server import searching
 from mssante.imap.server.searching import Searcher
-from mssante.mailbox.index import budget, search_index, texts
+from mssante.limits import KIB
+from mssante.mailbox.index import search_index, texts
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.index.workers import SearchThreads
 from mssante.mailbox.reading import Message, Reader
-from mssante.reasons import Passing, Reason, Refused
+from mssante.reasons import Passing, Reason
 from tests.support.owner import Desk, Owner
 
 SETTINGS = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -93,7 +94,7 @@ class Seeker:
             last_uid=selected.view.uids[-1] if len(selected.view) else 0,
             now=datetime(2026, 1, 2, tzinfo=UTC),
         )
-        searcher = Searcher(self.reader, lambda: 0.0, self.threads, asked)
+        searcher = Searcher(self.reader, self.threads, asked)
         return await searcher.search(selected, key, context)
 
     async def looked_up(self, key: Key | str, folder: str = "INBOX") -> list[int]:
@@ -115,11 +116,12 @@ class Seeker:
         return await self.owner.mailbox.store.index.lacking(self.owner.mailbox.id)
 
     async def fill(self) -> None:
-        async def at_once() -> None:
-            pass
-
         folders = await self.owner.mailbox.store.folders.all(self.owner.mailbox.id)
-        await self.index.fill([folder.id for folder in folders], at_once)
+        await self.index.fill([folder.id for folder in folders], _at_once)
+
+
+async def _at_once() -> None:
+    pass
 
 
 @pytest.fixture
@@ -397,22 +399,57 @@ async def test_a_message_that_does_not_open_is_not_looked_at_at_every_pass(
     assert await seeker.looked_up("bonjour") == await seeker.looked_through("bonjour") == [1, 3, 4, 6]
 
 
-async def test_what_a_search_indexed_before_its_time_was_up_is_kept(
+async def test_what_a_search_indexed_before_its_client_left_is_kept(
     seeker: Seeker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search_index, "MESSAGES_MAX", 5)
-    monkeypatch.setattr("mssante.mailbox.reading.READ_OPENED_AT_ONCE", 5)
     await letters_of(seeker.owner, 20)
-    steps = iter(range(10**6))
-    monkeypatch.setattr(budget, "IMAP_INDEXING_SECONDS_MAX", 30)  # looks at the clock
+    rests = 0
+
+    async def rest() -> None:
+        nonlocal rests
+        rests += 1
+        if rests == 3:
+            raise ConnectionResetError
+
     selected = await seeker.owner.selected()
     context = Context(await seeker.owner.folders.flag_names(), 20, 20, datetime(2026, 1, 2, tzinfo=UTC))
-    searcher = Searcher(seeker.reader, lambda: float(next(steps)), seeker.threads, seeker.index)
-    with pytest.raises(Refused) as refusal:
+    searcher = Searcher(seeker.reader, seeker.threads, seeker.index, rest)
+    with pytest.raises(ConnectionResetError):
         await searcher.search(selected, Text("mot001", header=True), context)
-    assert refusal.value.reason is Reason.LIMIT_REACHED
-    assert 0 < len(await seeker.segments()) < 4
+    assert await seeker.segments() == [5, 5]
+    seeker.reader.opened = 0
     assert await seeker.looked_up("mot001") == [2]
+    assert seeker.reader.opened == 10  # the rest only
+
+
+async def test_a_step_of_filling_is_bounded_by_what_is_read(
+    seeker: Seeker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that nobody waits long for the mailbox's lock, and few words are in memory."""
+    monkeypatch.setattr(search_index, "INDEX_STEP_OCTETS", 150 * KIB)
+    for number in range(5):
+        await seeker.owner.append(b"Subject: s%d\r\n\r\n" % number + b"mot \r\n" * (10 * KIB))
+    await seeker.fill()
+    assert await seeker.lacking() == 0
+    assert await seeker.looked_up("mot") == [1, 2, 3, 4, 5]
+
+
+async def test_of_a_large_mailbox_only_the_segments_asked_about_are_opened(
+    seeker: Seeker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_index, "MESSAGES_MAX", 5)
+    await letters_of(seeker.owner, 3)
+    await seeker.fill()
+    await seeker.owner.folders.create("autre")
+    for number in range(9):
+        await seeker.owner.append(b"Subject: s\r\n\r\nailleurs%d" % number, "autre")
+    await seeker.index.fill([(await seeker.owner.folders.named("autre")).id], _at_once)
+    numbers = await seeker.index._numbers((await seeker.owner.folders.named("INBOX")).id, [1, 2, 3])
+    held = await seeker.owner.mailbox.store.index.holding(sorted(numbers.values()))
+    assert (len(held), await seeker.segments()) == (1, [3, 4, 5])
+    assert await seeker.looked_up("mot001") == await seeker.looked_through("mot001") == [2]
+    assert await seeker.looked_up("ailleurs3", "autre") == [4]
 
 
 async def test_a_store_that_takes_no_writes_is_searched_all_the_same(
