@@ -64,6 +64,8 @@ REMOTE_REPLY_CHARACTERS_MAX = 500  # ours: of a remote's text, kept for the log 
 # Sealing
 CHUNK_OCTETS = 65536  # ours: plaintext octets per sealed chunk; the stored format has it
 CHUNKS_AT_ONCE = 16  # ours: read and opened together: a mebibyte
+PADDING_STEP_OF_CONTENT = 256  # ours: lengths of contents are multiples of it (crypto.padding)
+PADDING_STEP_OF_TEXT = 64  # ours: the same of summaries, headers and names; 3 to 9 % of a summary
 INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # ours: sealed content kept in memory before it flows into chunk rows
 PUBLIC_KEYS_REMEMBERED_MAX = 4096  # ours: keys read into the library's form, 1.2 KiB each
 DEDUP_DAYS = 7  # ours: a peer may bring a letter again for QUEUE_DAYS_MAX, as we do (R14)
@@ -164,6 +166,7 @@ READ_OPENED_AT_ONCE = 100  # ours: opened before the loop is given to others: a 
 READ_SMALL_OCTETS_AT_ONCE = 512 * KIB  # ours: of small contents read in one go
 READ_ROWS_AT_ONCE = 16  # ours: fetched before the octets read are counted again
 READ_SUMMARY_OCTETS_AT_ONCE = 128 * KIB  # ours: a summary full of parts takes long to write out
+JOURNAL_SEALED_AT_ONCE = 500  # ours: lines of before sealed in one transaction: some 10 ms
 JOURNAL_ROWS_AT_ONCE = 2000  # ours: entries of a mailbox's journal held while it is gone through
 LIVE_ROWS_AT_ONCE = 2000  # ours: changes taken in before the loop is given to others
 EXPUNGED_AT_ONCE = 500  # ours: shredded in one transaction: receptions wait no longer than that

@@ -219,7 +219,7 @@ class Intake:
         blob = self._blobs.open(copy.sealed.blob_id)
         async for chunk in self._blobs.chunks(self._blob):
             await self._blobs.add(blob, copy.feed(chunk))
-        await self._blobs.add(blob, [copy.finish()])
+        await self._blobs.add(blob, copy.finish())
         await asyncio.sleep(0)  # let other messages proceed while this one is copied for many mailboxes
         return copy.sealed, blob
 
@@ -229,7 +229,7 @@ class Intake:
         if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
             raise Refused(Reason.LOOP_DETECTED)
         plan.inspect(self._sealer.structure)
-        await self._blobs.add(self._blob, [last])
+        await self._blobs.add(self._blob, last)
         kept = [(sealed, self._blob)]
         for key in self._keys[1:]:
             kept.append(await self._copied(key))

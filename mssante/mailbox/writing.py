@@ -12,13 +12,12 @@ from datetime import datetime
 
 from mssante import limits
 from mssante.flags import FlagList, FlagNames
-from mssante.limits import KIB
 from mssante.mailbox.folders import Folders, NamedFolder
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mime.canonical import CanonicalText
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
-from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
+from mssante.sealing import Blobs, MessageSealer, Sealed, deposit, kept_kib
 from mssante.store.quota_promises import Promise
 from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Placed, Uids
 
@@ -55,7 +54,7 @@ class Draft:
         self._text.end()
         self._require_lines()
         self._sealed, last = self._sealer.finish(internal_date=internal_date)
-        await self._blobs.add(self._blob, [last])
+        await self._blobs.add(self._blob, last)
 
     def kept(self) -> None:
         """The message is stored: from now on its room counts as used, no longer as promised."""
@@ -91,9 +90,9 @@ class Writer:
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
         promises = self._mailbox.store.promises
         used_kib = promises.promised(row.id) + (0 if replacing else row.used_kib)
-        if row.quota_kib is not None and used_kib + size // KIB > row.quota_kib:
+        if row.quota_kib is not None and used_kib + kept_kib(size) > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
-        room = promises.promise(row.id, -(-size // KIB))
+        room = promises.promise(row.id, kept_kib(size))
         return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags, room)
 
     async def keep(self, drafts: Sequence[Draft]) -> tuple[Placed, ...]:

@@ -83,7 +83,7 @@ class Owner:
         blob = blobs.open(sealer.blob_id)
         await blobs.add(blob, sealer.feed(content))
         sealed, last = sealer.finish(internal_date=self.clock.now())
-        await blobs.add(blob, [last])
+        await blobs.add(blob, last)
         deposits = (deposit(sealed, blob, SpecialUse.INBOX),)
         accepted = await store.accept(
             Acceptance(dedup_key=None, deposits=deposits, outbound=None, journal_detail='{"person":"test"}')

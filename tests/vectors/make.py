@@ -47,7 +47,7 @@ def vectors() -> dict[str, object]:
     for length in (0, 1, CHUNK_OCTETS + 1):
         one = Dek.draw()
         sealer = ChunkSealer(one, blob)
-        chunks = [*sealer.feed(filler(length)), sealer.finish()]
+        chunks = [*sealer.feed(filler(length)), *sealer.finish()]
         streams.append(
             {"dek": one.key.hex(), "content_octets": length, "chunks": [chunk.hex() for chunk in chunks]}
         )

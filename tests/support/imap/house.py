@@ -110,7 +110,7 @@ class ImapHouse:
                     blob_id=sealed.blob_id,
                     sealed_key=sealed.sealed_key,
                     chunk_count=sealed.chunk_count,
-                    pending_chunks=tuple(enumerate([*chunks, last])),
+                    pending_chunks=tuple(enumerate([*chunks, *last])),
                     summary_ct=sealed.summary_ct,
                     header_ct=sealed.header_ct,
                     day=sealed.day,

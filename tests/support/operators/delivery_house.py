@@ -114,7 +114,7 @@ class House:
             dek = ring.unwrap(sealed.message_id, sealed.blob_id, held.sealed_key)
             summary = Summary.from_bytes(dek.open(Purpose.META, sealed.message_id, sealed.summary_ct))
             opener = ChunkOpener(dek, sealed.blob_id, content_octets=summary.size)
-            chunks = await self.store.messages.chunks(sealed.blob_id, 0, opener.count + 1)
+            chunks = await self.store.messages.chunks(sealed.blob_id, 0, opener.count)
             assert len(chunks) == opener.count
             found.append(b"".join(opener.open(n, chunk) for n, chunk in enumerate(chunks)))
         return found
