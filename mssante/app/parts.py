@@ -74,7 +74,7 @@ async def open_parts(
             raise CannotStart(_words(error)) from error
         broker = await KeyBroker.start(keys, root=root, clock=clock)
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock)
+        store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
         stack.push_async_callback(store.close)
         await outbox(store, broker, clock)
         directory, trouble = _directory(config)

@@ -70,6 +70,8 @@ class LineKey:
 
     def open(self, mailbox: MailboxId, n: int, sealed: bytes) -> LineText:
         """Raises NotAuthentic."""
+        if not sealed:
+            raise NotAuthentic
         octets = unpadded(self._cipher.unwrap(sealed[1:], _place(sealed[0], mailbox, n)))
         return LineText(_SECONDS.unpack_from(octets)[0], octets[_SECONDS.size :].decode())
 

@@ -244,8 +244,11 @@ class Intake:
 
     def _outbound(self, deposit: Deposit) -> Outbound:
         dek, message = self._sealer.dek, self._sealer.message_id
-        route = Route(sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit)
-        due = int(self._now.timestamp())
+        now = int(self._now.timestamp())
+        route = Route(
+            sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit, queued_at=now
+        )
+        due = now - now % limits.QUEUE_TIME_STEP_SECONDS
         return Outbound(
             deposit=deposit,
             envelope_ct=route.seal(dek, message),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Integer, Text, bindparam, column, func, insert, select, table, update
 
 from mssante.store import tables
-from mssante.store.records import SECONDS_PER_DAY, Deposit, Outbound, Placed, RecipientState
+from mssante.store.records import SECONDS_PER_DAY, SECONDS_PER_HOUR, Deposit, Outbound, Placed, RecipientState
 from mssante.store.statements import Bulk
 
 _DEDUP = Bulk(insert(tables.dedup), "key", "day")
@@ -98,7 +98,9 @@ def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]])
 
 
 def _write_outbounds(connection: Connection, outbounds: list[tuple[int, Outbound]], now: int) -> None:
-    _OUTBOUNDS.run(connection, [(number, outbound.envelope_ct, now) for number, outbound in outbounds])
+    # The queue's lists and alarms need no more than the hour; the envelope has the second, sealed.
+    hour = now - now % SECONDS_PER_HOUR
+    _OUTBOUNDS.run(connection, [(number, outbound.envelope_ct, hour) for number, outbound in outbounds])
     _RECIPIENTS.run(
         connection,
         [

@@ -112,9 +112,9 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     )
     root = RootKey.create(tmp_path / "root.key")
     broker = await KeyBroker.start(keys, root=root, clock=clock)
-    store = await MailStore.start(mail, clock=clock)
+    store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
     yield Desk(store, mail, broker, clock)
-    assert await store.verify() == []
+    assert await store.verify(audit=broker.audit_key()) == []
     await store.close()
     broker.close()
     await keys.close()

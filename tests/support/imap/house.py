@@ -191,7 +191,7 @@ async def imap_house(
         mail, keys = await _databases(stack, folder, mail_url, keys_url)
         broker = await KeyBroker.start(keys, root=_root_key(folder / "root.key"), clock=clock)
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock)
+        store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
         stack.push_async_callback(store.close)
         context = user_server_context(credentials("operator-a"))
         persons = Persons()
@@ -222,7 +222,7 @@ async def imap_house(
             stack.push_async_callback(each.close, 1)
         yield house
         if verified:
-            assert await store.verify() == []
+            assert await store.verify(audit=broker.audit_key()) == []
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ class House:
 
     async def verify(self) -> None:
         """The invariants of what is stored (docs/findings.md)."""
-        assert await self.store.verify() == []
+        assert await self.store.verify(audit=self.broker.audit_key()) == []
 
 
 _TEMPLATE: list[Path] = []
@@ -186,7 +186,7 @@ async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIt
         root = RootKey.create(folder / "root.key")
         broker = await KeyBroker.start(keys, root=root, clock=clock)
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock)
+        store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
         stack.push_async_callback(store.close)
         queue = MailboxRow(
             id=MailboxId(secrets.token_bytes(16)),
