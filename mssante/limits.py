@@ -245,7 +245,8 @@ CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day m
 # Queue
 RETRY_SECONDS_FIRST = 300  # Postfix's: the first wait; then it doubles
 RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
-QUEUE_TIME_STEP_SECONDS = 60  # ours: a new letter is due from the minute it came in, so no second lies there
+QUEUED_AT_STEP_SECONDS = 3600  # ours: of the time in clear beside a queued letter; its second is sealed
+QUEUE_TIME_STEP_SECONDS = 60  # ours: a new letter is due from its minute on, so no second lies in clear
 QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
 QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten

@@ -16,7 +16,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from mssante.control.operations import OperationRequest, Parts, Settings
-from mssante.limits import CERTIFICATE_RENEW_DAYS, DISK_FREE_MIN, WHITE_LIST_WARN_HOURS
+from mssante.limits import (
+    CERTIFICATE_RENEW_DAYS,
+    DISK_FREE_MIN,
+    QUEUED_AT_STEP_SECONDS,
+    WHITE_LIST_WARN_HOURS,
+)
 from mssante.model import Direction, Malformed
 from mssante.reasons import Declined
 from mssante.trust.certificate import Certificate, from_pem
@@ -82,8 +87,9 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
         )
     waiting = await parts.store.queue.messages()
     oldest = min((message.created_at for message in waiting), default=None)
-    # Only the hour that a letter was queued in lies in clear, so this is said an hour late rather than early.
-    if oldest is not None and parts.clock.now().timestamp() - oldest > 5 * 3600:
+    # Only the hour that a letter was queued in lies in clear: this is said some minutes late, never early.
+    late = 4 * 3600 + QUEUED_AT_STEP_SECONDS
+    if oldest is not None and parts.clock.now().timestamp() - oldest > late:
         yield HealthFinding(
             WARNING, "queue", f"{len(waiting)} message(s), the oldest over 4 hours: mssante queue list"
         )

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, Text, bindparam, column, func, insert, select, table, update
 
+from mssante.limits import QUEUED_AT_STEP_SECONDS
 from mssante.store import tables
-from mssante.store.records import SECONDS_PER_DAY, SECONDS_PER_HOUR, Deposit, Outbound, Placed, RecipientState
+from mssante.store.records import SECONDS_PER_DAY, Deposit, Outbound, Placed, RecipientState
 from mssante.store.statements import Bulk
 
 _DEDUP = Bulk(insert(tables.dedup), "key", "day")
@@ -99,7 +100,7 @@ def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]])
 
 def _write_outbounds(connection: Connection, outbounds: list[tuple[int, Outbound]], now: int) -> None:
     # The queue's lists and alarms need no more than the hour; the envelope has the second, sealed.
-    hour = now - now % SECONDS_PER_HOUR
+    hour = now - now % QUEUED_AT_STEP_SECONDS
     _OUTBOUNDS.run(connection, [(number, outbound.envelope_ct, hour) for number, outbound in outbounds])
     _RECIPIENTS.run(
         connection,

@@ -9,7 +9,6 @@ from mssante.store.records.folders import Changes, Folder, FolderCounts, FolderN
 from mssante.store.records.journal import JournalEntry, JournalKind, JournalMark
 from mssante.store.records.messages import (
     SECONDS_PER_DAY,
-    SECONDS_PER_HOUR,
     FlagMask,
     FlagsMode,
     FlagsRow,
@@ -40,7 +39,6 @@ from mssante.store.records.upkeep import BrokenInvariant, Swept
 
 __all__ = [
     "SECONDS_PER_DAY",
-    "SECONDS_PER_HOUR",
     "Acceptance",
     "Accepted",
     "BrokenInvariant",

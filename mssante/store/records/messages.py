@@ -19,7 +19,6 @@ MessageNumber = NewType("MessageNumber", int)  # in order of arrival; never used
 FlagMask = NewType("FlagMask", int)  # bits of model.Flag; keyword n is bit 8 + n
 Uids = Sequence[int]
 SECONDS_PER_DAY = 86_400
-SECONDS_PER_HOUR = 3600
 
 
 class FlagsRow(NamedTuple):
