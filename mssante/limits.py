@@ -82,6 +82,8 @@ REMOTE_REPLY_CHARACTERS_MAX = 500  # ours: of a remote's text, kept for the log 
 # Sealing
 CHUNK_OCTETS = 65536  # ours: plaintext octets per sealed chunk; the stored format has it
 CHUNKS_AT_ONCE = 16  # ours: read and opened together: a mebibyte
+PADDING_STEP_OF_CONTENT = 256  # ours: lengths of contents are multiples of it (crypto.padding)
+PADDING_STEP_OF_TEXT = 64  # ours: the same of summaries, headers and names; 3 to 9 % of a summary
 INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # ours: sealed content kept in memory before it flows into chunk rows
 PUBLIC_KEYS_REMEMBERED_MAX = 4096  # ours: keys read into the library's form, 1.2 KiB each
 DEDUP_DAYS = 7  # ours: a peer may bring a letter again for QUEUE_DAYS_MAX, as we do (R14)
@@ -194,6 +196,7 @@ READ_OPENED_AT_ONCE = 100  # ours: opened before the loop is given to others: a 
 READ_SMALL_OCTETS_AT_ONCE = 512 * KIB  # ours: of small contents read in one go
 READ_ROWS_AT_ONCE = 16  # ours: fetched before the octets read are counted again
 READ_SUMMARY_OCTETS_AT_ONCE = 128 * KIB  # ours: a summary full of parts takes long to write out
+JOURNAL_SEALED_AT_ONCE = 500  # ours: lines of before sealed in one transaction: some 10 ms
 JOURNAL_ROWS_AT_ONCE = 2000  # ours: entries of a mailbox's journal held while it is gone through
 LIVE_ROWS_AT_ONCE = 2000  # ours: changes taken in before the loop is given to others
 EXPUNGED_KIB_AT_ONCE = 8 * KIB  # ours: overwritten in one transaction: the log grows by as much
@@ -288,6 +291,8 @@ CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day m
 # Queue
 RETRY_SECONDS_FIRST = 300  # Postfix's: the first wait; then it doubles
 RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
+QUEUED_AT_STEP_SECONDS = 3600  # ours: of the time in clear beside a queued letter; its second is sealed
+QUEUE_TIME_STEP_SECONDS = 60  # ours: a new letter is due from its minute on, so no second lies in clear
 QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
 QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten

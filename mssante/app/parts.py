@@ -78,6 +78,7 @@ async def open_parts(
         store = await MailStore.start(
             mail,
             clock=clock,
+            audit=broker.audit_public_key,
             disk=file.parent if file is not None else None,
             reserve_octets=config.bounds.disk_reserve_mib * MIB,
         )

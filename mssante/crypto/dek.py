@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from mssante.crypto.keys import KEY_OCTETS, LABEL_PREFIX, Cipher, NotAuthentic, derive, random_key
+from mssante.crypto.padding import padded, unpadded
 from mssante.model import MessageId
 
 
@@ -45,12 +46,12 @@ class Dek:
         return derive(self._key, label)
 
     def seal(self, purpose: Purpose, message: MessageId, plaintext: bytes) -> bytes:
-        """Seals a piece of metadata. The result is 28 bytes longer than `plaintext`."""
-        return Cipher(self.derive(purpose)).wrap(plaintext, _aad(purpose, message))
+        """Seals a piece of metadata, padded: the result's length tells its class only."""
+        return Cipher(self.derive(purpose)).wrap(padded(plaintext), _aad(purpose, message))
 
     def open(self, purpose: Purpose, message: MessageId, sealed: bytes) -> bytes:
         """Opens what `seal` made for the same purpose and message. Raises NotAuthentic."""
-        return Cipher(self.derive(purpose)).unwrap(sealed, _aad(purpose, message))
+        return unpadded(Cipher(self.derive(purpose)).unwrap(sealed, _aad(purpose, message)))
 
     def __repr__(self) -> str:
         return "Dek(***)"

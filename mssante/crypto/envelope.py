@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 
 from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.keys import ID_OCTETS, Cipher, NotAuthentic
+from mssante.crypto.padding import padded, unpadded
 from mssante.limits import PUBLIC_KEYS_REMEMBERED_MAX
 from mssante.model import BlobId, MailboxId, MessageId
 
@@ -118,19 +119,25 @@ def _place(context_of_epoch: bytes, message: MessageId, blob: BlobId) -> bytes:
 def draw_key_pair(suite: Suite = Suite.MLKEM768_X25519) -> tuple[bytes, bytes]:
     """A new key pair as raw (secret, public). In the hybrid suite, secret = X25519 (32) ‖ ML-KEM seed (64)
     and public = ML-KEM (1184) ‖ X25519 (32)."""
-    classical = X25519PrivateKey.generate()
-    secret, public = classical.private_bytes_raw(), classical.public_key().public_bytes_raw()
+    secret = X25519PrivateKey.generate().private_bytes_raw()
     if suite is Suite.MLKEM768_X25519:
-        lattice = MLKEM768PrivateKey.generate()
-        return secret + lattice.private_bytes_raw(), lattice.public_key().public_bytes_raw() + public
-    assert suite is Suite.X25519
-    return secret, public
+        secret += MLKEM768PrivateKey.generate().private_bytes_raw()
+    return secret, raw_public_of(suite, secret)
+
+
+def raw_public_of(suite: Suite, secret: bytes) -> bytes:
+    """The public half of a key pair, raw, from its raw secret half."""
+    public = X25519PrivateKey.from_private_bytes(secret[:_X25519_OCTETS]).public_key().public_bytes_raw()
+    if suite is Suite.X25519:
+        return public
+    lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_OCTETS:])
+    return lattice.public_key().public_bytes_raw() + public
 
 
 def seal_dek(key: PublicKey, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
     """Seals a DEK so that only the mailbox's secret half opens it. Takes 0.1 ms."""
     info = context("dek", suite=key.suite, mailbox=key.mailbox, epoch=key.epoch, message=message, blob=blob)
-    ciphertext = _hpke(key.suite).encrypt(dek.key, _public(key.suite, key.public), info)
+    ciphertext = hpke_of(key.suite).encrypt(dek.key, public_of(key.suite, key.public), info)
     return SealedKey(key.epoch, key.suite, EnvelopeForm.SEALED, ciphertext)
 
 
@@ -143,11 +150,7 @@ class SecretKey:
         self._mailbox = mailbox
         self._epoch = epoch
         self._suite = suite
-        classical = X25519PrivateKey.from_private_bytes(secret[:_X25519_OCTETS])
-        self._private: X25519PrivateKey | hpke.MLKEM768X25519PrivateKey = classical
-        if suite is Suite.MLKEM768_X25519:
-            lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_OCTETS:])
-            self._private = hpke.MLKEM768X25519PrivateKey(lattice, classical)
+        self._private = private_of(suite, secret)
 
     def open_dek(self, message: MessageId, blob: BlobId, sealed: SealedKey) -> Dek:
         """Opens what `seal_dek` made. Takes 0.1 ms. Raises NotAuthentic."""
@@ -161,7 +164,7 @@ class SecretKey:
             "dek", suite=self._suite, mailbox=self._mailbox, epoch=self._epoch, message=message, blob=blob
         )
         try:
-            return Dek(_hpke(self._suite).decrypt(sealed.ciphertext, self._private, info))
+            return Dek(hpke_of(self._suite).decrypt(sealed.ciphertext, self._private, info))
         except (InvalidTag, ValueError):
             raise NotAuthentic from None
 
@@ -208,25 +211,35 @@ class ListingKey:
         self._context = _context_of_epoch("listing", suite=Suite.AES256_GCM, mailbox=mailbox, epoch=epoch)
 
     def seal(self, message: MessageId, blob: BlobId, summary: bytes) -> bytes:
-        """Seals a summary. The result is 28 bytes longer than `summary`."""
-        return self._cipher.wrap(summary, _place(self._context, message, blob))
+        """Seals a summary, padded: the result's length tells its class only."""
+        return self._cipher.wrap(padded(summary), _place(self._context, message, blob))
 
     def open(self, message: MessageId, blob: BlobId, sealed: bytes) -> bytes:
         """Raises NotAuthentic."""
-        return self._cipher.unwrap(sealed, _place(self._context, message, blob))
+        return unpadded(self._cipher.unwrap(sealed, _place(self._context, message, blob)))
 
     def __repr__(self) -> str:
         return "ListingKey(***)"
 
 
+def private_of(suite: Suite, secret: bytes) -> X25519PrivateKey | hpke.MLKEM768X25519PrivateKey:
+    """The key of raw bytes as `draw_key_pair` made them."""
+    classical = X25519PrivateKey.from_private_bytes(secret[:_X25519_OCTETS])
+    if suite is Suite.X25519:
+        return classical
+    lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_OCTETS:])
+    return hpke.MLKEM768X25519PrivateKey(lattice, classical)
+
+
 @lru_cache(maxsize=4)
-def _hpke(suite: Suite) -> hpke.Suite:
+def hpke_of(suite: Suite) -> hpke.Suite:
     kem = hpke.KEM.MLKEM768_X25519 if suite is Suite.MLKEM768_X25519 else hpke.KEM.X25519
     return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
 @lru_cache(maxsize=PUBLIC_KEYS_REMEMBERED_MAX)
-def _public(suite: Suite, public: bytes) -> X25519PublicKey | hpke.MLKEM768X25519PublicKey:
+def public_of(suite: Suite, public: bytes) -> X25519PublicKey | hpke.MLKEM768X25519PublicKey:
+    """The key of raw bytes as `draw_key_pair` made them."""
     classical = X25519PublicKey.from_public_bytes(public[-_X25519_OCTETS:])
     if suite is Suite.X25519:
         return classical

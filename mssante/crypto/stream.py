@@ -1,24 +1,30 @@
 """Sealing a content as chunks of 64 KiB that can be opened one by one (the STREAM construction, as in age).
 
 A letter may be 35 MiB, and neither end should hold it whole or read all of it to show one part. So each chunk
-is sealed by itself. The nonce holds the chunk's number and whether it is the last, so that nobody can swap
-chunks, leave one out or cut the end off without being noticed.
+is sealed by itself. The nonce holds the chunk's number and whether the content ends in it, so that nobody can
+swap chunks, leave one out or cut the end off without being noticed. Behind the content come zeros, up to the
+next length of its class (`padding`): the stored octets tell the class only.
 
 Invariants: the key is derived from the content's own DEK, so a counter is a safe nonce; a chunk opens only at
 its place, in its blob, with the right end mark and length; each plaintext chunk is CHUNK_OCTETS long, except
-the last, which is empty only when the whole content is empty.
-Format: nonce = 7 zero bytes ‖ counter (4, big-endian) ‖ last (1); AAD = "mssop/v1/body" ‖ blob id.
+the last. Chunks that hold nothing but zeros are never read, so whether they are there is not noticed here.
+Contents that were sealed before there was padding open as they always did.
+Format: nonce = 7 zero bytes ‖ counter (4, big-endian) ‖ mark (1); AAD = "mssop/v1/body" ‖ blob id, and behind
+it the content's length (8, big-endian) in the one chunk with the mark ENDS_INSIDE.
 """
 
 from __future__ import annotations
 
 from mssante.crypto.dek import Dek
 from mssante.crypto.keys import LABEL_PREFIX, TAG_OCTETS, Cipher, NotAuthentic
+from mssante.crypto.padding import padded_content
 from mssante.limits import CHUNK_OCTETS
 from mssante.model import BlobId
 
 _LABEL = "body"
 _CHUNKS_MAX = 1 << 32
+# What a chunk is: all content and not its end; content to its last octet; content and then zeros; all zeros.
+_GOES_ON, _ENDS_WITH_IT, _ENDS_INSIDE, _ZEROS = b"\0", b"\1", b"\2", b"\3"
 
 
 def chunk_count(content_octets: int) -> int:
@@ -32,8 +38,9 @@ def chunk_octets(n: int, content_octets: int) -> int:
 
 
 def sealed_bytes(content_octets: int) -> int:
-    """The length of all sealed chunks together."""
-    return content_octets + TAG_OCTETS * chunk_count(content_octets)
+    """The length of all sealed chunks together, with the padding."""
+    padded = padded_content(content_octets)
+    return padded + TAG_OCTETS * chunk_count(padded)
 
 
 def chunks_covering(offset: int, length: int, content_octets: int) -> range:
@@ -44,10 +51,14 @@ def chunks_covering(offset: int, length: int, content_octets: int) -> range:
     return range(offset // CHUNK_OCTETS, (end - 1) // CHUNK_OCTETS + 1)
 
 
-def _nonce(n: int, *, last: bool) -> bytes:
+def _nonce(n: int, mark: bytes) -> bytes:
     if n >= _CHUNKS_MAX:
         raise OverflowError("a content has at most 2^32 chunks")
-    return b"\0" * 7 + n.to_bytes(4, "big") + (b"\1" if last else b"\0")
+    return b"\0" * 7 + n.to_bytes(4, "big") + mark
+
+
+def _length(content_octets: int) -> bytes:
+    return content_octets.to_bytes(8, "big")
 
 
 class ChunkSealer:
@@ -78,21 +89,33 @@ class ChunkSealer:
             return []
         with memoryview(self._held) as view:
             sealed = [
-                self._seal(self._n + i, view[i * CHUNK_OCTETS : (i + 1) * CHUNK_OCTETS], last=False)
+                self._seal(self._n + i, view[i * CHUNK_OCTETS : (i + 1) * CHUNK_OCTETS], _GOES_ON)
                 for i in range(count)
             ]
         del self._held[: count * CHUNK_OCTETS]
         self._n += count
         return sealed
 
-    def finish(self) -> bytes:
-        """Returns the last chunk. Nothing can be fed after that."""
+    def finish(self) -> list[bytes]:
+        """Returns the chunk that the content ends in, and the padding behind it: for a large content some
+        more chunks, at most 6 % of it. Nothing can be fed after that."""
         assert not self._finished
         self._finished = True
-        return self._seal(self._n, self._held, last=True)
+        octets = self.content_octets
+        padded = padded_content(octets)
+        here = min(CHUNK_OCTETS, padded - self._n * CHUNK_OCTETS)
+        if here == len(self._held):
+            ending = self._seal(self._n, self._held, _ENDS_WITH_IT)
+        else:
+            filled = bytes(self._held).ljust(here, b"\0")
+            ending = self._seal(self._n, filled, _ENDS_INSIDE, _length(octets))
+        behind = range(self._n + 1, chunk_count(padded))
+        return [ending, *(self._seal(n, bytes(chunk_octets(n, padded)), _ZEROS) for n in behind)]
 
-    def _seal(self, n: int, plaintext: bytearray | memoryview, *, last: bool) -> bytes:
-        return self._cipher.encrypt(_nonce(n, last=last), plaintext, self._aad)
+    def _seal(
+        self, n: int, plaintext: bytes | bytearray | memoryview, mark: bytes, length: bytes = b""
+    ) -> bytes:
+        return self._cipher.encrypt(_nonce(n, mark), plaintext, self._aad + length)
 
 
 class ChunkOpener:
@@ -111,7 +134,14 @@ class ChunkOpener:
         """The plaintext of chunk `n`. Raises NotAuthentic."""
         if not 0 <= n < self.count:
             raise NotAuthentic
-        plaintext = self._cipher.decrypt(_nonce(n, last=n == self.count - 1), sealed, self._aad)
-        if len(plaintext) != chunk_octets(n, self.content_octets):
+        octets = chunk_octets(n, self.content_octets)
+        if n < self.count - 1:
+            plaintext = self._cipher.decrypt(_nonce(n, _GOES_ON), sealed, self._aad)
+        elif len(sealed) == octets + TAG_OCTETS:
+            plaintext = self._cipher.decrypt(_nonce(n, _ENDS_WITH_IT), sealed, self._aad)
+        else:
+            aad = self._aad + _length(self.content_octets)
+            return self._cipher.decrypt(_nonce(n, _ENDS_INSIDE), sealed, aad)[:octets]
+        if len(plaintext) != octets:
             raise NotAuthentic
         return plaintext

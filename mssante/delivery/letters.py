@@ -96,7 +96,7 @@ def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) ->
         route=route,
         domain=domains.pop(),
         attempts=max(each.attempts for each in due),
-        queued_at=datetime.fromtimestamp(one.created_at, UTC),
+        queued_at=datetime.fromtimestamp(one.created_at if route.queued_at is None else route.queued_at, UTC),
         leased_until=datetime.fromtimestamp(min(each.leased_until for each in due), UTC),
         _dek=dek,
         _store=store,

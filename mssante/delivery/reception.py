@@ -270,7 +270,7 @@ class Intake:
         blob = self._blobs.open(copy.sealed.blob_id)
         async for chunk in self._blobs.chunks(self._blob):
             await self._blobs.add(blob, copy.feed(chunk))
-        await self._blobs.add(blob, [copy.finish()])
+        await self._blobs.add(blob, copy.finish())
         await asyncio.sleep(0)  # let other messages proceed while this one is copied for many mailboxes
         return copy.sealed, blob
 
@@ -282,7 +282,7 @@ class Intake:
         if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
             raise Refused(Reason.LOOP_DETECTED)
         plan.inspect(self._sealer.structure)
-        await self._blobs.add(self._blob, [last])
+        await self._blobs.add(self._blob, last)
         kept = [(sealed, self._blob)]
         for key in self._keys[1:]:
             kept.append(await self._copied(key))
@@ -297,8 +297,11 @@ class Intake:
 
     def _outbound(self, deposit: Deposit) -> Outbound:
         dek, message = self._sealer.dek, self._sealer.message_id
-        route = Route(sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit)
-        due = int(self._now.timestamp())
+        now = int(self._now.timestamp())
+        route = Route(
+            sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit, queued_at=now
+        )
+        due = now - now % limits.QUEUE_TIME_STEP_SECONDS
         secret, person, sender = self._reception.secret, self._plan.trace.person, self._plan.sender
         return Outbound(
             deposit=deposit,

@@ -19,24 +19,30 @@ _ENVELOPE, _ADDRESS, _REPLY = b"\x01e", b"\x01a", b"\x01r"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """The sender and two facts about the content: `size` in octets, and `eight_bit`, whether one of them is
-    above 127."""
+    """The sender; two facts about the content: `size` in octets, and `eight_bit`, whether one of them is
+    above 127; and when the letter was queued, in Unix seconds, None in a route of an earlier version."""
 
     sender: Address | None = field(repr=False)
     size: int
     eight_bit: bool
+    queued_at: int | None
 
     def seal(self, dek: Dek, message: MessageId) -> bytes:
         sender = str(self.sender) if self.sender else ""
-        packed: bytes = msgpack.packb((sender, self.size, self.eight_bit))
+        packed: bytes = msgpack.packb((sender, self.size, self.eight_bit, self.queued_at))
         return dek.seal(Purpose.ROUTE, message, _ENVELOPE + packed)
 
     @classmethod
     def open(cls, dek: Dek, message: MessageId, sealed: bytes) -> Route:
         """Raises NotAuthentic."""
         try:
-            sender, size, eight_bit = msgpack.unpackb(_opened(dek, message, sealed, _ENVELOPE))
-            return cls(sender=Address.parse(sender) if sender else None, size=size, eight_bit=eight_bit)
+            sender, size, eight_bit, *later = msgpack.unpackb(_opened(dek, message, sealed, _ENVELOPE))
+            return cls(
+                sender=Address.parse(sender) if sender else None,
+                size=size,
+                eight_bit=eight_bit,
+                queued_at=later[0] if later else None,
+            )
         except (ValueError, TypeError, msgpack.UnpackException):  # Malformed is a ValueError
             raise NotAuthentic from None
 

@@ -14,9 +14,9 @@ from mssante.annuaire.directory import Directory
 from mssante.delivery.reception import Recipient
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Role
-from mssante.limits import KIB
 from mssante.model import Address, Domain, MailboxStatus, PersonId
 from mssante.reasons import Declined, Passing, Reason, Refused
+from mssante.sealing import kept_kib
 from mssante.store import MailStore
 from mssante.store.records import MailboxRow
 from mssante.trust.policy import VerifiedPeer
@@ -120,5 +120,5 @@ def _open_to(row: MailboxRow | None, address: Address, size: int) -> Recipient:
 
 
 def _require_room(row: MailboxRow, size: int) -> None:
-    if row.quota_kib is not None and row.used_kib + -(-max(size, 1) // KIB) > row.quota_kib:
+    if row.quota_kib is not None and row.used_kib + kept_kib(size) > row.quota_kib:
         raise Refused(Reason.MAILBOX_FULL)

@@ -16,6 +16,7 @@ from functools import partial
 from sqlalchemy import Connection
 
 from mssante.clock import Clock
+from mssante.crypto import AuditPublicKey, AuditSecretKey
 from mssante.crypto.envelope import PublicKey
 from mssante.crypto.keys import NotAuthentic
 from mssante.crypto.passwords import WrongPassword
@@ -37,12 +38,20 @@ class KeyBroker:
     """Made by `start` over the key store's database. The caller closes that database after `close`."""
 
     def __init__(
-        self, database: Database, *, root: RootKey, clock: Clock, dedup_key: bytes, known_key: bytes
+        self,
+        database: Database,
+        *,
+        root: RootKey,
+        clock: Clock,
+        dedup_key: bytes,
+        known_key: bytes,
+        audit_seed: bytes,
     ) -> None:
         self._database = database
         self._root = root
         self._clock = clock
         self._dedup_key = dedup_key
+        self._audit = AuditSecretKey(audit_seed)
         self._checks = PasswordChecks(clock)
         self._known = KnownPairs(database, key=known_key, clock=clock)
         self._endings = 0  # how often a right has ended; if it changed during a check, we check again
@@ -53,15 +62,16 @@ class KeyBroker:
     async def start(cls, database: Database, *, root: RootKey, clock: Clock) -> KeyBroker:
         """Raises WrongRootKey, Passing."""
 
-        def prepare(connection: Connection) -> tuple[bytes, bytes]:
+        def prepare(connection: Connection) -> tuple[bytes, bytes, bytes]:
             store.prove_root_key(connection, root, now=clock.now())
             return (
                 store.service_key_named(connection, root, "dedup"),
                 store.service_key_named(connection, root, "known-pairs"),
+                store.service_key_named(connection, root, "audit"),
             )
 
-        dedup_key, known_key = await database.write(prepare)
-        return cls(database, root=root, clock=clock, dedup_key=dedup_key, known_key=known_key)
+        dedup, known, audit = await database.write(prepare)
+        return cls(database, root=root, clock=clock, dedup_key=dedup, known_key=known, audit_seed=audit)
 
     def close(self) -> None:
         """Ends every ring and login."""
@@ -80,6 +90,15 @@ class KeyBroker:
         """32 bytes: the key of the HMAC by which reception recognises what it already accepted. A hash
         without a key would let whoever reads the database confirm a guess."""
         return self._dedup_key
+
+    @property
+    def audit_public_key(self) -> AuditPublicKey:
+        """What seals the journal: all that a process needs that receives mail."""
+        return self._audit.public
+
+    def audit_key(self) -> AuditSecretKey:
+        """What opens the journal, for the operator's own commands."""
+        return self._audit
 
     # Mailboxes
 

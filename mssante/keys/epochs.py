@@ -19,6 +19,7 @@ from mssante.crypto.envelope import (
     draw_key_pair,
 )
 from mssante.crypto.keys import LABEL_PREFIX, Cipher, NotAuthentic, derive, mac, random_key
+from mssante.crypto.padding import padded, unpadded
 from mssante.keys.root_key import RootKey
 from mssante.model import MailboxId
 
@@ -61,11 +62,11 @@ class OpenEpoch:
     def seal_name(self, kind: str, name: str) -> bytes:
         """The epoch's number (4), then the sealed name."""
         number = struct.pack(">I", self._public.epoch)
-        return number + self._names.wrap(name.encode(), self._name_aad(kind))
+        return number + self._names.wrap(padded(name.encode()), self._name_aad(kind))
 
     def open_name(self, kind: str, sealed: bytes) -> str:
         """Raises NotAuthentic."""
-        return self._names.unwrap(sealed[4:], self._name_aad(kind)).decode()
+        return unpadded(self._names.unwrap(sealed[4:], self._name_aad(kind))).decode()
 
     def name_tag(self, kind: str, name: str) -> bytes:
         """32 bytes, the same for the same kind and name. A unique index in the database holds them instead of
@@ -74,11 +75,11 @@ class OpenEpoch:
 
     def seal_segment(self, id_: int, words: bytes) -> bytes:
         """Seals a segment of the search index, which then opens only under the same `id_` (63 bits)."""
-        return self._index.wrap(words, self._segment_aad(id_))
+        return self._index.wrap(padded(words), self._segment_aad(id_))
 
     def open_segment(self, id_: int, sealed: bytes) -> bytes:
         """Raises NotAuthentic."""
-        return self._index.unwrap(sealed, self._segment_aad(id_))
+        return unpadded(self._index.unwrap(sealed, self._segment_aad(id_)))
 
     def _segment_aad(self, id_: int) -> bytes:
         return LABEL_PREFIX + b"index" + self._public.mailbox + struct.pack(">IQ", self._public.epoch, id_)

@@ -12,14 +12,13 @@ from datetime import datetime
 
 from mssante import limits
 from mssante.flags import FlagList, FlagNames
-from mssante.limits import KIB
 from mssante.loans import MemoryShare
 from mssante.mailbox.folders import Folders, NamedFolder
 from mssante.mailbox.opening import OpenMailbox
 from mssante.mime.canonical import CanonicalText
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
-from mssante.sealing import Blobs, MessageSealer, Sealed, deposit
+from mssante.sealing import Blobs, MessageSealer, Sealed, deposit, kept_kib
 from mssante.store.quota_promises import Promise
 from mssante.store.records import Acceptance, Deposit, FlagsMode, FlagsRows, Placed, Uids
 
@@ -59,7 +58,7 @@ class Draft:
         self._require_lines()
         self._sealed, last = await self._sealer.finish(internal_date=internal_date)
         self._sealer = None
-        await self.blobs.add(self._blob, [last])
+        await self.blobs.add(self._blob, last)
         await self.blobs.hold_beside(len(self._sealed.summary_ct) + len(self._sealed.header_ct))
 
     def kept(self) -> None:
@@ -110,9 +109,9 @@ class Writer:
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
         promises = self._mailbox.store.promises
         used_kib = promises.promised(row.id) + (0 if replacing else row.used_kib)
-        if row.quota_kib is not None and used_kib + size // KIB > row.quota_kib:
+        if row.quota_kib is not None and used_kib + kept_kib(size) > row.quota_kib:
             raise Refused(Reason.MAILBOX_FULL)
-        room = promises.promise(row.id, -(-size // KIB))
+        room = promises.promise(row.id, kept_kib(size))
         blobs = together[0].blobs if together else Blobs(self._mailbox.store, self._memory)
         return Draft(MessageSealer(self._mailbox.ring), folder, flags, room, blobs)
 

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from mssante.crypto import ChunkOpener, ChunkSealer, Closed, Dek, Purpose, SealedKey
 from mssante.crypto.keys import random_id
+from mssante.crypto.padding import padded_content
 from mssante.limits import KIB, MIME_SUMMARISED_INLINE_OCTETS_MAX, PREVIEW_OCTETS_READ_MAX
 from mssante.mime.structure import Scanner, Structure
 from mssante.mime.summary import summarise
@@ -39,7 +40,7 @@ class Closer(Protocol):
 class Sealed:
     """A message as one mailbox keeps it, without its chunks. `listing_epoch` is as in Closed. The database
     may know only roughly when it came and how large it is: `day` is its date in days since 1 January 1970,
-    UTC, and `size_kib` is rounded up."""
+    UTC, and `size_kib` what its padded content takes (`kept_kib`), so that a quota counts the padding too."""
 
     mailbox: MailboxId
     message_id: MessageId
@@ -51,6 +52,11 @@ class Sealed:
     header_ct: bytes
     day: int
     size_kib: int
+
+
+def kept_kib(octets: int) -> int:
+    """The KiB that a content of this length takes once it is sealed: what a quota counts."""
+    return -(-padded_content(octets) // KIB)
 
 
 class MessageSealer:
@@ -101,12 +107,12 @@ class MessageSealer:
         self._count += len(sealed)
         return sealed
 
-    async def finish(self, *, internal_date: datetime) -> tuple[Sealed, bytes]:
-        """Returns what is kept, and the last chunk. `internal_date` (RFC 3501 §2.3.3) must have a time
+    async def finish(self, *, internal_date: datetime) -> tuple[Sealed, list[bytes]]:
+        """Returns what is kept, and the last chunks. `internal_date` (RFC 3501 §2.3.3) must have a time
         zone. A message of very many parts or addresses is summarised in a thread, because nobody else has a
         turn meanwhile (R10)."""
         last = self._chunks.finish()
-        self._count += 1
+        self._count += len(last)
         self._structure = self._scanner.close()
         summarised = partial(self._summarised, self._structure, internal_date)
         if self._scanner.weight <= MIME_SUMMARISED_INLINE_OCTETS_MAX:
@@ -138,7 +144,7 @@ class MessageSealer:
             listing_epoch=closed.listing_epoch,
             header_ct=dek.seal(Purpose.HEADER, message_id, structure.header),
             day=self._day,
-            size_kib=-(-structure.size // KIB),
+            size_kib=kept_kib(structure.size),
         )
 
 
@@ -154,12 +160,14 @@ class SealedCopy:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Returns the chunks of the copy that are complete. Raises NotAuthentic when `chunk` is not the next
-        one of the original."""
+        one of the original. Chunks of padding are passed over: the copy gets its own."""
+        if self._n == self._opener.count:
+            return []
         plaintext = self._opener.open(self._n, chunk)
         self._n += 1
         return self._chunks.feed(plaintext)
 
-    def finish(self) -> bytes:
-        """Returns the last chunk of the copy."""
+    def finish(self) -> list[bytes]:
+        """Returns the last chunks of the copy."""
         assert self._n == self._opener.count
         return self._chunks.finish()

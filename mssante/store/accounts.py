@@ -17,7 +17,7 @@ from mssante.reasons import Reason, Refused
 from mssante.store import chain, tables
 from mssante.store.aged_cache import AgedCache
 from mssante.store.ledger import Ledger
-from mssante.store.records import JournalKind, MailboxRow
+from mssante.store.records import SECONDS_PER_DAY, JournalKind, MailboxRow
 from mssante.store.transactions import Transactions
 
 _COLUMNS = [
@@ -83,7 +83,7 @@ def add(ledger: Ledger, row: MailboxRow, key: PublicKey) -> None:
             "address": str(row.address) if row.address else None,
             "kind": row.kind,
             "status": row.status,
-            "created_at": row.created_at,
+            "created_at": row.created_at - row.created_at % SECONDS_PER_DAY,
             "quota_kib": row.quota_kib,
             "used_kib": 0,
             "modseq": 0,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Integer, Text, bindparam, column, func, insert, select, table, update
 
+from mssante.limits import QUEUED_AT_STEP_SECONDS
 from mssante.store import tables
 from mssante.store.records import SECONDS_PER_DAY, Deposit, Outbound, Placed, RecipientState
 from mssante.store.statements import Bulk
@@ -100,10 +101,12 @@ def _write_messages(connection: Connection, numbered: list[tuple[int, Deposit]])
 
 
 def _write_outbounds(connection: Connection, outbounds: list[tuple[int, Outbound]], now: int) -> None:
+    # The queue's lists and alarms need no more than the hour; the envelope has the second, sealed.
+    hour = now - now % QUEUED_AT_STEP_SECONDS
     _OUTBOUNDS.run(
         connection,
         [
-            (number, outbound.envelope_ct, now, outbound.person_tag, outbound.sender_tag)
+            (number, outbound.envelope_ct, hour, outbound.person_tag, outbound.sender_tag)
             for number, outbound in outbounds
         ],
     )

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Delete, Select, Table, bindparam, delete, fun
 
 from mssante.model import FolderId, MailboxId
 from mssante.store import tables
-from mssante.store.ledger import Ledger
+from mssante.store.ledger import lock
 from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.transactions import Transactions
 
@@ -130,7 +130,7 @@ def put(
     """Adds a segment of the messages `numbers` and deletes the segments `instead_of`. Returns False, and does
     nothing, when one of these messages or segments is gone or a message is in another segment by now."""
     # Locks the mailbox first, as every writer does: a shredding then waits, and sees the new segment.
-    Ledger(connection, now=0).open_one(mailbox)
+    lock(connection, mailbox)
     old, there = Runs.of(instead_of), Runs.of(numbers)
     if not (
         _are_all(connection, mailbox, tables.index_segment, "id", old)

@@ -5,7 +5,8 @@ A transaction opens the mailboxes it will change, works on their rows in memory 
 
 Invariants: a mailbox is opened (its row locked, in the order of ids) before anything in it is written, so
 that one transaction at a time gives out its numbers; modseq and journal only grow; the journal lines of a
-transaction are chained and are written with it or not at all.
+transaction are chained and are written with it or not at all; what a line tells is sealed before it is
+written, and its time in clear is a day.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ from sqlalchemy import (
     update,
 )
 
+from mssante.crypto import LineForm, LineKey, LineText
 from mssante.model import FolderId, MailboxId, MailboxKind, MailboxStatus, MessageId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.store import tables
 from mssante.store.chain import link
 from mssante.store.notifier import CHANNEL
-from mssante.store.records import JournalEntry, JournalKind
+from mssante.store.records import SECONDS_PER_DAY, JournalEntry, JournalKind
 from mssante.store.statements import Among, Bulk
 
 _OPEN = Among(
@@ -80,11 +82,18 @@ def lock_owner(of: Table, this: ColumnElement[bool]) -> Select[MailboxId]:
     return select(tables.mailbox.c.id).where(tables.mailbox.c.id == owner).with_for_update(key_share=True)
 
 
+def lock(connection: Connection, mailbox: MailboxId) -> None:
+    """Locks a mailbox, for writes that need no Ledger. Raises Refused(MAILBOX_UNKNOWN)."""
+    if not _OPEN.run(connection, [mailbox]):
+        raise Refused(Reason.MAILBOX_UNKNOWN)
+
+
 @dataclass(slots=True)
 class MailboxInTransaction:
     """A mailbox row while its transaction runs."""
 
     now: int
+    line_key: LineKey
     id: MailboxId
     kind: MailboxKind
     status: MailboxStatus
@@ -123,9 +132,11 @@ class MailboxInTransaction:
         uid: Uid | None = None,
         detail: str = "{}",
     ) -> None:
-        """Adds a line to the journal. Its time never goes back, even if the clock does (invariant 10)."""
+        """Adds a line to the journal, `detail` (JSON) and the second sealed. Its day never goes back, even if
+        the clock does (invariant 10)."""
         self.journal_n += 1
-        self.journal_at = max(self.journal_at, self.now)
+        self.journal_at = max(self.journal_at, self.now - self.now % SECONDS_PER_DAY)
+        told = LineText(self.now, detail)
         entry = link(
             self.journal_head,
             mailbox=self.id,
@@ -135,7 +146,8 @@ class MailboxInTransaction:
             message_id=message_id,
             folder_id=folder,
             uid=uid,
-            detail=detail,
+            key_id=self.line_key.id,
+            detail=self.line_key.seal(LineForm.SEALED, self.id, self.journal_n, told),
         )
         self.journal_head = entry.hash
         self.entries.append(entry)
@@ -155,11 +167,13 @@ class OpenFolder:
 class Ledger:
     """The mailboxes that one transaction writes to. Call `close` before the transaction ends.
 
-    `now` is the time of the journal lines; `origin` names this process in notifications."""
+    `now` is the time of the journal lines, and `line_key` seals them; `origin` names this process in
+    notifications."""
 
-    def __init__(self, connection: Connection, *, now: int, origin: str = "") -> None:
+    def __init__(self, connection: Connection, *, now: int, line_key: LineKey, origin: str = "") -> None:
         self.connection = connection
         self.now = now
+        self._line_key = line_key
         self._origin = origin
         self._opened: dict[MailboxId, MailboxInTransaction] = {}
 
@@ -168,7 +182,7 @@ class Ledger:
         they are locked in one order, so that two hosts never wait for each other."""
         ids = list(mailboxes)
         rows = _OPEN.run(self.connection, ids) if ids else ()
-        self._opened = {row[0]: MailboxInTransaction(self.now, *row) for row in rows}
+        self._opened = {row[0]: MailboxInTransaction(self.now, self._line_key, *row) for row in rows}
         return self._opened
 
     def open_one(self, mailbox: MailboxId) -> MailboxInTransaction:

@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mssante.clock import Clock
+from mssante.crypto import AuditPublicKey, AuditSecretKey
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.reasons import Declined
-from mssante.store import queue, reception, sweeping, verify
+from mssante.store import journal, queue, reception, sweeping, verify
 from mssante.store.accounts import AccountsDoor
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.folders import FoldersDoor
@@ -53,11 +54,18 @@ class MailStore:
 
     @classmethod
     async def start(
-        cls, database: Database, *, clock: Clock, disk: Path | None = None, reserve_octets: int = 0
+        cls,
+        database: Database,
+        *,
+        clock: Clock,
+        audit: AuditPublicKey,
+        disk: Path | None = None,
+        reserve_octets: int = 0,
     ) -> MailStore:
-        """Starts over a database that was opened with MIGRATIONS. `disk` is the folder of its file, on whose
-        disk `reserve_octets` stay free. Raises Passing."""
-        transactions = Transactions(database, clock)
+        """Starts over a database that was opened with MIGRATIONS. `audit` seals what the journal tells, and
+        opens nothing of it. `disk` is the folder of the database's file, on whose disk `reserve_octets` stay
+        free. Raises Passing."""
+        transactions = Transactions(database, clock, audit)
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
         else:
@@ -85,25 +93,35 @@ class MailStore:
         """Keeps everything of `acceptance`, or says why not and deletes the chunks that were written early.
         Raises Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN, LIMIT_REACHED),
         Passing(MAILBOX_SUSPENDED, STORAGE_UNAVAILABLE)."""
-        arrival = reception.Arrival(acceptance, self._transactions.now, self._transactions.notifier.origin)
+        now, origin = self._transactions.now, self._transactions.notifier.origin
+        line_key = await self._transactions.line_keys.of_day(now)
+        arrival = reception.Arrival(acceptance, now, line_key, origin)
         settled = await self._transactions.write_together(reception.accept_batch, arrival, announced)
         if isinstance(settled.outcome, Declined):
             raise settled.outcome
         return settled.outcome
 
-    async def verify(self, marks: Mapping[MailboxId, JournalMark] | None = None) -> list[BrokenInvariant]:
+    async def verify(
+        self, marks: Mapping[MailboxId, JournalMark] | None = None, *, audit: AuditSecretKey | None = None
+    ) -> list[BrokenInvariant]:
         """Checks everything that is stored and returns the broken invariants, if any. `marks` are journal
-        heads that were kept elsewhere (K4). Raises Passing."""
+        heads that were kept elsewhere (K4). Without `audit` what the journal tells is not looked at. Raises
+        Passing."""
         now = self._transactions.now
-        return await self._transactions.read(lambda c: verify.verify(c, now=now, marks=marks))
+        return await self._transactions.read(lambda c: verify.verify(c, now=now, marks=marks, audit=audit))
 
     async def sweep(self) -> Swept:
-        """Deletes abandoned blobs and old dedup keys, and empties the write-ahead log of shredded bytes. To
-        be called at start and every hour. Raises Passing."""
+        """Deletes abandoned blobs and old dedup keys, seals the journal lines that an earlier version left in
+        clear, and empties the write-ahead log of shredded bytes. To be called at start and every hour. Raises
+        Passing."""
         transactions, now, swept = self._transactions, self._transactions.now, 0
         while part := await transactions.write_quietly(lambda c: sweeping.sweep_blobs(c, now)):
             swept += part
         keys = await transactions.write_quietly(lambda c: sweeping.sweep_dedup(c, now))
+        if await journal.any_in_clear(transactions):
+            line_key, transactions.shredded = await transactions.line_keys.of_day(now), True
+            while await transactions.write_quietly(lambda c: journal.seal_some(c, line_key)):
+                pass
         if transactions.shredded or swept:
             transactions.shredded = False  # what is shredded after this is for the next sweep
             if not await transactions.database.checkpoint_truncate():

@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
+from mssante.crypto import LineKey
 from mssante.model import BlobId, FolderId, MailboxId, MailboxKind, MailboxStatus, SpecialUse, Uid
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.store import blobs, deposits, tables
@@ -60,6 +61,7 @@ class Arrival(NamedTuple):
 
     acceptance: Acceptance
     now: int
+    line_key: LineKey
     origin: str
 
 
@@ -88,7 +90,8 @@ class _Batch:
 
 def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settled]:
     """Keeps each acceptance, or answers why it does not. The answers are in the order of `arrivals`."""
-    ledger = Ledger(connection, now=max(arrival.now for arrival in arrivals), origin=arrivals[0].origin)
+    latest = max(arrivals, key=lambda arrival: arrival.now)
+    ledger = Ledger(connection, now=latest.now, line_key=latest.line_key, origin=latest.origin)
     acceptances = [arrival.acceptance for arrival in arrivals]
     boxes = ledger.open({deposit.mailbox for each in acceptances for deposit in _deposits(each)})
     outcomes = _take_in(ledger, boxes, acceptances)

@@ -1,9 +1,9 @@
 """The tables of the mail database. Everything that a correspondent wrote is sealed before it comes here.
 
-Invariants: the only plaintext is the addresses of our own mailboxes, a day, sizes in KiB, counters (K5), and
-what the journal and the queue need: times in seconds, and in the journal the logins and the certificate
-fingerprints of those who brought a message; a number is never used twice (AUTOINCREMENT, sequences);
-migrations build the same schema (a test compares).
+Invariants: the only plaintext is the addresses of our own mailboxes, days, classes of sizes, counters (K5),
+and the times that the queue works by; docs/at-rest.md says of each column why it is sealed or clear, and a
+test compares; a number is never used twice (AUTOINCREMENT, sequences); migrations build the same schema (a
+test compares).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -196,6 +197,17 @@ index_entry = Table(
     Index("index_entry_segment_id_index", "segment_id"),
 )
 
+# The keys of the journal's lines: one for each process and day, sealed to the audit key (crypto.audit).
+journal_key = Table(
+    "journal_key",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=False),  # random; what it sealed names it
+    Column("suite", Number, nullable=False),
+    Column("ct", LargeBinary, nullable=False),
+)
+
+# `at` is the first second of the day; the second itself is sealed with the detail. A line that an earlier
+# version left in clear has no key until a sweep seals it.
 journal = Table(
     "journal",
     metadata,
@@ -206,8 +218,16 @@ journal = Table(
     Column("message_id", LargeBinary),
     Column("folder_id", Number),
     Column("uid", Number),
-    Column("detail", Text, nullable=False),
+    Column("key_id", Number, ForeignKey("journal_key.id")),
+    Column("detail", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Index(
+        "journal_clear",
+        "mailbox_id",
+        "n",
+        sqlite_where=text("key_id IS NULL"),
+        postgresql_where=text("key_id IS NULL"),
+    ),
     sqlite_with_rowid=False,
 )
 

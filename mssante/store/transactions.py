@@ -14,9 +14,11 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from mssante.clock import Clock
+from mssante.crypto import AuditPublicKey
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.store.ledger import Ledger
+from mssante.store.line_keys import LineKeys
 from mssante.store.notifier import Notifier
 from mssante.store.records import Settled
 from mssante.tasks import Unbroken
@@ -26,12 +28,13 @@ P = TypeVar("P")
 
 
 class Transactions:
-    """Runs transactions over one database, with the time of `clock`. `shredded` says that bytes of shredded
-    messages may still lie in the write-ahead log. It is True at the start, because an earlier process may
-    have left some there."""
+    """Runs transactions over one database, with the time of `clock`. `line_keys` seal the journal's lines.
+    `shredded` says that bytes of shredded messages may still lie in the write-ahead log. It is True at the
+    start, because an earlier process may have left some there."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditPublicKey) -> None:
         self.database = database
+        self.line_keys = LineKeys(database, audit)
         self.clock = clock
         self.notifier = Notifier()
         self.shredded = True
@@ -65,13 +68,15 @@ class Transactions:
         modseq."""
         now, origin = self.now, self.notifier.origin
 
-        def transaction(connection: Connection) -> tuple[T, Sequence[MailboxId]]:
-            ledger = Ledger(connection, now=now, origin=origin)
-            result = change(ledger)
-            ledger.close()
-            return result, ledger.changed
-
         async def write_and_tell() -> T:
+            line_key = await self.line_keys.of_day(now)
+
+            def transaction(connection: Connection) -> tuple[T, Sequence[MailboxId]]:
+                ledger = Ledger(connection, now=now, line_key=line_key, origin=origin)
+                result = change(ledger)
+                ledger.close()
+                return result, ledger.changed
+
             result, changed = await self.database.write(transaction)
             self.notifier.tell(changed)
             return result

@@ -13,13 +13,21 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, RowMapping, bindparam, select
 
+from mssante.crypto import AuditSecretKey, LineText, NotAuthentic
 from mssante.limits import ORPHAN_SECONDS
 from mssante.model import MailboxId
 from mssante.store import tables
-from mssante.store.chain import START, ChainBroken, check_link
+from mssante.store.chain import START, ChainBroken, check_link, is_of_before
 from mssante.store.invariants import CHECKS
 from mssante.store.journal import all_entries
-from mssante.store.records import BrokenInvariant, JournalEntry, JournalKind, JournalMark
+from mssante.store.line_keys import LineOpener
+from mssante.store.records import (
+    SECONDS_PER_DAY,
+    BrokenInvariant,
+    JournalEntry,
+    JournalKind,
+    JournalMark,
+)
 
 _b, _m = tables.mailbox.c, tables.message.c
 _HEADS = select(_b.id, _b.journal_n, _b.journal_at, _b.journal_head).order_by(_b.id)
@@ -28,9 +36,15 @@ _TRACE_OF_A_PEER = ("list", "crl")
 
 
 def verify(
-    connection: Connection, *, now: int, marks: Mapping[MailboxId, JournalMark] | None = None
+    connection: Connection,
+    *,
+    now: int,
+    marks: Mapping[MailboxId, JournalMark] | None = None,
+    audit: AuditSecretKey | None = None,
 ) -> list[BrokenInvariant]:
-    """Returns every broken invariant, if any. `marks` are journal heads that were kept elsewhere (K4)."""
+    """Returns every broken invariant, if any. `marks` are journal heads that were kept elsewhere (K4).
+    Without `audit`, what the journal's lines tell is not looked at (invariant 7)."""
+    opener = None if audit is None else LineOpener(connection, audit)
     findings = [
         _finding(check.invariant, check.problem, row)
         for check in CHECKS
@@ -38,7 +52,7 @@ def verify(
     ]
     heads = connection.execute(_HEADS).all()
     for row in heads:
-        findings.extend(_journal(connection, row, (marks or {}).get(row.id)))
+        findings.extend(_journal(connection, row, (marks or {}).get(row.id), opener))
     for mailbox in (marks or {}).keys() - {row.id for row in heads}:
         findings.append(BrokenInvariant(invariant=5, problem="a mailbox is gone", mailbox=mailbox.hex()))
     return findings
@@ -56,30 +70,36 @@ def _finding(invariant: int, problem: str, row: RowMapping) -> BrokenInvariant:
 
 
 def _journal(
-    connection: Connection, box: Row[*tuple[Any, ...]], mark: JournalMark | None
+    connection: Connection, box: Row[*tuple[Any, ...]], mark: JournalMark | None, opener: LineOpener | None
 ) -> Iterator[BrokenInvariant]:
     """Checks the journal of one mailbox: its chain, and that the mailbox holds the messages it tells of."""
     where = box.id.hex()
     before, last, last_at = START, 0, 0
     living: set[bytes] = set()
-    marked = mark is None or mark.n == 0
+    marked, clear_is_over = mark is None or mark.n == 0, False
     for entry in all_entries(connection, box.id):
+        text = None
+        clear_is_over = clear_is_over or not is_of_before(entry)
         try:
-            check_link(before, entry)
-        except ChainBroken:
+            if clear_is_over and is_of_before(entry):
+                raise ChainBroken
+            text = None if opener is None else opener.text(entry)
+            check_link(before, entry, text)
+        except (ChainBroken, NotAuthentic):
             yield BrokenInvariant(
                 invariant=5, problem=f"journal line {entry.n} is not as written", mailbox=where
             )
         if entry.n != last + 1:
             yield BrokenInvariant(invariant=5, problem=f"no journal line before {entry.n}", mailbox=where)
-        if entry.at < last_at:
+        if entry.at // SECONDS_PER_DAY < last_at // SECONDS_PER_DAY:
             yield BrokenInvariant(
                 invariant=10, problem=f"time went back at journal line {entry.n}", mailbox=where
             )
         before, last, last_at = entry.hash, entry.n, entry.at
         marked = marked or (mark is not None and (mark.n, mark.hash) == (entry.n, entry.hash))
-        yield from _told(entry, living)
-    if (last, before) != (box.journal_n, box.journal_head) or last_at > box.journal_at:
+        yield from _told(entry, text, living)
+    ahead = last_at // SECONDS_PER_DAY > box.journal_at // SECONDS_PER_DAY
+    if (last, before) != (box.journal_n, box.journal_head) or ahead:
         yield BrokenInvariant(invariant=5, problem="the journal does not end at its head", mailbox=where)
     if not marked:
         yield BrokenInvariant(
@@ -96,12 +116,12 @@ def _journal(
         )
 
 
-def _told(entry: JournalEntry, living: set[bytes]) -> Iterator[BrokenInvariant]:
+def _told(entry: JournalEntry, text: LineText | None, living: set[bytes]) -> Iterator[BrokenInvariant]:
     if entry.message_id is None:
         return
     if entry.kind in (JournalKind.ACCEPTED, JournalKind.QUEUED):
         living.add(entry.message_id)
-        if not _traced(entry.detail):
+        if text is not None and not _traced(text.detail):
             yield BrokenInvariant(
                 invariant=7,
                 problem="an accepted message without a trace of who brought it",

@@ -85,7 +85,7 @@ class Owner:
         blob = blobs.open(sealer.blob_id)
         await blobs.add(blob, sealer.feed(content))
         sealed, last = await sealer.finish(internal_date=self.clock.now())
-        await blobs.add(blob, [last])
+        await blobs.add(blob, last)
         deposits = (deposit(sealed, blob, SpecialUse.INBOX),)
         accepted = await store.accept(
             Acceptance(dedup_key=None, deposits=deposits, outbound=None, journal_detail='{"person":"test"}')
@@ -114,9 +114,9 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     )
     root = RootKey.create(tmp_path / "root.key")
     broker = await KeyBroker.start(keys, root=root, clock=clock)
-    store = await MailStore.start(mail, clock=clock)
+    store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
     yield Desk(store, mail, broker, clock)
-    assert await store.verify() == []
+    assert await store.verify(audit=broker.audit_key()) == []
     await store.close()
     broker.close()
     await keys.close()

@@ -1,6 +1,6 @@
-"""Made sealing-v1.json and listing-v1.json, once each. Run again only for a new format, into a new file: the
-old ones are frozen, since they prove that what was sealed then opens now.
-`python -m tests.vectors.make tests/vectors/new.json` (then `listing_vectors` for the second)
+"""Made sealing-v1.json, listing-v1.json and padding-v1.json, once each. Run again only for a new format, into
+a new file: the old ones are frozen, since they prove that what was sealed then opens now.
+`python -m tests.vectors.make tests/vectors/new.json`, then `listing_vectors` or `padding_vectors` for others
 """
 
 from __future__ import annotations
@@ -10,10 +10,20 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mssante.crypto import ChunkSealer, Dek, PublicKey, Purpose, Suite, seal_dek
+from mssante.crypto import (
+    AuditSecretKey,
+    ChunkSealer,
+    Dek,
+    LineForm,
+    LineText,
+    PublicKey,
+    Purpose,
+    Suite,
+    seal_dek,
+)
 from mssante.crypto.envelope import SealedKey, WrappingKey, draw_key_pair
 from mssante.crypto.keys import Cipher, derive, mac, random_id, random_key
-from mssante.keys.epochs import draw_epoch, open_epoch
+from mssante.keys.epochs import OpenEpoch, draw_epoch, open_epoch
 from mssante.keys.root_key import RootKey
 from mssante.limits import CHUNK_OCTETS
 from mssante.mime.structure import scan
@@ -47,7 +57,7 @@ def vectors() -> dict[str, object]:
     for length in (0, 1, CHUNK_OCTETS + 1):
         one = Dek.draw()
         sealer = ChunkSealer(one, blob)
-        chunks = [*sealer.feed(filler(length)), sealer.finish()]
+        chunks = [*sealer.feed(filler(length)), *sealer.finish()]
         streams.append(
             {"dek": one.key.hex(), "content_octets": length, "chunks": [chunk.hex() for chunk in chunks]}
         )
@@ -114,6 +124,44 @@ def listing_vectors() -> dict[str, object]:
         "wrapped_kem_secret": closed.wrapped_kem_secret.hex(),
         "summary": summary.hex(),
         "sealed": open_epoch(root, closed).listing.seal(message, blob, summary).hex(),
+    }
+
+
+def padding_vectors() -> dict[str, object]:
+    """What is padded: metadata, contents, a summary and a name; and a line of the journal."""
+    mailbox, message, blob = MailboxId(random_id()), MessageId(random_id()), BlobId(random_id())
+    dek, seed, mek = Dek.draw(), random_key(), random_key()
+    streams = []
+    for length in (0, 1, 1000, CHUNK_OCTETS + 1000):
+        one = Dek.draw()
+        sealer = ChunkSealer(one, blob)
+        chunks = [*sealer.feed(filler(length)), *sealer.finish()]
+        at = (length - 1) // CHUNK_OCTETS if length else 0  # the chunk that the content ends in
+        streams.append(
+            {"dek": one.key.hex(), "content_octets": length, "n": at, "ending": chunks[at].hex()}
+            | {"lengths": [len(chunk) for chunk in chunks]}
+        )
+    line_key, sealed_line_key = AuditSecretKey(seed).public.draw()
+    epoch = OpenEpoch(PublicKey(mailbox, 7, Suite.MLKEM768_X25519, b""), mek, b"")
+    text = LineText(1_767_225_599, '{"person":"dr.a"}')
+    return {
+        "mailbox": mailbox.hex(),
+        "message": message.hex(),
+        "blob": blob.hex(),
+        "dek": dek.key.hex(),
+        "metadata": {
+            each.value: dek.seal(each, message, f"content of {each.value}".encode()).hex() for each in Purpose
+        },
+        "streams": streams,
+        "mek": mek.hex(),
+        "name": epoch.seal_name("folder", "Dossier Éloïse").hex(),
+        "segment": epoch.seal_segment(77, b"words").hex(),
+        "summary": epoch.listing.seal(message, blob, b"summary").hex(),
+        "audit_seed": seed.hex(),
+        "line_key": [sealed_line_key.id, sealed_line_key.suite, sealed_line_key.ciphertext.hex()],
+        "line": line_key.seal(LineForm.SEALED, mailbox, 3, text).hex(),
+        "line_of_before": line_key.seal(LineForm.SEALED_LATER, mailbox, 3, text).hex(),
+        "text": list(text),
     }
 
 

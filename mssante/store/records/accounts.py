@@ -10,7 +10,7 @@ from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxRow:
     """A BAL. With `address` None it is the queue's mailbox, to which nobody can write. `quota_kib` None means
-    no quota."""
+    no quota. Of `created_at` only the day is kept."""
 
     id: MailboxId
     address: Address | None

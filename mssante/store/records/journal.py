@@ -28,7 +28,9 @@ class JournalKind(StrEnum):
 
 
 class JournalEntry(NamedTuple):
-    """One line of a mailbox's journal, with the columns of its row. `hash` covers it and all lines before."""
+    """One line of a mailbox's journal, with the columns of its row. `hash` covers it and all lines before.
+    `at` is the first second of its day, and `detail` is sealed under the data key `key_id` (crypto.audit).
+    Where that is None, an earlier version left both in clear."""
 
     mailbox: MailboxId
     n: int
@@ -37,7 +39,8 @@ class JournalEntry(NamedTuple):
     message_id: MessageId | None
     folder_id: FolderId | None
     uid: Uid | None
-    detail: str
+    key_id: int | None
+    detail: bytes
     hash: bytes
 
 

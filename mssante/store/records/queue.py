@@ -30,7 +30,8 @@ class RecipientState(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueRecipient:
     """A recipient that is leased to the caller until `leased_until`. `attempts` counts the attempt to be made
-    now. With `asked_for`, somebody wants it made even if the destination is known not to answer."""
+    now. With `asked_for`, somebody wants it made even if the destination is known not to answer. `created_at`
+    is the hour in which the message was queued."""
 
     id: RecipientId
     mailbox: MailboxId
@@ -67,7 +68,8 @@ class QueuedRecipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuedMessage:
-    """A message still in the queue, as an operator may see it: no address, no content."""
+    """A message still in the queue, as an operator may see it: no address, no content. `created_at` is the
+    hour in which it was queued."""
 
     number: MessageNumber
     message_id: MessageId

@@ -110,7 +110,7 @@ class ImapHouse:
                     blob_id=sealed.blob_id,
                     sealed_key=sealed.sealed_key,
                     chunk_count=sealed.chunk_count,
-                    pending_chunks=tuple(enumerate([*chunks, last])),
+                    pending_chunks=tuple(enumerate([*chunks, *last])),
                     summary_ct=sealed.summary_ct,
                     header_ct=sealed.header_ct,
                     day=sealed.day,
@@ -191,7 +191,7 @@ async def imap_house(
         mail, keys = await _databases(stack, folder, mail_url, keys_url)
         broker = await KeyBroker.start(keys, root=_root_key(folder / "root.key"), clock=clock)
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock)
+        store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
         stack.push_async_callback(store.close)
         context = user_server_context(credentials("operator-a"))
         persons = Persons()
@@ -224,7 +224,7 @@ async def imap_house(
             stack.push_async_callback(each.close, 1)
         yield house
         if verified:
-            assert await store.verify() == []
+            assert await store.verify(audit=broker.audit_key()) == []
 
 
 @pytest.fixture

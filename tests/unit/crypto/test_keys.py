@@ -49,6 +49,29 @@ def test_no_other_symmetric_cipher_is_imported() -> None:
     assert importing == {"keys.py"}
 
 
+# What makes a value that an outsider could guess octet by octet, were it compared with `==`.
+_MADE = {"mac", "digest", "hexdigest", "derive", "_hash", "name_tag"}
+
+
+def compared_octet_by_octet(source: str) -> list[str]:
+    return [
+        ast.unparse(node)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Eq | ast.NotEq)
+        for side in (node.left, *node.comparators)
+        if isinstance(side, ast.Call) and ast.unparse(side.func).rpartition(".")[2] in _MADE
+    ]
+
+
+def test_no_mac_or_digest_is_compared_octet_by_octet() -> None:
+    """K19: `hmac.compare_digest` takes the same time for all."""
+    assert {
+        path.name: found for path in SOURCES if (found := compared_octet_by_octet(path.read_text()))
+    } == {}
+    assert compared_octet_by_octet("if hmac.digest(k, d, 's') == given: pass")
+    assert compared_octet_by_octet("if given != mac(k, d): pass")
+
+
 def test_a_nonce_used_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_watched", {})
     key, nonce = random_key(), b"n" * 12

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mssante.crypto import ChunkOpener, ChunkSealer, Dek, NotAuthentic, stream
+from mssante.crypto import ChunkOpener, ChunkSealer, Dek, NotAuthentic, padding, stream
 from mssante.crypto.keys import random_id
 from mssante.crypto.stream import chunk_count, chunk_octets, chunks_covering, sealed_bytes
 from mssante.limits import CHUNK_OCTETS
@@ -17,11 +17,13 @@ from mssante.model import BlobId
 
 BLOB = BlobId(b"b" * 16)
 SMALL = 64  # a chunk small enough to try many contents
+STEP = 48  # of padding: contents end in every kind of chunk, and some have a chunk of zeros behind them
 
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "CHUNK_OCTETS", SMALL)
+    monkeypatch.setattr(padding, "PADDING_STEP_OF_CONTENT", STEP)
 
 
 def sealed(content: bytes, cuts: list[int] | None = None, dek: Dek | None = None) -> tuple[Dek, list[bytes]]:
@@ -32,7 +34,7 @@ def sealed(content: bytes, cuts: list[int] | None = None, dek: Dek | None = None
     for start, end in itertools.pairwise(edges):
         chunks += sealer.feed(content[start:end])
     assert sealer.content_octets == len(content)
-    return dek, [*chunks, sealer.finish()]
+    return dek, [*chunks, *sealer.finish()]
 
 
 def opened(dek: Dek, chunks: list[bytes], content_octets: int, blob: BlobId = BLOB) -> bytes:
@@ -48,8 +50,9 @@ def opened(dek: Dek, chunks: list[bytes], content_octets: int, blob: BlobId = BL
 def test_results_do_not_depend_on_where_the_bytes_were_cut(content: bytes, cuts: list[int]) -> None:
     dek, chunks = sealed(content, cuts)
     assert chunks == sealed(content, dek=dek)[1]
+    padded = padding.padded_content(len(content))
     assert [len(chunk) - 16 for chunk in chunks] == [
-        chunk_octets(n, len(content)) for n in range(chunk_count(len(content)))
+        chunk_octets(n, padded) for n in range(chunk_count(padded))
     ]
     assert sum(map(len, chunks)) == sealed_bytes(len(content))
     assert opened(dek, chunks, len(content)) == content
@@ -69,10 +72,18 @@ def test_a_partial_read_opens_the_chunks_it_needs_and_no_more(total: int, offset
         assert len(covering) <= length // SMALL + 2
 
 
-@pytest.mark.parametrize("length", [0, 1, SMALL - 1, SMALL, SMALL + 1, 3 * SMALL])
-def test_only_an_empty_content_has_an_empty_last_chunk(length: int) -> None:
-    _, chunks = sealed(b"x" * length)
-    assert (len(chunks[-1]) == 16) == (length == 0)
+@pytest.mark.parametrize("length", [0, 1, STEP, SMALL - 1, SMALL, SMALL + 1, 2 * STEP, 3 * SMALL])
+def test_what_lies_there_tells_the_class_of_a_length_only(length: int) -> None:
+    padded = padding.padded_content(length)
+    assert [len(chunk) for chunk in sealed(b"x" * length)[1]] == [
+        len(chunk) for chunk in sealed(bytes(padded))[1]
+    ]
+
+
+def test_a_content_whose_end_is_a_chunk_s_end_may_have_padding_behind_it() -> None:
+    dek, chunks = sealed(b"x" * SMALL)
+    assert len(chunks) == 2
+    assert opened(dek, chunks, SMALL) == b"x" * SMALL
 
 
 def tampered(chunks: list[bytes], rng: random.Random) -> list[bytes]:
@@ -106,7 +117,8 @@ def tamper(count: int) -> None:
         dek, chunks = sealed(content)
         for _ in range(100):
             changed = tampered(chunks, rng)
-            if changed[: len(chunks)] == chunks:
+            read = chunk_count(len(content))
+            if changed[:read] == chunks[:read]:
                 continue  # the same chunk swapped with itself, or something after the content's end
             tried += 1
             with pytest.raises(NotAuthentic):
@@ -136,6 +148,13 @@ def test_a_content_cut_at_a_chunk_is_seen_at_the_new_end() -> None:
     dek, chunks = sealed(b"x" * 3 * SMALL)
     with pytest.raises(NotAuthentic):
         opened(dek, chunks[:2], 2 * SMALL)
+
+
+def test_a_length_of_the_same_class_does_not_open() -> None:
+    dek, chunks = sealed(b"x" * 10)
+    for claimed in (9, 11, STEP):
+        with pytest.raises(NotAuthentic):
+            opened(dek, chunks, claimed)
 
 
 def test_a_chunk_opens_only_in_its_blob() -> None:

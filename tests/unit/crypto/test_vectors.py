@@ -8,11 +8,23 @@ from typing import Any
 
 import pytest
 
-from mssante.crypto import ChunkOpener, Dek, EnvelopeForm, PublicKey, Purpose, SealedKey, Suite
+from mssante.crypto import (
+    AuditSecretKey,
+    ChunkOpener,
+    Dek,
+    EnvelopeForm,
+    PublicKey,
+    Purpose,
+    SealedKey,
+    SealedLineKey,
+    Suite,
+)
 from mssante.crypto.envelope import SecretKey, WrappingKey, context
 from mssante.crypto.keys import Cipher, derive, mac
-from mssante.keys.epochs import ClosedEpoch, open_epoch
+from mssante.crypto.padding import padded_content
+from mssante.keys.epochs import ClosedEpoch, OpenEpoch, open_epoch
 from mssante.keys.root_key import RootKey
+from mssante.limits import CHUNK_OCTETS
 from mssante.mime.summary import Summary
 from mssante.model import BlobId, MailboxId, MessageId
 from tests.vectors.make import filler
@@ -20,6 +32,7 @@ from tests.vectors.make import filler
 VECTORS = Path(__file__).parents[2] / "vectors"
 V: dict[str, Any] = json.loads((VECTORS / "sealing-v1.json").read_text())
 LISTING: dict[str, Any] = json.loads((VECTORS / "listing-v1.json").read_text())
+PADDED: dict[str, Any] = json.loads((VECTORS / "padding-v1.json").read_text())
 MAILBOX = MailboxId(bytes.fromhex(V["mailbox"]))
 MESSAGE = MessageId(bytes.fromhex(V["message"]))
 BLOB = BlobId(bytes.fromhex(V["blob"]))
@@ -97,6 +110,42 @@ def test_a_frozen_listed_summary_opens_with_its_root_key() -> None:
     octets = opened.listing.open(message, blob, row["sealed"])
     assert octets == row["summary"]
     assert Summary.from_bytes(octets).listed(b"subject") == (b"s",)
+
+
+@pytest.mark.parametrize("purpose", Purpose)
+def test_frozen_padded_metadata_opens(purpose: Purpose) -> None:
+    sealed, message = bytes.fromhex(PADDED["metadata"][purpose]), MessageId(bytes.fromhex(PADDED["message"]))
+    assert len(sealed) == 64 + 28
+    opened = Dek(bytes.fromhex(PADDED["dek"])).open(purpose, message, sealed)
+    assert opened == f"content of {purpose}".encode()
+
+
+@pytest.mark.parametrize("row", PADDED["streams"], ids=lambda row: f"{row['content_octets']} octets")
+def test_the_end_of_a_frozen_padded_content_opens(row: dict[str, Any]) -> None:
+    blob, octets = BlobId(bytes.fromhex(PADDED["blob"])), row["content_octets"]
+    opener = ChunkOpener(Dek(bytes.fromhex(row["dek"])), blob, content_octets=octets)
+    ending = opener.open(row["n"], bytes.fromhex(row["ending"]))
+    assert ending == filler(octets)[row["n"] * CHUNK_OCTETS :]
+    assert sum(length - 16 for length in row["lengths"]) == padded_content(octets)
+
+
+def test_frozen_padded_names_segments_and_summaries_open() -> None:
+    row = {name: bytes.fromhex(value) for name, value in PADDED.items() if isinstance(value, str)}
+    key = PublicKey(MailboxId(row["mailbox"]), 7, Suite.MLKEM768_X25519, b"")
+    epoch = OpenEpoch(key, row["mek"], b"")
+    assert epoch.open_name("folder", row["name"]) == "Dossier Éloïse"
+    assert epoch.open_segment(77, row["segment"]) == b"words"
+    summary = epoch.listing.open(MessageId(row["message"]), BlobId(row["blob"]), row["summary"])
+    assert summary == b"summary"
+
+
+def test_frozen_lines_of_a_journal_open() -> None:
+    id_, suite, sealed = PADDED["line_key"]
+    audit = AuditSecretKey(bytes.fromhex(PADDED["audit_seed"]))
+    key, mailbox = audit.open(SealedLineKey(id_, suite, bytes.fromhex(sealed))), PADDED["mailbox"]
+    for name in ("line", "line_of_before"):
+        line = key.open(MailboxId(bytes.fromhex(mailbox)), 3, bytes.fromhex(PADDED[name]))
+        assert line == tuple(PADDED["text"])
 
 
 def test_the_context_is_laid_out_as_written() -> None:

@@ -196,8 +196,10 @@ async def test_the_event_and_the_journal_tell_who_and_how_much_and_no_more(a_hou
     (event,) = [each for each in told if isinstance(each, events.MessageAccepted)]
     assert (event.message, event.source, event.dn, event.recipients) == (receipt.id, "peer", PEER.dn, 1)
     assert event.bytes == len((await a_house.inbox("dr.a@chu-a.test"))[0])
-    (line,) = [each for each in await a_house.store.journal.entries(mailbox) if each.kind == "accepted"]
-    assert line.detail == f'{{"crl":7,"list":"2026-01-01","peer":"{PEER.fingerprint}","source":"peer"}}'
+    lines = await a_house.store.journal.details(mailbox, a_house.broker.audit_key())
+    (text,) = [text for line, text in lines if line.kind == "accepted"]
+    assert text.at == int(a_house.clock.now().timestamp())
+    assert text.detail == f'{{"crl":7,"list":"2026-01-01","peer":"{PEER.fingerprint}","source":"peer"}}'
 
 
 async def test_nothing_on_disk_tells_what_it_was(a_house: House, tmp_path: Path) -> None:

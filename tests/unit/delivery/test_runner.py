@@ -59,8 +59,8 @@ def _notice(octets: bytes) -> tuple[str, list[Mapping[str, str]]]:
 
 async def _outcomes(home: House) -> list[str]:
     """How recipients left the queue, as its journal tells."""
-    lines = await home.store.journal.entries(home.queue)
-    return [json.loads(line.detail)["state"] for line in lines if line.kind == "outcome"]
+    lines = await home.store.journal.details(home.queue, home.broker.audit_key())
+    return [json.loads(text.detail)["state"] for line, text in lines if line.kind == "outcome"]
 
 
 async def test_a_letter_to_ourselves_takes_the_same_road(home: House) -> None:

@@ -86,10 +86,10 @@ async def test_the_quota_is_looked_at_before_an_octet_comes(owner: Owner) -> Non
     assert refusal.value.reason is Reason.MAILBOX_FULL
 
 
-async def test_the_journal_names_who_appended(owner: Owner) -> None:
+async def test_the_journal_names_who_appended(desk: Desk, owner: Owner) -> None:
     await owner.append(b"x")
-    entry = (await owner.mailbox.store.journal.entries(owner.mailbox.id))[-1]
-    assert json.loads(entry.detail)["person"] == "marie@a.test"
+    _, text = (await desk.store.journal.details(owner.mailbox.id, desk.broker.audit_key()))[-1]
+    assert json.loads(text.detail)["person"] == "marie@a.test"
 
 
 async def test_a_reader_writes_nothing(desk: Desk) -> None:

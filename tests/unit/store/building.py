@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 from mssante.clock import ManualClock
-from mssante.crypto import EnvelopeForm, PublicKey, SealedKey, Suite
+from mssante.crypto import AuditSecretKey, EnvelopeForm, PublicKey, SealedKey, Suite
 from mssante.database import Database
 from mssante.model import (
     Address,
@@ -23,6 +23,7 @@ from mssante.model import (
 from mssante.store import Acceptance, Accepted, Deposit, MailboxRow, MailStore, Outbound, QueueRecipientNew
 from mssante.store.records import Folder
 
+AUDIT = AuditSecretKey(bytes(range(32)))
 PEER = '{"peer":"ab12","list":7,"crl":9}'
 DAY = 20_000
 _numbers = itertools.count(1)

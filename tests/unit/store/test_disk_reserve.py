@@ -19,7 +19,7 @@ from mssante.reasons import Passing, Reason
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.mail_store import MailStore
 from mssante.store.records import FlagsMode
-from tests.unit.store.building import House
+from tests.unit.store.building import AUDIT, House
 
 RESERVE = 100 * MIB
 
@@ -86,7 +86,11 @@ async def test_what_makes_room_is_done_on_a_full_disk(disk: Disk, house: House, 
     inbox = await house.fill(mailbox, 3)
     trash = (await house.folder(mailbox, SpecialUse.TRASH)).id
     store = await MailStore.start(
-        house.database, clock=house.clock, disk=tmp_path, reserve_octets=1024 * MIB * MIB
+        house.database,
+        clock=house.clock,
+        audit=AUDIT.public,
+        disk=tmp_path,
+        reserve_octets=1024 * MIB * MIB,
     )
     disk.free = 0
     for new in (

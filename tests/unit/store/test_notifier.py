@@ -15,7 +15,7 @@ from mssante.store import FlagsMode, MailStore
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.notifier import Notifier
 from tests.support.postgres import Postgres
-from tests.unit.store.building import House, acceptance, deposit, submission
+from tests.unit.store.building import AUDIT, House, acceptance, deposit, submission
 
 
 async def woken(waiting: asyncio.Task[None]) -> bool:
@@ -108,7 +108,7 @@ async def two_hosts(postgres_mail_url: str) -> AsyncIterator[tuple[House, House]
     for _ in range(2):
         database = await Database.open(postgres_mail_url, purpose="mail", migrations_package=MIGRATIONS)
         house = House(None, database)  # type: ignore[arg-type]  # the store follows
-        house.store = await MailStore.start(database, clock=house.clock)
+        house.store = await MailStore.start(database, clock=house.clock, audit=AUDIT.public)
         houses.append(house)
     yield houses[0], houses[1]
     for house in houses:
@@ -163,4 +163,4 @@ async def test_two_hosts_deliver_to_one_mailbox_without_sharing_a_uid(
     for box in boxes:
         uids = sorted(p.uid for answer in answers for p in answer.placements if p.mailbox == box)
         assert uids == list(range(1, 22 if box == boxes[0] else 21))
-    assert await here.store.verify() == []
+    assert await here.store.verify(audit=AUDIT) == []

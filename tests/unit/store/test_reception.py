@@ -12,8 +12,9 @@ from mssante.limits import ORPHAN_SECONDS
 from mssante.model import BlobId, FolderId, MailboxId, MailboxStatus, SpecialUse
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store import Accepted
+from mssante.store.line_keys import LineKeys
 from mssante.store.reception import Arrival, accept_batch
-from tests.unit.store.building import House, acceptance, deposit
+from tests.unit.store.building import AUDIT, House, acceptance, deposit
 
 
 async def test_an_accepted_message_lies_in_its_folder_as_it_was_sealed(house: House) -> None:
@@ -68,7 +69,7 @@ async def test_a_retry_for_some_of_its_recipients_or_more_brings_each_one_copy(h
         assert new == newly.get(boxes, [])
         assert accepted.duplicate is (not new)
     assert await house.count("message") == await house.count("chunk") == 3
-    assert await house.store.verify() == []
+    assert await house.store.verify(audit=AUDIT) == []
 
 
 async def test_a_full_mailbox_that_has_the_message_does_not_keep_it_from_another(house: House) -> None:
@@ -273,8 +274,9 @@ async def test_what_is_ready_together_is_judged_one_after_the_other_in_one_trans
         acceptance(deposit(mailbox), deposit(mailbox)),
         acceptance(deposit(mailbox)),
     ]
+    line_key = await LineKeys(house.database, AUDIT.public).of_day(house.now)
     settled = await house.database.write(
-        lambda c: accept_batch(c, [Arrival(each, house.now, "here") for each in acceptances])
+        lambda c: accept_batch(c, [Arrival(each, house.now, line_key, "here") for each in acceptances])
     )
     outcomes = [one.outcome for one in settled]
     duplicates = [outcome.duplicate for outcome in outcomes if isinstance(outcome, Accepted)]

@@ -138,6 +138,5 @@ def test_only_our_own_addresses_lie_in_clear() -> None:
         "folder.role",
         "dek.form",
         "journal.kind",
-        "journal.detail",
         "queue_recipient.state",
     }
