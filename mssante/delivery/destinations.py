@@ -50,7 +50,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """One letter to one destination, begun: it holds a place if it `connects`; if the destination is
     `resting`, it is put off without connecting."""
 
@@ -93,11 +93,11 @@ class Destinations:
             if any(each.asked_for for each in group):
                 self[tag].not_before = None
 
-    def take(self, now: datetime) -> list[Attempt]:
+    def take(self, now: datetime) -> list[DeliveryAttempt]:
         """What may be attempted now; each counts as active until `done`. Destinations take turns, and whoever
         was served goes to the end. A destination in its back-off gives all its groups at once: they are put
         off without connecting."""
-        taken: list[Attempt] = []
+        taken: list[DeliveryAttempt] = []
         places = self._places()
         served = True
         while served:
@@ -112,7 +112,7 @@ class Destinations:
                     served = True
         return taken
 
-    def done(self, attempt: Attempt) -> None:
+    def done(self, attempt: DeliveryAttempt) -> None:
         """An attempt has ended."""
         destination = attempt.destination
         destination.active -= 1
@@ -150,12 +150,12 @@ class Destinations:
     def idle(self) -> bool:
         return not any(each.active or each.waiting for each in self._all.values())
 
-    def _begin(self, destination: Destination, *, resting: bool) -> Attempt:
+    def _begin(self, destination: Destination, *, resting: bool) -> DeliveryAttempt:
         destination.active += 1
         connects = not resting and destination.tag not in self._near
         if connects:
             self._connected[destination.tag] += 1
-        return Attempt(destination, destination.waiting.popleft(), connects, resting)
+        return DeliveryAttempt(destination, destination.waiting.popleft(), connects, resting)
 
     def _standing(self, tag: bytes) -> _Standing:
         if tag in self._near:

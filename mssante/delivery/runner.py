@@ -35,7 +35,7 @@ from datetime import datetime, timedelta
 from mssante import limits
 from mssante.delivery import retry
 from mssante.delivery.couriers import Courier
-from mssante.delivery.destinations import Attempt, Destination, Destinations, Group
+from mssante.delivery.destinations import DeliveryAttempt, Destination, Destinations, Group
 from mssante.delivery.letters import Letter, open_letter
 from mssante.delivery.notices import Failure, Notices
 from mssante.delivery.reception import Reception
@@ -159,7 +159,7 @@ class Runner:
                 return
             self._destinations.add(due)
 
-    async def _attempt(self, attempt: Attempt, ring: Ring) -> None:
+    async def _attempt(self, attempt: DeliveryAttempt, ring: Ring) -> None:
         """Attempts one letter to one destination. Whatever goes wrong with it ends here."""
         destination, group = attempt.destination, attempt.group
         try:
@@ -184,7 +184,7 @@ class Runner:
             self._destinations.done(attempt)
             self._woken.set()
 
-    async def _deliver(self, attempt: Attempt, letter: Letter) -> Mapping[Address, Outcome]:
+    async def _deliver(self, attempt: DeliveryAttempt, letter: Letter) -> Mapping[Address, Outcome]:
         destination, consignment = attempt.destination, letter.consignment()
         if attempt.resting or destination.resting(self._clock.now()):
             return consignment.all(_RESTING)
