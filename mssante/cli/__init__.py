@@ -11,6 +11,7 @@ from mssante.cli.bal import bal
 from mssante.cli.demo import demo
 from mssante.cli.doctor import doctor
 from mssante.cli.init import init
+from mssante.cli.keys import keys
 from mssante.cli.person import person
 from mssante.cli.queue import queue
 from mssante.cli.serve import serve
@@ -28,5 +29,5 @@ def main(config: Path | None) -> None:
     Exit codes: 0 yes, 1 refused, 2 misuse, 75 try later, 78 configuration or file rights."""
 
 
-for command in (access, bal, demo, doctor, init, person, queue, serve, trust):
+for command in (access, bal, demo, doctor, init, keys, person, queue, serve, trust):
     main.add_command(command)

@@ -6,6 +6,7 @@ Invariants: besides trust/ and the demo's certificates, only this package import
 from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.envelope import Closed, EnvelopeForm, PublicKey, SealedKey, Suite, seal_dek
 from mssante.crypto.keys import NotAuthentic
+from mssante.crypto.statement import MailboxIdentity, MailboxStatement, SignedStatement, StatementVerifier
 from mssante.crypto.stream import ChunkOpener, ChunkSealer
 
 __all__ = [
@@ -14,10 +15,14 @@ __all__ = [
     "Closed",
     "Dek",
     "EnvelopeForm",
+    "MailboxIdentity",
+    "MailboxStatement",
     "NotAuthentic",
     "PublicKey",
     "Purpose",
     "SealedKey",
+    "SignedStatement",
+    "StatementVerifier",
     "Suite",
     "seal_dek",
 ]

@@ -89,11 +89,11 @@ class Reception:
         """Begins a message for the INBOX of mailboxes of ours. `once` names a delivery that we may repeat: a
         second one with the same name is a duplicate, whatever its content. Raises Passing."""
         distinct = {each.mailbox: each for each in recipients}
-        keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
+        keys = {r.mailbox: await self.store.accounts.public_key(r.mailbox, r.address) for r in recipients}
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(r.address for r in distinct.values()), once=once
         )
-        return Intake(self, plan, keys, return_path(sender))
+        return Intake(self, plan, list(keys.values()), return_path(sender))
 
     async def enqueue(
         self,
@@ -109,7 +109,7 @@ class Reception:
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(distinct.values()), queued=True, inspect=inspect
         )
-        return Intake(self, plan, [await self.store.accounts.public_key(self.queue)], b"")
+        return Intake(self, plan, [await self.store.accounts.public_key(self.queue, None)], b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

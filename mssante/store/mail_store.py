@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from mssante.clock import Clock
+from mssante.crypto import StatementVerifier
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.reasons import Declined
@@ -37,9 +38,9 @@ class MailStore:
     writes mailboxes, folders, messages, queue and journal), and what checks or cleans everything (`verify`,
     `sweep`)."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, verifier: StatementVerifier) -> None:
         self._transactions = transactions
-        self.accounts = AccountsDoor(transactions)
+        self.accounts = AccountsDoor(transactions, verifier)
         self.folders = FoldersDoor(transactions)
         self.messages = MessagesDoor(transactions)
         self.queue = QueueDoor(transactions)
@@ -48,14 +49,15 @@ class MailStore:
         self.promises = QuotaPromises()
 
     @classmethod
-    async def start(cls, database: Database, *, clock: Clock) -> MailStore:
-        """Starts over a database that was opened with MIGRATIONS. Raises Passing."""
+    async def start(cls, database: Database, *, clock: Clock, verifier: StatementVerifier) -> MailStore:
+        """Starts over a database that was opened with MIGRATIONS. `verifier` knows what the key broker signed
+        of mailboxes. Raises Passing."""
         transactions = Transactions(database, clock)
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
         else:
             await database.write(queue.release_all)
-        return cls(transactions)
+        return cls(transactions, verifier)
 
     async def close(self) -> None:
         """Waits for the transactions that have begun. To be called before the database is closed."""
