@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,63 @@ async def test_a_person_s_mailbox_does_not_become_the_outbox(a_house: House, tmp
     a_house.reception.queue = MailboxId(mailbox)
     with pytest.raises(Passing):
         await a_house.submit(["someone@cabinet-b.test"])
+
+
+async def test_another_mailbox_s_signature_proves_nothing(a_house: House, tmp_path: Path) -> None:
+    mailbox, other = await a_house.mailbox(str(A)), await a_house.mailbox(str(B))
+    for columns in ("signature", "public, signature", "epoch, suite, public, signature"):
+        write(
+            tmp_path,
+            (
+                f"UPDATE mailbox_key SET ({columns}) ="
+                f" (SELECT {columns} FROM mailbox_key WHERE mailbox_id = ?) WHERE mailbox_id = ?",
+                (other, mailbox),
+            ),
+        )
+        await refused(a_house, tmp_path, A)
+
+
+async def test_a_whole_mailbox_with_its_key_and_signature_under_another_id_takes_no_letter(
+    a_house: House, tmp_path: Path
+) -> None:
+    """The address finds a mailbox of the thief's, whose keys are the thief's to open."""
+    mailbox, other = await a_house.mailbox(str(A)), await a_house.mailbox(str(B))
+    write(
+        tmp_path,
+        ("UPDATE mailbox SET address = NULL, address_key = NULL WHERE id = ?", (mailbox,)),
+        ("UPDATE mailbox SET address = ?, address_key = ? WHERE id = ?", (str(A), A.key, other)),
+    )
+    await refused(a_house, tmp_path, A)
+    write(tmp_path, ("UPDATE mailbox SET address = ? WHERE id = ?", (str(B), other)))
+    await refused(a_house, tmp_path, A)
+
+
+@pytest.mark.parametrize("signature", [None, b"", bytes(64), bytes(63)])
+async def test_no_signature_takes_no_letter(a_house: House, tmp_path: Path, signature: bytes | None) -> None:
+    mailbox = await a_house.mailbox(str(A))
+    write(tmp_path, ("UPDATE mailbox_key SET signature = ? WHERE mailbox_id = ?", (signature, mailbox)))
+    await refused(a_house, tmp_path, A)
+    (named,) = await a_house.store.accounts.unproven()
+    assert named.mailbox == mailbox
+    assert str(A) in named.detail
+
+
+async def test_a_signature_is_verified_once_and_not_for_each_letter(
+    a_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cost, in verifications: two mailboxes, twenty letters to both, with every cache of rows too old."""
+    await a_house.mailbox(str(A))
+    await a_house.mailbox(str(B))
+    verified = []
+    real = a_house.store.accounts._verifier._public
+
+    class Counting:
+        def verify(self, signature: bytes, octets: bytes) -> None:
+            verified.append(octets)
+            real.verify(signature, octets)
+
+    monkeypatch.setattr(a_house.store.accounts._verifier, "_public", Counting())
+    for _ in range(20):
+        a_house.clock.advance(timedelta(minutes=5))
+        await deliver(a_house, A, B)
+    assert len(verified) == 2
