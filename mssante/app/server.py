@@ -285,6 +285,8 @@ async def _not_ready(parts: Parts) -> list[str]:
     missing = []
     if not parts.store.accepts_writes:
         missing.append("the mail database takes no writes: restart")
+    if parts.broker.trouble:
+        missing.append("the key store opens no mailbox: mssante doctor")
     if not parts.trust.space.names:
         missing.append("the trust space is empty")
     if parts.trust.too_old:

@@ -22,7 +22,7 @@ from mssante.crypto.passwords import WrongPassword
 from mssante.crypto.statement import MailboxIdentity, MailboxStatement, SignedStatement, StatementVerifier
 from mssante.database import Conflict, Database
 from mssante.keys import rows
-from mssante.keys.change import Change
+from mssante.keys.change import ProvedChange
 from mssante.keys.custody import Custody, FloorKeeper, StoreAccepted
 from mssante.keys.epochs import ClosedEpoch, draw_epoch, open_epoch
 from mssante.keys.integrity import StoreCheck
@@ -86,7 +86,7 @@ class KeyBroker:
 
     async def check(self) -> StoreCheck:
         """Looks at every row of people and of grants. Raises Passing."""
-        return await self._custody.check()
+        return await self._custody.look()
 
     async def accept(self, *, dry_run: bool) -> StoreAccepted:
         """Takes the key store as it lies there, because an operator says so, and ends every session. Raises
@@ -209,7 +209,7 @@ class KeyBroker:
         now = self._clock.now()
         given = Grant(person=person, mailbox=mailbox, role=role, since=since or now, until=until)
 
-        def job(change: Change) -> None:
+        def job(change: ProvedChange) -> None:
             _require(rows.is_queue(change.connection, mailbox) is False)
             _require(rows.person_named(change.connection, change.proof, person) is not None)
             rows.set_grant(change, given, now=now)
@@ -296,10 +296,13 @@ class KeyBroker:
     async def recheck(self) -> None:
         """Ends the sign-ins and rings whose right another process has ended, and all of them when the key
         store is not the one we left. To be called every few seconds. Raises Passing."""
-        await self._custody.watch()
+        if not self._custody.trouble:
+            await self._end_what_others_ended()
+            await self._custody.watch()
         if self._custody.trouble:
             self._end_people_s()
-            return
+
+    async def _end_what_others_ended(self) -> None:
         logins, rings = list(self._logins), [ring for ring in self._rings if ring.grant]
         names = {login.person for login in logins}
 

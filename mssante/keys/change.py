@@ -25,6 +25,7 @@ _MOVE_REGISTER = update(tables.register).values(
 )
 _TABLES = {"person": tables.person, "access": tables.access}
 _KEYS = {"person": tables.person.c.person, "access": tables.access.c.id}
+READ_PROVED = {name: select(table) for name, table in _TABLES.items()}
 _INSERT = {name: insert(table) for name, table in _TABLES.items()}
 _DELETE = {name: delete(table).where(_KEYS[name] == bindparam("the_key")) for name, table in _TABLES.items()}
 
@@ -37,7 +38,7 @@ def _rewritten(name: str, table: Table) -> Any:
 _UPDATE = {name: _rewritten(name, table) for name, table in _TABLES.items()}
 
 
-class Change:
+class ProvedChange:
     """Made by `changing`. `version` is the register's counter after it."""
 
     def __init__(self, connection: Connection, proof: RowProof, register: Register) -> None:
@@ -90,9 +91,9 @@ class Change:
 
 
 @contextmanager
-def changing(connection: Connection, proof: RowProof) -> Iterator[Change]:
+def changing(connection: Connection, proof: RowProof) -> Iterator[ProvedChange]:
     """A change inside the caller's transaction. Raises NotAuthentic if the register is not ours."""
-    change = Change(connection, proof, read_register(connection, proof, lock=True))
+    change = ProvedChange(connection, proof, read_register(connection, proof, lock=True))
     yield change
     change.finish()
 
@@ -102,7 +103,7 @@ def read_register(connection: Connection, proof: RowProof, *, lock: bool = False
     row = connection.execute(_LOCK_REGISTER if lock else READ_REGISTER).first()
     if row is None:
         raise NotAuthentic
-    return proof.opened(row.counter, bytes(row.sealed))
+    return proof.opened(row.counter, row.sealed)
 
 
 def write_anew(connection: Connection, proof: RowProof, register: Register) -> None:
@@ -117,8 +118,8 @@ def write_anew(connection: Connection, proof: RowProof, register: Register) -> N
 def prove_all(connection: Connection, proof: RowProof, version: int) -> int:
     """Gives every row a proof, whatever it says, and returns their sum."""
     total = 0
-    for table, source in _TABLES.items():
-        for found in connection.execute(select(source)).mappings().all():
+    for table, statement in READ_PROVED.items():
+        for found in connection.execute(statement).mappings().all():
             row = {**found, "version": version}
             row["mac"] = proof.mac(table, row)
             connection.execute(

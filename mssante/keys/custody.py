@@ -18,9 +18,9 @@ from sqlalchemy import Connection
 from mssante.clock import Clock
 from mssante.crypto.keys import NotAuthentic
 from mssante.crypto.statement import StatementSigner
-from mssante.database import Database
+from mssante.database import Conflict, Database
 from mssante.keys import integrity
-from mssante.keys.change import Change, changing, read_register
+from mssante.keys.change import ProvedChange, changing, read_register
 from mssante.keys.integrity import OpenedStore, StoreCheck, StrangeRow
 from mssante.keys.proof import RowProof
 from mssante.keys.root_key import RootKey
@@ -37,7 +37,7 @@ class FloorKeeper:
     """Where the mark is kept that is not in the key store: the store's KeyFloorDoor. `read` gives the counter
     and its MAC, None where none was ever kept; `keep` replaces them."""
 
-    read: Callable[[], Awaitable[tuple[int, bytes] | None]]
+    read: Callable[[], Awaitable[tuple[object, object] | None]]
     keep: Callable[[int, bytes], Awaitable[None]]
 
 
@@ -73,10 +73,14 @@ class Custody:
         """Opens the store and looks at every row. Raises WrongRootKey, Passing; a store that is not believed
         is not an error here, because somebody must be able to look at it."""
         mark = await floor.read()
-        opened = await database.write(
-            partial(integrity.opened, root=root, floor_known=mark is not None, now=clock.now())
-        )
+        job = partial(integrity.opened, root=root, floor_known=mark is not None, now=clock.now())
+        try:
+            opened = await database.write(job)
+        except Conflict:  # another host drew the keys between our SELECT and our INSERT
+            opened = await database.write(job)
         custody = cls(database, root=root, clock=clock, floor=floor, opened=opened)
+        if opened.trouble:
+            report(KeyStoreRefused(why=opened.trouble))
         await custody.look()
         return custody
 
@@ -122,7 +126,7 @@ class Custody:
         epoch. Raises Passing."""
         return await self._database.read(fn)
 
-    async def change(self, job: Callable[[Change], T]) -> T:
+    async def change(self, job: Callable[[ProvedChange], T]) -> T:
         """Runs `job` in a transaction with its register. Raises Refused(NOT_PERMITTED) while the store is in
         trouble or for a row that is not ours, Passing, and what `job` raises."""
         if self.trouble:
@@ -161,18 +165,10 @@ class Custody:
         """Says that every mailbox of an older version is signed. The mark is kept first: a settled store
         without one is in trouble. Raises Passing."""
         await self._keep_floor(max(self._seen, 1))
-        await self.change(Change.settle)
+        await self.change(ProvedChange.settle)
         self._settled = True
 
     # Looking
-
-    async def check(self) -> StoreCheck:
-        """Looks at every row now. Raises Passing."""
-        await self.look()
-        found = await self._database.read(partial(integrity.check, proof=self.proof))
-        if not self._opened.proved:  # then every row is strange, and none is
-            return StoreCheck(found.counter, found.settled, self.trouble, (), 0)
-        return replace(found, trouble=self.trouble or found.trouble)
 
     async def watch(self) -> None:
         """Looks at the counter, and at every row when that was last done long enough ago. To be called every
@@ -190,39 +186,38 @@ class Custody:
             return
         await self._compare(register.counter, mark, seen)
 
-    async def look(self) -> None:
-        """Looks at every row, and at how far the store has come."""
-        if self.trouble:
-            return
+    async def look(self) -> StoreCheck:
+        """Looks at every row, and at how far the store has come. Raises Passing."""
         began = self._clock.monotonic()
         # The mark and what we saw are read before the store, which can only have gone on meanwhile.
         mark, seen = await self._mark(), self._seen
         found = await self._database.read(partial(integrity.check, proof=self.proof))
         ended = self._clock.monotonic()
         self._check_at = ended + KEY_STORE_CHECK_REST * (ended - began)
-        self._settled = found.settled
+        if not self._opened.proved:  # then every row is strange, and none is
+            return StoreCheck(found.counter, found.settled, self.trouble, (), 0)
         for row in found.strange:
             self._tell(row)
-        if self.trouble:
-            return
+        self._settled = found.settled
         if found.trouble:
             self._distrust(found.trouble)
         elif mark is None and found.settled:
             self._distrust(integrity.NO_FLOOR)
-        else:
+        elif not self.trouble:
             await self._compare(found.counter, mark, seen)
+        return replace(found, trouble=self.trouble)
 
     async def _mark(self) -> int | None:
-        """The counter of the mark in the mail database. A mark that is not ours counts as trouble."""
+        """The counter of the mark in the mail database; None where there is none. One that is not ours is
+        trouble, and counts as 0."""
         kept = await self._floor.read()
         if kept is None:
             return None
         try:
-            self.proof.require_floor(*kept)
+            return self.proof.require_floor(*kept)
         except NotAuthentic:
             self._distrust(integrity.FOREIGN_FLOOR)
-            return None
-        return kept[0]
+            return 0
 
     async def _compare(self, counter: int, mark: int | None, seen: int) -> None:
         known = max(mark or 0, seen)
@@ -233,8 +228,10 @@ class Custody:
             await self._raise_floor(counter)
 
     def _distrust(self, why: str) -> None:
-        self.trouble = self.trouble or why
-        report(KeyStoreRefused(why=why))
+        """Believes the store no more, for the first reason that was found."""
+        if not self.trouble:
+            self.trouble = why
+            report(KeyStoreRefused(why=why))
 
     def _tell(self, row: StrangeRow) -> None:
         """Tells of a row once."""
@@ -250,13 +247,13 @@ class Custody:
     async def accept(self, *, dry_run: bool) -> StoreAccepted:
         """Takes the store as it lies there, because an operator says so; with `dry_run`, says what that would
         remove. Raises Refused(NOT_PERMITTED) where there is nothing to accept, Passing."""
-        found = await self.check()
+        found = await self.look()
         if not found.trouble and not found.strange:
             raise Refused(Reason.NOT_PERMITTED, "the key store is as it was last written: nothing to accept")
         answer = StoreAccepted(why=found.trouble, removed=found.strange, removed_count=found.strange_count)
         if dry_run:
             return answer
-        mark = await self._trusted_mark()
+        mark = await self._mark()
         signed_by = self.signer.public
         self._opened, register = await self._database.write(
             partial(integrity.accept, root=self.root, floor=mark, seen=self._seen)
@@ -266,13 +263,3 @@ class Custody:
         # Who verifies what was signed was given the half of another pair: only a start gives them this one.
         self.trouble = "" if self.signer.public == signed_by and register.settled else integrity.RESTART
         return answer
-
-    async def _trusted_mark(self) -> int | None:
-        kept = await self._floor.read()
-        if kept is None:
-            return None
-        try:
-            self.proof.require_floor(*kept)
-        except NotAuthentic:
-            return 0
-        return kept[0]

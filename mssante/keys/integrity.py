@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Select, select
+from sqlalchemy import Connection, RowMapping, Select
 
 from mssante.crypto.keys import NotAuthentic, random_key
 from mssante.crypto.statement import StatementSigner
-from mssante.keys import store, tables
-from mssante.keys.change import READ_REGISTER, Change, prove_all, read_register, write_anew
+from mssante.keys import store
+from mssante.keys.change import READ_PROVED, READ_REGISTER, ProvedChange, prove_all, read_register, write_anew
 from mssante.keys.labels import ServiceKey
 from mssante.keys.proof import Register, RowProof
 from mssante.keys.root_key import RootKey
@@ -45,7 +45,6 @@ FOREIGN_FLOOR = (
 )
 RESTART = "the key store was accepted: start the server again"
 _FIRST = 1  # the counter of a store that has just been given its proofs
-_PROVED = {"person": select(tables.person), "access": select(tables.access)}
 
 
 def older(counter: int, seen: int) -> str:
@@ -115,7 +114,7 @@ def opened(connection: Connection, *, root: RootKey, floor_known: bool, now: dat
 
 
 def check(connection: Connection, proof: RowProof) -> StoreCheck:
-    """Looks at every row: 10 µs each."""
+    """Looks at every row: some 15 µs each."""
     strange: list[StrangeRow] = []
     total = count = 0
     for table, row in _rows(connection):
@@ -124,7 +123,7 @@ def check(connection: Connection, proof: RowProof) -> StoreCheck:
             continue
         count += 1
         if len(strange) < STRANGE_ROWS_NAMED_MAX:
-            strange.append(StrangeRow(table, row["person"]))
+            strange.append(StrangeRow(table, str(row["person"])))
     try:
         register = read_register(connection, proof)
     except NotAuthentic:
@@ -146,7 +145,7 @@ def accept(
     before = _register_or_none(connection, proof)
     counter = max(before.counter if before else 0, floor or 0, seen) + 1
     if ServiceKey.PROOF in known:
-        total = _dropped(Change(connection, proof, before or Register(counter, 0, settled=True)))
+        total = _dropped(ProvedChange(connection, proof, before or Register(counter, 0, settled=True)))
     else:
         total = prove_all(connection, proof, counter)
     # Mailboxes are signed as they are found only where nothing can be left of their signatures.
@@ -156,7 +155,7 @@ def accept(
     return OpenedStore(dedup, proof, signer, ""), register
 
 
-def _dropped(change: Change) -> int:
+def _dropped(change: ProvedChange) -> int:
     """Deletes what is not ours, and returns the sum of the rest. An access goes with its person."""
     total, gone = 0, set()
     rows = [(table, dict(row)) for table, row in _rows(change.connection)]
@@ -175,7 +174,7 @@ def _dropped(change: Change) -> int:
 
 
 def _rows(connection: Connection) -> Iterator[tuple[str, RowMapping]]:
-    for table, statement in _PROVED.items():
+    for table, statement in READ_PROVED.items():
         for row in _streamed(connection, statement):
             yield table, row
 

@@ -17,9 +17,9 @@ import hmac
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
-from mssante.crypto.keys import KEY_OCTETS, LABEL_PREFIX, Cipher, NotAuthentic, derive, mac
+from mssante.crypto.keys import KEY_OCTETS, LABEL_PREFIX, Cipher, NotAuthentic, derive, mac, octets_of
 from mssante.keys.labels import ProofLabel
 
 # The columns of a proved row, in the order in which they are under its MAC (project format): the key first.
@@ -74,7 +74,7 @@ class RowProof:
             right = self.mac(table, row)
         except (struct.error, TypeError):  # a type or size that we never write
             raise NotAuthentic from None
-        if not hmac.compare_digest(right, bytes(row["mac"] or b"")):
+        if not hmac.compare_digest(right, octets_of(row["mac"])):
             raise NotAuthentic
 
     def share(self, row_mac: bytes) -> int:
@@ -86,24 +86,29 @@ class RowProof:
         content = (register.total % _MODULUS).to_bytes(KEY_OCTETS, "big") + bytes((register.settled,))
         return self._register.wrap(content, _REGISTER_AAD + struct.pack(">Q", register.counter))
 
-    def opened(self, counter: int, sealed: bytes) -> Register:
-        """Raises NotAuthentic."""
-        if not 0 <= counter < 2**63:
+    def opened(self, counter: object, sealed: object) -> Register:
+        """The register as the database gives it. Raises NotAuthentic."""
+        if not _counts(counter):
             raise NotAuthentic
-        content = self._register.unwrap(sealed, _REGISTER_AAD + struct.pack(">Q", counter))
+        content = self._register.unwrap(octets_of(sealed), _REGISTER_AAD + struct.pack(">Q", counter))
         return Register(counter, int.from_bytes(content[:KEY_OCTETS], "big"), bool(content[KEY_OCTETS]))
 
     def floor(self, counter: int) -> bytes:
         """The MAC of the mark that the mail database keeps."""
         return mac(self._floor, struct.pack(">Q", counter))
 
-    def require_floor(self, counter: int, floor_mac: bytes) -> None:
-        """Raises NotAuthentic unless the mark is ours."""
-        if not (0 <= counter < 2**63 and hmac.compare_digest(self.floor(counter), floor_mac)):
+    def require_floor(self, counter: object, floor_mac: object) -> int:
+        """The counter of a mark as the database gives it. Raises NotAuthentic unless it is ours."""
+        if not _counts(counter) or not hmac.compare_digest(self.floor(counter), octets_of(floor_mac)):
             raise NotAuthentic
+        return counter
 
     def __repr__(self) -> str:
         return "RowProof(***)"
+
+
+def _counts(counter: object) -> TypeGuard[int]:
+    return isinstance(counter, int) and 0 <= counter < 2**63
 
 
 def _octets(value: object) -> bytes:

@@ -1,7 +1,7 @@
 """The key store's statements: synchronous, over one connection, for `Database.read` and `write`.
 
-Invariant: a row of people or of grants counts only if its proof holds (keys.proof); it is written by a Change
-and nothing else.
+Invariant: a row of people or of grants counts only if its proof holds (keys.proof); it is written by a
+ProvedChange and nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row, RowMapping, bindparam, func, insert, sel
 
 from mssante.crypto.envelope import PublicKey, Suite
 from mssante.keys import tables
-from mssante.keys.change import Change
+from mssante.keys.change import ProvedChange
 from mssante.keys.epochs import ClosedEpoch
 from mssante.keys.proof import RowProof
 from mssante.keys.ring import Grant, Role
@@ -76,7 +76,7 @@ _GRANTS_OF = {
 # Mailboxes and their epochs
 
 
-def add_mailbox(change: Change, closed: ClosedEpoch, *, queue: bool, now: datetime) -> ClosedEpoch:
+def add_mailbox(change: ProvedChange, closed: ClosedEpoch, *, queue: bool, now: datetime) -> ClosedEpoch:
     """Adds a mailbox with its first epoch, unless it exists. Returns its newest epoch."""
     connection = change.connection
     existing = newest_epoch(connection, closed.public.mailbox)
@@ -130,7 +130,7 @@ def is_queue(connection: Connection, id_: MailboxId) -> bool | None:
 # People
 
 
-def add_person(change: Change, name: PersonId, password_hash: str, *, now: datetime) -> None:
+def add_person(change: ProvedChange, name: PersonId, password_hash: str, *, now: datetime) -> None:
     """Adds a person. Raises Conflict if the name is taken."""
     change.insert(
         "person",
@@ -144,7 +144,7 @@ def add_person(change: Change, name: PersonId, password_hash: str, *, now: datet
     )
 
 
-def set_password(change: Change, name: PersonId, password_hash: str, *, now: datetime) -> bool:
+def set_password(change: ProvedChange, name: PersonId, password_hash: str, *, now: datetime) -> bool:
     """Sets a person's password. Returns whether there is such a person. Raises NotOurRow."""
     row = _person_row(change.connection, change.proof, name)
     if row is not None:
@@ -152,7 +152,7 @@ def set_password(change: Change, name: PersonId, password_hash: str, *, now: dat
     return row is not None
 
 
-def set_status(change: Change, name: PersonId, status: PersonStatus) -> bool:
+def set_status(change: ProvedChange, name: PersonId, status: PersonStatus) -> bool:
     """Sets a person's status. Returns whether there is such a person. Raises NotOurRow."""
     row = _person_row(change.connection, change.proof, name)
     if row is not None:
@@ -201,7 +201,7 @@ def _person(row: RowMapping) -> Person:
 # Grants
 
 
-def set_grant(change: Change, grant: Grant, *, now: datetime) -> None:
+def set_grant(change: ProvedChange, grant: Grant, *, now: datetime) -> None:
     """Ends the grant that exists, and adds this one. Raises Conflict if the person or mailbox is unknown,
     NotOurRow."""
     end_grant(change, grant.person, grant.mailbox, now=now)
@@ -218,7 +218,7 @@ def set_grant(change: Change, grant: Grant, *, now: datetime) -> None:
     )
 
 
-def end_grant(change: Change, name: PersonId, id_: MailboxId, *, now: datetime) -> bool:
+def end_grant(change: ProvedChange, name: PersonId, id_: MailboxId, *, now: datetime) -> bool:
     """Ends a person's grant on a mailbox. Returns whether there was one. Raises NotOurRow."""
     found = change.connection.execute(_GRANTS_OF[True, True], {"name": name, "mailbox": id_}).mappings().all()
     for row in found:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from mssante.crypto.keys import LABEL_PREFIX, NotAuthentic, random_key
+from mssante.crypto.keys import LABEL_PREFIX, NotAuthentic, octets_of, random_key
 from mssante.database import CannotOpen
 from mssante.keys import tables
 from mssante.keys.labels import ServiceKey
@@ -46,7 +46,7 @@ def prove_root_key(connection: Connection, root: RootKey, *, now: datetime) -> N
         row = {"rk_id": root.id, "probe": probe, "created": milliseconds(now)}
         connection.execute(_NEW_ROOT_KEY, row)
         return
-    known = {row.rk_id: bytes(row.probe) for row in rows}
+    known = {row.rk_id: octets_of(row.probe) for row in rows}
     if root.id not in known:
         raise WrongRootKey(f"the key store does not know root key {root.id}")
     try:
@@ -55,10 +55,10 @@ def prove_root_key(connection: Connection, root: RootKey, *, now: datetime) -> N
         raise WrongRootKey(f"this is not the root key {root.id} the key store was closed with") from None
 
 
-def service_keys(connection: Connection) -> dict[str, bytes | None]:
+def service_keys(connection: Connection) -> dict[str, bytes]:
     """The names of the service keys that were drawn, with the halves that are no secret."""
     rows = connection.execute(_SERVICE_KEYS)
-    return {row.name: bytes(row.public) if row.public is not None else None for row in rows}
+    return {row.name: octets_of(row.public) for row in rows}
 
 
 def publish(connection: Connection, name: ServiceKey, public: bytes) -> None:
@@ -76,7 +76,7 @@ def service_key_named(connection: Connection, root: RootKey, name: ServiceKey) -
         connection.execute(_NEW_SERVICE_KEY, {"name": name, "rk_id": root.id, "wrapped": wrapped})
         return key
     try:
-        return root.unwrap(bytes(row.wrapped), _aad(label, row.rk_id))
+        return root.unwrap(octets_of(row.wrapped), _aad(label, row.rk_id))
     except NotAuthentic:
         raise WrongRootKey(f"the service key {name} does not open with root key {root.id}") from None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from mssante.database import Database
+from mssante.database import Conflict, Database
 from mssante.store import tables
 
 _f = tables.key_floor.c
@@ -23,10 +23,10 @@ class KeyFloorDoor:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def read(self) -> tuple[int, bytes] | None:
-        """The counter and its MAC; None where none was ever kept. Raises Passing."""
+    async def read(self) -> tuple[object, object] | None:
+        """The counter and its MAC, as they lie there; None where none was ever kept. Raises Passing."""
         row = await self._database.read(lambda connection: connection.execute(_READ).first())
-        return None if row is None else (row.counter, bytes(row.mac))
+        return None if row is None else (row.counter, row.mac)
 
     async def keep(self, counter: int, mac: bytes) -> None:
         """Keeps a mark in place of the one before. Raises Passing."""
@@ -35,4 +35,7 @@ class KeyFloorDoor:
             if not connection.execute(_MOVE, {"new_counter": counter, "new_mac": mac}).rowcount:
                 connection.execute(_NEW, {"id": 1, "counter": counter, "mac": mac})
 
-        await self._database.write(job)
+        try:
+            await self._database.write(job)
+        except Conflict:  # another host kept the first one between our UPDATE and our INSERT
+            await self._database.write(job)

@@ -20,6 +20,7 @@ from mssante.crypto import (
     StatementVerifier,
     Suite,
 )
+from mssante.crypto.keys import octets_of
 from mssante.limits import MAILBOXES_PROVEN_AT_ONCE
 from mssante.model import Address, MailboxId, MailboxKind
 from mssante.reasons import Passing, Reason
@@ -45,6 +46,7 @@ class UnprovenMailbox(Passing):
     def __init__(
         self, mailbox: MailboxId, address: str | None, statement: MailboxStatement | None = None
     ) -> None:
+        mailbox = MailboxId(octets_of(mailbox))
         named = f"{address} ({mailbox.hex()})" if address else mailbox.hex()
         super().__init__(
             Reason.KEYS_UNAVAILABLE,
@@ -66,21 +68,21 @@ def proven(row: RowMapping, verifier: StatementVerifier) -> MailboxStatement:
     statement = None
     try:
         statement = _statement(row)
-        verifier.verify(SignedStatement(statement, bytes(row["signature"] or b"")))
-    except (NotAuthentic, ValueError):
+        verifier.verify(SignedStatement(statement, octets_of(row["signature"])))
+    except (NotAuthentic, ValueError, TypeError):
         raise UnprovenMailbox(row["id"], row["address"], statement) from None
     return statement
 
 
 def _statement(row: RowMapping) -> MailboxStatement:
-    """Raises ValueError for values that no statement of ours has."""
+    """Raises ValueError or TypeError for values that no statement of ours has."""
     address = None if row["address"] is None else Address.parse(row["address"])
     if row["epoch"] is None or not 0 < row["epoch"] < 2**32:
         raise ValueError("no key")
     if row["address_key"] != (address.key if address else None):
         raise ValueError("found under another address than its own")
     identity = MailboxIdentity(mailbox=row["id"], address=address, kind=MailboxKind(row["kind"]))
-    key = PublicKey(row["id"], row["epoch"], Suite(row["suite"]), bytes(row["public"]))
+    key = PublicKey(row["id"], row["epoch"], Suite(row["suite"]), octets_of(row["public"]))
     return MailboxStatement(identity, key)
 
 

@@ -21,7 +21,7 @@ class FloorInMemory:
 
     mark: tuple[int, bytes] | None = None
 
-    async def read(self) -> tuple[int, bytes] | None:
+    async def read(self) -> tuple[object, object] | None:
         return self.mark
 
     async def keep(self, counter: int, mac: bytes) -> None:

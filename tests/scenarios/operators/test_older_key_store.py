@@ -259,3 +259,30 @@ async def test_a_key_store_from_before_the_proofs_does_not_come_back(tmp_path: P
     async with open_parts(load(config)) as parts:  # mailboxes are signed with the key that is drawn anew
         assert await told(parts) == []
         assert await parts.store.accounts.mailbox(A.key) is not None
+
+
+@pytest.mark.parametrize(
+    ("database", "statement"),
+    [
+        ("keys.db", "UPDATE person SET mac = 'text', password_hash = x'00', created = 'text'"),
+        ("keys.db", "UPDATE access SET mac = 1, until = 'text'"),
+        ("keys.db", "UPDATE register SET sealed = 'text'"),
+        ("keys.db", "UPDATE service_key SET public = 'text' WHERE name = 'signing'"),
+        ("mail.db", "UPDATE mailbox_key SET signature = 'text', public = 1"),
+        ("mail.db", "UPDATE mailbox_key SET suite = 'text', epoch = 'text'"),
+        ("mail.db", "UPDATE mailbox SET address = x'ff', kind = 7"),
+        ("mail.db", "UPDATE key_floor SET mac = 'text', counter = 'text'"),
+    ],
+)
+async def test_values_of_another_type_than_ours_are_named_as_any_others(
+    config: Path, database: str, statement: str
+) -> None:
+    """SQLite takes any value into any column."""
+    write(config.parent / database, statement)
+    code, said = mssante(config, "doctor")
+    assert code == REFUSED, said
+    assert "WRONG" in said
+    assert "Traceback" not in said
+    code, said = mssante(config, "serve")
+    assert code == MISCONFIGURED, said
+    assert "Traceback" not in said
