@@ -39,7 +39,8 @@ _UPDATE = {name: _rewritten(name, table) for name, table in _TABLES.items()}
 
 
 class ProvedChange:
-    """Made by `changing`. `version` is the register's counter after it."""
+    """Made by `changing`. `version` is what the register's counter becomes if anything is changed; `counter`
+    is what it has become."""
 
     def __init__(self, connection: Connection, proof: RowProof, register: Register) -> None:
         self.connection = connection
@@ -48,6 +49,10 @@ class ProvedChange:
         self._total = register.total
         self._settled = register.settled
         self._touched = False
+
+    @property
+    def counter(self) -> int:
+        return self.version if self._touched else self.version - 1
 
     def insert(self, table: str, values: Mapping[str, Any]) -> None:
         """Adds a row. Raises Conflict."""

@@ -135,17 +135,17 @@ class Custody:
         def transact(connection: Connection) -> tuple[T, int]:
             with changing(connection, self.proof) as change:
                 result = job(change)
-            return result, change.version
+            return result, change.counter
 
         try:
-            result, version = await self._database.write(transact)
+            result, counter = await self._database.write(transact)
         except NotAuthentic:
             self._distrust(integrity.FOREIGN)
             raise Refused(Reason.NOT_PERMITTED, self.trouble) from None
         except NotOurRow as row:
             self._tell(StrangeRow(row.table, row.person))
             raise Refused(Reason.NOT_PERMITTED, row.detail) from None
-        await self._raise_floor(version)
+        await self._raise_floor(counter)
         return result
 
     async def _raise_floor(self, counter: int) -> None:

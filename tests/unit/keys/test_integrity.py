@@ -148,6 +148,21 @@ async def test_a_broker_that_fell_between_the_change_and_the_mark_starts_again(
     assert floor.mark[0] == mark[0] + 1
 
 
+async def test_what_changes_nothing_moves_neither_the_counter_nor_the_mark(
+    filled: KeyBroker, restart: Restart, floor: FloorInMemory
+) -> None:
+    mark = floor.mark
+    await filled.create_mailbox(named(MAILBOX))
+    with pytest.raises(Refused):
+        await filled.revoke(EVE, MAILBOX)
+    with pytest.raises(Refused):
+        await filled.suspend(EVE)
+    await filled.recheck()
+    assert filled.trouble == ""
+    assert floor.mark == mark
+    assert (await restart()).trouble == ""
+
+
 async def test_a_broker_that_fell_before_the_first_mark_starts_again(
     broker: KeyBroker, restart: Restart, floor: FloorInMemory
 ) -> None:
