@@ -13,17 +13,21 @@ from mssante.clock import Clock, SystemClock
 from mssante.config import Config, TrustSource
 from mssante.control.operations import Parts, Settings
 from mssante.control.outbox import outbox
+from mssante.control.settling import settle
 from mssante.database import CannotOpen, Database, files
 from mssante.keys import MIGRATIONS as KEY_MIGRATIONS
 from mssante.keys import PURPOSE as KEYS_PURPOSE
 from mssante.keys.broker import KeyBroker
+from mssante.keys.custody import FloorKeeper
 from mssante.keys.root_key import RootKey
 from mssante.ldap.client.session import LdapTarget
 from mssante.limits import MIB, PASSWORD_OCTETS_MAX
 from mssante.model import Malformed, Secret
 from mssante.reasons import Declined, Passing
 from mssante.store import MailStore
+from mssante.store.key_floor import KeyFloorDoor
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
+from mssante.store.proving import UnprovenMailbox
 from mssante.trust.space import TrustSpace
 from mssante.trust.state import TrustState
 
@@ -70,20 +74,24 @@ async def open_parts(
                 schema="keys",
             )
             stack.push_async_callback(keys.close)
+            floor = KeyFloorDoor(mail)
+            broker = await KeyBroker.start(
+                keys, root=root, clock=clock, floor=FloorKeeper(floor.read, floor.keep)
+            )
         except (CannotOpen, OSError) as error:
             raise CannotStart(_words(error)) from error
-        broker = await KeyBroker.start(keys, root=root, clock=clock)
         stack.callback(broker.close)
         file = config.storage.database.file(config.folder)
         store = await MailStore.start(
             mail,
             clock=clock,
+            verifier=broker.verifier,
             audit=broker.audit_public_key,
             disk=file.parent if file is not None else None,
             reserve_octets=config.bounds.disk_reserve_mib * MIB,
         )
         stack.push_async_callback(store.close)
-        await outbox(store, broker, clock)
+        await _proven(store, broker, clock, serving=serving)
         directory, trouble = _directory(config)
         stack.push_async_callback(directory.aclose)
         state = trust_state(config, directory, clock)
@@ -101,6 +109,21 @@ async def open_parts(
             directory=directory,
             trust=state,
         )
+
+
+async def _proven(store: MailStore, broker: KeyBroker, clock: Clock, *, serving: bool) -> None:
+    """Makes sure that what is stored is what our broker made. What is not is only an error when `serving`:
+    doctor names it otherwise. Raises CannotStart, Passing."""
+    if broker.trouble:
+        if serving:
+            raise CannotStart(broker.trouble)
+        return
+    await settle(store, broker)
+    try:
+        await outbox(store, broker, clock)
+    except UnprovenMailbox as trouble:
+        if serving:
+            raise CannotStart(trouble.detail) from trouble
 
 
 def _settings(config: Config) -> Settings:

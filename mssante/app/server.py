@@ -293,6 +293,8 @@ async def _not_ready(parts: Parts) -> list[str]:
     room = await parts.store.reserve.room()
     if room is not None and parts.store.reserve.is_short(room):
         missing.append("the disk is filled up to its reserve: make room")
+    if parts.broker.trouble:
+        missing.append("the key store opens no mailbox: mssante doctor")
     if not parts.trust.space.names:
         missing.append("the trust space is empty")
     if parts.trust.too_old:

@@ -12,6 +12,7 @@ from mssante.cli.bal import bal
 from mssante.cli.demo import demo
 from mssante.cli.doctor import doctor
 from mssante.cli.init import init
+from mssante.cli.keys import keys
 from mssante.cli.person import person
 from mssante.cli.queue import queue
 from mssante.cli.serve import serve
@@ -30,5 +31,5 @@ def main(config: Path | None) -> None:
     keep_memory_private()  # a command may be given a password, and without a server it opens the keys itself
 
 
-for command in (access, bal, demo, doctor, init, person, queue, serve, trust):
+for command in (access, bal, demo, doctor, init, keys, person, queue, serve, trust):
     main.add_command(command)

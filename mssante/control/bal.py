@@ -118,8 +118,7 @@ async def create(parts: Parts, request: CreateBal) -> BalCreated:
     if await parts.store.accounts.mailbox(address.key):
         raise Refused(Reason.NOT_PERMITTED, f"{address} exists already; its kind cannot change")
     row = _new_row(parts, address, request.kind)
-    public_key = await parts.broker.create_mailbox(row.id)
-    await parts.store.accounts.add(row, public_key)
+    await parts.store.accounts.add(row, await parts.broker.create_mailbox(row.identity))
     return BalCreated(address=address, kind=row.kind, status=row.status)
 
 

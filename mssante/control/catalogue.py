@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from mssante.control import access, bal, doctor, person, queue, trust
+from mssante.control import access, bal, doctor, keys, person, queue, trust
 from mssante.control.json_values import decoded, encoded
 from mssante.control.operations import OperationRequest, Parts
 from mssante.reasons import Reason, Refused
@@ -34,6 +34,7 @@ OPERATIONS: dict[str, Operation[Any, Any]] = {
     "person.password": Operation(person.ChangePassword, person.change_password),
     "access.grant": Operation(access.GrantAccess, access.grant),
     "access.revoke": Operation(access.RevokeAccess, access.revoke),
+    "keys.accept": Operation(keys.AcceptKeys, keys.accept),
     "queue.list": Operation(queue.ListQueue, queue.listing),
     "queue.retry": Operation(queue.RetryQueue, queue.retry),
     "trust.show": Operation(trust.ShowTrust, trust.show),

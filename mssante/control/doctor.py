@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from mssante.control.operations import OperationRequest, Parts, Settings
+from mssante.keys.integrity import StoreCheck
 from mssante.limits import (
     CERTIFICATE_RENEW_DAYS,
     DISK_FREE_MIN,
@@ -90,6 +91,10 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
         yield HealthFinding(
             WRONG, "database", "takes no writes since a sync failed: check the disk, then restart"
         )
+    for mailbox in await parts.store.accounts.unproven():
+        yield HealthFinding(WRONG, "mailbox", f"{mailbox.detail}; it takes no letter in")
+    for finding in _keys(await parts.broker.check()):
+        yield finding
     waiting = await parts.store.queue.messages()
     oldest = min((message.created_at for message in waiting), default=None)
     # Only the hour that a letter was queued in lies in clear: this is said some minutes late, never early.
@@ -107,6 +112,19 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
             yield HealthFinding(WRONG, f"invariant {each.invariant}", f"{each.problem} ({place})")
         if not found:
             yield HealthFinding(OK, "data", "every invariant holds")
+
+
+def _keys(found: StoreCheck) -> Iterator[HealthFinding]:
+    if found.trouble:
+        yield HealthFinding(WRONG, "key store", f"it opens no mailbox: {found.trouble}")
+    for row in found.strange:
+        text = f"the row of {row.person} in {row.table} was not written by our key broker, and opens nothing"
+        yield HealthFinding(WRONG, "key store", f"{text}; 'mssante keys accept' removes it")
+    if found.strange_count > len(found.strange):
+        more = found.strange_count - len(found.strange)
+        yield HealthFinding(WRONG, "key store", f"and {more} more such rows")
+    if not found.trouble and not found.strange:
+        yield HealthFinding(OK, "key store", f"its rows are those we wrote (change {found.counter})")
 
 
 def _certificate(parts: Parts) -> Iterator[HealthFinding]:

@@ -7,6 +7,7 @@ from mssante.crypto.audit import AuditPublicKey, AuditSecretKey, LineForm, LineK
 from mssante.crypto.dek import Dek, Purpose
 from mssante.crypto.envelope import Closed, EnvelopeForm, PublicKey, SealedKey, Suite, seal_dek
 from mssante.crypto.keys import NotAuthentic
+from mssante.crypto.statement import MailboxIdentity, MailboxStatement, SignedStatement, StatementVerifier
 from mssante.crypto.stream import ChunkOpener, ChunkSealer
 
 __all__ = [
@@ -20,11 +21,15 @@ __all__ = [
     "LineForm",
     "LineKey",
     "LineText",
+    "MailboxIdentity",
+    "MailboxStatement",
     "NotAuthentic",
     "PublicKey",
     "Purpose",
     "SealedKey",
     "SealedLineKey",
+    "SignedStatement",
+    "StatementVerifier",
     "Suite",
     "seal_dek",
 ]

@@ -134,6 +134,18 @@ def raw_public_of(suite: Suite, secret: bytes) -> bytes:
     return lattice.public_key().public_bytes_raw() + public
 
 
+def public_half(suite: Suite, secret: bytes) -> bytes:
+    """The public half of a secret that `draw_key_pair` drew. Raises NotAuthentic."""
+    try:
+        public = X25519PrivateKey.from_private_bytes(secret[:_X25519_OCTETS]).public_key().public_bytes_raw()
+        if suite is Suite.MLKEM768_X25519:
+            lattice = MLKEM768PrivateKey.from_seed_bytes(secret[_X25519_OCTETS:])
+            return lattice.public_key().public_bytes_raw() + public
+    except ValueError:
+        raise NotAuthentic from None
+    return public
+
+
 def seal_dek(key: PublicKey, message: MessageId, blob: BlobId, dek: Dek) -> SealedKey:
     """Seals a DEK so that only the mailbox's secret half opens it. Takes 0.1 ms."""
     info = context("dek", suite=key.suite, mailbox=key.mailbox, epoch=key.epoch, message=message, blob=blob)

@@ -59,6 +59,12 @@ def derive(key: bytes, label: str) -> bytes:
     return HKDFExpand(SHA256(), KEY_OCTETS, LABEL_PREFIX + label.encode()).derive(key)
 
 
+def octets_of(stored: object) -> bytes:
+    """What a column of octets holds. SQLite takes any value into any column: what is no octets is none, and
+    then opens or proves nothing."""
+    return bytes(stored) if isinstance(stored, bytes | memoryview) else b""
+
+
 def mac(key: bytes, data: bytes) -> bytes:
     """HMAC-SHA256."""
     return hmac.digest(key, data, "sha256")

@@ -93,7 +93,7 @@ class Reception:
         and says what is kept of it. Raises Passing, STORAGE_FULL at the reserve of the disk."""
         await self.store.reserve.require()
         distinct = {each.mailbox: each for each in recipients}
-        keys = [await self.store.accounts.public_key(mailbox) for mailbox in distinct]
+        keys = {r.mailbox: await self.store.accounts.public_key(r.mailbox, r.address) for r in recipients}
         plan = _Plan(
             trace=trace,
             sender=sender,
@@ -101,7 +101,7 @@ class Reception:
             once=once,
             judge=judge,
         )
-        return Intake(self, plan, keys, return_path(sender))
+        return Intake(self, plan, list(keys.values()), return_path(sender))
 
     async def enqueue(
         self,
@@ -118,7 +118,7 @@ class Reception:
         plan = _Plan(
             trace=trace, sender=sender, addresses=tuple(distinct.values()), queued=True, inspect=inspect
         )
-        return Intake(self, plan, [await self.store.accounts.public_key(self.queue)], b"")
+        return Intake(self, plan, [await self.store.accounts.public_key(self.queue, None)], b"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

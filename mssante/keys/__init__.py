@@ -5,6 +5,7 @@ cycle. Open it with `await Database.open(url, purpose=PURPOSE, migrations_packag
 """
 
 from mssante.keys.broker import KeyBroker
+from mssante.keys.custody import FloorKeeper
 from mssante.keys.ring import Grant, Ring, Role, SignIn
 from mssante.keys.root_key import RootKey, RootKeyMalformed
 from mssante.keys.rows import Person, PersonStatus
@@ -13,6 +14,7 @@ from mssante.keys.store import MIGRATIONS, PURPOSE, WrongRootKey
 __all__ = [
     "MIGRATIONS",
     "PURPOSE",
+    "FloorKeeper",
     "Grant",
     "KeyBroker",
     "Person",

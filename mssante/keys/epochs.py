@@ -17,6 +17,7 @@ from mssante.crypto.envelope import (
     Suite,
     WrappingKey,
     draw_key_pair,
+    public_half,
 )
 from mssante.crypto.keys import LABEL_PREFIX, Cipher, NotAuthentic, derive, mac, random_key
 from mssante.crypto.padding import padded, unpadded
@@ -58,6 +59,13 @@ class OpenEpoch:
                 mailbox=public.mailbox, epoch=public.epoch, suite=public.suite, secret=self._kem_secret
             )
         return self._kem_secret
+
+    def require_public_half(self) -> None:
+        """Raises NotAuthentic unless the public half belongs to the secret one. To be called before the
+        secret is used: it is then kept in another form."""
+        assert isinstance(self._kem_secret, bytes)
+        if public_half(self._public.suite, self._kem_secret) != self._public.public:
+            raise NotAuthentic
 
     def seal_name(self, kind: str, name: str) -> bytes:
         """The epoch's number (4), then the sealed name."""

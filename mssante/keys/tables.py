@@ -1,7 +1,8 @@
 """The key store's tables (project format). Times are milliseconds since 1970, UTC.
 
 Invariants: without the root key nothing here opens anything; a grant that ended keeps its row, with the time
-it ended; a destroyed epoch keeps its row and loses its secrets. A test compares these tables with the
+it ended; a destroyed epoch keeps its row and loses its secrets; rows of `person` and `access` bear a proof
+(keys.proof) without which they open nothing. A test compares these tables with the
 migrations.
 """
 
@@ -27,6 +28,16 @@ service_key = sa.Table(
     sa.Column("name", sa.String(64), primary_key=True),
     sa.Column("rk_id", sa.Integer, sa.ForeignKey("root_key.rk_id"), nullable=False),
     sa.Column("wrapped", sa.LargeBinary, nullable=False),
+    sa.Column("public", sa.LargeBinary),  # the half that is no secret, if the key is one of a pair
+)
+
+# One row: how far the key store has come (keys.proof).
+register = sa.Table(
+    "register",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("counter", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 
 mailbox = sa.Table(
@@ -60,6 +71,8 @@ person = sa.Table(
     sa.Column("status", sa.String(16), nullable=False),
     sa.Column("created", sa.BigInteger, nullable=False),
     sa.Column("password_changed", sa.BigInteger, nullable=False),
+    sa.Column("version", sa.BigInteger),  # the register's counter when the row was written
+    sa.Column("mac", sa.LargeBinary),
 )
 
 access = sa.Table(
@@ -72,6 +85,8 @@ access = sa.Table(
     sa.Column("since", sa.BigInteger, nullable=False),
     sa.Column("until", sa.BigInteger),
     sa.Column("revoked", sa.BigInteger),
+    sa.Column("version", sa.BigInteger),
+    sa.Column("mac", sa.LargeBinary),
     sa.Index(
         "one_grant",
         "person",

@@ -345,6 +345,34 @@ class CorruptionFound(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxNotProven(Event):
+    """The mail database says something of a mailbox (its address, its kind or its public key) that our key
+    broker did not sign. It takes no letter in until an operator has looked."""
+
+    level: ClassVar[Level] = Level.ALARM
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRowRefused(Event):
+    """A row of the key store, of a person or of an access, is not as our key broker wrote it. It opens
+    nothing."""
+
+    level: ClassVar[Level] = Level.ALARM
+    table: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStoreRefused(Event):
+    """The key store as a whole is not the one that was last written. It opens no mailbox until an operator
+    has looked."""
+
+    level: ClassVar[Level] = Level.ALARM
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexSegmentDropped(Event):
     """A part of a search index was damaged, or was of another version. It will be made again."""
 

@@ -1,32 +1,42 @@
 """Mailboxes and their public keys.
 
 Invariants: every mailbox except the queue's has its six folders with a role from the first moment, so that
-there is always a folder for a letter; a mailbox is never deleted, and its status says what may come in.
+there is always a folder for a letter; a mailbox is never deleted, and its status says what may come in; a
+mailbox that is read alone, and every public key, is as our broker signed it (store.proving). Only lists of
+mailboxes are shown as they lie there.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, update
 
-from mssante.crypto import PublicKey, Suite
+from mssante.crypto import MailboxStatement, PublicKey, SignedStatement, StatementVerifier
 from mssante.limits import MAILBOX_REMEMBERED_SECONDS, MAILBOXES_REMEMBERED_MAX, PUBLIC_KEY_REMEMBERED_SECONDS
 from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus, SpecialUse
+from mssante.observe.events import MailboxNotProven, report
 from mssante.reasons import Reason, Refused
-from mssante.store import chain, tables
+from mssante.store import chain, proving, tables
 from mssante.store.aged_cache import AgedCache
 from mssante.store.ledger import Ledger
+from mssante.store.proving import UnprovenMailbox
 from mssante.store.records import SECONDS_PER_DAY, JournalKind, MailboxRow
 from mssante.store.transactions import Transactions
+
+T = TypeVar("T")
 
 _COLUMNS = [
     column
     for column in tables.mailbox.c
     if column.name in ("id", "address", "kind", "status", "created_at", "quota_kib", "used_kib", "modseq")
 ]
-_BY_ADDRESS = select(*_COLUMNS).where(tables.mailbox.c.address_key == bindparam("address_key"))
-_BY_ID = select(*_COLUMNS).where(tables.mailbox.c.id == bindparam("mailbox"))
+_WITH_KEY = proving.with_newest_key(*_COLUMNS)
+_BY_ADDRESS = _WITH_KEY.where(tables.mailbox.c.address_key == bindparam("the_address"))
+_BY_ID = _WITH_KEY.where(tables.mailbox.c.id == bindparam("mailbox"))
 _ALL = select(*_COLUMNS).order_by(tables.mailbox.c.address_key, tables.mailbox.c.id)
 _OF_KIND = tables.mailbox.c.kind == bindparam("the_kind")
 _OF_STATUS = tables.mailbox.c.status == bindparam("the_status")
@@ -47,12 +57,6 @@ UIDVALIDITY_FROM_ID = (
     .values(uidvalidity=tables.folder.c.id)
 )
 _NEW_KEY = insert(tables.mailbox_key)
-_KEY = (
-    select(tables.mailbox_key.c.epoch, tables.mailbox_key.c.suite, tables.mailbox_key.c.public)
-    .where(tables.mailbox_key.c.mailbox_id == bindparam("mailbox"))
-    .order_by(tables.mailbox_key.c.epoch.desc())
-    .limit(1)
-)
 _SEALED_OCTETS = (
     select(func.coalesce(func.sum(func.length(tables.chunk.c.ct)), 0))
     .select_from(tables.message)
@@ -71,10 +75,10 @@ _QUOTA = (
 )
 
 
-def add(ledger: Ledger, row: MailboxRow, key: PublicKey) -> None:
+def add(ledger: Ledger, row: MailboxRow, signed: SignedStatement) -> None:
     """Adds a mailbox with its first public key and its folders. Raises database.Conflict if its id or
     its address is taken."""
-    assert key.mailbox == row.id
+    assert signed.statement.identity == row.identity
     ledger.connection.execute(
         _NEW_MAILBOX,
         {
@@ -113,20 +117,28 @@ def add(ledger: Ledger, row: MailboxRow, key: PublicKey) -> None:
             ],
         )
         ledger.connection.execute(UIDVALIDITY_FROM_ID, {"mailbox": row.id})
-    _add_key(ledger.connection, key)
+    _add_key(ledger.connection, signed)
 
 
-def add_key(ledger: Ledger, key: PublicKey) -> None:
+def add_key(ledger: Ledger, signed: SignedStatement) -> None:
     """Adds a new epoch's public key: deliveries use it at once. Raises Refused(MAILBOX_UNKNOWN)."""
+    key = signed.statement.key
     mailbox = ledger.open_one(key.mailbox)
     mailbox.record(JournalKind.KEY, detail=json.dumps({"epoch": key.epoch}))
-    _add_key(ledger.connection, key)
+    _add_key(ledger.connection, signed)
 
 
-def _add_key(connection: Connection, key: PublicKey) -> None:
+def _add_key(connection: Connection, signed: SignedStatement) -> None:
+    key = signed.statement.key
     connection.execute(
         _NEW_KEY,
-        {"mailbox_id": key.mailbox, "epoch": key.epoch, "suite": int(key.suite), "public": key.public},
+        {
+            "mailbox_id": key.mailbox,
+            "epoch": key.epoch,
+            "suite": int(key.suite),
+            "public": key.public,
+            "signature": signed.signature,
+        },
     )
 
 
@@ -144,17 +156,21 @@ def set_quota(ledger: Ledger, mailbox: MailboxId, quota_kib: int | None) -> None
     ledger.connection.execute(_QUOTA, {"mailbox": mailbox, "new_quota": quota_kib})
 
 
-def by_address(connection: Connection, address_key: str) -> MailboxRow | None:
-    """The mailbox of an address (`Address.key`), if it is ours."""
-    row = connection.execute(_BY_ADDRESS, {"address_key": address_key}).mappings().first()
-    return None if row is None else _mailbox(row)
+def by_address(connection: Connection, address_key: str, verifier: StatementVerifier) -> MailboxRow | None:
+    """The mailbox of an address (`Address.key`), if it is ours. Raises UnprovenMailbox."""
+    row = connection.execute(_BY_ADDRESS, {"the_address": address_key}).mappings().first()
+    if row is None:
+        return None
+    proving.proven(row, verifier)
+    return _mailbox(row)
 
 
-def by_id(connection: Connection, mailbox: MailboxId) -> MailboxRow:
-    """Raises Refused(MAILBOX_UNKNOWN)."""
+def by_id(connection: Connection, mailbox: MailboxId, verifier: StatementVerifier) -> MailboxRow:
+    """Raises Refused(MAILBOX_UNKNOWN), UnprovenMailbox."""
     row = connection.execute(_BY_ID, {"mailbox": mailbox}).mappings().first()
     if row is None:
         raise Refused(Reason.MAILBOX_UNKNOWN)
+    proving.proven(row, verifier)
     return _mailbox(row)
 
 
@@ -167,12 +183,13 @@ def all_of(
     return [_mailbox(row) for row in rows]
 
 
-def public_key(connection: Connection, mailbox: MailboxId) -> PublicKey:
-    """The newest epoch's public key. Raises Refused(MAILBOX_UNKNOWN)."""
-    row = connection.execute(_KEY, {"mailbox": mailbox}).first()
+def statement(connection: Connection, mailbox: MailboxId, verifier: StatementVerifier) -> MailboxStatement:
+    """What our broker signed of a mailbox, with its newest public key. Raises Refused(MAILBOX_UNKNOWN),
+    UnprovenMailbox."""
+    row = connection.execute(_BY_ID, {"mailbox": mailbox}).mappings().first()
     if row is None:
         raise Refused(Reason.MAILBOX_UNKNOWN)
-    return PublicKey(mailbox, row.epoch, Suite(row.suite), row.public)
+    return proving.proven(row, verifier)
 
 
 def sealed_bytes(connection: Connection, mailbox: MailboxId) -> int:
@@ -197,31 +214,41 @@ class AccountsDoor:
     """`MailStore.accounts`: mailboxes, their status and quota, and the public keys that letters are sealed
     with.
 
-    Each method is one transaction. Each raises Passing when the database does not answer or is too busy."""
+    Each method is one transaction. Each raises Passing when the database does not answer or is too busy, and
+    those that read one mailbox raise UnprovenMailbox, after an alarm, when our broker did not sign what the
+    database says of it."""
 
-    def __init__(self, transactions: Transactions) -> None:
+    def __init__(self, transactions: Transactions, verifier: StatementVerifier) -> None:
         self._transactions = transactions
+        self._verifier = verifier
         self._mailboxes = AgedCache[str, MailboxRow](
             transactions.clock, seconds=MAILBOX_REMEMBERED_SECONDS, most=MAILBOXES_REMEMBERED_MAX
         )
-        self._public_keys = AgedCache[MailboxId, PublicKey](
+        self._statements = AgedCache[MailboxId, MailboxStatement](
             transactions.clock, seconds=PUBLIC_KEY_REMEMBERED_SECONDS, most=MAILBOXES_REMEMBERED_MAX
         )
 
-    async def add(self, row: MailboxRow, key: PublicKey) -> None:
-        """Adds a mailbox with its first public key and, unless it is the queue's, its six folders. Raises
-        database.Conflict if its id or its address is taken."""
-        await self._transactions.write(lambda ledger: add(ledger, row, key))
+    async def _read(self, fn: Callable[[Connection, StatementVerifier], T]) -> T:
+        try:
+            return await self._transactions.read(lambda connection: fn(connection, self._verifier))
+        except UnprovenMailbox as trouble:
+            report(MailboxNotProven(mailbox=trouble.mailbox.hex()))
+            raise
 
-    async def add_key(self, key: PublicKey) -> None:
+    async def add(self, row: MailboxRow, signed: SignedStatement) -> None:
+        """Adds a mailbox with its first public key, as the broker signed both, and, unless it is the queue's,
+        its six folders. Raises database.Conflict if its id or its address is taken."""
+        await self._transactions.write(lambda ledger: add(ledger, row, signed))
+
+    async def add_key(self, signed: SignedStatement) -> None:
         """Adds a new epoch's public key: this process seals with it at once, others within a minute. Raises
         Refused(MAILBOX_UNKNOWN)."""
-        await self._transactions.write(lambda ledger: add_key(ledger, key))
-        self._public_keys.forget()
+        await self._transactions.write(lambda ledger: add_key(ledger, signed))
+        self._statements.forget()
 
     async def mailbox(self, address_key: str) -> MailboxRow | None:
         """The mailbox of an address (`Address.key`); None if it is not ours."""
-        return await self._transactions.read(lambda c: by_address(c, address_key))
+        return await self._read(lambda c, verifier: by_address(c, address_key, verifier))
 
     async def cached_mailbox(self, address_key: str) -> MailboxRow | None:
         """As `mailbox`, but from a cache: `used_kib`, and what another host changed, may be ten seconds old.
@@ -235,12 +262,13 @@ class AccountsDoor:
 
     async def by_id(self, mailbox: MailboxId) -> MailboxRow:
         """A mailbox as it is now. Raises Refused(MAILBOX_UNKNOWN)."""
-        return await self._transactions.read(lambda c: by_id(c, mailbox))
+        return await self._read(lambda c, verifier: by_id(c, mailbox, verifier))
 
     async def all(
         self, kind: MailboxKind | None = None, status: MailboxStatus | None = None
     ) -> list[MailboxRow]:
-        """Every mailbox, of one kind or one status if given, in the order of the addresses."""
+        """Every mailbox, of one kind or one status if given, in the order of the addresses, as the database
+        says. Do not rest a right on it."""
         return await self._transactions.read(lambda c: all_of(c, kind, status))
 
     async def set_status(self, mailbox: MailboxId, status: MailboxStatus) -> None:
@@ -255,14 +283,36 @@ class AccountsDoor:
         await self._transactions.write(lambda ledger: set_quota(ledger, mailbox, quota_kib))
         self._mailboxes.forget()
 
-    async def public_key(self, mailbox: MailboxId) -> PublicKey:
-        """The newest epoch's public key, at most a minute late if another host added it. Raises
-        Refused(MAILBOX_UNKNOWN)."""
-        key = self._public_keys.known(mailbox)
-        if key is None:
-            key = await self._transactions.read(lambda c: public_key(c, mailbox))
-            self._public_keys.remember(mailbox, key)
-        return key
+    async def public_key(self, mailbox: MailboxId, address: Address | None) -> PublicKey:
+        """The newest epoch's public key of the mailbox that our broker signed for this address (None: for the
+        outbox), at most a minute late if another host added it. Raises Refused(MAILBOX_UNKNOWN),
+        UnprovenMailbox."""
+        said = self._statements.known(mailbox)
+        if said is None:
+            said = await self._read(lambda c, verifier: statement(c, mailbox, verifier))
+            self._statements.remember(mailbox, said)
+        signed_for = said.identity.address
+        if (signed_for.key if signed_for else None) != (address.key if address else None):
+            # The database gave this mailbox for an address that is another's.
+            report(MailboxNotProven(mailbox=mailbox.hex()))
+            raise UnprovenMailbox(mailbox, str(address))
+        return said.key
+
+    async def unproven(self) -> list[UnprovenMailbox]:
+        """The mailboxes that our broker did not sign as the database has them."""
+        found: list[UnprovenMailbox] = []
+        after: MailboxId | None = None
+        while True:
+            look = partial(proving.unproven, verifier=self._verifier, after=after)
+            some, after = await self._transactions.read(look)
+            found += some
+            if after is None:
+                return found
+
+    async def sign(self, signed: list[SignedStatement]) -> None:
+        """Keeps the broker's signatures beside the keys they are of."""
+        await self._transactions.write_quietly(partial(proving.sign, signed=signed))
+        self._statements.forget()
 
     async def sealed_bytes(self, mailbox: MailboxId) -> int:
         """Octets of ciphertext kept for the contents of a mailbox; 0 for an unknown mailbox."""

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from mssante.clock import Clock
-from mssante.crypto import AuditPublicKey, AuditSecretKey
+from mssante.crypto import AuditPublicKey, AuditSecretKey, StatementVerifier
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.reasons import Declined
@@ -41,10 +41,10 @@ class MailStore:
     writes mailboxes, folders, messages, queue and journal), and what checks or cleans everything (`verify`,
     `sweep`)."""
 
-    def __init__(self, transactions: Transactions, reserve: DiskReserve) -> None:
+    def __init__(self, transactions: Transactions, verifier: StatementVerifier, reserve: DiskReserve) -> None:
         self._transactions = transactions
         self.reserve = reserve
-        self.accounts = AccountsDoor(transactions)
+        self.accounts = AccountsDoor(transactions, verifier)
         self.folders = FoldersDoor(transactions)
         self.messages = MessagesDoor(transactions, reserve)
         self.queue = QueueDoor(transactions)
@@ -58,19 +58,20 @@ class MailStore:
         database: Database,
         *,
         clock: Clock,
+        verifier: StatementVerifier,
         audit: AuditPublicKey,
         disk: Path | None = None,
         reserve_octets: int = 0,
     ) -> MailStore:
-        """Starts over a database that was opened with MIGRATIONS. `audit` seals what the journal tells, and
-        opens nothing of it. `disk` is the folder of the database's file, on whose disk `reserve_octets` stay
-        free. Raises Passing."""
+        """Starts over a database that was opened with MIGRATIONS. `verifier` knows what the key broker signed
+        of mailboxes. `audit` seals what the journal tells, and opens nothing of it. `disk` is the folder of
+        the database's file, on whose disk `reserve_octets` stay free. Raises Passing."""
         transactions = Transactions(database, clock, audit)
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
         else:
             await database.write(queue.release_all)
-        return cls(transactions, DiskReserve(disk, reserve_octets, database.free_octets))
+        return cls(transactions, verifier, DiskReserve(disk, reserve_octets, database.free_octets))
 
     async def close(self) -> None:
         """Waits for the transactions that have begun. To be called before the database is closed."""

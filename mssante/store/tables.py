@@ -52,6 +52,8 @@ mailbox = Table(
     Column("journal_head", LargeBinary, nullable=False),
 )
 
+# `signature` is the broker's, over the mailbox's address, id and kind and this key (crypto.statement). A row
+# without it, or whose signature is of something else, takes no letter in.
 mailbox_key = Table(
     "mailbox_key",
     metadata,
@@ -59,6 +61,7 @@ mailbox_key = Table(
     Column("epoch", Number, primary_key=True, autoincrement=False),
     Column("suite", Number, nullable=False),
     Column("public", LargeBinary, nullable=False),
+    Column("signature", LargeBinary),
 )
 
 # A folder without a sealed name is called after its role, so that delivery and `bal create` need no key.
@@ -266,4 +269,13 @@ queue_recipient = Table(
     Index("queue_recipient_message_number_index", "message_number"),
     Index("queue_recipient_state_next_at_index", "state", "next_at"),
     sqlite_autoincrement=True,
+)
+
+# One row: how far the key store had come. It shows when an older copy of the key store is put in its place.
+key_floor = Table(
+    "key_floor",
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=False),
+    Column("counter", Number, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
 )

@@ -24,6 +24,7 @@ from mssante.model import Address, MailboxId, MailboxKind, PersonId, Secret, Spe
 from mssante.sealing import Blobs, MessageSealer, deposit
 from mssante.store import Acceptance, MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
+from tests.support.key_floor import floor_in
 
 PASSWORD = Secret("correct horse")
 
@@ -44,7 +45,7 @@ class Desk:
             created_at=0,
             quota_kib=None,
         )
-        await self.store.accounts.add(row, await self.broker.create_mailbox(row.id))
+        await self.store.accounts.add(row, await self.broker.create_mailbox(row.identity))
         for person in people:
             await self.grant(person, row.id)
         return row.id
@@ -81,7 +82,8 @@ class Owner:
     async def deliver(self, content: bytes) -> int:
         """As `append`, by delivery, which knows the mailbox's public key only."""
         store = self.mailbox.store
-        sealer, blobs = MessageSealer(await store.accounts.public_key(self.mailbox.id)), Blobs(store)
+        key = await store.accounts.public_key(self.mailbox.id, self.mailbox.row.address)
+        sealer, blobs = MessageSealer(key), Blobs(store)
         blob = blobs.open(sealer.blob_id)
         await blobs.add(blob, sealer.feed(content))
         sealed, last = await sealer.finish(internal_date=self.clock.now())
@@ -113,8 +115,8 @@ async def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         f"sqlite:///{tmp_path / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
     )
     root = RootKey.create(tmp_path / "root.key")
-    broker = await KeyBroker.start(keys, root=root, clock=clock)
-    store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
+    broker = await KeyBroker.start(keys, root=root, clock=clock, floor=floor_in(mail))
+    store = await MailStore.start(mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key)
     yield Desk(store, mail, broker, clock)
     assert await store.verify(audit=broker.audit_key()) == []
     await store.close()

@@ -53,6 +53,7 @@ FIXED = {
         "_SALT_OCTETS": "the stored format of a password's hash",
         "_HASH_OCTETS": "the stored format of a password's hash",
     },
+    "mssante/crypto/statement.py": {"_SIGNATURE_OCTETS": "Ed25519"},
     "mssante/crypto/stream.py": {"_CHUNKS_MAX": "the stored format: a counter of 32 bits"},
     "mssante/imap/grammar/lexer.py": {"NUMBER_MAX": "RFC 3501 §9: unsigned 32 bits"},
     "mssante/mailbox/index/vocabulary.py": {

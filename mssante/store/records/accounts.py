@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mssante.crypto import MailboxIdentity
 from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus
 
 
@@ -20,3 +21,8 @@ class MailboxRow:
     status: MailboxStatus = MailboxStatus.ACTIVE
     used_kib: int = 0
     modseq: int = 0
+
+    @property
+    def identity(self) -> MailboxIdentity:
+        """What the broker signs of it, besides its key."""
+        return MailboxIdentity(mailbox=self.id, address=self.address, kind=self.kind)

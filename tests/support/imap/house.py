@@ -31,6 +31,7 @@ from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
 from mssante.store.records import Placed
 from mssante.trust.tls import user_server_context
 from tests.support.imap.client import ImapClient
+from tests.support.key_floor import floor_in
 from tests.support.smtp.house import credentials, pki
 
 PASSWORD = "correct horse"
@@ -73,7 +74,7 @@ class ImapHouse:
             created_at=int(self.clock.now().timestamp()),
             quota_kib=quota_kib,
         )
-        await self.store.accounts.add(row, await self.broker.create_mailbox(row.id))
+        await self.store.accounts.add(row, await self.broker.create_mailbox(row.identity))
         person = PersonId(owner or address)
         if person not in {each.person for each in await self.broker.people()}:
             await self.person(person)
@@ -96,7 +97,8 @@ class ImapHouse:
         flags: int = 0,
     ) -> tuple[Placed, ...]:
         """Letters that reception has taken in, in one transaction."""
-        key = await self.store.accounts.public_key(mailbox)
+        row = await self.store.accounts.by_id(mailbox)
+        key = await self.store.accounts.public_key(mailbox, row.address)
         deposits = []
         for content in contents:
             sealer = MessageSealer(key)
@@ -189,9 +191,13 @@ async def imap_house(
             patch.setattr(passwords, "PASSWORD_MEMORY_KIB", 64)
             patch.setattr(passwords, "PASSWORD_ITERATIONS", 1)
         mail, keys = await _databases(stack, folder, mail_url, keys_url)
-        broker = await KeyBroker.start(keys, root=_root_key(folder / "root.key"), clock=clock)
+        broker = await KeyBroker.start(
+            keys, root=_root_key(folder / "root.key"), clock=clock, floor=floor_in(mail)
+        )
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
+        store = await MailStore.start(
+            mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key
+        )
         stack.push_async_callback(store.close)
         context = user_server_context(credentials("operator-a"))
         persons = Persons()

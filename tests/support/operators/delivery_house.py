@@ -27,6 +27,7 @@ from mssante.store import MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
 from mssante.trust.names import DistinguishedName
 from mssante.trust.space import Entry, TrustSpace
+from tests.support.key_floor import floor_in
 
 HOME = Domain.parse("chu-a.test")
 ELSEWHERE = Domain.parse("cabinet-b.test")
@@ -97,7 +98,7 @@ class House:
             created_at=int(self.clock.now().timestamp()),
             quota_kib=quota_kib,
         )
-        await self.store.accounts.add(row, await self.broker.create_mailbox(row.id))
+        await self.store.accounts.add(row, await self.broker.create_mailbox(row.identity))
         person = PersonId(address)
         await self.broker.create_person(person, Secret("secret"))
         await self.broker.grant(person, row.id)
@@ -186,9 +187,11 @@ async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIt
         stack.push_async_callback(mail.close)
         stack.push_async_callback(keys.close)
         root = RootKey.create(folder / "root.key")
-        broker = await KeyBroker.start(keys, root=root, clock=clock)
+        broker = await KeyBroker.start(keys, root=root, clock=clock, floor=floor_in(mail))
         stack.callback(broker.close)
-        store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
+        store = await MailStore.start(
+            mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key
+        )
         stack.push_async_callback(store.close)
         queue = MailboxRow(
             id=MailboxId(secrets.token_bytes(16)),
@@ -197,7 +200,7 @@ async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIt
             created_at=int(clock.now().timestamp()),
             quota_kib=None,
         )
-        await store.accounts.add(queue, await broker.create_mailbox(queue.id, queue=True))
+        await store.accounts.add(queue, await broker.create_mailbox(queue.identity))
         reception = Reception(
             store=store, broker=broker, queue=queue.id, clock=clock, hostname="mss.chu-a.test"
         )

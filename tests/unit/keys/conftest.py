@@ -11,6 +11,7 @@ from mssante.clock import ManualClock
 from mssante.crypto import passwords
 from mssante.database import Database
 from mssante.keys import MIGRATIONS, PURPOSE, KeyBroker, RootKey
+from tests.support.key_floor import FloorInMemory
 
 
 @pytest.fixture
@@ -38,9 +39,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
+def floor() -> FloorInMemory:
+    return FloorInMemory()
+
+
+@pytest.fixture
 async def broker(
-    database: Database, root: RootKey, clock: ManualClock, cheap_passwords: None
+    database: Database, root: RootKey, clock: ManualClock, floor: FloorInMemory, cheap_passwords: None
 ) -> AsyncIterator[KeyBroker]:
-    started = await KeyBroker.start(database, root=root, clock=clock)
+    started = await KeyBroker.start(database, root=root, clock=clock, floor=floor.keeper)
     yield started
     started.close()

@@ -19,6 +19,8 @@ from mssante.keys import KeyBroker, Ring, Role, RootKey, SignIn, WrongRootKey
 from mssante.keys.tables import access
 from mssante.model import BlobId, MailboxId, MessageId, PersonId, Secret
 from mssante.reasons import Reason, Refused
+from tests.support.key_floor import FloorInMemory
+from tests.unit.keys.naming import named, outbox
 
 ALICE = PersonId("alice@a.test")
 PASSWORD = Secret("correct horse")
@@ -29,7 +31,7 @@ BLOB = BlobId(b"b" * 16)
 
 
 async def opened(broker: KeyBroker, role: Role = Role.FULL) -> tuple[SignIn, Ring]:
-    await broker.create_mailbox(MAILBOX)
+    await broker.create_mailbox(named(MAILBOX))
     await broker.create_person(ALICE, PASSWORD)
     await broker.grant(ALICE, MAILBOX, role)
     login = await broker.authenticate(ALICE, PASSWORD)
@@ -39,7 +41,7 @@ async def opened(broker: KeyBroker, role: Role = Role.FULL) -> tuple[SignIn, Rin
 async def test_a_letter_sealed_by_delivery_opens_for_its_owner(broker: KeyBroker) -> None:
     _, ring = await opened(broker)
     dek = Dek.draw()
-    sealed = seal_dek(await broker.public_key(MAILBOX), MESSAGE, BLOB, dek)
+    sealed = seal_dek((await broker.create_mailbox(named(MAILBOX))).statement.key, MESSAGE, BLOB, dek)
     assert ring.unwrap(MESSAGE, BLOB, sealed).key == dek.key
     wrapped = ring.closed(MESSAGE, BLOB, dek, b"").key
     assert (sealed.form, wrapped.form) == (EnvelopeForm.SEALED, EnvelopeForm.WRAPPED)
@@ -47,14 +49,10 @@ async def test_a_letter_sealed_by_delivery_opens_for_its_owner(broker: KeyBroker
 
 
 async def test_creating_a_mailbox_again_changes_nothing(broker: KeyBroker) -> None:
-    first, second = await asyncio.gather(broker.create_mailbox(MAILBOX), broker.create_mailbox(MAILBOX))
-    assert first == second == await broker.create_mailbox(MAILBOX) == await broker.public_key(MAILBOX)
-
-
-async def test_an_unknown_mailbox_has_no_key(broker: KeyBroker) -> None:
-    with pytest.raises(Refused) as refusal:
-        await broker.public_key(MAILBOX)
-    assert refusal.value.reason is Reason.MAILBOX_UNKNOWN
+    mailbox = named(MAILBOX)
+    first, second = await asyncio.gather(broker.create_mailbox(mailbox), broker.create_mailbox(mailbox))
+    assert first == second == await broker.create_mailbox(mailbox)
+    broker.verifier.verify(first)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +88,7 @@ async def test_a_name_is_taken_once(broker: KeyBroker) -> None:
 
 async def test_without_a_grant_nothing_opens(broker: KeyBroker) -> None:
     login, _ = await opened(broker)
-    await broker.create_mailbox(OTHER)
+    await broker.create_mailbox(named(OTHER))
     with pytest.raises(Refused) as refusal:
         await broker.open(login, OTHER)
     assert refusal.value.reason is Reason.NOT_PERMITTED
@@ -188,8 +186,8 @@ async def test_a_changed_password_ends_sessions_and_keeps_the_mail(broker: KeyBr
 
 
 async def test_only_the_outbox_opens_without_a_person(broker: KeyBroker) -> None:
-    await broker.create_mailbox(MAILBOX)
-    await broker.create_mailbox(OTHER, queue=True)
+    await broker.create_mailbox(named(MAILBOX))
+    await broker.create_mailbox(outbox(OTHER))
     await broker.create_person(ALICE, PASSWORD)
     assert (await broker.open_queue(OTHER)).alive
     with pytest.raises(Refused) as refusal:
@@ -203,7 +201,7 @@ async def test_only_the_outbox_opens_without_a_person(broker: KeyBroker) -> None
 @pytest.mark.parametrize(("nobody", "nowhere"), [(True, False), (False, True)])
 async def test_a_grant_names_a_person_and_a_mailbox(broker: KeyBroker, nobody: bool, nowhere: bool) -> None:
     if not nowhere:
-        await broker.create_mailbox(MAILBOX)
+        await broker.create_mailbox(named(MAILBOX))
     if not nobody:
         await broker.create_person(ALICE, PASSWORD)
     with pytest.raises(Refused) as refusal:
@@ -213,7 +211,7 @@ async def test_a_grant_names_a_person_and_a_mailbox(broker: KeyBroker, nobody: b
 
 async def test_one_damaged_key_does_not_hide_the_others(broker: KeyBroker) -> None:
     _, ring = await opened(broker)
-    key = await broker.public_key(MAILBOX)
+    key = (await broker.create_mailbox(named(MAILBOX))).statement.key
     deks = [Dek.draw() for _ in range(20)]
     ids = [(MessageId(random_id()), BlobId(random_id())) for _ in deks]
     keys = [(m, b, seal_dek(key, m, b, dek)) for (m, b), dek in zip(ids, deks, strict=True)]
@@ -226,7 +224,7 @@ async def test_one_damaged_key_does_not_hide_the_others(broker: KeyBroker) -> No
 
 async def test_names_are_sealed_for_their_mailbox_and_kind(broker: KeyBroker) -> None:
     login, ring = await opened(broker)
-    await broker.create_mailbox(OTHER)
+    await broker.create_mailbox(named(OTHER))
     await broker.grant(ALICE, OTHER)
     elsewhere = await broker.open(login, OTHER)
     sealed = ring.seal_name("folder", "Dossier Éloïse")
@@ -249,7 +247,7 @@ async def test_names_are_sealed_for_their_mailbox_and_kind(broker: KeyBroker) ->
 
 async def test_a_segment_of_the_index_opens_in_its_mailbox_under_its_id(broker: KeyBroker) -> None:
     login, ring = await opened(broker)
-    await broker.create_mailbox(OTHER)
+    await broker.create_mailbox(named(OTHER))
     await broker.grant(ALICE, OTHER)
     elsewhere = await broker.open(login, OTHER)
     sealed = ring.seal_segment(2**63 - 1, b"words")
@@ -268,12 +266,12 @@ async def test_a_segment_of_the_index_opens_in_its_mailbox_under_its_id(broker: 
 
 
 async def test_the_store_opens_again_with_the_same_root_key(
-    broker: KeyBroker, database: Database, root: RootKey, clock: ManualClock
+    broker: KeyBroker, database: Database, root: RootKey, clock: ManualClock, floor: FloorInMemory
 ) -> None:
     _, ring = await opened(broker)
     dek = Dek.draw()
     wrapped = ring.closed(MESSAGE, BLOB, dek, b"").key
-    again = await KeyBroker.start(database, root=root, clock=clock)
+    again = await KeyBroker.start(database, root=root, clock=clock, floor=floor.keeper)
     assert again.dedup_key() == broker.dedup_key()
     other = await again.open(await again.authenticate(ALICE, PASSWORD), MAILBOX)
     assert other.unwrap(MESSAGE, BLOB, wrapped).key == dek.key
@@ -286,14 +284,14 @@ async def test_another_root_key_is_found_at_start(
 ) -> None:
     other = RootKey.create(tmp_path / "other.key", number=int(said[-1]))
     with pytest.raises(WrongRootKey, match=said):
-        await KeyBroker.start(database, root=other, clock=clock)
+        await KeyBroker.start(database, root=other, clock=clock, floor=FloorInMemory().keeper)
 
 
 async def test_what_another_process_ended_is_ended_at_the_next_recheck(
-    broker: KeyBroker, database: Database, root: RootKey, clock: ManualClock
+    broker: KeyBroker, database: Database, root: RootKey, clock: ManualClock, floor: FloorInMemory
 ) -> None:
     login, ring = await opened(broker)
-    elsewhere = await KeyBroker.start(database, root=root, clock=clock)
+    elsewhere = await KeyBroker.start(database, root=root, clock=clock, floor=floor.keeper)
     await broker.recheck()
     assert ring.alive
     await elsewhere.revoke(ALICE, MAILBOX)

@@ -15,6 +15,7 @@ from mssante.keys import KeyBroker, RootKey
 from mssante.keys.tables import epoch, metadata
 from mssante.model import BlobId, MailboxId, MessageId, PersonId, Secret
 from mssante.reasons import Passing, Reason
+from tests.unit.keys.naming import named, outbox
 
 ALICE = PersonId("alice@a.test")
 PASSWORD = Secret("CANARY-password")
@@ -43,8 +44,8 @@ async def test_the_tables_are_those_the_migrations_make(database: Database) -> N
 async def test_an_epoch_s_secrets_moved_to_another_mailbox_do_not_open(
     broker: KeyBroker, database: Database, columns: tuple[str, ...]
 ) -> None:
-    await broker.create_mailbox(A, queue=True)
-    await broker.create_mailbox(B, queue=True)
+    await broker.create_mailbox(outbox(A))
+    await broker.create_mailbox(outbox(B))
 
     def swap(connection: Connection) -> None:
         source = sa.select(*(epoch.c[column] for column in columns)).where(epoch.c.mailbox_id == A)
@@ -59,7 +60,7 @@ async def test_an_epoch_s_secrets_moved_to_another_mailbox_do_not_open(
 
 
 async def test_an_epoch_renumbered_does_not_open(broker: KeyBroker, database: Database) -> None:
-    await broker.create_mailbox(A, queue=True)
+    await broker.create_mailbox(outbox(A))
     await database.write(lambda connection: connection.execute(sa.update(epoch).values(epoch=2)))
     with pytest.raises(Passing):
         await broker.open_queue(A)
@@ -68,7 +69,7 @@ async def test_an_epoch_renumbered_does_not_open(broker: KeyBroker, database: Da
 async def test_a_destroyed_epoch_opens_nothing(
     broker: KeyBroker, database: Database, clock: ManualClock
 ) -> None:
-    await broker.create_mailbox(A, queue=True)
+    await broker.create_mailbox(outbox(A))
     await database.write(lambda connection: connection.execute(sa.update(epoch).values(destroyed=1)))
     with pytest.raises(Passing):
         await broker.open_queue(A)
@@ -89,7 +90,7 @@ async def everything_stored(database: Database) -> bytes:
 async def test_the_store_holds_no_secret_that_opens(
     broker: KeyBroker, database: Database, root: RootKey
 ) -> None:
-    await broker.create_mailbox(A)
+    await broker.create_mailbox(named(A))
     await broker.create_person(ALICE, PASSWORD)
     await broker.grant(ALICE, A)
     ring = await broker.open(await broker.authenticate(ALICE, PASSWORD), A)
@@ -102,7 +103,7 @@ async def test_the_store_holds_no_secret_that_opens(
 
 
 async def test_what_a_person_holds_shows_no_key(broker: KeyBroker) -> None:
-    await broker.create_mailbox(A)
+    await broker.create_mailbox(named(A))
     await broker.create_person(ALICE, PASSWORD)
     await broker.grant(ALICE, A)
     login = await broker.authenticate(ALICE, PASSWORD)

@@ -15,6 +15,7 @@ from mssante.keys.tables import known_pair
 from mssante.limits import KNOWN_PAIR_DAYS_MAX, KNOWN_PAIRS_PER_PERSON_MAX
 from mssante.model import PersonId, Secret
 from mssante.reasons import Passing, Reason, Refused
+from tests.support.key_floor import FloorInMemory
 
 ALICE, BOB = PersonId("alice@a.test"), PersonId("bob@a.test")
 PASSWORD = Secret("a good password")
@@ -50,9 +51,9 @@ async def test_an_ipv6_host_is_known_by_its_network(alice: KeyBroker) -> None:
 
 
 async def test_another_process_and_the_next_start_know_it_too(
-    alice: KeyBroker, database: Database, root: RootKey, clock: ManualClock
+    alice: KeyBroker, database: Database, root: RootKey, clock: ManualClock, floor: FloorInMemory
 ) -> None:
-    elsewhere = await KeyBroker.start(database, root=root, clock=clock)
+    elsewhere = await KeyBroker.start(database, root=root, clock=clock, floor=floor.keeper)
     assert await elsewhere.knows(ALICE, HERE)
     await elsewhere.authenticate(BOB, PASSWORD, remote=THERE)
     assert await alice.knows(BOB, THERE)
@@ -69,7 +70,13 @@ async def test_the_table_tells_neither_people_nor_addresses(alice: KeyBroker, da
 
 @pytest.mark.parametrize("changed", ["person_mark", "place_mark", "day", "proof"])
 async def test_a_row_that_was_not_written_with_our_key_counts_for_nothing(
-    alice: KeyBroker, database: Database, root: RootKey, clock: ManualClock, changed: str
+    alice: KeyBroker,
+    database: Database,
+    root: RootKey,
+    clock: ManualClock,
+    *,
+    floor: FloorInMemory,
+    changed: str,
 ) -> None:
     """Who writes the database cannot make a guesser known: by a later day, a copied or an invented row."""
     await alice.authenticate(BOB, PASSWORD, remote=THERE)
@@ -90,7 +97,7 @@ async def test_a_row_that_was_not_written_with_our_key_counts_for_nothing(
             ).rowcount
         )
     )
-    again = await KeyBroker.start(database, root=root, clock=clock)
+    again = await KeyBroker.start(database, root=root, clock=clock, floor=floor.keeper)
     known = [await again.knows(person, at) for person in (ALICE, BOB) for at in (HERE, THERE)]
     assert known.count(True) == 1
     again.close()

@@ -8,7 +8,17 @@ from dataclasses import dataclass, field
 from typing import TypedDict, Unpack
 
 from mssante.clock import ManualClock
-from mssante.crypto import AuditSecretKey, EnvelopeForm, PublicKey, SealedKey, Suite
+from mssante.crypto import (
+    AuditSecretKey,
+    EnvelopeForm,
+    MailboxStatement,
+    PublicKey,
+    SealedKey,
+    SignedStatement,
+    StatementVerifier,
+    Suite,
+)
+from mssante.crypto.statement import StatementSigner
 from mssante.database import Database
 from mssante.model import (
     Address,
@@ -78,8 +88,14 @@ def submission(queue: MailboxId, *destinations: bytes, next_at: int = 0) -> Acce
     )
 
 
-def public_key(mailbox: MailboxId, epoch: int = 1) -> PublicKey:
-    return PublicKey(mailbox, epoch, Suite.MLKEM768_X25519, os.urandom(1216))
+SIGNER = StatementSigner(bytes(range(32)))
+VERIFIER = StatementVerifier(SIGNER.public)
+
+
+def signed(row: MailboxRow, epoch: int = 1) -> SignedStatement:
+    """A mailbox's key, as a broker signs it."""
+    key = PublicKey(row.id, epoch, Suite.MLKEM768_X25519, os.urandom(1216))
+    return SIGNER.sign(MailboxStatement(row.identity, key))
 
 
 class How(TypedDict, total=False):
@@ -115,7 +131,7 @@ class House:
         row = MailboxRow(
             id=id, address=address, kind=kind, created_at=self.now, quota_kib=quota_kib, status=status
         )
-        await self.store.accounts.add(row, public_key(id))
+        await self.store.accounts.add(row, signed(row))
         return id
 
     async def queue(self) -> MailboxId:

@@ -13,7 +13,7 @@ from mssante.database import Database
 from mssante.store import MailStore, tables
 from mssante.store.mail_store import MIGRATIONS
 from tests.support.postgres import Postgres
-from tests.unit.store.building import AUDIT, House
+from tests.unit.store.building import AUDIT, VERIFIER, House
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +35,7 @@ async def house(mail_url: str) -> AsyncIterator[House]:
     clock = ManualClock()
     database = await Database.open(mail_url, purpose="mail", migrations_package=MIGRATIONS)
     await database.write(emptied)
-    store = await MailStore.start(database, clock=clock, audit=AUDIT.public)
+    store = await MailStore.start(database, clock=clock, audit=AUDIT.public, verifier=VERIFIER)
     yield House(store, database, clock)
     findings = await store.verify(audit=AUDIT)
     await store.close()

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, update
 
 from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus
 from mssante.store import MailboxRow, tables
-from tests.unit.store.building import House, public_key
+from tests.unit.store.building import House, signed
 
 
 async def test_a_mailbox_is_looked_up_once_in_ten_seconds(house: House) -> None:
@@ -45,7 +45,7 @@ async def test_a_mailbox_made_after_it_was_asked_for_is_found(house: House) -> N
     assert await house.store.accounts.cached_mailbox(address.key) is None
     id = MailboxId(os.urandom(16))
     row = MailboxRow(id=id, address=address, kind=MailboxKind.PER, created_at=house.now, quota_kib=None)
-    await house.store.accounts.add(row, public_key(id))
+    await house.store.accounts.add(row, signed(row))
     assert await house.store.accounts.cached_mailbox(address.key) == await house.store.accounts.by_id(id)
 
 

@@ -22,6 +22,7 @@ from mssante.limits import PADDING_STEP_OF_CONTENT, PADDING_STEP_OF_TEXT
 from mssante.model import Address, MailboxId, MailboxKind, MessageSource, PersonId
 from mssante.store import MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS
+from tests.support.key_floor import floor_in
 from tests.support.postgres import Postgres
 
 PAGE = Path(__file__).parents[3] / "docs" / "at-rest.md"
@@ -128,8 +129,9 @@ async def office(
     mail, keys = databases
     clock = ManualClock()
     clock.advance(timedelta(seconds=4321))  # a second that is not the first of its day, hour or minute
-    broker = await KeyBroker.start(keys, root=RootKey.create(tmp_path / "root.key"), clock=clock)
-    store = await MailStore.start(mail, clock=clock, audit=broker.audit_public_key)
+    root = RootKey.create(tmp_path / "root.key")
+    broker = await KeyBroker.start(keys, root=root, clock=clock, floor=floor_in(mail))
+    store = await MailStore.start(mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key)
     boxes = []
     for n, address in enumerate((None, SENDER, RECIPIENT)):
         row = MailboxRow(
@@ -139,8 +141,7 @@ async def office(
             created_at=int(clock.now().timestamp()),
             quota_kib=None,
         )
-        key: PublicKey = await broker.create_mailbox(row.id, queue=address is None)
-        await store.accounts.add(row, key)
+        await store.accounts.add(row, await broker.create_mailbox(row.identity))
         boxes.append(row.id)
     reception = Reception(store=store, broker=broker, queue=boxes[0], clock=clock, hostname="mss.a.test")
     yield Office(mail, store, reception, clock), boxes[2]

@@ -19,7 +19,7 @@ from mssante.reasons import Passing, Reason
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.mail_store import MailStore
 from mssante.store.records import FlagsMode
-from tests.unit.store.building import AUDIT, House
+from tests.unit.store.building import AUDIT, VERIFIER, House
 
 RESERVE = 100 * MIB
 
@@ -89,6 +89,7 @@ async def test_what_makes_room_is_done_on_a_full_disk(disk: Disk, house: House, 
         house.database,
         clock=house.clock,
         audit=AUDIT.public,
+        verifier=VERIFIER,
         disk=tmp_path,
         reserve_octets=1024 * MIB * MIB,
     )

@@ -21,7 +21,7 @@ from mssante.model import (
 from mssante.reasons import Reason, Refused
 from mssante.store import FlagsMode, FolderName, MailboxRow
 from mssante.store.records import MessageNumber
-from tests.unit.store.building import House, acceptance, deposit, public_key
+from tests.unit.store.building import House, acceptance, deposit, signed
 
 
 async def test_a_new_mailbox_has_its_folders_by_role_subscribed_and_unnamed(house: House) -> None:
@@ -35,7 +35,7 @@ async def test_a_mailbox_is_found_by_its_address_whatever_the_case(house: House)
     address = Address.parse("Marie.Durand@a.mssante.test")
     id = MailboxId(os.urandom(16))
     row = MailboxRow(id=id, address=address, kind=MailboxKind.ORG, created_at=house.now, quota_kib=77)
-    await house.store.accounts.add(row, public_key(id))
+    await house.store.accounts.add(row, signed(row))
     found = await house.store.accounts.mailbox("marie.durand@a.mssante.test")
     assert found is not None
     assert (found.id, found.address, found.kind, found.quota_kib) == (id, address, MailboxKind.ORG, 77)
@@ -53,9 +53,9 @@ async def test_an_address_belongs_to_one_mailbox(house: House) -> None:
         )
         for address in ("a@a.mssante.test", "A@a.mssante.test")
     ]
-    await house.store.accounts.add(rows[0], public_key(rows[0].id))
+    await house.store.accounts.add(rows[0], signed(rows[0]))
     with pytest.raises(Conflict) as conflict:
-        await house.store.accounts.add(rows[1], public_key(rows[1].id))
+        await house.store.accounts.add(rows[1], signed(rows[1]))
     assert "a@a.mssante.test" not in str(conflict.value)
     assert len(await house.store.accounts.all()) == 1
 
@@ -70,12 +70,13 @@ async def test_mailboxes_are_listed_by_kind_and_status(house: House) -> None:
 
 async def test_an_unknown_mailbox_is_refused(house: House) -> None:
     nobody = MailboxId(bytes(16))
+    row = MailboxRow(id=nobody, address=None, kind=MailboxKind.QUEUE, created_at=0, quota_kib=None)
     for asked in (
         house.store.accounts.by_id(nobody),
-        house.store.accounts.public_key(nobody),
+        house.store.accounts.public_key(nobody, None),
         house.store.accounts.set_status(nobody, MailboxStatus.CLOSED),
         house.store.accounts.set_quota(nobody, 1),
-        house.store.accounts.add_key(public_key(nobody)),
+        house.store.accounts.add_key(signed(row)),
         house.store.folders.create(nobody, b"tag", b"ct"),
     ):
         with pytest.raises(Refused) as refused:
@@ -84,11 +85,11 @@ async def test_an_unknown_mailbox_is_refused(house: House) -> None:
 
 
 async def test_deliveries_use_a_new_epoch_at_once(house: House) -> None:
-    mailbox = await house.mailbox()
-    assert (await house.store.accounts.public_key(mailbox)).epoch == 1
-    newer = public_key(mailbox, epoch=2)
+    row = await house.store.accounts.by_id(await house.mailbox())
+    assert (await house.store.accounts.public_key(row.id, row.address)).epoch == 1
+    newer = signed(row, epoch=2)
     await house.store.accounts.add_key(newer)
-    assert await house.store.accounts.public_key(mailbox) == newer
+    assert await house.store.accounts.public_key(row.id, row.address) == newer.statement.key
 
 
 async def test_a_folder_name_is_there_once(house: House) -> None:

@@ -17,7 +17,7 @@ from mssante.model import FolderId, MailboxId, ModSeq, SpecialUse
 from mssante.reasons import Reason, Refused
 from mssante.store import FlagsMode, MailStore
 from mssante.store.mail_store import MIGRATIONS
-from tests.unit.store.building import AUDIT, House, acceptance, deposit
+from tests.unit.store.building import AUDIT, VERIFIER, House, acceptance, deposit
 
 DELETED = 8
 QUOTA_KIB = 40
@@ -65,7 +65,7 @@ class StoreMachine(RuleBasedStateMachine):
     async def _begin(self) -> None:
         url = f"sqlite:///{Path(self.folder_of_files.name) / 'mail.db'}"
         database = await Database.open(url, purpose="mail", migrations_package=MIGRATIONS)
-        store = await MailStore.start(database, clock=ManualClock(), audit=AUDIT.public)
+        store = await MailStore.start(database, clock=ManualClock(), audit=AUDIT.public, verifier=VERIFIER)
         self.house = House(store, database)
         self.mailbox: MailboxId = await self.house.mailbox(quota_kib=QUOTA_KIB)
         self.folders: list[FolderId] = [

@@ -15,7 +15,7 @@ from mssante.store import FlagsMode, MailStore
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.notifier import Notifier
 from tests.support.postgres import Postgres
-from tests.unit.store.building import AUDIT, House, acceptance, deposit, submission
+from tests.unit.store.building import AUDIT, VERIFIER, House, acceptance, deposit, submission
 
 
 async def woken(waiting: asyncio.Task[None]) -> bool:
@@ -108,7 +108,9 @@ async def two_hosts(postgres_mail_url: str) -> AsyncIterator[tuple[House, House]
     for _ in range(2):
         database = await Database.open(postgres_mail_url, purpose="mail", migrations_package=MIGRATIONS)
         house = House(None, database)  # type: ignore[arg-type]  # the store follows
-        house.store = await MailStore.start(database, clock=house.clock, audit=AUDIT.public)
+        house.store = await MailStore.start(
+            database, clock=house.clock, audit=AUDIT.public, verifier=VERIFIER
+        )
         houses.append(house)
     yield houses[0], houses[1]
     for house in houses:

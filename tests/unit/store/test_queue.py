@@ -16,7 +16,7 @@ from mssante.store import MailStore, RecipientState
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.queue import lease_due
 from mssante.store.records import DueRecipient, JournalKind, MessageNumber, RecipientId
-from tests.unit.store.building import AUDIT, House, submission
+from tests.unit.store.building import AUDIT, VERIFIER, House, submission
 
 A, B, C = bytes([1]) * 32, bytes([2]) * 32, bytes([3]) * 32
 LEASE = timedelta(seconds=600)
@@ -178,7 +178,7 @@ async def test_a_worker_on_another_host_passes_over_what_is_being_leased(house: 
     queue = await house.queue()
     await house.store.accept(submission(queue, A, B, C))
     elsewhere = await Database.open(mail_url, purpose="mail", migrations_package=MIGRATIONS)
-    other = await MailStore.start(elsewhere, clock=house.clock, audit=AUDIT.public)
+    other = await MailStore.start(elsewhere, clock=house.clock, audit=AUDIT.public, verifier=VERIFIER)
     try:
         seen: list[DueRecipient] = []
 
@@ -203,7 +203,9 @@ async def test_a_restart_of_the_only_process_frees_what_it_had_leased(house: Hou
         return  # several hosts: a lease must run out
     await house.store.accept(submission(await house.queue(), A))
     assert len(await due(house)) == 1
-    restarted = await MailStore.start(house.database, clock=house.clock, audit=AUDIT.public)
+    restarted = await MailStore.start(
+        house.database, clock=house.clock, audit=AUDIT.public, verifier=VERIFIER
+    )
     assert len(await restarted.queue.lease(limit=1)) == 1
     await restarted.close()
 

@@ -18,7 +18,7 @@ from mssante.model import MailboxId
 from mssante.store import MailStore, migrations
 from mssante.store.mail_store import MIGRATIONS
 from tests.support.postgres import Postgres
-from tests.unit.store.building import AUDIT, House, acceptance, deposit
+from tests.unit.store.building import AUDIT, VERIFIER, House, acceptance, deposit
 
 WHO = '{"person":"dr.temoin@a.mssante.test"}'
 BOX = MailboxId(b"b" * 16)
@@ -90,7 +90,7 @@ async def test_each_process_and_day_has_a_key_and_all_lines_open(house: House) -
         await house.store.accept(acceptance(deposit(mailbox), detail=WHO))
         await house.store.accept(acceptance(deposit(mailbox), detail=WHO))
         house.clock.advance(timedelta(days=1))
-    again = await MailStore.start(house.database, clock=house.clock, audit=AUDIT.public)
+    again = await MailStore.start(house.database, clock=house.clock, audit=AUDIT.public, verifier=VERIFIER)
     await again.accept(acceptance(deposit(mailbox), detail=WHO))
     await again.close()
     lines = await house.store.journal.details(mailbox, AUDIT)
@@ -101,7 +101,7 @@ async def test_each_process_and_day_has_a_key_and_all_lines_open(house: House) -
 async def test_what_only_reads_draws_no_key(house: House) -> None:
     await house.store.accounts.by_id(await house.mailbox())
     before = await house.count("journal_key")
-    again = await MailStore.start(house.database, clock=house.clock, audit=AUDIT.public)
+    again = await MailStore.start(house.database, clock=house.clock, audit=AUDIT.public, verifier=VERIFIER)
     await again.verify(audit=AUDIT)
     await again.sweep()
     await again.close()
@@ -122,7 +122,9 @@ async def test_lines_of_before_are_sealed_by_the_next_sweep_and_stay_genuine(
     await _as_before(url_of_before, tmp_path / "before", monkeypatch)
     clock = ManualClock()
     database = await Database.open(url_of_before, purpose="mail", migrations_package=MIGRATIONS)
-    house = House(await MailStore.start(database, clock=clock, audit=AUDIT.public), database, clock)
+    house = House(
+        await MailStore.start(database, clock=clock, audit=AUDIT.public, verifier=VERIFIER), database, clock
+    )
     assert "temoin" in repr(await database.read(journal_rows))
     assert await house.store.verify(audit=AUDIT) == await house.store.verify() == []
     await house.store.sweep()

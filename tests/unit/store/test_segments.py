@@ -16,7 +16,7 @@ from mssante.reasons import Passing, Reason, Refused
 from mssante.store import MailStore
 from mssante.store.index import SealedSegment
 from mssante.store.mail_store import MIGRATIONS
-from tests.unit.store.building import AUDIT, House
+from tests.unit.store.building import AUDIT, VERIFIER, House
 
 
 def segment(id_: int, epoch: int = 1) -> SealedSegment:
@@ -142,7 +142,7 @@ async def test_of_two_hosts_that_index_the_same_one_wins(house: House, postgres_
     folder = await house.fill(mailbox, 40)
     of = await numbers(house, mailbox)
     database = await Database.open(postgres_mail_url, purpose="mail", migrations_package=MIGRATIONS)
-    other = await MailStore.start(database, clock=house.clock, audit=AUDIT.public)
+    other = await MailStore.start(database, clock=house.clock, audit=AUDIT.public, verifier=VERIFIER)
 
     async def fill(store: MailStore, own: int) -> None:
         parts: Sequence[Sequence[int]] = [of[n : n + 4] for n in range(0, 40, 4)]

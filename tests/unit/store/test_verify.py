@@ -18,7 +18,7 @@ from mssante.store.index import SealedSegment
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.records import BrokenInvariant, JournalMark
 from mssante.store.verify import verify
-from tests.unit.store.building import AUDIT, House, acceptance, deposit, submission
+from tests.unit.store.building import AUDIT, VERIFIER, House, acceptance, deposit, submission
 from tests.unit.store.conftest import emptied
 
 
@@ -28,7 +28,7 @@ async def broken(mail_url: str) -> AsyncIterator[House]:
     database = await Database.open(mail_url, purpose="mail", migrations_package=MIGRATIONS)
     await database.write(emptied)
     clock = ManualClock()
-    store = await MailStore.start(database, clock=clock, audit=AUDIT.public)
+    store = await MailStore.start(database, clock=clock, audit=AUDIT.public, verifier=VERIFIER)
     yield House(store, database, clock)
     await database.write(emptied)
     await store.close()
