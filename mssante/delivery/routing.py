@@ -146,5 +146,5 @@ def _open_to(row: MailboxRow | None, address: Address, size: int) -> Recipient:
 
 
 def _require_room(row: MailboxRow, size: int) -> None:
-    if row.quota_kib is not None and row.used_kib + -(-max(size, 1) // KIB) > row.quota_kib:
+    if not row.has_room(-(-max(size, 1) // KIB)):
         raise Refused(Reason.MAILBOX_FULL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from mssante import limits
@@ -85,13 +86,13 @@ class Writer:
 
     async def draft(self, folder: NamedFolder, flags: int, size: int, *, replacing: bool = False) -> Draft:
         """Begins an APPEND of `size` octets, whose room is promised from now on. With `replacing` it takes
-        another message's place, so what the mailbox already holds is not counted against the quota. Raises
+        another message's place, and the transaction that keeps it judges the quota. Raises
         Refused(NOT_PERMITTED), Refused(MAILBOX_FULL)."""
         self._mailbox.require_writable()
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
         promises = self._mailbox.store.promises
-        used_kib = promises.promised(row.id) + (0 if replacing else row.used_kib)
-        if row.quota_kib is not None and used_kib + size // KIB > row.quota_kib:
+        beside = replace(row, used_kib=0, places=0) if replacing else row
+        if not beside.has_room(size // KIB, promised_kib=promises.promised(row.id)):
             raise Refused(Reason.MAILBOX_FULL)
         room = promises.promise(row.id, -(-size // KIB))
         return Draft(self._mailbox, MessageSealer(self._mailbox.ring), folder, flags, room)

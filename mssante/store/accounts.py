@@ -18,12 +18,14 @@ from mssante.store import chain, tables
 from mssante.store.aged_cache import AgedCache
 from mssante.store.ledger import Ledger
 from mssante.store.records import JournalKind, MailboxRow
+from mssante.store.records.accounts import kib_of_places
 from mssante.store.transactions import Transactions
 
 _COLUMNS = [
     column
     for column in tables.mailbox.c
-    if column.name in ("id", "address", "kind", "status", "created_at", "quota_kib", "used_kib", "modseq")
+    if column.name
+    in ("id", "address", "kind", "status", "created_at", "quota_kib", "used_kib", "places", "modseq")
 ]
 _BY_ADDRESS = select(*_COLUMNS).where(tables.mailbox.c.address_key == bindparam("address_key"))
 _BY_ID = select(*_COLUMNS).where(tables.mailbox.c.id == bindparam("mailbox"))
@@ -86,6 +88,7 @@ def add(ledger: Ledger, row: MailboxRow, key: PublicKey) -> None:
             "created_at": row.created_at,
             "quota_kib": row.quota_kib,
             "used_kib": 0,
+            "places": 0,
             "modseq": 0,
             "journal_n": 0,
             "journal_at": 0,
@@ -188,7 +191,8 @@ def _mailbox(row: RowMapping) -> MailboxRow:
         status=MailboxStatus(row["status"]),
         created_at=row["created_at"],
         quota_kib=row["quota_kib"],
-        used_kib=row["used_kib"],
+        used_kib=row["used_kib"] + kib_of_places(row["places"]),
+        places=row["places"],
         modseq=row["modseq"],
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 
 from mssante.clock import Clock
 from mssante.database import Announcement, Database
@@ -53,9 +54,11 @@ class MailStore:
         transactions = Transactions(database, clock)
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
-        else:
-            await database.write(queue.release_all)
-        return cls(transactions)
+            return cls(transactions)
+        await database.write(queue.release_all)
+        store = cls(transactions)
+        await store.messages.finish_copies(all_of_them=True)  # before anybody reads
+        return store
 
     async def close(self) -> None:
         """Waits for the transactions that have begun. To be called before the database is closed."""
@@ -79,7 +82,9 @@ class MailStore:
         Raises Refused(MAILBOX_UNKNOWN, MAILBOX_CLOSED, MAILBOX_FULL, FOLDER_UNKNOWN, LIMIT_REACHED),
         Passing(MAILBOX_SUSPENDED, STORAGE_UNAVAILABLE)."""
         arrival = reception.Arrival(acceptance, self._transactions.now, self._transactions.notifier.origin)
-        settled = await self._transactions.write_together(reception.accept_batch, arrival, announced)
+        settled = await self._transactions.write_together(
+            reception.accept_batch, arrival, announced, rows=_rows(acceptance)
+        )
         if isinstance(settled.outcome, Declined):
             raise settled.outcome
         return settled.outcome
@@ -91,14 +96,27 @@ class MailStore:
         return await self._transactions.read(lambda c: verify.verify(c, now=now, marks=marks))
 
     async def sweep(self) -> Swept:
-        """Deletes abandoned blobs and old dedup keys, and empties the write-ahead log of shredded bytes. To
-        be called at start and every hour. Raises Passing."""
+        """Deletes abandoned blobs and old dedup keys, finishes what long commands left when they were cut
+        off, and empties the write-ahead log of shredded bytes. To be called at start and every hour. Raises
+        Passing."""
         transactions, now, swept = self._transactions, self._transactions.now, 0
-        while part := await transactions.write_quietly(lambda c: sweeping.sweep_blobs(c, now)):
-            swept += part
-        keys = await transactions.write_quietly(lambda c: sweeping.sweep_dedup(c, now))
+        while old := await transactions.read(lambda c: sweeping.old_blobs(c, now)):
+            await transactions.erase(old)
+            swept += len(old)
+        await self.messages.finish_copies(all_of_them=False)
+        await self.folders.finish_deletions()
+        keys = 0
+        while old_keys := await transactions.read(lambda c: sweeping.old_keys(c, now)):
+            forget = partial(sweeping.forget_keys, keys=old_keys)
+            keys += await transactions.write_quietly(forget, rows=len(old_keys))
         if transactions.shredded or swept:
             transactions.shredded = False  # what is shredded after this is for the next sweep
             if not await transactions.database.checkpoint_truncate():
                 transactions.shredded = True
         return Swept(blobs=swept, dedup_keys=keys, log_emptied=not transactions.shredded)
+
+
+def _rows(acceptance: Acceptance) -> int:
+    """How many rows an acceptance writes, as batches count them: its letters, or their chunks."""
+    deposits = [*acceptance.deposits, *([acceptance.outbound.deposit] if acceptance.outbound else ())]
+    return sum(max(1, len(each.pending_chunks)) for each in deposits)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from mssante.clock import Clock
 from mssante.flags import FlagNames
 from mssante.imap.grammar import responses
-from mssante.imap.grammar.commands import Command, Fetch
+from mssante.imap.grammar.commands import Command, Copy, Fetch, Store
 from mssante.imap.grammar.events import Bye, Event, Signal
 from mssante.imap.grammar.flags import FlagWords
 from mssante.imap.grammar.responses import Code, ResponseStatus
@@ -251,7 +251,7 @@ class Session:
         """How many messages a command can be about, at most. Raises as `places`."""
         if self.picked is None:
             return 0
-        if isinstance(command, Fetch):
+        if isinstance(command, Fetch | Store | Copy):
             return sum(map(len, self.places(command.messages, uid=command.uid)))
         return len(self.picked.view)
 
