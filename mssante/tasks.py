@@ -13,7 +13,8 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from mssante.observe.events import crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import crashed
 from mssante.reasons import Declined
 
 T = TypeVar("T")

@@ -19,7 +19,8 @@ from mssante.limits import (
     DIRECTORY_SLOW_SECONDS,
     DIRECTORY_UNANSWERED_MAX,
 )
-from mssante.observe.events import DirectoryAnswersAgain, DirectoryLeftAlone, report
+from mssante.observe.event import report
+from mssante.observe.events import DirectoryAnswersAgain, DirectoryLeftAlone
 from mssante.reasons import Passing, Reason
 
 

@@ -19,7 +19,8 @@ from mssante.database.postgresql import PostgresqlLanes
 from mssante.database.sqlite import SqliteLanes
 from mssante.database.writer import Announcement, GroupWriter, Handler
 from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_CHECKPOINT_PAUSE_SECONDS, DATABASE_CHECKPOINT_TRIES
-from mssante.observe.events import StorageTrouble, report
+from mssante.observe.event import report
+from mssante.observe.events import StorageTrouble
 from mssante.reasons import Passing
 
 T = TypeVar("T")
@@ -90,10 +91,11 @@ class Database:
             report(StorageTrouble(store=self._purpose, cause=trouble.detail))
         raise trouble
 
-    async def write(self, fn: Callable[[Connection], T]) -> T:
+    async def write(self, fn: Callable[[Connection], T], *, rows: int = 1) -> T:
         """Runs `fn` in a transaction, perhaps together with other writes, and returns its result after the
-        commit. `fn` may run twice, so it must not act outside the transaction."""
-        return await self._writer.write(lambda connection, _: [fn(connection)], None)
+        commit. `fn` may run twice, so it must not act outside the transaction. `rows` says how many it
+        writes, about: if they are many, it runs by itself, and after the writes that are ready."""
+        return await self._writer.write(lambda connection, _: [fn(connection)], None, rows=rows)
 
     async def write_at_leisure(self, fn: Callable[[Connection], T]) -> T:
         """As `write`, for what is useful but may be left out: it comes after the writes that others wait for,
@@ -101,12 +103,12 @@ class Database:
         return await self._writer.write_at_leisure(lambda connection, _: [fn(connection)], None)
 
     async def write_many(
-        self, handler: Handler[P, R], payload: P, *, announced: Announcement | None = None
+        self, handler: Handler[P, R], payload: P, *, announced: Announcement | None = None, rows: int = 1
     ) -> R:
         """Like `write`, but payloads for the same handler that are ready together are given to it in one
         call, in the order in which they came, and it returns one answer for each. Different handlers run in
-        no particular order."""
-        return await self._writer.write(handler, payload, shares=True, announced=announced)
+        no particular order. `rows` says how large the payload is, about, so that a batch stays small."""
+        return await self._writer.write(handler, payload, shares=True, announced=announced, rows=rows)
 
     def announce(self) -> Announcement:
         """Says that a `write_many` will come soon: those that are ready wait a moment, to be committed with

@@ -5,9 +5,14 @@ SQLite also lets only one connection write at a time, so several writers would o
 Therefore one task writes for everybody. Callers put their jobs into its bounded queue and await the result.
 
 A job is a handler and a payload. A batch is all the jobs that are in the queue when the writer becomes free,
-up to DATABASE_BATCH_JOBS_MAX, run in one transaction. Jobs that have the same handler are given to it in one
-call, so that it can write all their rows with one statement. A job that `shares` also waits up to
-DATABASE_GATHER_SECONDS for jobs that were announced but are not in the queue yet.
+up to DATABASE_BATCH_JOBS_MAX and DATABASE_BATCH_ROWS_MAX, run in one transaction. Jobs that have the same
+handler are given to it in one call, so that it can write all their rows with one statement. A job that
+`shares` also waits up to DATABASE_GATHER_SECONDS for jobs that were announced but are not in the queue yet.
+
+Jobs that write many rows are slices of long commands (a COPY of 100,000 messages is 34 of them), and wait in
+a queue of their own. After each batch one of them has its turn, in a transaction of its own. A letter
+therefore waits for one slice at most, whoever has given how many, and slices of different commands take
+turns.
 
 When one job of a batch fails, the database can only roll back the whole transaction. The writer then runs
 each job again in a transaction of its own, so that only the faulty one fails. If the storage itself is in
@@ -16,13 +21,13 @@ it may still have room for the smaller jobs. When PostgreSQL undid the transacti
 (a deadlock), the jobs are tried again one by one, a few times. When a sync has failed, the writer stops for
 good, because a later sync would report success for pages that never reached the disk.
 
-Some writes only make later work faster, such as filling the search index. They are written "at leisure": in
-a transaction after that of the jobs somebody needs, and given up soon where the database is busy.
+Some writes only make later work faster, such as filling the search index. They are written "at leisure": one
+at a time, when no batch is ready, and given up soon where the database is busy.
 
 Invariants: a result is handed out only after COMMIT returned; a job may run twice, so it must not act outside
 the transaction; a caller that goes away does not undo its job; nobody waits for a lock longer than
-DATABASE_BUSY_SECONDS, counted from their call, even behind other jobs; what is written at leisure never makes
-the other jobs of its batch wait.
+DATABASE_BUSY_SECONDS, counted from their call, even behind other jobs; between two slices every job that was
+ready is committed.
 """
 
 from __future__ import annotations
@@ -37,6 +42,7 @@ from sqlalchemy import Connection
 from mssante.database.faults import sync_failed, translated, undone_for_another
 from mssante.limits import (
     DATABASE_BATCH_JOBS_MAX,
+    DATABASE_BATCH_ROWS_MAX,
     DATABASE_BUSY_SECONDS,
     DATABASE_COMMIT_TRIES,
     DATABASE_GATHER_SECONDS,
@@ -44,8 +50,10 @@ from mssante.limits import (
     DATABASE_LEISURE_LOCK_SECONDS,
     DATABASE_LEISURE_REST_SECONDS,
     DATABASE_LEISURE_SECONDS,
+    DATABASE_LIGHT_ROWS_MAX,
 )
-from mssante.observe.events import StorageTrouble, crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import StorageTrouble, crashed
 from mssante.reasons import Passing, Reason
 from mssante.tasks import end_task
 
@@ -68,6 +76,7 @@ class _Job:
     outcome: asyncio.Future[Any]
     shares: bool  # its handler takes several payloads together, so it is worth waiting for more
     at_leisure: bool
+    rows: int  # that it writes, about
     called_at: float  # by the loop's clock
 
 
@@ -93,6 +102,9 @@ class GroupWriter:
         self._transact = transact
         self._purpose = purpose
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(DATABASE_JOBS_QUEUED_MAX)
+        self._slices: asyncio.Queue[_Job] = asyncio.Queue(DATABASE_JOBS_QUEUED_MAX)
+        self._leisure: asyncio.Queue[_Job] = asyncio.Queue(DATABASE_JOBS_QUEUED_MAX)
+        self._given = asyncio.Event()  # there is a job in one of the three queues
         self._announced: set[Announcement] = set()
         self._closing = False
         self._no_leisure_until = float("-inf")
@@ -111,16 +123,24 @@ class GroupWriter:
         shares: bool = False,
         announced: Announcement | None = None,
         at_leisure: bool = False,
+        rows: int = 1,
     ) -> R:
-        """Runs the handler in a transaction and returns its answer after the commit. Raises Passing when the
-        storage is in trouble or the server is shutting down, Conflict, or what the handler raised."""
+        """Runs the handler in a transaction and returns its answer after the commit. `rows` says how many it
+        writes, about. Raises Passing when the storage is in trouble or the server is shutting down, Conflict,
+        or what the handler raised."""
         if self._closing:
             raise Passing(Reason.SHUTTING_DOWN)
         if self.stopped:
             raise Passing(Reason.STORAGE_UNAVAILABLE, "sync failed")
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[R] = loop.create_future()
-        await self._jobs.put(_Job(handler, payload, outcome, shares, at_leisure, loop.time()))
+        queue = self._jobs
+        if at_leisure:
+            queue = self._leisure
+        elif rows > DATABASE_LIGHT_ROWS_MAX and not shares:
+            queue = self._slices
+        await queue.put(_Job(handler, payload, outcome, shares, at_leisure, rows, loop.time()))
+        self._given.set()
         if announced is not None:
             announced.withdraw()
         return await outcome  # cancelling the caller cancels this future, not the job
@@ -143,24 +163,33 @@ class GroupWriter:
     async def close(self) -> None:
         """Commits the jobs that were given before, and refuses those that come later."""
         self._closing = True
-        await self._jobs.join()
+        for queue in (self._jobs, self._slices, self._leisure):
+            await queue.join()
         await end_task(self._task)
 
     async def _run(self) -> None:
         while True:
-            jobs = [await self._jobs.get()]
-            await self._gather(jobs)
-            try:
-                waited_for = [job for job in jobs if not job.at_leisure]
-                for together in (waited_for, [job for job in jobs if job.at_leisure]):
-                    if together:
-                        await self._commit(together)
-            except Exception as bug:  # a bug must cost these jobs only, and not stop the writer
-                report(crashed(f"{self._purpose} writer", bug))
-                _fail(jobs, Passing(Reason.INTERNAL))
-            finally:
-                for _ in jobs:
-                    self._jobs.task_done()
+            await self._given.wait()
+            self._given.clear()
+            while not (self._jobs.empty() and self._slices.empty() and self._leisure.empty()):
+                if not self._jobs.empty():
+                    jobs = [self._jobs.get_nowait()]
+                    await self._gather(jobs)
+                    await self._settle(jobs, self._jobs)
+                if not self._slices.empty():
+                    await self._settle([self._slices.get_nowait()], self._slices)
+                if self._jobs.empty() and not self._leisure.empty():
+                    await self._settle([self._leisure.get_nowait()], self._leisure)
+
+    async def _settle(self, jobs: list[_Job], queue: asyncio.Queue[_Job]) -> None:
+        try:
+            await self._commit(jobs)
+        except Exception as bug:  # a bug must cost these jobs only, and not stop the writer
+            report(crashed(f"{self._purpose} writer", bug))
+            _fail(jobs, Passing(Reason.INTERNAL))
+        finally:
+            for _ in jobs:
+                queue.task_done()
 
     async def _gather(self, jobs: list[_Job]) -> None:
         """Takes the other jobs that are ready. If one of them shares, it also waits a moment for jobs that
@@ -168,7 +197,7 @@ class GroupWriter:
         costs, and a batch pays for them once."""
         self._take_ready(jobs)
         deadline = asyncio.get_running_loop().time() + DATABASE_GATHER_SECONDS
-        while self._announced and len(jobs) < DATABASE_BATCH_JOBS_MAX and any(job.shares for job in jobs):
+        while self._announced and _have_room(jobs) and any(job.shares for job in jobs):
             try:
                 async with asyncio.timeout_at(deadline):
                     jobs.append(await self._jobs.get())
@@ -177,7 +206,7 @@ class GroupWriter:
             self._take_ready(jobs)
 
     def _take_ready(self, jobs: list[_Job]) -> None:
-        while len(jobs) < DATABASE_BATCH_JOBS_MAX and not self._jobs.empty():
+        while _have_room(jobs) and not self._jobs.empty():
             jobs.append(self._jobs.get_nowait())
 
     async def _commit(self, jobs: list[_Job], *, tries: int = DATABASE_COMMIT_TRIES) -> None:
@@ -213,6 +242,10 @@ class GroupWriter:
         for job in jobs:
             await self._commit([job])
         return None
+
+
+def _have_room(jobs: list[_Job]) -> bool:
+    return len(jobs) < DATABASE_BATCH_JOBS_MAX and sum(job.rows for job in jobs) < DATABASE_BATCH_ROWS_MAX
 
 
 def _run_together(connection: Connection, jobs: list[_Job]) -> list[tuple[_Job, Any]]:

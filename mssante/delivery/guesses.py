@@ -21,7 +21,8 @@ from mssante.delivery.allowance import Allowance
 from mssante.limits import CORRESPONDENTS_REMEMBERED_MAX, GUESSES_AT_ONCE, GUESSES_PER_HOUR
 from mssante.model import Address
 from mssante.net.repeated import Repeated
-from mssante.observe.events import AddressesHarvested, report
+from mssante.observe.event import report
+from mssante.observe.events import AddressesHarvested
 from mssante.reasons import Passing, Reason, Refused
 
 T = TypeVar("T")

@@ -16,7 +16,8 @@ from mssante.delivery.couriers import Consignment
 from mssante.delivery.route import Route, open_address, seal_reply
 from mssante.keys.ring import Ring
 from mssante.model import Address, Domain
-from mssante.observe.events import CorruptionFound, report
+from mssante.observe.event import report
+from mssante.observe.events import CorruptionFound
 from mssante.reasons import Reason, Refused
 from mssante.sealing.chunks import opened_chunks
 from mssante.store import MailStore

@@ -25,7 +25,9 @@ from mssante.mime import header
 from mssante.mime.received import received, return_path
 from mssante.mime.structure import Structure
 from mssante.model import Address, MailboxId, MessageSource, PeerIdentity, PersonId, SpecialUse
-from mssante.observe.events import MessageAccepted, MessageNoted, Oddity, report
+from mssante.observe.event import report
+from mssante.observe.events import MessageAccepted, MessageNoted
+from mssante.observe.terms import Oddity
 from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing import Blob, Blobs, MessageSealer, Sealed, deposit
 from mssante.store import MailStore

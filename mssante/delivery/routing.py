@@ -120,5 +120,5 @@ def _open_to(row: MailboxRow | None, address: Address, size: int) -> Recipient:
 
 
 def _require_room(row: MailboxRow, size: int) -> None:
-    if row.quota_kib is not None and row.used_kib + kept_kib(size) > row.quota_kib:
+    if not row.has_room(kept_kib(size)):
         raise Refused(Reason.MAILBOX_FULL)

@@ -45,7 +45,8 @@ from mssante.delivery.routing import Routing
 from mssante.keys.broker import KeyBroker
 from mssante.keys.ring import Ring
 from mssante.model import Address, Domain
-from mssante.observe.events import DeliveryDeferred, DeliveryFailed, MessageSent, crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import DeliveryDeferred, DeliveryFailed, MessageSent, crashed
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.notifier import Subscription
 from mssante.store.records import RecipientState

@@ -17,7 +17,8 @@ from mssante.delivery.allowance import Allowance
 from mssante.delivery.route import person_tag, sender_tag
 from mssante.model import Address, PersonId
 from mssante.net.repeated import Repeated
-from mssante.observe.events import SendingHeldBack, report
+from mssante.observe.event import report
+from mssante.observe.events import SendingHeldBack
 from mssante.reasons import Passing, Reason
 from mssante.store import MailStore
 

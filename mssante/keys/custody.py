@@ -26,7 +26,8 @@ from mssante.keys.proof import RowProof
 from mssante.keys.root_key import RootKey
 from mssante.keys.rows import NotOurRow
 from mssante.limits import KEY_STORE_CHECK_REST, STRANGE_ROWS_NAMED_MAX
-from mssante.observe.events import KeyRowRefused, KeyStoreRefused, report
+from mssante.observe.event import report
+from mssante.observe.events import KeyRowRefused, KeyStoreRefused
 from mssante.reasons import Passing, Reason, Refused
 
 T = TypeVar("T")

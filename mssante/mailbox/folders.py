@@ -94,7 +94,9 @@ class Folders:
         if source == INBOX:
             tag, sealed = self._sealed(target)
             made = await self._store.folders.create(self._mailbox.id, tag, sealed)
-            await self._store.messages.move(there[INBOX].id, range(1, 1 << 32), made.id)
+            # What arrives from now on stays, so that the move has an end.
+            uids = range(1, there[INBOX].folder.uidnext)
+            await self._store.messages.move(there[INBOX].id, uids, made.id)
             return
         below = source + DELIMITER
         # A level of hierarchy need not be a folder itself (RFC 3501 §6.3.4): what lies below it is renamed.

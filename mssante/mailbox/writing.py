@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from mssante import limits
@@ -101,15 +102,15 @@ class Writer:
         replacing: bool = False,
     ) -> Draft:
         """Begins a message of `size` octets, whose room is promised from now on; `together` are the earlier
-        ones of the same APPEND. With `replacing` it takes another message's place, so what the mailbox
-        already holds is not counted against the quota. Raises Refused(NOT_PERMITTED),
-        Refused(MAILBOX_FULL), Passing(STORAGE_FULL)."""
+        ones of the same APPEND. With `replacing` it takes another message's place, and the transaction that
+        keeps it judges the quota. Raises Refused(NOT_PERMITTED), Refused(MAILBOX_FULL),
+        Passing(STORAGE_FULL)."""
         self._mailbox.require_writable()
         await self._mailbox.store.reserve.require()
         row = await self._mailbox.store.accounts.by_id(self._mailbox.id)
         promises = self._mailbox.store.promises
-        used_kib = promises.promised(row.id) + (0 if replacing else row.used_kib)
-        if row.quota_kib is not None and used_kib + kept_kib(size) > row.quota_kib:
+        beside = replace(row, used_kib=0, places=0) if replacing else row
+        if not beside.has_room(kept_kib(size), promised_kib=promises.promised(row.id)):
             raise Refused(Reason.MAILBOX_FULL)
         room = promises.promise(row.id, kept_kib(size))
         blobs = together[0].blobs if together else Blobs(self._mailbox.store, self._memory)

@@ -10,10 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from mssante.net.endings import Stopping
 from mssante.net.places import Caps, Places, prefix_of
 from mssante.net.repeated import Repeated
-from mssante.net.stream import ContextFactory, Stopping, Stream
-from mssante.observe.events import ConnectionCause, ConnectionRefused, ListenerOpened, crashed, report
+from mssante.net.stream import ContextFactory, Stream
+from mssante.observe.event import report
+from mssante.observe.events import ConnectionRefused, ListenerOpened, crashed
+from mssante.observe.terms import ConnectionCause
 
 Handler = Callable[[Stream], Awaitable[None]]
 

@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
 from mssante import limits
-from mssante.observe.events import ConnectionCause
+from mssante.observe.terms import ConnectionCause
 
 _PREFIX_V6 = 64
 _NETWORK_V4 = 24

@@ -22,7 +22,9 @@ from dataclasses import dataclass
 
 from mssante import limits
 from mssante.net.repeated import Repeated
-from mssante.observe.events import OctetsShort, Share, SlowSenderCut, report
+from mssante.observe.event import report
+from mssante.observe.events import OctetsShort, SlowSenderCut
+from mssante.observe.terms import Share
 from mssante.reasons import Passing, Reason
 
 

@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from mssante.limits import STATUS_CONNECTIONS_MAX, STATUS_REQUEST_OCTETS_MAX, STATUS_REQUEST_SECONDS_MAX
-from mssante.observe.events import crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import crashed
 from mssante.tasks import end_task
 
 

@@ -21,25 +21,15 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 from mssante import limits
-from mssante.observe.events import HandshakeRefused, report
+from mssante.net.endings import HandshakeFailed, PlaintextPipelined, Stopping
+from mssante.observe.event import report
+from mssante.observe.events import HandshakeRefused
 from mssante.trust.tls import openssl_reason, peer_chain
 
 ContextFactory = Callable[[], ssl.SSLContext]
 
 # asyncio and uvloop ask for the buffer, fill it and report it within one call, so connections can share one.
 _SCRATCH = memoryview(bytearray(limits.TLS_BUFFER_OCTETS))
-
-
-class PlaintextPipelined(ConnectionError):
-    """Clear text followed the command that asks for TLS (RFC 3207 §4.2); the connection is closed."""
-
-
-class HandshakeFailed(ConnectionError):
-    """The handshake failed, which was reported; the connection is closed. `args[0]` is OpenSSL's reason."""
-
-
-class Stopping(Exception):
-    """The server is stopping: say goodbye and end. Only reads raise it, so it never interrupts a command."""
 
 
 class Stream(asyncio.BufferedProtocol):
@@ -106,16 +96,18 @@ class Stream(asyncio.BufferedProtocol):
     def write(self, octets: bytes | bytearray | memoryview) -> None:
         """Sends. Never blocks and never raises: call `drain` before producing more than a few KiB."""
         if self._closed or self._closing or self._transport is None:
-            return None
+            return
         if self._tls is None:
-            return self._transport.write(octets)
+            self._transport.write(octets)
+            return
         rest = memoryview(octets)
         try:
             while rest:
                 rest = rest[self._tls.write(rest) :]
         except ssl.SSLError:
-            return self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
-        return self._flush()
+            self.abort()  # the far side has broken the TLS session: nothing more can be sent in it
+            return
+        self._flush()
 
     async def drain(self) -> None:
         """Waits until the far side has taken what was written. Raises ConnectionError when the far side is

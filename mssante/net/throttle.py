@@ -36,7 +36,8 @@ from mssante.limits import (
 )
 from mssante.model import PersonId
 from mssante.net.places import network_of, prefix_of
-from mssante.observe.events import PasswordsGuessed, report
+from mssante.observe.event import report
+from mssante.observe.events import PasswordsGuessed
 from mssante.reasons import Passing, Reason, Refused
 
 Key = tuple[str, ...]

@@ -1,5 +1,5 @@
 """What the server says of itself: typed events, JSON log, metrics."""
 
-from mssante.observe.events import Event, report
+from mssante.observe.event import Event, report
 
 __all__ = ["Event", "report"]

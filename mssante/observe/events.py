@@ -1,72 +1,20 @@
-"""Typed events: what the server says about itself. What must not be logged has no field here.
+"""Every event: what the server says about itself. What must not be logged has no field here.
 
 Invariants: no event has a field that can hold a subject, body, password, token, key, correspondent's
-address or patient identifier; `report` never raises; of a bug, the exception's class and its places in the
-code are told, never its text.
+address or patient identifier; of a bug, the exception's class and its places in the code are told, never its
+text.
 """
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import ClassVar
 
 from mssante.model import Direction, MessageSource
+from mssante.observe.event import Event, Level
+from mssante.observe.terms import ConnectionCause, LoginProtocol, Oddity, Share, SmtpStage
 from mssante.reasons import Reason
-
-
-class Level(StrEnum):
-    INFO = "info"
-    WARNING = "warning"
-    ALARM = "alarm"
-
-
-class ConnectionCause(StrEnum):
-    """Why a connection is closed before it could speak."""
-
-    TOO_MANY = "too many connections"
-    TOO_MANY_FROM_ADDRESS = "too many connections from this address"
-    TOO_MANY_WITHOUT_TLS = "too many connections without TLS"
-    TOO_MANY_WITHOUT_TLS_FROM_ADDRESS = "too many connections without TLS from this address"
-    PLAINTEXT_BEHIND_STARTTLS = "plaintext behind STARTTLS"
-
-
-class Share(StrEnum):
-    """Whose share of an amount is used up."""
-
-    ALL = "all"
-    PORT = "port"
-    PARTY = "party"
-
-
-class LoginProtocol(StrEnum):
-    """What a person logs in to."""
-
-    SUBMISSION = "submission"
-    IMAP = "imap"
-
-
-class SmtpStage(StrEnum):
-    """How far an SMTP session had come: a command of a transaction, or SESSION outside of one."""
-
-    MAIL = "mail"
-    RCPT = "rcpt"
-    DATA = "data"
-    SESSION = "session"
-
-
-class Oddity(StrEnum):
-    """What is odd about a message that is kept all the same."""
-
-    LONG_LINE = "long_line"
-    AUTHOR_UNPROVED = "author_unproved"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    level: ClassVar[Level] = Level.INFO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -411,25 +359,6 @@ class Crashed(Event):
     boundary: str
     error: str
     places: str
-
-
-Sink = Callable[[Event], None]
-_sinks: list[Sink] = []
-
-
-def add_sink(sink: Sink) -> Callable[[], None]:
-    """Sends every later event to `sink`. Call what is returned to end this."""
-    _sinks.append(sink)
-    return lambda: _sinks.remove(sink)
-
-
-def report(event: Event) -> None:
-    """Tells every sink. An error of a sink is ignored, so that observing never breaks the work."""
-    for sink in tuple(_sinks):
-        try:
-            sink(event)
-        except Exception:
-            continue
 
 
 def crashed(boundary: str, error: BaseException) -> Crashed:

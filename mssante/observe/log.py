@@ -16,7 +16,7 @@ from typing import TextIO
 
 import structlog
 
-from mssante.observe.events import Event, add_sink
+from mssante.observe.event import Event, add_sink
 
 # What these say may hold addresses, SQL parameters or message lines.
 SILENCED = (

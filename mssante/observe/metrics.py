@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from mssante.observe.events import Event, MessageAccepted, TrustSpaceLoaded, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import MessageAccepted, TrustSpaceLoaded
 from mssante.observe.log import name_of
 
 LABELS = ("reason", "listener", "protocol", "source")

@@ -18,13 +18,15 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, insert, select, 
 from mssante.crypto import MailboxStatement, PublicKey, SignedStatement, StatementVerifier
 from mssante.limits import MAILBOX_REMEMBERED_SECONDS, MAILBOXES_REMEMBERED_MAX, PUBLIC_KEY_REMEMBERED_SECONDS
 from mssante.model import Address, MailboxId, MailboxKind, MailboxStatus, SpecialUse
-from mssante.observe.events import MailboxNotProven, report
+from mssante.observe.event import report
+from mssante.observe.events import MailboxNotProven
 from mssante.reasons import Reason, Refused
 from mssante.store import chain, proving, tables
 from mssante.store.aged_cache import AgedCache
 from mssante.store.ledger import Ledger
 from mssante.store.proving import UnprovenMailbox
 from mssante.store.records import SECONDS_PER_DAY, JournalKind, MailboxRow
+from mssante.store.records.accounts import kib_of_places
 from mssante.store.transactions import Transactions
 
 T = TypeVar("T")
@@ -32,7 +34,8 @@ T = TypeVar("T")
 _COLUMNS = [
     column
     for column in tables.mailbox.c
-    if column.name in ("id", "address", "kind", "status", "created_at", "quota_kib", "used_kib", "modseq")
+    if column.name
+    in ("id", "address", "kind", "status", "created_at", "quota_kib", "used_kib", "places", "modseq")
 ]
 _WITH_KEY = proving.with_newest_key(*_COLUMNS)
 _BY_ADDRESS = _WITH_KEY.where(tables.mailbox.c.address_key == bindparam("the_address"))
@@ -90,6 +93,7 @@ def add(ledger: Ledger, row: MailboxRow, signed: SignedStatement) -> None:
             "created_at": row.created_at - row.created_at % SECONDS_PER_DAY,
             "quota_kib": row.quota_kib,
             "used_kib": 0,
+            "places": 0,
             "modseq": 0,
             "journal_n": 0,
             "journal_at": 0,
@@ -205,7 +209,8 @@ def _mailbox(row: RowMapping) -> MailboxRow:
         status=MailboxStatus(row["status"]),
         created_at=row["created_at"],
         quota_kib=row["quota_kib"],
-        used_kib=row["used_kib"],
+        used_kib=row["used_kib"] + kib_of_places(row["places"]),
+        places=row["places"],
         modseq=row["modseq"],
     )
 

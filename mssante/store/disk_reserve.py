@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mssante.limits import MIB
-from mssante.observe.events import DiskHasRoomAgain, DiskShort, report
+from mssante.observe.event import report
+from mssante.observe.events import DiskHasRoomAgain, DiskShort
 from mssante.reasons import Passing, Reason
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from weakref import WeakValueDictionary
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, null, select, update
 
 from mssante import limits
 from mssante.limits import FOLDERS_MAX, KEYWORDS_MAX
@@ -23,20 +23,33 @@ from mssante.store.ledger import Ledger, lock_owner
 from mssante.store.live import LiveFolder
 from mssante.store.records import Changes, Folder, FolderCounts, FolderName, JournalKind, Keyword
 from mssante.store.shredding import expunge_slice
+from mssante.store.statements import Bulk
 from mssante.store.transactions import Transactions
 
-_f, _k = tables.folder.c, tables.keyword.c
+_f, _k, _e = tables.folder.c, tables.keyword.c, tables.expunged.c
 _THIS = _f.id == bindparam("folder")
 _NEW = insert(tables.folder).returning(_f.id)
-_UNNAME = update(tables.folder).where(_THIS).values(name_tag=None)
-_NAME = (
+_UNNAME = Bulk(update(tables.folder).where(_f.id == bindparam("the_id")).values(name_tag=null()), "the_id")
+_NAME = Bulk(
     update(tables.folder)
-    .where(_THIS)
-    .values(name_tag=bindparam("new_tag"), name_ct=bindparam("new_ct"), modseq=bindparam("new_modseq"))
+    .where(_f.id == bindparam("the_id"))
+    .values(name_tag=bindparam("new_tag"), name_ct=bindparam("new_ct"), modseq=bindparam("new_modseq")),
+    *("new_tag", "new_ct", "new_modseq", "the_id"),
 )
 _SUBSCRIBE = update(tables.folder).where(_THIS).values(subscribed=bindparam("new_subscribed"))
-_FORGET_EXPUNGED = delete(tables.expunged).where(tables.expunged.c.folder_id == bindparam("folder"))
+_FORGET_COPIES = delete(tables.copied_slice).where(tables.copied_slice.c.folder_id == bindparam("folder"))
 _FORGET = delete(tables.folder).where(_THIS)
+_REMEMBER_DELETED = insert(tables.deleted_folder)
+_DELETED = select(tables.deleted_folder.c.folder_id)
+_FORGET_DELETED = delete(tables.deleted_folder).where(
+    tables.deleted_folder.c.folder_id == bindparam("folder")
+)
+_FORGET_EXPUNGED = delete(tables.expunged).where(
+    _e.folder_id == bindparam("folder"),
+    _e.uid.in_(
+        select(_e.uid).where(_e.folder_id == bindparam("folder")).order_by(_e.uid).limit(bindparam("most"))
+    ),
+)
 _LOCK_OWNER = lock_owner(tables.folder, _THIS)
 _RECENT = select(_f.recent_uid).where(_THIS)
 _CLAIM = update(tables.folder).where(_THIS).values(recent_uid=bindparam("up_to"))
@@ -88,18 +101,16 @@ def rename(ledger: Ledger, mailbox: MailboxId, names: Sequence[FolderName]) -> N
     if len(set(tags.values())) < len(tags):
         raise Refused(Reason.FOLDER_EXISTS)
     modseq = opened.step()
-    for name in names:  # first free the old names: two folders may swap theirs
-        ledger.connection.execute(_UNNAME, {"folder": name.folder})
+    # First free the old names: two folders may swap theirs.
+    _UNNAME.run(ledger.connection, [(name.folder,) for name in names])
+    _NAME.run(ledger.connection, [(name.tag, name.ct, modseq, name.folder) for name in names])
+    former = [name.former for name in names if name.former is not None and there[name.folder].subscribed]
+    subscriptions.keep(ledger.connection, mailbox, former)
     for name in names:
-        ledger.connection.execute(
-            _NAME,
-            {"folder": name.folder, "new_tag": name.tag, "new_ct": name.ct, "new_modseq": modseq},
-        )
-        if name.former is not None and there[name.folder].subscribed:
-            subscriptions.keep(ledger.connection, mailbox, *name.former)
         opened.record(JournalKind.FOLDER_RENAMED, folder=name.folder)
+    kept = subscriptions.tags(ledger.connection, mailbox)
     for name in names:
-        if subscriptions.take(ledger.connection, mailbox, name.tag):
+        if name.tag in kept and subscriptions.take(ledger.connection, mailbox, name.tag):
             ledger.connection.execute(_SUBSCRIBE, {"folder": name.folder, "new_subscribed": True})
 
 
@@ -123,22 +134,38 @@ def claim_recent(connection: Connection, folder: FolderId, up_to: int) -> int:
 
 
 def delete_slice(ledger: Ledger, folder: FolderId, slice_max: int) -> bool:
-    """Expunges at most `slice_max` messages. When none is left, it removes the folder and returns True. The
-    subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a role."""
+    """Expunges at most `slice_max` messages. When none is left, it removes the folder and returns True; what
+    `expunged` remembers of it is then to be deleted by `forget_slice`. The subscription stays. Raises
+    Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a role."""
     opened = ledger.open_folder(folder)
     if opened.role is not None:
         raise Refused(Reason.FOLDER_PROTECTED)
-    _, more = expunge_slice(ledger, opened, None, slice_max, deleted_only=False)
-    if more:
+    if expunge_slice(ledger, opened, None, slice_max, deleted_only=False).cut:
         return False
     row = folder_reading.folder(ledger.connection, folder)
     if row.subscribed and row.name_tag is not None and row.name_ct is not None:
-        subscriptions.keep(ledger.connection, row.mailbox, row.name_tag, row.name_ct)
-    ledger.connection.execute(_FORGET_EXPUNGED, {"folder": folder})
+        subscriptions.keep(ledger.connection, row.mailbox, [(row.name_tag, row.name_ct)])
+    ledger.connection.execute(_FORGET_COPIES, {"folder": folder})
     ledger.connection.execute(_FORGET, {"folder": folder})
+    ledger.connection.execute(_REMEMBER_DELETED, {"folder_id": folder})
     opened.mailbox.step()
     opened.mailbox.record(JournalKind.FOLDER_DELETED, folder=folder)
     return True
+
+
+def deleted(connection: Connection) -> Sequence[FolderId]:
+    """The deleted folders of which `expunged` may still have rows."""
+    return connection.execute(_DELETED).scalars().all()
+
+
+def forget_slice(connection: Connection, folder: FolderId, most: int) -> bool:
+    """Deletes at most `most` of the UIDs that a deleted folder remembered as expunged. Returns whether there
+    may be more."""
+    gone = connection.execute(_FORGET_EXPUNGED, {"folder": folder, "most": most}).rowcount
+    if gone == most:
+        return True
+    connection.execute(_FORGET_DELETED, {"folder": folder})
+    return False
 
 
 def add_keyword(ledger: Ledger, mailbox: MailboxId, name_tag: bytes, name_ct: bytes) -> int:
@@ -194,15 +221,29 @@ class FoldersDoor:
         an old name was subscribed, it stays subscribed and the new one is too. Raises
         Refused(MAILBOX_UNKNOWN), Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for INBOX,
         Refused(FOLDER_EXISTS)."""
-        await self._transactions.write(lambda ledger: rename(ledger, mailbox, names))
+        await self._transactions.write(lambda ledger: rename(ledger, mailbox, names), rows=len(names))
 
     async def delete(self, folder: FolderId) -> None:
         """Shreds the messages that lie in no other folder, some hundred in each transaction, then removes the
-        folder; its subscription stays. Raises Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder
-        with a role."""
+        folder and what it remembered of expunged ones; its subscription stays. Raises
+        Refused(FOLDER_UNKNOWN), Refused(FOLDER_PROTECTED) for a folder with a role."""
         self._transactions.shredded = True
         most = limits.EXPUNGED_AT_ONCE
-        while not await self._transactions.write(lambda ledger: delete_slice(ledger, folder, most)):
+        while not await self._transactions.write(
+            lambda ledger: delete_slice(ledger, folder, most), rows=most
+        ):
+            pass
+        await self._forget(folder)
+
+    async def finish_deletions(self) -> None:
+        """Forgets the expunged UIDs of folders whose deletion was cut off, some thousand in each
+        transaction."""
+        for folder in await self._transactions.read(deleted):
+            await self._forget(folder)
+
+    async def _forget(self, folder: FolderId) -> None:
+        most = limits.EXPUNGED_FORGOTTEN_AT_ONCE
+        while await self._transactions.write_quietly(lambda c: forget_slice(c, folder, most), rows=most):
             pass
 
     # Who subscribed to them

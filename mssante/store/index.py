@@ -62,6 +62,11 @@ def _knowing(form: Form) -> Select[int]:
 
 
 @cache
+def _entries(form: Form) -> Select[*tuple[Any, ...]]:
+    return select(_e.message_number, _e.segment_id).where(form.includes(_e.message_number))
+
+
+@cache
 def _dropped(form: Form, table: Table, column: str) -> Delete:
     return delete(table).where(form.includes(table.c[column]))
 
@@ -148,6 +153,11 @@ def put(
     return True
 
 
+def segments_of(connection: Connection, numbers: Runs) -> dict[int, int]:
+    """Which segment each of the messages `numbers` is in, without those that are in none."""
+    return {row[0]: row[1] for row in connection.execute(_entries(numbers.form), numbers.parameters)}
+
+
 def forget(connection: Connection, numbers: Runs) -> None:
     """Deletes the segments that hold words of the messages `numbers`, which are being shredded."""
     _drop(connection, Runs.of(_segments_of(connection, numbers)))
@@ -158,7 +168,7 @@ def _are_all(connection: Connection, mailbox: MailboxId, table: Table, column: s
         return True
     asked = {"mailbox": mailbox, **runs.parameters}
     found = connection.execute(_how_many(runs.form, table, column), asked).scalar_one()
-    return bool(found == sum(high - low + 1 for low, high in runs.stretches))
+    return bool(found == runs.count)
 
 
 def _segments_of(connection: Connection, numbers: Runs) -> list[int]:

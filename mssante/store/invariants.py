@@ -183,6 +183,27 @@ CHECKS = (
         ),
     ),
     InvariantCheck(
+        4,
+        "places that are not as many as counted",
+        select(_b.id.label("mailbox")).where(
+            _b.places
+            != select(func.count())
+            .select_from(tables.placement.join(tables.folder, _f.id == _p.folder_id))
+            .where(_f.mailbox_id == _b.id)
+            .scalar_subquery()
+        ),
+    ),
+    InvariantCheck(
+        4,
+        "expunged UIDs of no folder",
+        select(_e.folder_id.label("folder"))
+        .distinct()
+        .where(
+            ~_exists(_f.id == _e.folder_id),
+            ~_exists(tables.deleted_folder.c.folder_id == _e.folder_id),
+        ),
+    ),
+    InvariantCheck(
         6,
         "a recipient in no known state",
         select(_q.message_number.label("number")).where(

@@ -28,13 +28,15 @@ from sqlalchemy import (
     update,
 )
 
+from mssante import limits
 from mssante.crypto import LineForm, LineKey, LineText
-from mssante.model import FolderId, MailboxId, MailboxKind, MailboxStatus, MessageId, ModSeq, Uid
+from mssante.model import BlobId, FolderId, MailboxId, MailboxKind, MailboxStatus, MessageId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
 from mssante.store import tables
 from mssante.store.chain import link
 from mssante.store.notifier import CHANNEL
 from mssante.store.records import SECONDS_PER_DAY, JournalEntry, JournalKind
+from mssante.store.records.accounts import kib_of_places
 from mssante.store.statements import Among, Bulk
 
 _OPEN = Among(
@@ -44,6 +46,7 @@ _OPEN = Among(
         tables.mailbox.c.status,
         tables.mailbox.c.quota_kib,
         tables.mailbox.c.used_kib,
+        tables.mailbox.c.places,
         tables.mailbox.c.modseq,
         tables.mailbox.c.journal_n,
         tables.mailbox.c.journal_at,
@@ -59,12 +62,13 @@ _CLOSE = Bulk(
     .where(tables.mailbox.c.id == bindparam("the_id"))
     .values(
         used_kib=bindparam("new_used_kib"),
+        places=bindparam("new_places"),
         modseq=bindparam("new_modseq"),
         journal_n=bindparam("new_n"),
         journal_at=bindparam("new_at"),
         journal_head=bindparam("new_head"),
     ),
-    *("the_id", "new_used_kib", "new_modseq", "new_n", "new_at", "new_head"),
+    *("the_id", "new_used_kib", "new_places", "new_modseq", "new_n", "new_at", "new_head"),
 )
 _RECORD = Bulk(insert(tables.journal), *tables.journal.c.keys())
 _FOLDER_OWNER = select(tables.folder.c.mailbox_id).where(tables.folder.c.id == bindparam("folder"))
@@ -99,6 +103,7 @@ class MailboxInTransaction:
     status: MailboxStatus
     quota_kib: int | None
     used_kib: int
+    places: int
     modseq: int
     journal_n: int
     journal_at: int
@@ -113,8 +118,17 @@ class MailboxInTransaction:
 
     @property
     def touched(self) -> bool:
-        """Whether its row must be written. Wherever `used_kib` changes, a journal line is written as well."""
+        """Whether its row must be written. Wherever `used_kib` or `places` changes, a journal line is written
+        as well."""
         return self._stepped or bool(self.entries)
+
+    def require_room(self, *, kib: int = 0, places: int) -> None:
+        """Raises Refused(MAILBOX_FULL) when the mailbox has no room for messages of `kib` in all, or for so
+        many places, which the quota counts too."""
+        after = self.places + places
+        used_kib = self.used_kib + kib + kib_of_places(after)
+        if after > limits.PLACES_MAX or (self.quota_kib is not None and used_kib > self.quota_kib):
+            raise Refused(Reason.MAILBOX_FULL)
 
     def step(self) -> ModSeq:
         """The modseq of this transaction's changes: one more than the highest before it."""
@@ -168,12 +182,14 @@ class Ledger:
     """The mailboxes that one transaction writes to. Call `close` before the transaction ends.
 
     `now` is the time of the journal lines, and `line_key` seals them; `origin` names this process in
-    notifications."""
+    notifications. `left_over` are the contents that this transaction gave up and left for later ones to
+    delete, because they are large."""
 
     def __init__(self, connection: Connection, *, now: int, line_key: LineKey, origin: str = "") -> None:
         self.connection = connection
         self.now = now
         self._line_key = line_key
+        self.left_over: list[BlobId] = []
         self._origin = origin
         self._opened: dict[MailboxId, MailboxInTransaction] = {}
 
@@ -223,4 +239,4 @@ class Ledger:
 
 
 def _closing(box: MailboxInTransaction) -> tuple[object, ...]:
-    return box.id, box.used_kib, box.modseq, box.journal_n, box.journal_at, box.journal_head
+    return box.id, box.used_kib, box.places, box.modseq, box.journal_n, box.journal_at, box.journal_head

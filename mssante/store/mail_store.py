@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 from mssante.clock import Clock
@@ -67,11 +68,13 @@ class MailStore:
         of mailboxes. `audit` seals what the journal tells, and opens nothing of it. `disk` is the folder of
         the database's file, on whose disk `reserve_octets` stay free. Raises Passing."""
         transactions = Transactions(database, clock, audit)
+        store = cls(transactions, verifier, DiskReserve(disk, reserve_octets, database.free_octets))
         if database.dialect == "postgresql":
             await transactions.notifier.listen(database)
         else:
             await database.write(queue.release_all)
-        return cls(transactions, verifier, DiskReserve(disk, reserve_octets, database.free_octets))
+            await store.messages.finish_copies(all_of_them=True)  # before anybody reads
+        return store
 
     async def close(self) -> None:
         """Waits for the transactions that have begun. To be called before the database is closed."""
@@ -97,7 +100,9 @@ class MailStore:
         now, origin = self._transactions.now, self._transactions.notifier.origin
         line_key = await self._transactions.line_keys.of_day(now)
         arrival = reception.Arrival(acceptance, now, line_key, origin)
-        settled = await self._transactions.write_together(reception.accept_batch, arrival, announced)
+        settled = await self._transactions.write_together(
+            reception.accept_batch, arrival, announced, rows=_rows(acceptance)
+        )
         if isinstance(settled.outcome, Declined):
             raise settled.outcome
         return settled.outcome
@@ -112,13 +117,19 @@ class MailStore:
         return await self._transactions.read(lambda c: verify.verify(c, now=now, marks=marks, audit=audit))
 
     async def sweep(self) -> Swept:
-        """Deletes abandoned blobs and old dedup keys, seals the journal lines that an earlier version left in
-        clear, and empties the write-ahead log of shredded bytes. To be called at start and every hour. Raises
-        Passing."""
+        """Deletes abandoned blobs and old dedup keys, finishes what long commands left when they were cut
+        off, seals the journal lines that an earlier version left in clear, and empties the write-ahead log of
+        shredded bytes. To be called at start and every hour. Raises Passing."""
         transactions, now, swept = self._transactions, self._transactions.now, 0
-        while part := await transactions.write_quietly(lambda c: sweeping.sweep_blobs(c, now)):
-            swept += part
-        keys = await transactions.write_quietly(lambda c: sweeping.sweep_dedup(c, now))
+        while old := await transactions.read(lambda c: sweeping.old_blobs(c, now)):
+            await transactions.erase(old)
+            swept += len(old)
+        await self.messages.finish_copies(all_of_them=False)
+        await self.folders.finish_deletions()
+        keys = 0
+        while old_keys := await transactions.read(lambda c: sweeping.old_keys(c, now)):
+            forget = partial(sweeping.forget_keys, keys=old_keys)
+            keys += await transactions.write_quietly(forget, rows=len(old_keys))
         if await journal.any_in_clear(transactions):
             line_key, transactions.shredded = await transactions.line_keys.of_day(now), True
             while await transactions.write_quietly(lambda c: journal.seal_some(c, line_key)):
@@ -128,3 +139,9 @@ class MailStore:
             if not await transactions.database.checkpoint_truncate():
                 transactions.shredded = True
         return Swept(blobs=swept, dedup_keys=keys, log_emptied=not transactions.shredded)
+
+
+def _rows(acceptance: Acceptance) -> int:
+    """How many rows an acceptance writes, as batches count them: its letters, or their chunks."""
+    deposits = [*acceptance.deposits, *([acceptance.outbound.deposit] if acceptance.outbound else ())]
+    return sum(max(1, len(each.pending_chunks)) for each in deposits)

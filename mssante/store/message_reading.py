@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Select, and_, bindparam, null, select
 from sqlalchemy.engine.interfaces import DBAPICursor
 
 from mssante.limits import READ_ROWS_AT_ONCE
-from mssante.model import BlobId, FolderId
+from mssante.model import BlobId, Flag, FolderId
 from mssante.store import tables
-from mssante.store.packed import Form, Runs
+from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.records import MessageNumber, Place, SealedDek, SealedMessage, Uids
 
 _p, _m, _d, _c, _h = (
@@ -33,18 +33,29 @@ _CHUNKS = (
     .order_by(_c.n)
 )
 
+_IN_FOLDER = select(_p.uid).where(_p.folder_id == bindparam("folder"))
+_ALL = columns(_IN_FOLDER, order="uid")
+_DELETED = columns(_IN_FOLDER.where(_p.flags.bitwise_and(Flag.DELETED.value) != 0), order="uid")
+
 
 @cache
 def _summaries(form: Form, header: bool) -> Select[*tuple[Any, ...]]:
     listed = tables.placement.join(tables.message, _m.number == _p.message_number)
     if header:
         listed = listed.outerjoin(tables.header, _h.message_number == _p.message_number)
-    columns = _p.uid, _m.number, _m.id, _m.blob_id, _m.listing_epoch, _m.summary_ct
+    wanted = _p.uid, _m.number, _m.id, _m.blob_id, _m.listing_epoch, _m.summary_ct
     return (
-        select(*columns, _h.ct if header else null())
+        select(*wanted, _h.ct if header else null())
         .select_from(listed)
         .where(_p.folder_id == bindparam("folder"), form.includes(_p.uid))
         .order_by(_p.uid)
+    )
+
+
+@cache
+def _there(form: Form) -> Select[*tuple[Any, ...]]:
+    return columns(
+        select(_p.uid).where(_p.folder_id == bindparam("folder"), form.includes(_p.uid)), order="uid"
     )
 
 
@@ -65,12 +76,24 @@ def _present(form: Form) -> Select[int]:
 
 @cache
 def _deks(form: Form, contents: bool) -> Select[*tuple[Any, ...]]:
-    columns = _d.message_number, _d.epoch, _d.suite, _d.form, _d.ct
-    wanted = select(*columns, _c.ct if contents else null()).select_from(tables.dek)
+    key = _d.message_number, _d.epoch, _d.suite, _d.form, _d.ct
+    wanted = select(*key, _c.ct if contents else null()).select_from(tables.dek)
     if contents:
         small = and_(_m.chunks == 1, _c.blob_id == _m.blob_id, _c.n == 0)
         wanted = wanted.join(tables.message, _m.number == _d.message_number).outerjoin(tables.chunk, small)
     return wanted.where(form.includes(_d.message_number)).order_by(_d.message_number)
+
+
+def there(connection: Connection, folder: FolderId, uids: Runs) -> Sequence[int]:
+    """Those of `uids` that exist, ascending. There must be one in `uids`."""
+    row = connection.execute(_there(uids.form), {"folder": folder, **uids.parameters}).one()
+    return unpacked(row)[0]
+
+
+def to_expunge(connection: Connection, folder: FolderId, *, deleted_only: bool) -> Sequence[int]:
+    """The UIDs of a folder whose messages have \\Deleted, or all of them, ascending."""
+    found = connection.execute(_DELETED if deleted_only else _ALL, {"folder": folder}).one()
+    return unpacked(found)[0]
 
 
 def summaries(

@@ -1,4 +1,5 @@
-"""Flags, copies and moves of many messages at once: one statement, whatever their number.
+"""Flags, copies and moves of many messages at once: one statement, whatever their number. The callers give
+only some thousand at a time (`messages`).
 
 Invariants: a row whose flags do not change keeps its modseq (RFC 7162 §3.1.3); a copy touches no key
 and no content, only a placement; new UIDs follow the order of the old ones (RFC 4315 §3).
@@ -30,7 +31,7 @@ from sqlalchemy import (
 from mssante.crypto import Closed
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
-from mssante.store import tables
+from mssante.store import message_reading, tables
 from mssante.store.ledger import Ledger, OpenFolder, lock_owner
 from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.records import (
@@ -106,13 +107,6 @@ def _flagged(form: Form, unchanged: bool) -> Select[*tuple[Any, ...]]:
 
 
 @cache
-def _there(form: Form) -> Select[*tuple[Any, ...]]:
-    return columns(
-        select(_p.uid).where(_p.folder_id == bindparam("folder"), form.includes(_p.uid)), order="uid"
-    )
-
-
-@cache
 def _copied(form: Form) -> Insert:
     new = {
         name: bindparam(f"new_{name}", type_=tables.Number) for name in ("folder", "first", "modseq", "day")
@@ -171,13 +165,18 @@ def _flags_now(
     return FlagsRows(numbers, flags, modseqs)
 
 
-def copy(ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
+def copy(
+    ledger: Ledger, folder_id: FolderId, uids: Uids, to: FolderId, *, more: int = 0
+) -> list[tuple[Uid, Uid]]:
     """Copies the messages of `uids` that exist, with their flags, and returns (old UID, new UID) of each. The
-    quota counts a content only once. Raises Refused(FOLDER_UNKNOWN) when a folder is gone or belongs to
-    another mailbox, Refused(LIMIT_REACHED) when there are no UIDs left."""
+    quota counts a content only once, but every place; there must be room for `more` that follow, too. Raises
+    Refused(FOLDER_UNKNOWN) when a folder is gone or belongs to another mailbox, Refused(MAILBOX_FULL),
+    Refused(LIMIT_REACHED) when there are no UIDs left."""
     source, target = _both(ledger, folder_id, to)
     pairs = _place_again(ledger, source, target, uids)
     if pairs:
+        source.mailbox.require_room(places=len(pairs) + more)
+        source.mailbox.places += len(pairs)
         _record(JournalKind.COPIED, source, target, pairs)
     return pairs
 
@@ -204,11 +203,11 @@ def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: U
         return []
     connection = ledger.connection
     asked = {"folder": source.id, **runs.parameters}
-    (there,) = unpacked(connection.execute(_there(runs.form), asked).one())
-    if not there:
+    found = message_reading.there(connection, source.id, runs)
+    if not found:
         return []
     first = target.uidnext
-    if first + len(there) > 2**32:
+    if first + len(found) > 2**32:
         raise Refused(Reason.LIMIT_REACHED)
     modseq = source.mailbox.step()
     new = {
@@ -218,10 +217,10 @@ def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: U
         "new_day": ledger.now // SECONDS_PER_DAY,
     }
     connection.execute(_copied(runs.form), asked | new)
-    target.uidnext = first + len(there)
+    target.uidnext = first + len(found)
     grown = {"folder": target.id, "new_modseq": modseq, "new_uidnext": target.uidnext}
     connection.execute(_FOLDER_GROW, grown)
-    return [(Uid(old), Uid(first + i)) for i, old in enumerate(there)]
+    return [(Uid(old), Uid(first + i)) for i, old in enumerate(found)]
 
 
 def _record(kind: JournalKind, source: OpenFolder, target: OpenFolder, pairs: list[tuple[Uid, Uid]]) -> None:

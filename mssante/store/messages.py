@@ -1,19 +1,28 @@
 """Messages as the layers above see them: `MailStore.messages`, with a method for all that can be done to
 them.
 
+What concerns many messages is done in slices, each in a transaction of its own with its own modseq, and
+letters and other people's commands pass between them. A COPY is all or nothing all the same (`long_copies`);
+a STORE, MOVE or EXPUNGE that fails midway has changed the messages of the slices before.
+
 Invariants: once a method has returned, what it wrote is committed; nothing here opens a ciphertext. The
 statements are in `message_reading`, `message_writing`, `reception`, `blobs` and `shredding`.
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
+from functools import partial
 
 from mssante import limits
 from mssante.crypto import Closed
 from mssante.model import BlobId, FolderId, ModSeq, Uid
-from mssante.store import blobs, message_reading, message_writing, reception, shredding
+from mssante.reasons import Declined
+from mssante.store import blobs, long_copies, message_reading, message_writing, reception, shredding
 from mssante.store.disk_reserve import DiskReserve
+from mssante.store.ledger import Ledger
+from mssante.store.packed import Runs
 from mssante.store.records import (
     Acceptance,
     Accepted,
@@ -31,9 +40,9 @@ from mssante.store.transactions import Transactions
 class MessagesDoor:
     """What is kept of letters, which folders they lie in, and their flags.
 
-    Each method is one transaction, except where it says so. Each raises Passing when the database does not
-    answer or is too busy. Sessions of the mailbox are told what a method changed, if they can see it.
-    Messages come in by `MailStore.accept`."""
+    Each method is one transaction, or one for some thousand messages. Each raises Passing when the database
+    does not answer or is too busy. Sessions of the mailbox are told what a method changed, if they can see
+    it. Messages come in by `MailStore.accept`."""
 
     def __init__(self, transactions: Transactions, reserve: DiskReserve) -> None:
         self._transactions = transactions
@@ -47,11 +56,13 @@ class MessagesDoor:
         to its reserve."""
         await self._reserve.require()
         now = self._transactions.now
-        await self._transactions.write_quietly(lambda c: blobs.append_chunks(c, blob, first_n, sealed, now))
+        await self._transactions.write_quietly(
+            lambda c: blobs.append_chunks(c, blob, first_n, sealed, now), rows=len(sealed)
+        )
 
     async def abandon(self, blob: BlobId) -> None:
         """Deletes the chunks of a message that will not be kept. Does nothing to a message that was kept."""
-        await self._transactions.write_quietly(lambda c: blobs.abandon(c, [blob]))
+        await self._transactions.erase([blob])
 
     async def replace(self, folder: FolderId, uid: Uid, acceptance: Acceptance) -> Accepted:
         """Keeps a new message in one mailbox and removes an old one, both or neither: the quota judges the
@@ -104,46 +115,127 @@ class MessagesDoor:
         """Adds, removes or replaces flags. Returns the messages of `uids` that exist, with their new flags,
         except those that changed after `unchangedsince`, which are left as they are (RFC 7162 §3.1.3). Raises
         Refused(FOLDER_UNKNOWN)."""
-        return await self._transactions.write(
-            lambda ledger: message_writing.store_flags(
-                ledger, folder, uids, mode, mask, unchanged_since=unchangedsince
+        done: FlagsRows | None = None
+        for some in await self._slices(folder, uids, limits.FLAGS_STORED_AT_ONCE):
+            change = partial(
+                message_writing.store_flags,
+                folder_id=folder,
+                uids=some,
+                mode=mode,
+                mask=mask,
+                unchanged_since=unchangedsince,
             )
-        )
+            rows = await self._transactions.write(change, rows=len(some))
+            done = rows if done is None else done.then(rows)
+        assert done is not None, "there is one slice at least"
+        return done
 
     async def copy(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
         """Copies the messages of `uids` that exist, with their flags, and returns the old and new UID of
-        each. The quota counts a content only once. Raises Refused(FOLDER_UNKNOWN) when a folder is gone or
-        belongs to another mailbox, Refused(LIMIT_REACHED) when there are no UIDs left, Passing(STORAGE_FULL)
-        when the disk is filled up to its reserve."""
+        each: all of them or none, even if it takes several transactions and the process is killed. The quota
+        counts a content only once, but each place. Raises Refused(FOLDER_UNKNOWN) when a folder is gone or
+        belongs to another mailbox, Refused(MAILBOX_FULL), Refused(LIMIT_REACHED) when there are no UIDs
+        left, Passing(STORAGE_FULL) when the disk is filled up to its reserve."""
         await self._reserve.require()
-        return await self._transactions.write(lambda ledger: message_writing.copy(ledger, folder, uids, to))
+        slices = await self._slices(folder, uids, limits.PLACES_COPIED_AT_ONCE, exactly=True)
+        if len(slices) > 1:
+            return await self._transactions.unbroken(self._copy_long(folder, slices, to))
+        return await self._transactions.write(
+            lambda ledger: message_writing.copy(ledger, folder, slices[0], to), rows=len(slices[0])
+        )
 
     async def move(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
-        """As `copy`, but also removes the old placements, in the same transaction (RFC 6851 §3). It is done
-        on a full disk too: that is how mail programs delete."""
-        return await self._transactions.write(lambda ledger: message_writing.move(ledger, folder, uids, to))
+        """As `copy`, but also removes the old placements, each in the transaction that makes its new one: if
+        it fails midway, a message is in one of the two folders (RFC 6851 §4). The number of places stays. It
+        is done on a full disk too: that is how mail programs delete."""
+        pairs: list[tuple[Uid, Uid]] = []
+        for some in await self._slices(folder, uids, limits.PLACES_MOVED_AT_ONCE):
+            part = partial(message_writing.move, folder_id=folder, uids=some, to=to)
+            pairs += await self._transactions.write(part, rows=len(some))
+        return pairs
 
     async def expunge(
         self, folder: FolderId, uids: Uids | None = None, *, deleted_only: bool = True
     ) -> list[Uid]:
         """Removes those messages of `uids`, or of the folder, that have \\Deleted (RFC 4315 §2.1), some
-        hundred or some MiB in each transaction; with `deleted_only` False, all of `uids`. Returns the removed
-        UIDs, ascending. Raises Refused(FOLDER_UNKNOWN)."""
-        most = limits.EXPUNGED_AT_ONCE
-        gone: list[Uid] = []
-        while True:
-            part, more = await self._transactions.write(
-                lambda ledger: shredding.expunge_slice(
-                    ledger, ledger.open_folder(folder), uids, most, deleted_only=deleted_only
-                )
+        hundred in each transaction; with `deleted_only` False, all of `uids`. Returns the removed UIDs,
+        ascending. Raises Refused(FOLDER_UNKNOWN)."""
+        if uids is None:
+            uids = await self._transactions.read(
+                lambda c: message_reading.to_expunge(c, folder, deleted_only=deleted_only)
             )
-            self._transactions.shredded = self._transactions.shredded or bool(part)
-            gone += part
-            if not more:
-                return gone
+        gone: list[Uid] = []
+        for some in await self._slices(folder, uids, limits.EXPUNGED_AT_ONCE):
+            part = partial(_expunge_slice, folder=folder, uids=some, deleted_only=deleted_only)
+            cut = True
+            while cut:
+                removed, cut = await self._transactions.write(part, rows=len(some))
+                self._transactions.shredded = self._transactions.shredded or bool(removed)
+                gone += removed
+        return gone
+
+    async def finish_copies(self, *, all_of_them: bool) -> int:
+        """Takes back what unfinished copies have placed: those that have written nothing for
+        COPY_DEAD_SECONDS, or all, for the start of the only process. Returns how many there were."""
+        before = self._transactions.now if all_of_them else long_copies.last_sign(self._transactions.now)
+        dead = await self._transactions.read(lambda c: long_copies.dead(c, before))
+        for copy in dead:
+            await self._take_back(copy)
+        return len(dead)
+
+    async def _copy_long(
+        self, folder: FolderId, slices: Sequence[Uids], to: FolderId
+    ) -> list[tuple[Uid, Uid]]:
+        copy, more = secrets.randbits(63), sum(map(len, slices))
+        pairs: list[tuple[Uid, Uid]] = []
+        try:
+            for some in slices:
+                more -= len(some)
+                part = partial(
+                    long_copies.copy_slice,
+                    copy=copy,
+                    folder=folder,
+                    uids=some,
+                    to=to,
+                    noted=bool(pairs),
+                    more=more,
+                )
+                pairs += await self._transactions.write(part, rows=len(some))
+        except BaseException:
+            try:
+                await self._take_back(copy)
+            except Declined:
+                pass  # the folder is gone, or the sweep does it
+            raise
+        return pairs
+
+    async def _take_back(self, copy: int) -> None:
+        while await self._transactions.write(
+            lambda ledger: long_copies.take_back_slice(ledger, copy), rows=limits.PLACES_COPIED_AT_ONCE
+        ):
+            pass
+
+    async def _slices(self, folder: FolderId, uids: Uids, most: int, *, exactly: bool = False) -> list[Uids]:
+        """`uids` in ascending portions, one at least, none of more than `most`. If they are more, those of a
+        range that do not exist are left out; with `exactly`, always."""
+        if len(uids) <= most:
+            return [uids]
+        if exactly or isinstance(uids, range):
+            runs = Runs.of(uids)
+            there = await self._transactions.read(lambda c: message_reading.there(c, folder, runs))
+        else:
+            there = sorted(set(uids))
+        return [there[start : start + most] for start in range(0, len(there), most)] or [()]
 
     async def reseal(self, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:
         """Replaces DEKs and summaries of one mailbox by forms that open faster. What is stored under a newer
         epoch stays, and messages that are gone meanwhile are skipped. It may be left out, so it raises
         Passing soon where the database is busy, and no letter waits for it."""
         await self._transactions.write_at_leisure(lambda c: message_writing.reseal(c, messages))
+
+
+def _expunge_slice(
+    ledger: Ledger, folder: FolderId, uids: Uids, deleted_only: bool
+) -> shredding.ExpungedSlice:
+    opened = ledger.open_folder(folder)
+    return shredding.expunge_slice(ledger, opened, uids, limits.EXPUNGED_AT_ONCE, deleted_only=deleted_only)

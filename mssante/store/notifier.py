@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from mssante.database import Database
 from mssante.limits import DATABASE_BUSY_SECONDS, LISTEN_AGAIN_SECONDS
 from mssante.model import MailboxId
-from mssante.observe.events import StorageTrouble, crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import StorageTrouble, crashed
 from mssante.reasons import Passing
 from mssante.tasks import end_task
 

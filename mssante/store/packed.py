@@ -112,6 +112,11 @@ class Runs:
         return bool(self.stretches)
 
     @property
+    def count(self) -> int:
+        """How many numbers are in the set."""
+        return sum(high - low + 1 for low, high in self.stretches)
+
+    @property
     def form(self) -> Form:
         """The form of statement that asks for this set."""
         return Form.STRETCH if len(self.stretches) == 1 else Form.LIST

@@ -238,7 +238,7 @@ def settle(
     if connection.execute(_OPEN_LEFT, {"number": row.message_number}).scalar():
         return False
     mailbox.step()
-    shred_outbound(connection, mailbox, row.message_number)
+    shred_outbound(ledger, mailbox, row.message_number)
     return True
 
 

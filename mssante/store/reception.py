@@ -11,9 +11,9 @@ Acceptances that are ready together share one transaction (database.writer), whi
 2. It judges each acceptance in memory: is the mailbox open, is its quota kept, is there such a folder? An
    acceptance sees what those before it took, so that two of them cannot both take the last free room. One
    that is refused changes nothing and does not disturb the others.
-3. It gives the accepted messages their UIDs and modseqs, writes all their rows, table by table, and deletes
-   the early chunks of those it refused.
+3. It gives the accepted messages their UIDs and modseqs, and writes all their rows, table by table.
 4. It writes the journal lines and the new counters of the mailboxes (Ledger.close).
+The early chunks of those it refused are erased after it (`Ledger.left_over`).
 
 A peer that never saw our 250 sends the letter again. Its dedup key then shows which mailboxes have the
 message already. They get no second copy, and the answer is as it was the first time.
@@ -97,7 +97,11 @@ def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settle
     outcomes = _take_in(ledger, boxes, acceptances)
     ledger.close()
     return [
-        Settled(outcome, _boxes_of(acceptance) if isinstance(outcome, Accepted) else ())
+        Settled(
+            outcome,
+            _boxes_of(acceptance) if isinstance(outcome, Accepted) else (),
+            tuple(each.blob_id for each in _deposits(acceptance) if each.blob_id in ledger.left_over),
+        )
         for acceptance, outcome in zip(acceptances, outcomes, strict=True)
     ]
 
@@ -106,7 +110,7 @@ def replace(ledger: Ledger, folder: FolderId, uid: Uid, acceptance: Acceptance) 
     """Keeps a new message in one mailbox and removes an old one, in one transaction: the quota judges the
     result of both. Raises as `MailStore.accept` does, and Refused(MESSAGE_GONE)."""
     opened = ledger.open_folder(folder)
-    if not expunge_slice(ledger, opened, [uid], 1, deleted_only=False)[0]:
+    if not expunge_slice(ledger, opened, [uid], 1, deleted_only=False).gone:
         raise Refused(Reason.MESSAGE_GONE)
     (outcome,) = _take_in(ledger, {opened.mailbox.id: opened.mailbox}, [acceptance])
     if isinstance(outcome, Declined):
@@ -132,7 +136,7 @@ def _take_in(
     if early:
         kept = {taken.deposit.blob_id for taken in batch.taken}
         blobs.finish(connection, kept & early.keys())
-        blobs.abandon(connection, early.keys() - kept)
+        ledger.left_over += early.keys() - kept
     return outcomes
 
 
@@ -203,7 +207,7 @@ def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
 
 def _admit(batch: _Batch, fresh: list[Deposit], queued: Deposit | None) -> None:
     """Raises the reason why one of the deposits cannot be kept, if there is one. It changes nothing."""
-    wanted: dict[MailboxId, int] = {}
+    wanted: dict[MailboxId, tuple[int, int]] = {}  # KiB, places
     for deposit in fresh:
         box = batch.boxes.get(deposit.mailbox)
         if box is None:
@@ -214,9 +218,9 @@ def _admit(batch: _Batch, fresh: list[Deposit], queued: Deposit | None) -> None:
             raise Passing(Reason.MAILBOX_SUSPENDED)
         if deposit.blob_id in batch.incomplete:
             raise Passing(Reason.STORAGE_UNAVAILABLE, "early chunks are gone")
-        wanted[box.id] = wanted.get(box.id, 0) + deposit.size_kib
-        if box.quota_kib is not None and box.used_kib + wanted[box.id] > box.quota_kib:
-            raise Refused(Reason.MAILBOX_FULL)
+        kib, places = wanted.get(box.id, (0, 0))
+        kib, places = wanted[box.id] = (kib + deposit.size_kib, places + (deposit.folder is not None))
+        box.require_room(kib=kib, places=places)
         if deposit is queued and box.kind == MailboxKind.QUEUE:
             continue
         place = batch.places.get((deposit.mailbox, deposit.folder)) if deposit.folder is not None else None
@@ -233,6 +237,7 @@ def _take(batch: _Batch, deposit: Deposit, detail: str) -> Placed:
     placed = Placed(box.id, place.id, Uid(place.uidnext), box.step())
     place.uidnext += 1
     box.used_kib += deposit.size_kib
+    box.places += 1
     box.record(
         JournalKind.ACCEPTED, message_id=deposit.message_id, folder=place.id, uid=placed.uid, detail=detail
     )

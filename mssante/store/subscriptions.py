@@ -6,6 +6,8 @@ and later ones are dropped.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, bindparam, delete, func, select
 
 from mssante.limits import FOLDERS_MAX
@@ -15,6 +17,7 @@ from mssante.store.statements import insert_unless_there
 
 _s = tables.subscription.c
 _NAMES = select(_s.name_ct).where(_s.mailbox_id == bindparam("mailbox")).order_by(_s.name_tag)
+_TAGS = select(_s.name_tag).where(_s.mailbox_id == bindparam("mailbox"))
 _COUNT = select(func.count()).where(_s.mailbox_id == bindparam("mailbox"))
 _TAKE = delete(tables.subscription).where(
     _s.mailbox_id == bindparam("mailbox"), _s.name_tag == bindparam("tag")
@@ -26,11 +29,18 @@ def names(connection: Connection, mailbox: MailboxId) -> list[bytes]:
     return list(connection.execute(_NAMES, {"mailbox": mailbox}).scalars())
 
 
-def keep(connection: Connection, mailbox: MailboxId, tag: bytes, ct: bytes) -> None:
-    """Keeps the subscription of a name whose folder is gone."""
-    if connection.execute(_COUNT, {"mailbox": mailbox}).scalar_one() < FOLDERS_MAX:
-        row = {"mailbox_id": mailbox, "name_tag": tag, "name_ct": ct}
-        connection.execute(insert_unless_there(connection, tables.subscription), row)
+def tags(connection: Connection, mailbox: MailboxId) -> set[bytes]:
+    """The tags of the names."""
+    return set(connection.execute(_TAGS, {"mailbox": mailbox}).scalars())
+
+
+def keep(connection: Connection, mailbox: MailboxId, names: Sequence[tuple[bytes, bytes]]) -> None:
+    """Keeps the subscription of names whose folder is gone, given as tag and ciphertext."""
+    if names:
+        room = max(0, FOLDERS_MAX - connection.execute(_COUNT, {"mailbox": mailbox}).scalar_one())
+        rows = [{"mailbox_id": mailbox, "name_tag": tag, "name_ct": ct} for tag, ct in names[:room]]
+        if rows:
+            connection.execute(insert_unless_there(connection, tables.subscription), rows)
 
 
 def take(connection: Connection, mailbox: MailboxId, tag: bytes) -> bool:

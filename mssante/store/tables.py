@@ -46,6 +46,7 @@ mailbox = Table(
     Column("created_at", Number, nullable=False),
     Column("quota_kib", Number),  # null: no quota
     Column("used_kib", Number, nullable=False),
+    Column("places", Number, nullable=False, server_default="0"),  # rows of placement in its folders
     Column("modseq", Number, nullable=False),
     Column("journal_n", Number, nullable=False),
     Column("journal_at", Number, nullable=False),
@@ -168,15 +169,34 @@ placement = Table(
     sqlite_with_rowid=False,
 )
 
-# Other sessions learn from it which messages are gone. It would also serve QRESYNC (RFC 7162 §3.2.7).
+# What a COPY that takes several transactions has placed so far: `low` to `high` are the new UIDs of one of
+# them. The last one deletes these rows; if it never comes, the places are taken back (store/long_copies).
+copied_slice = Table(
+    "copied_slice",
+    metadata,
+    Column("copy_id", Number, primary_key=True, autoincrement=False),  # random
+    Column("low", Number, primary_key=True, autoincrement=False),
+    Column("high", Number, nullable=False),
+    Column("folder_id", Number, ForeignKey("folder.id"), nullable=False),
+    Column("at", Number, nullable=False),
+    Index("copied_slice_folder_id_index", "folder_id"),
+)
+
+# Other sessions learn from it which messages are gone. It would also serve QRESYNC (RFC 7162 §3.2.7). Its
+# folder may be deleted already: its rows are then being deleted too (`deleted_folder`).
 expunged = Table(
     "expunged",
     metadata,
-    Column("folder_id", Number, ForeignKey("folder.id"), primary_key=True, autoincrement=False),
+    Column("folder_id", Number, primary_key=True, autoincrement=False),
     Column("uid", Number, primary_key=True, autoincrement=False),
     Column("modseq", Number, nullable=False),
     Index("expunged_folder_id_modseq_index", "folder_id", "modseq"),
     sqlite_with_rowid=False,
+)
+
+# Deleted folders of which `expunged` still has rows.
+deleted_folder = Table(
+    "deleted_folder", metadata, Column("folder_id", Number, primary_key=True, autoincrement=False)
 )
 
 # The words of some hundred messages, sealed under the mailbox's own key, for SEARCH to look in. Nothing

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from mssante.observe.events import Crashed, Event, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed
 from mssante.reasons import Passing, Reason
 from mssante.tasks import Unbroken, end_task
 

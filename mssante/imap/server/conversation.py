@@ -20,7 +20,7 @@ from mssante.imap.rules.state import CONDSTORE, State, enables_condstore, expung
 from mssante.imap.server import acl, append, fetch, folders, idle, login, messages, searching, sorting, store
 from mssante.imap.server.persons import is_heavy
 from mssante.imap.server.session import OK, Answer, Goodbye, Left, Session
-from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping
+from mssante.net.endings import HandshakeFailed, PlaintextPipelined, Stopping
 from mssante.observe import report
 from mssante.observe.events import SessionEnded, crashed
 from mssante.reasons import Declined, Passing, Reason

@@ -15,7 +15,8 @@ from mssante.imap.server.session import Answer, Session
 from mssante.mailbox.opening import sign_in
 from mssante.model import Malformed, Secret, user_parts
 from mssante.observe import report
-from mssante.observe.events import LoginAccepted, LoginProtocol, LoginRefused
+from mssante.observe.events import LoginAccepted, LoginRefused
+from mssante.observe.terms import LoginProtocol
 from mssante.reasons import Reason, Refused
 from mssante.sasl.plain import plain
 from mssante.sasl.responses import response

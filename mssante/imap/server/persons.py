@@ -14,7 +14,12 @@ from weakref import WeakValueDictionary
 from mssante.imap.grammar import commands
 from mssante.imap.grammar.need import Need
 from mssante.imap.rules.matching import need_of
-from mssante.limits import IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES, IMAP_PERSON_MEMORY_OCTETS_MAX
+from mssante.limits import (
+    IMAP_HEAVY_AT_ONCE,
+    IMAP_HEAVY_BODIES,
+    IMAP_HEAVY_ROWS,
+    IMAP_PERSON_MEMORY_OCTETS_MAX,
+)
 from mssante.loans import MemoryShare
 from mssante.mailbox.turns import Turn, turn
 
@@ -53,8 +58,8 @@ class Persons:
 
 
 def is_heavy(command: commands.Command, messages: int) -> bool:
-    """Whether the command opens the contents of many messages, or sorts many; `messages`: how many it names
-    at most."""
+    """Whether the command opens the contents of many messages, or sorts or changes many; `messages`: how many
+    it names at most."""
     match command:
         case commands.Fetch(items=items):
             return items.need is Need.BODY and messages > IMAP_HEAVY_BODIES
@@ -62,5 +67,9 @@ def is_heavy(command: commands.Command, messages: int) -> bool:
             return messages > IMAP_HEAVY_BODIES
         case commands.Search(query=query):
             return messages > IMAP_HEAVY_BODIES and need_of(query.key) >= Need.HEADER
+        case commands.Store() | commands.Copy() | commands.Expunge() | commands.Close():
+            return messages > IMAP_HEAVY_ROWS
+        case commands.Delete() | commands.Rename():
+            return True  # how many messages and folders it is about, is known only when it is done
         case _:
             return False

@@ -20,7 +20,8 @@ from mssante.net.listener import Listener
 from mssante.net.places import Caps
 from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
-from mssante.observe.events import crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import crashed
 from mssante.store import MailStore
 from mssante.tasks import end_task
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from mssante.clock import Clock
 from mssante.flags import FlagNames
 from mssante.imap.grammar import responses
-from mssante.imap.grammar.commands import Command, Fetch
+from mssante.imap.grammar.commands import Command, Copy, Fetch, Store
 from mssante.imap.grammar.events import Bye, Event, Signal
 from mssante.imap.grammar.flags import FlagWords
 from mssante.imap.grammar.responses import Code, ResponseStatus
@@ -46,7 +46,8 @@ from mssante.mailbox.opening import OpenMailbox
 from mssante.mailbox.reading import Reader
 from mssante.mailbox.turns import Turn, breathe
 from mssante.mailbox.writing import Writer
-from mssante.net.stream import ContextFactory, Stopping, Stream
+from mssante.net.endings import Stopping
+from mssante.net.stream import ContextFactory, Stream
 from mssante.net.throttle import Throttle
 from mssante.reasons import Reason, Refused
 from mssante.store import MailStore
@@ -280,7 +281,7 @@ class Session:
         """How many messages a command can be about, at most. Raises as `places`."""
         if self.picked is None:
             return 0
-        if isinstance(command, Fetch):
+        if isinstance(command, Fetch | Store | Copy):
             return sum(map(len, self.places(command.messages, uid=command.uid)))
         return len(self.picked.view)
 

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from mssante.limits import INDEX_SETTLE_SECONDS
 from mssante.mailbox.index.search_index import Index
 from mssante.mailbox.opening import OpenMailbox
-from mssante.observe.events import crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import crashed
 from mssante.reasons import Declined
 
 

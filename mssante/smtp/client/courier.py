@@ -28,7 +28,8 @@ from mssante.limits import (
     RECIPIENTS_OUT_AT_ONCE,
 )
 from mssante.model import Address, Direction, Domain, PeerIdentity
-from mssante.observe.events import PeerAccepted, PeerRefused, report
+from mssante.observe.event import report
+from mssante.observe.events import PeerAccepted, PeerRefused
 from mssante.reasons import Declined, Passing, Reason
 from mssante.smtp.client.resolver import Door, Resolver
 from mssante.smtp.client.transaction import transact

@@ -14,7 +14,8 @@ from functools import partial
 from mssante import limits
 from mssante.delivery.reception import Intake, Receipt
 from mssante.net.room import Pace, Room, RoomBounds
-from mssante.observe.events import crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import crashed
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.grammar.data import DataParser
 from mssante.smtp.server.wire import ServerWire, SessionLimits

@@ -24,18 +24,11 @@ from typing import Any
 from aiosmtpd.smtp import MISSING, SMTP
 
 from mssante import limits
-from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stream
-from mssante.observe.events import (
-    ConnectionCause,
-    ConnectionRefused,
-    LoginAccepted,
-    LoginProtocol,
-    LoginRefused,
-    SessionEnded,
-    SmtpStage,
-    crashed,
-    report,
-)
+from mssante.net.endings import HandshakeFailed, PlaintextPipelined
+from mssante.net.stream import Stream
+from mssante.observe.event import report
+from mssante.observe.events import ConnectionRefused, LoginAccepted, LoginRefused, SessionEnded, crashed
+from mssante.observe.terms import ConnectionCause, LoginProtocol, SmtpStage
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.smtp.server.login import exchange

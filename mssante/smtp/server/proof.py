@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from mssante.model import Direction, Malformed, PeerIdentity
 from mssante.net.stream import Stream
 from mssante.net.throttle import Throttle
-from mssante.observe.events import PeerAccepted, PeerRefused, crashed, report
+from mssante.observe.event import report
+from mssante.observe.events import PeerAccepted, PeerRefused, crashed
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.certificate import identity_of
 from mssante.trust.policy import VerifiedPeer

@@ -12,14 +12,9 @@ from dataclasses import dataclass, replace
 from mssante.delivery.backends import Backend, Speaker
 from mssante.model import Address, Envelope
 from mssante.net.stream import ContextFactory, Stream
-from mssante.observe.events import (
-    MessageDeclined,
-    MessageNoted,
-    Oddity,
-    RecipientsGuessed,
-    SmtpStage,
-    report,
-)
+from mssante.observe.event import report
+from mssante.observe.events import MessageDeclined, MessageNoted, RecipientsGuessed
+from mssante.observe.terms import Oddity, SmtpStage
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.smtp.grammar.commands import MailCommand, parse_mail, parse_rcpt

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from mssante import limits
-from mssante.net.stream import Stopping, Stream
+from mssante.net.endings import Stopping
+from mssante.net.stream import Stream
 from mssante.reasons import Passing, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.words.reply import Reply

@@ -18,6 +18,7 @@ class JournalKind(StrEnum):
     ACCEPTED = "accepted"  # a message, before its 250
     QUEUED = "queued"  # a message to be sent on
     COPIED = "copied"
+    COPY_UNDONE = "copy_undone"  # what an unfinished COPY had placed was taken back
     MOVED = "moved"
     EXPUNGED = "expunged"  # a placement; the message still lies elsewhere
     SHREDDED = "shredded"  # the last placement, and with it DEK, metadata and content

@@ -54,6 +54,19 @@ class FlagsRows(Sequence[FlagsRow]):
             return FlagsRows(self.uids[at], self.flags[at], self.modseqs[at])
         return FlagsRow(Uid(self.uids[at]), FlagMask(self.flags[at]), ModSeq(self.modseqs[at]))
 
+    def then(self, later: FlagsRows) -> FlagsRows:
+        """The answer to two changes, one after the other, of messages with ascending UIDs. If somebody else
+        changed the folder between them, it is one that nobody can build on: `before` is then newer than what
+        was known, and `own` is 0."""
+        alone = later.before == (self.own or self.before)
+        return FlagsRows(
+            self.uids + later.uids,
+            self.flags + later.flags,
+            self.modseqs + later.modseqs,
+            own=later.own or self.own if alone else 0,
+            before=self.before if alone else later.before,
+        )
+
     def __iter__(self) -> Iterator[FlagsRow]:
         return map(FlagsRow._make, zip(self.uids, self.flags, self.modseqs, strict=True))
 

@@ -86,7 +86,9 @@ class Accepted:
 
 
 class Settled(NamedTuple):
-    """What became of an acceptance that was judged together with others, and whom to tell."""
+    """What became of an acceptance that was judged together with others, whom to tell, and which contents
+    were written early and are not kept."""
 
     outcome: Accepted | Declined
     changed: tuple[MailboxId, ...]
+    left_over: tuple[BlobId, ...]

@@ -95,6 +95,26 @@ async def test_too_large_and_over_the_quota_are_two_things(tmp_path: Path) -> No
         assert await refused(client, "APPEND INBOX \n", b"x" * 100) == "CONTACTADMIN"
 
 
+async def test_a_copy_beyond_the_places_of_a_mailbox_is_over_its_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mssante.limits.PLACES_MAX", 5)
+    monkeypatch.setattr("mssante.limits.PLACES_COPIED_AT_ONCE", 1)
+    monkeypatch.setattr("mssante.limits.PLACES_MOVED_AT_ONCE", 1)
+    async with imap_house(tmp_path) as house:
+        await house.mailbox()
+        client = await house.selected()
+        for n in range(2):
+            await client.ok("APPEND INBOX \n", letter(n))
+        copied = await client.ok("COPY 1:2 INBOX")
+        assert copied.code is not None
+        assert copied.code.endswith(" 1:2 3:4")
+        assert await refused(client, "COPY 1:2 INBOX") == "OVERQUOTA"
+        await client.ok("UID MOVE 1:4 Archive")
+        await client.ok("SELECT Archive")
+        assert await refused(client, "COPY 1:2 INBOX") == "OVERQUOTA"  # a MOVE makes no room
+
+
 async def test_a_grant_to_read_refuses_what_writes(house: ImapHouse) -> None:
     row = await house.store.accounts.mailbox(MARIE)
     assert row is not None

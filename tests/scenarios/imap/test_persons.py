@@ -9,9 +9,16 @@ from pathlib import Path
 import pytest
 
 from mssante.imap.grammar import commands
+from mssante.imap.grammar.sets import SequenceSet
 from mssante.imap.server.conversation import HANDLERS
+from mssante.imap.server.persons import is_heavy
 from mssante.imap.server.session import OK, SessionBounds
-from mssante.limits import CONNECTIONS_PER_ADDRESS_MAX, IMAP_HEAVY_AT_ONCE, IMAP_HEAVY_BODIES
+from mssante.limits import (
+    CONNECTIONS_PER_ADDRESS_MAX,
+    IMAP_HEAVY_AT_ONCE,
+    IMAP_HEAVY_BODIES,
+    IMAP_HEAVY_ROWS,
+)
 from mssante.mailbox import turns
 from mssante.net.places import Caps
 from mssante.observe.events import ConnectionRefused, SessionEnded
@@ -176,3 +183,18 @@ async def test_a_message_that_drips_in_is_cut(tmp_path: Path) -> None:
         assert 0.4 < time.monotonic() - started < 4
         task.cancel()
         assert house.told(SessionEnded)[-1].cause == "timed out"
+
+
+def test_who_changes_many_messages_takes_a_turn_too() -> None:
+    some = SequenceSet(((1, 5),))
+    writing: tuple[commands.Command, ...] = (
+        commands.Copy(some, "Archive", uid=False, move=False),
+        commands.Copy(some, "Archive", uid=True, move=True),
+        commands.Expunge(None),
+        commands.Close(),
+    )
+    for command in writing:
+        assert is_heavy(command, IMAP_HEAVY_ROWS + 1)
+        assert not is_heavy(command, IMAP_HEAVY_ROWS)
+    assert is_heavy(commands.Delete("Projet"), 0)
+    assert not is_heavy(commands.Noop(), 100_000)

@@ -11,7 +11,8 @@ from mssante import limits
 from mssante.net.listener import Listener
 from mssante.net.places import Caps
 from mssante.net.stream import Stream
-from mssante.observe.events import ConnectionRefused, Event, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import ConnectionRefused
 
 
 async def test_those_who_are_refused_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,8 +10,10 @@ import pytest
 from mssante.limits import STATUS_REQUEST_OCTETS_MAX
 from mssante.net.status import StatusServer
 from mssante.observe import report
-from mssante.observe.events import Crashed, Event, LoginProtocol, LoginRefused, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed, LoginRefused
 from mssante.observe.metrics import Metrics
+from mssante.observe.terms import LoginProtocol
 from mssante.reasons import Reason
 
 

@@ -19,7 +19,8 @@ from mssante.config import load
 from mssante.control.bal import BalCreated, BalListing, CreateBal, ListBal, ShowBal
 from mssante.control.socket import ControlServer, ask, socket_path
 from mssante.model import Address, MailboxKind, MailboxStatus
-from mssante.observe.events import Crashed, Event, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed
 from mssante.reasons import Passing, Reason, Refused
 
 DOMAIN = "chu-a.mssante.test"

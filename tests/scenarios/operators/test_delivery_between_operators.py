@@ -23,6 +23,7 @@ from mssante.delivery.reception import Intake, Receipt, Reception, Trace
 from mssante.delivery.routing import Routing
 from mssante.model import Address, Direction, Envelope, MailboxStatus, MessageSource, PersonId
 from mssante.observe import events
+from mssante.observe.event import Event, add_sink
 from mssante.reasons import Passing, Reason
 from mssante.smtp.client.wire import Patience
 from mssante.smtp.server.port import SmtpServer
@@ -137,8 +138,8 @@ def _content(kept: bytes, letter: bytes) -> bytes:
 
 
 async def test_a_letter_crosses_and_is_sealed_octet_for_octet(both: Operators) -> None:
-    told: list[events.Event] = []
-    forget = events.add_sink(told.append)
+    told: list[Event] = []
+    forget = add_sink(told.append)
     await both.submit([B])
     await both.send()
     forget()

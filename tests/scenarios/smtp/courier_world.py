@@ -11,7 +11,7 @@ from pathlib import Path
 from mssante.delivery.couriers import Consignment
 from mssante.demo.certs.make import UNLISTED, build
 from mssante.model import Address, Direction, Domain
-from mssante.observe.events import Event
+from mssante.observe.event import Event
 from mssante.smtp.client.courier import SmtpCourier
 from mssante.smtp.client.resolver import Door, StaticRoutes
 from mssante.smtp.client.wire import Patience

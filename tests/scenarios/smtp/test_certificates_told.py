@@ -9,7 +9,8 @@ import pytest
 
 from mssante.delivery.retry import Fate
 from mssante.model import Domain
-from mssante.observe.events import Event, HandshakeRefused, PeerAccepted, PeerRefused, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import HandshakeRefused, PeerAccepted, PeerRefused
 from mssante.reasons import Reason
 from tests.scenarios.smtp.courier_remotes import Script, remote
 from tests.scenarios.smtp.courier_world import World, consignment, made

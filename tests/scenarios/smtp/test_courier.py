@@ -16,6 +16,7 @@ from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address, Domain
 from mssante.observe import events
+from mssante.observe.event import add_sink
 from mssante.reasons import Passing, Reason, Refused
 from mssante.smtp.client.wire import Patience
 from mssante.trust.space import TrustSpace
@@ -32,7 +33,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 @pytest.fixture(autouse=True)
 def _events(world: World) -> Iterator[None]:
     world.events.clear()
-    forget = events.add_sink(world.events.append)
+    forget = add_sink(world.events.append)
     yield
     forget()
 

@@ -19,7 +19,8 @@ from mssante.delivery.reception import Recipient, Trace
 from mssante.model import Address, MessageSource
 from mssante.net.places import Caps
 from mssante.net.room import RoomBounds
-from mssante.observe.events import OctetsShort, Share, SlowSenderCut
+from mssante.observe.events import OctetsShort, SlowSenderCut
+from mssante.observe.terms import Share
 from mssante.smtp.server.content import Commits, memory_of
 from tests.support.operators.delivery_house import house as delivery_house
 from tests.support.smtp.house import (

@@ -10,10 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mssante import limits
+from mssante.net.endings import HandshakeFailed, PlaintextPipelined, Stopping
 from mssante.net.listener import Listener
 from mssante.net.places import Caps
-from mssante.net.stream import HandshakeFailed, PlaintextPipelined, Stopping, Stream
-from mssante.observe.events import Crashed, Event, HandshakeRefused, add_sink
+from mssante.net.stream import Stream
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed, HandshakeRefused
 from mssante.trust.tls import user_server_context
 from tests.support.smtp.house import Talk, client_context, credentials, until
 

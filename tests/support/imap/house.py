@@ -24,7 +24,8 @@ from mssante.keys.ring import Role
 from mssante.model import Address, FolderId, MailboxId, MailboxKind, PersonId, Secret, SpecialUse
 from mssante.net.places import Caps
 from mssante.net.throttle import Throttle
-from mssante.observe.events import Crashed, Event, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed
 from mssante.sealing import MessageSealer
 from mssante.store import Acceptance, Deposit, MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
@@ -167,6 +168,16 @@ async def _databases(
     return mail, keys
 
 
+async def _opened(
+    stack: AsyncExitStack, mail: Database, keys: Database, *, root: RootKey, clock: Clock
+) -> tuple[KeyBroker, MailStore]:
+    broker = await KeyBroker.start(keys, root=root, clock=clock, floor=floor_in(mail))
+    stack.callback(broker.close)
+    store = await MailStore.start(mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key)
+    stack.push_async_callback(store.close)
+    return broker, store
+
+
 @asynccontextmanager
 async def imap_house(
     folder: Path,
@@ -191,14 +202,7 @@ async def imap_house(
             patch.setattr(passwords, "PASSWORD_MEMORY_KIB", 64)
             patch.setattr(passwords, "PASSWORD_ITERATIONS", 1)
         mail, keys = await _databases(stack, folder, mail_url, keys_url)
-        broker = await KeyBroker.start(
-            keys, root=_root_key(folder / "root.key"), clock=clock, floor=floor_in(mail)
-        )
-        stack.callback(broker.close)
-        store = await MailStore.start(
-            mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key
-        )
-        stack.push_async_callback(store.close)
+        broker, store = await _opened(stack, mail, keys, root=_root_key(folder / "root.key"), clock=clock)
         context = user_server_context(credentials("operator-a"))
         persons = Persons()
         throttle = Throttle(

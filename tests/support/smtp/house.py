@@ -23,7 +23,7 @@ from mssante.keys.ring import SignIn
 from mssante.model import Address, Direction, Domain, Envelope, PersonId, Secret
 from mssante.net.places import Caps
 from mssante.net.throttle import Throttle
-from mssante.observe.events import Event, add_sink
+from mssante.observe.event import Event, add_sink
 from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.server.content import Commits
 from mssante.smtp.server.port import SmtpServer

@@ -10,7 +10,7 @@ import pytest
 from mssante.annuaire.circuit import Circuit, NotAsked
 from mssante.clock import ManualClock
 from mssante.limits import DIRECTORY_REST_SECONDS, DIRECTORY_SLOW_SECONDS, DIRECTORY_UNANSWERED_MAX
-from mssante.observe import events
+from mssante.observe.event import add_sink
 from mssante.reasons import Passing, Reason
 
 NO_ANSWER = Passing(Reason.DIRECTORY_UNAVAILABLE)
@@ -24,7 +24,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def told() -> Iterator[list[str]]:
     seen: list[str] = []
-    forget = events.add_sink(lambda event: seen.append(type(event).__name__))
+    forget = add_sink(lambda event: seen.append(type(event).__name__))
     yield seen
     forget()
 

@@ -10,7 +10,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from mssante.observe.events import Event, StorageTrouble, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import StorageTrouble
 from mssante.reasons import Passing, Reason
 from tests.support.postgres import Postgres
 from tests.unit.database.letters import add, opened

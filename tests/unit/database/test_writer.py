@@ -12,7 +12,8 @@ from sqlalchemy import Connection, exc
 
 from mssante.database.writer import GroupWriter
 from mssante.limits import DATABASE_BATCH_JOBS_MAX, DATABASE_BUSY_SECONDS, DATABASE_LEISURE_LOCK_SECONDS
-from mssante.observe.events import Crashed, Event, StorageTrouble, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed, StorageTrouble
 from mssante.reasons import Passing, Reason
 
 
@@ -306,3 +307,24 @@ async def test_a_bug_costs_the_jobs_it_meets_and_not_the_writer(events: list[Eve
         await writer.close()
     assert trouble.value.reason is Reason.INTERNAL
     assert [event.boundary for event in events if isinstance(event, Crashed)] == ["test writer"]
+
+
+async def test_slices_have_their_turn_one_at_a_time_between_batches(
+    writer: GroupWriter, fake: FakeTransactions
+) -> None:
+    """However many slices wait, a letter waits for the one under way, and one more at most."""
+    fake.allow.clear()
+    calls = [asyncio.create_task(writer.write(put, f"slice {n}", rows=5000)) for n in range(4)]
+    await settle()
+    calls += [asyncio.create_task(writer.write(put, n, shares=True, rows=200)) for n in range(2)]
+    await settle()
+    fake.allow.set()
+    await asyncio.gather(*calls)
+    assert fake.transactions == [
+        [("slice 0",)],
+        [(0,)],
+        [("slice 1",)],
+        [(1,)],
+        [("slice 2",)],
+        [("slice 3",)],
+    ]

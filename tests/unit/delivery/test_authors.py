@@ -11,7 +11,9 @@ from mssante.delivery.backends import RelayBackend, Speaker
 from mssante.delivery.reception import Trace
 from mssante.limits import MIME_HEADER_OCTETS_MAX
 from mssante.model import Address, Domain, Envelope, ForeignAuthors, MessageSource, PeerIdentity
-from mssante.observe.events import Event, MessageNoted, Oddity, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import MessageNoted
+from mssante.observe.terms import Oddity
 from mssante.reasons import Reason, Refused
 from mssante.trust.names import DistinguishedName
 from mssante.trust.policy import VerifiedPeer

@@ -21,6 +21,7 @@ from mssante.limits import (
 )
 from mssante.model import Address, Domain, Envelope, MailboxStatus, PeerIdentity, PersonId, Secret
 from mssante.observe import events
+from mssante.observe.event import Event, add_sink
 from mssante.reasons import Declined, Passing, Reason, Refused
 from mssante.trust.policy import VerifiedPeer
 from mssante.words.smtp import smtp_answer
@@ -244,8 +245,8 @@ async def test_whoever_tries_names_in_ever_new_sessions_soon_learns_nothing(
     submission = SubmissionBackend(a_house.reception, a_house.routing, a_house.broker)
     backend, session = (relay, PEER) if who == "peer" else (submission, ME)
     await a_house.mailbox("hidden@chu-a.test")
-    told: list[events.Event] = []
-    forget = events.add_sink(told.append)
+    told: list[Event] = []
+    forget = add_sink(told.append)
     await backend.recipient(session, A)
 
     assert await _tried(backend, session, 1000) == GUESSES_AT_ONCE

@@ -13,7 +13,8 @@ import pytest
 from mssante.crypto.envelope import Suite, draw_key_pair
 from mssante.delivery.reception import Recipient, Trace
 from mssante.model import Address, MailboxId, MessageSource, PersonId
-from mssante.observe.events import Event, MailboxNotProven, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import MailboxNotProven
 from mssante.reasons import Passing, Reason
 from tests.support.operators.delivery_house import LETTER, House
 from tests.unit.delivery.test_reception import TRACE

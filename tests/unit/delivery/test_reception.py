@@ -15,6 +15,7 @@ from mssante.crypto import keys as crypto_keys
 from mssante.delivery.reception import Intake, Receipt, Recipient, Trace
 from mssante.model import Address, MailboxStatus, MessageSource, PeerIdentity
 from mssante.observe import events
+from mssante.observe.event import Event, add_sink
 from mssante.reasons import Declined, Passing, Reason, Refused
 from tests.support.operators.delivery_house import LETTER, House
 
@@ -188,8 +189,8 @@ async def test_fifty_mebibytes_for_three_come_in_flat_memory(
 
 
 async def test_the_event_and_the_journal_tell_who_and_how_much_and_no_more(a_house: House) -> None:
-    told: list[events.Event] = []
-    forget = events.add_sink(told.append)
+    told: list[Event] = []
+    forget = add_sink(told.append)
     mailbox = await a_house.mailbox("dr.a@chu-a.test")
     receipt = await _receive(a_house, ["dr.a@chu-a.test"])
     forget()

@@ -19,6 +19,7 @@ from mssante.delivery.couriers import Consignment
 from mssante.delivery.retry import Fate, Outcome
 from mssante.model import Address, MailboxStatus
 from mssante.observe import events
+from mssante.observe.event import Event, add_sink
 from mssante.reasons import Reason
 from tests.support.operators.delivery_house import LETTER, FakeCourier, House
 
@@ -40,9 +41,9 @@ async def home(a_house: House) -> House:
 
 
 @pytest.fixture
-def told() -> Iterator[list[events.Event]]:
-    seen: list[events.Event] = []
-    forget = events.add_sink(seen.append)
+def told() -> Iterator[list[Event]]:
+    seen: list[Event] = []
+    forget = add_sink(seen.append)
     yield seen
     forget()
 
@@ -153,7 +154,7 @@ async def _five_days(home: House, far: FakeCourier, *, days: float = 5.2) -> Non
 
 
 async def test_a_letter_nobody_takes_is_told_late_once_and_given_up_after_five_days(
-    home: House, told: list[events.Event]
+    home: House, told: list[Event]
 ) -> None:
     far = FakeCourier(lambda sent: sent.all(LATER))
     await home.submit([B])
@@ -355,7 +356,7 @@ async def test_cancelled_in_the_middle_the_letter_stays(home: House) -> None:
 
 
 async def test_a_bug_with_one_letter_leaves_the_others_and_loses_nothing(
-    home: House, told: list[events.Event]
+    home: House, told: list[Event]
 ) -> None:
     def broken(sent: Consignment) -> Mapping[Address, Outcome]:
         if any(address.local == "dr.c" for address in sent.recipients):
@@ -377,7 +378,7 @@ async def test_a_bug_with_one_letter_leaves_the_others_and_loses_nothing(
 
 
 async def test_a_damaged_letter_is_an_alarm_and_is_neither_sent_nor_lost(
-    home: House, told: list[events.Event], tmp_path: Path
+    home: House, told: list[Event], tmp_path: Path
 ) -> None:
     await home.submit([B])
     with sqlite3.connect(tmp_path / "mail.db") as database:
@@ -431,7 +432,7 @@ async def test_done_again_after_a_crash_a_local_delivery_and_a_notice_change_not
 
 
 async def test_a_letter_whose_key_is_of_an_unknown_kind_is_told_and_holds_up_no_other(
-    home: House, told: list[events.Event]
+    home: House, told: list[Event]
 ) -> None:
     damaged = await home.submit([B])
     await home.submit([C])

@@ -17,7 +17,8 @@ from mssante.keys import KeyBroker, RootKey, tables
 from mssante.keys.integrity import ALTERED, FOREIGN, FOREIGN_FLOOR, NO_FLOOR, UNPROVED, StrangeRow
 from mssante.keys.proof import ACCESS_COLUMNS, PERSON_COLUMNS
 from mssante.model import MailboxId, PersonId, Secret
-from mssante.observe.events import Event, KeyRowRefused, KeyStoreRefused, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import KeyRowRefused, KeyStoreRefused
 from mssante.reasons import Passing, Reason, Refused
 from tests.support.key_floor import FloorInMemory
 from tests.unit.keys.naming import named, outbox

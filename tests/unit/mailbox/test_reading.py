@@ -12,7 +12,8 @@ from mssante.mailbox import reading
 from mssante.mailbox.reading import Message
 from mssante.mime.summary import Summary
 from mssante.model import Flag
-from mssante.observe.events import CorruptionFound, Event, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import CorruptionFound
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.records import FlagsMode
 from tests.support.owner import Desk, Owner

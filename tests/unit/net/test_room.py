@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from mssante.net.room import Claim, Pace, Room, RoomBounds
-from mssante.observe.events import Event, OctetsShort, SlowSenderCut, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import OctetsShort, SlowSenderCut
 from mssante.reasons import Passing, Reason
 
 BOUNDS = RoomBounds(octets_max=100, patience_seconds=5, pace_octets_per_second=10, wait_seconds=60)

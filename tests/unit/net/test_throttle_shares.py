@@ -13,7 +13,8 @@ from mssante import limits
 from mssante.clock import ManualClock
 from mssante.model import PersonId
 from mssante.net.throttle import Throttle
-from mssante.observe.events import Event, PasswordsGuessed, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import PasswordsGuessed
 from mssante.reasons import Passing, Reason, Refused
 
 HOSPITAL, HOME, CAMILLE = "192.0.2.1", "198.51.100.7", PersonId("camille")

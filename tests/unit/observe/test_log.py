@@ -10,7 +10,9 @@ from pathlib import Path
 from mssante.clock import ManualClock
 from mssante.model import Direction
 from mssante.observe import events, log, report
+from mssante.observe.event import Event, add_sink
 from mssante.observe.metrics import Metrics
+from mssante.observe.terms import LoginProtocol, SmtpStage
 from mssante.reasons import Reason
 
 FORBIDDEN_FIELDS = {"subject", "body", "password", "token", "key", "sender", "recipient", "text", "patient"}
@@ -20,7 +22,7 @@ def test_an_event_is_one_json_line(tmp_path: Path) -> None:
     stop = log.start(ManualClock().now, tmp_path / "log")
     report(
         events.LoginRefused(
-            protocol=events.LoginProtocol.IMAP, remote="127.0.0.1", reason=Reason.AUTHENTICATION_FAILED
+            protocol=LoginProtocol.IMAP, remote="127.0.0.1", reason=Reason.AUTHENTICATION_FAILED
         )
     )
     stop()
@@ -50,7 +52,7 @@ def test_an_enum_is_written_as_its_word(tmp_path: Path) -> None:
 
 
 def test_no_event_has_a_field_for_content() -> None:
-    kinds = events.Event.__subclasses__()
+    kinds = Event.__subclasses__()
     assert len(kinds) > 15
     for kind in kinds:
         assert not FORBIDDEN_FIELDS & {field.name for field in fields(kind)}, kind
@@ -67,12 +69,12 @@ def test_a_bug_is_reported_without_its_text() -> None:
 
 
 def test_a_sink_that_fails_breaks_nothing() -> None:
-    seen: list[events.Event] = []
+    seen: list[Event] = []
 
-    def broken(event: events.Event) -> None:
+    def broken(event: Event) -> None:
         raise OSError("disk full")
 
-    removals = [events.add_sink(broken), events.add_sink(seen.append)]
+    removals = [add_sink(broken), add_sink(seen.append)]
     report(events.ServerStopped())
     for remove in removals:
         remove()
@@ -82,7 +84,7 @@ def test_a_sink_that_fails_breaks_nothing() -> None:
 def test_events_are_counted_by_reason() -> None:
     metrics = Metrics()
     stop = metrics.start()
-    report(events.MessageDeclined(stage=events.SmtpStage.RCPT, reason=Reason.MAILBOX_UNKNOWN, dn="CN=x"))
+    report(events.MessageDeclined(stage=SmtpStage.RCPT, reason=Reason.MAILBOX_UNKNOWN, dn="CN=x"))
     stop()
     text = metrics.text().decode()
     assert 'event="message_declined"' in text

@@ -12,9 +12,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mssante.limits import EXPUNGED_KIB_AT_ONCE, MIB
+from mssante.limits import MIB, SHREDDED_KIB_AT_ONCE
 from mssante.model import BlobId, Flag, SpecialUse, Uid
-from mssante.observe import events
+from mssante.observe.event import add_sink
 from mssante.reasons import Passing, Reason
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.mail_store import MailStore
@@ -47,7 +47,7 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 @pytest.fixture
 def told() -> Iterator[list[str]]:
     seen: list[str] = []
-    forget = events.add_sink(lambda event: seen.append(type(event).__name__))
+    forget = add_sink(lambda event: seen.append(type(event).__name__))
     yield seen
     forget()
 
@@ -110,7 +110,7 @@ async def test_what_makes_room_is_done_on_a_full_disk(disk: Disk, house: House, 
 
 
 async def test_large_messages_are_overwritten_in_slices(house: House) -> None:
-    each = EXPUNGED_KIB_AT_ONCE // 2
+    each = SHREDDED_KIB_AT_ONCE // 2
     inbox = await house.fill(await house.mailbox(), 10, size_kib=each, flags=Flag.DELETED.value)
     assert len(await house.store.messages.expunge(inbox)) == 10
     steps = await house.database.read(

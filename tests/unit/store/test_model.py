@@ -1,4 +1,5 @@
-"""The store against a model of a few dictionaries: whatever is done, both tell the same."""
+"""The store against a model of a few dictionaries: whatever is done, both tell the same, also when commands
+are done in slices of one to three messages."""
 
 from __future__ import annotations
 
@@ -6,18 +7,29 @@ import asyncio
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
+from mssante import limits
 from mssante.clock import ManualClock
 from mssante.database import Database
+from mssante.limits import KIB, PLACE_OCTETS
 from mssante.model import FolderId, MailboxId, ModSeq, SpecialUse
 from mssante.reasons import Reason, Refused
 from mssante.store import FlagsMode, MailStore
 from mssante.store.mail_store import MIGRATIONS
 from tests.unit.store.building import AUDIT, VERIFIER, House, acceptance, deposit
+from tests.unit.store.conftest import emptied
 
 DELETED = 8
 QUOTA_KIB = 40
@@ -43,15 +55,24 @@ class Model:
         return uid
 
     @property
+    def places(self) -> int:
+        return sum(map(len, self.folders))
+
+    def used_kib(self, *, messages: int = 0, places: int = 0) -> int:
+        """What counts in the quota, with so many messages and places more."""
+        return 4 * (len(self.living) + messages) + (self.places + places) * PLACE_OCTETS // KIB
+
+    @property
     def living(self) -> set[int]:
         return {message for folder in self.folders for message, _ in folder.values()}
 
 
 class StoreMachine(RuleBasedStateMachine):
-    """Runs every step on a store in SQLite and on the model."""
+    """Runs every step on a store and on the model."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
         super().__init__()
+        self.url = url
         self.runner = asyncio.Runner()
         self.folder_of_files = tempfile.TemporaryDirectory()
         self.model = Model()
@@ -63,8 +84,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.runner.run(self._begin())
 
     async def _begin(self) -> None:
-        url = f"sqlite:///{Path(self.folder_of_files.name) / 'mail.db'}"
+        url = self.url or f"sqlite:///{Path(self.folder_of_files.name) / 'mail.db'}"
         database = await Database.open(url, purpose="mail", migrations_package=MIGRATIONS)
+        await database.write(emptied)
         store = await MailStore.start(database, clock=ManualClock(), audit=AUDIT.public, verifier=VERIFIER)
         self.house = House(store, database)
         self.mailbox: MailboxId = await self.house.mailbox(quota_kib=QUOTA_KIB)
@@ -84,7 +106,7 @@ class StoreMachine(RuleBasedStateMachine):
             )
 
         for answer in self.runner.run(together()):
-            if 4 * (len(self.model.living) + 1) > QUOTA_KIB:
+            if self.model.used_kib(messages=1, places=1) > QUOTA_KIB:
                 assert isinstance(answer, Refused)
                 assert answer.reason is Reason.MAILBOX_FULL
             else:
@@ -112,9 +134,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(folder=st.integers(0, 1), to=st.integers(0, 1), uids=uid_sets, moving=st.booleans())
     def copy_or_move(self, folder: int, to: int, uids: list[int], moving: bool) -> None:
         act = self.house.store.messages.move if moving else self.house.store.messages.copy
-        pairs = self.runner.run(act(self.folders[folder], uids, self.folders[to]))
         there = self.model.folders[folder]
         chosen = sorted(there.keys() & set(self._only_real(uids)))
+        copying = act(self.folders[folder], uids, self.folders[to])
+        if not moving and chosen and self.model.used_kib(places=len(chosen)) > QUOTA_KIB:
+            with pytest.raises(Refused) as full:
+                self.runner.run(copying)
+            assert full.value.reason is Reason.MAILBOX_FULL
+            return
+        pairs = self.runner.run(copying)
         expected = [(uid, self.model.place(to, *there[uid])) for uid in chosen]
         if moving:
             for uid in chosen:
@@ -167,21 +195,38 @@ class StoreMachine(RuleBasedStateMachine):
     async def _end(self) -> None:
         findings = await self.house.store.verify(audit=AUDIT)
         kept = await self.house.count("message")
-        used = (await self.house.store.accounts.by_id(self.mailbox)).used_kib
+        row = await self.house.store.accounts.by_id(self.mailbox)
+        unfinished = await self.house.count("copied_slice")
         await self.house.store.close()
         await self.house.database.close()
         assert findings == []
         assert kept == len(self.model.living)
-        assert used == 4 * kept
+        assert (row.used_kib, row.places) == (self.model.used_kib(), self.model.places)
+        assert not unfinished
 
     def _only_real(self, uids: list[int]) -> list[int]:
         return [uid for folder in self.model.folders for uid in folder if uid in uids]
 
 
-TestStoreAgainstModel = StoreMachine.TestCase
-TestStoreAgainstModel.settings = settings(
+RUNS = settings(
     max_examples=12,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+
+
+def test_the_store_does_as_the_model() -> None:
+    run_state_machine_as_test(StoreMachine, settings=RUNS)
+
+
+@pytest.mark.parametrize("slices", [1, 2, 3])
+def test_slices_do_as_one_step(mail_url: str, slices: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        *("FLAGS_STORED_AT_ONCE", "PLACES_COPIED_AT_ONCE", "PLACES_MOVED_AT_ONCE", "EXPUNGED_AT_ONCE"),
+        *("CHUNKS_ERASED_AT_ONCE", "EXPUNGED_FORGOTTEN_AT_ONCE"),
+    ):
+        monkeypatch.setattr(limits, name, slices)
+    url = mail_url if mail_url.startswith("postgresql") else None
+    machine = cast("type[StoreMachine]", lambda: StoreMachine(url))
+    run_state_machine_as_test(machine, settings=settings(RUNS, max_examples=6))

@@ -264,7 +264,7 @@ def _seconds(seconds: int) -> timedelta:
 
 async def test_what_is_ready_together_is_judged_one_after_the_other_in_one_transaction(house: House) -> None:
     """Given to the handler itself: the writer would hide a failing batch by running each alone."""
-    mailbox, key = await house.mailbox(quota_kib=16), os.urandom(32)
+    mailbox, key = await house.mailbox(quota_kib=17), os.urandom(32)  # four places are one more KiB
     sent = (await house.folder(mailbox, SpecialUse.SENT)).id
     acceptances = [
         acceptance(deposit(mailbox)),

@@ -7,6 +7,7 @@ from array import array
 
 import pytest
 
+from mssante.limits import KIB, PLACE_OCTETS
 from mssante.model import Flag, FolderId, ModSeq, SpecialUse
 from mssante.store import FlagsMode, MailStore
 from mssante.store.records import Changes, FlagsRows, JournalKind
@@ -68,14 +69,15 @@ async def test_no_uids_change_nothing(house: House) -> None:
     assert await house.store.messages.summaries(folder, []) == []
 
 
-async def test_a_copy_keeps_flags_and_order_and_costs_no_quota(house: House) -> None:
+async def test_a_copy_keeps_flags_and_order_and_costs_the_quota_a_place_only(house: House) -> None:
     mailbox = await house.mailbox()
     folder = await house.fill(mailbox, 4, flags=SEEN)
     to = (await house.folder(mailbox, SpecialUse.ARCHIVE)).id
     assert await house.store.messages.copy(folder, [4, 2], to) == [(2, 1), (4, 2)]
     assert await house.store.messages.copy(folder, [1], to) == [(1, 3)]
     assert await _flags(house.store, to) == {1: SEEN, 2: SEEN, 3: SEEN}
-    assert (await house.store.accounts.by_id(mailbox)).used_kib == 16
+    row = await house.store.accounts.by_id(mailbox)
+    assert (row.used_kib, row.places) == (16 + 7 * PLACE_OCTETS // KIB, 7)
     originals = await house.store.messages.summaries(folder, [2, 4])
     copies = await house.store.messages.summaries(to, [1, 2])
     assert [m.message_id for m in originals] == [m.message_id for m in copies]

@@ -16,7 +16,7 @@ from mssante.clock import ManualClock
 from mssante.config import load
 from mssante.demo.certs.white_list import write
 from mssante.model import Direction, Domain, Malformed
-from mssante.observe.events import Event, add_sink
+from mssante.observe.event import Event, add_sink
 from mssante.reasons import Reason, Refused
 from mssante.trust.state import TrustState
 from tests.unit.trust.conftest import NOW, World, chain_of

@@ -12,7 +12,8 @@ import pytest
 
 from mssante.clock import ManualClock
 from mssante.model import Direction, Domain, Malformed
-from mssante.observe.events import Crashed, Event, TrustSpaceLoaded, TrustSpaceStale, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import Crashed, TrustSpaceLoaded, TrustSpaceStale
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName
 from mssante.trust.policy import Rules

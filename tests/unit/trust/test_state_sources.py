@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from mssante.clock import ManualClock
 from mssante.model import Domain, Malformed
-from mssante.observe.events import Event, TrustFileUnused, TrustSpaceStale, add_sink
+from mssante.observe.event import Event, add_sink
+from mssante.observe.events import TrustFileUnused, TrustSpaceStale
 from mssante.reasons import Passing, Reason
 from mssante.trust.names import DistinguishedName
 from mssante.trust.policy import Rules
