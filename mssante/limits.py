@@ -321,6 +321,8 @@ REPLY_SECONDS_FINAL_DOT = 600  # RFC 5321 §4.5.3.2.6
 QUEUE_LEASED_AT_ONCE = 100  # ours: recipients taken from the queue in one go
 QUEUE_LEASE_SECONDS = 1800  # ours: a worker has a recipient to itself: above any conversation's length
 QUEUE_ATTEMPT_SECONDS_MAX = 1500  # ours: it ends before its lease, so that two runners never try at once
+QUEUE_HOLDER_GONE_SECONDS = 10  # ours: above how soon a living process is back; then others take its letters
+QUEUE_OUTCOME_AGAIN_SECONDS = 1.0  # ours: before an outcome that the database did not take is written again
 QUEUE_POLL_SECONDS = 5  # ours: how soon what another host queued, or what is due again, is seen
 
 # Databases (docs/findings.md, SQLite and PostgreSQL)
@@ -341,6 +343,8 @@ DATABASE_CHECKPOINT_TRIES = 5  # ours: to fold in all of the log after shredding
 DATABASE_CHECKPOINT_PAUSE_SECONDS = 0.1  # ours: between those tries
 DATABASE_CHECKPOINT_WAIT_MS = 50  # ours: the writer waits no longer for readers; the caller tries again
 DATABASE_WAL_OCTETS_KEPT_MAX = 64 * MIB  # ours: what a burst left is cut back to this
+SESSION_PROBE_SECONDS = 3  # ours: how soon we notice that our session was cut; PostgreSQL's probes of us too
+SESSION_PROBES = 3  # ours: of PostgreSQL, unanswered, before it ends the session of a host that fell silent
 LISTEN_AGAIN_SECONDS = 1.0  # ours: before PostgreSQL is listened to again after a cut
 MAILBOXES_REMEMBERED_MAX = 10_000  # ours: mailboxes, and public keys of 1.2 KiB each
 KEY_ROWS_READ_AT_ONCE = 500  # ours: people and accesses in memory while all are checked

@@ -116,12 +116,15 @@ class Database:
         return self._writer.announce()
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+    async def listening(
+        self, channel: str, heard: Callable[[str], None], *, holding: int
+    ) -> AsyncIterator[asyncio.Event]:
         """While the context lasts, calls `heard` with each payload that other processes notify on `channel`
-        (PostgreSQL's NOTIFY; on SQLite there are no other processes). The event is set when the connection
-        breaks: notifications after that are missed. Raises Passing."""
+        (PostgreSQL's NOTIFY; on SQLite there are no other processes), in a session that holds the advisory
+        lock `holding`, shared. The event is set when the connection breaks: the lock is lost then, and
+        notifications are missed. Raises Passing."""
         try:
-            async with self._lanes.listening(channel, heard) as lost:
+            async with self._lanes.listening(channel, heard, holding=holding) as lost:
                 yield lost
             return
         except Exception as error:

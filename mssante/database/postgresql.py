@@ -13,13 +13,21 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from sqlalchemy import URL, Connection, text
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy import URL, Connection, func, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
 from mssante.database.faults import CannotOpen, UnsafeServer
 from mssante.database.postgresql_tls import proven
-from mssante.limits import DATABASE_BUSY_SECONDS, DATABASE_READERS, DATABASE_STATEMENT_SECONDS_MAX
+from mssante.limits import (
+    DATABASE_BUSY_SECONDS,
+    DATABASE_READERS,
+    DATABASE_STATEMENT_SECONDS_MAX,
+    SESSION_PROBE_SECONDS,
+    SESSION_PROBES,
+)
+from mssante.tasks import end_task
 
 T = TypeVar("T")
 
@@ -46,7 +54,7 @@ class PostgresqlLanes:
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
 
-    def _engine(self, *, connections: int) -> AsyncEngine:
+    def _engine(self, *, connections: int, probed: bool = False) -> AsyncEngine:
         settings = {
             "synchronous_commit": "on",
             "statement_timeout": f"{DATABASE_STATEMENT_SECONDS_MAX}s",
@@ -54,6 +62,10 @@ class PostgresqlLanes:
             "idle_in_transaction_session_timeout": f"{DATABASE_STATEMENT_SECONDS_MAX}s",
             "application_name": "mssante",
         }
+        if probed:  # so that the server soon notices that our host is gone; a Unix socket ignores them
+            settings["application_name"] = "mssante session"
+            settings["tcp_keepalives_idle"] = settings["tcp_keepalives_interval"] = str(SESSION_PROBE_SECONDS)
+            settings["tcp_keepalives_count"] = str(SESSION_PROBES)
         if self._schema is not None:
             settings["search_path"] = self._schema
         arguments: dict[str, Any] = {
@@ -108,10 +120,13 @@ class PostgresqlLanes:
             return await connection.run_sync(fn)
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
-        """While the context lasts, calls `heard` with each payload notified on `channel`. The event is set
-        when the connection breaks; notifications after that are lost."""
-        engine = self._engine(connections=1)
+    async def listening(
+        self, channel: str, heard: Callable[[str], None], *, holding: int
+    ) -> AsyncIterator[asyncio.Event]:
+        """While the context lasts, calls `heard` with each payload notified on `channel`, and holds the
+        advisory lock `holding`. The event is set when the connection breaks, or does not answer any more;
+        notifications after that are lost."""
+        engine = self._engine(connections=1, probed=True)
         lost = asyncio.Event()
         try:
             async with engine.connect() as connection:
@@ -119,9 +134,15 @@ class PostgresqlLanes:
                 assert raw is not None
                 raw.add_termination_listener(lambda _: lost.set())
                 await raw.add_listener(channel, lambda _connection, _pid, _channel, payload: heard(payload))
+                # Shared, so that a session of ours that was cut, and which the server still believes in,
+                # does not keep us from having it again.
+                await connection.execute(select(func.pg_advisory_lock_shared(holding)))
+                await connection.commit()
+                probing = asyncio.create_task(_probe(connection, lost), name="session probe")
                 try:
                     yield lost
                 finally:
+                    await end_task(probing)
                     raw.terminate()
         finally:
             await engine.dispose()
@@ -138,6 +159,18 @@ class PostgresqlLanes:
     async def close(self) -> None:
         await self._readers.dispose()
         await self._writer.dispose()
+
+
+async def _probe(connection: AsyncConnection, lost: asyncio.Event) -> None:
+    """Asks for a sign of life now and then, and sets `lost` when there is none."""
+    while not lost.is_set():
+        await asyncio.sleep(SESSION_PROBE_SECONDS)
+        try:
+            async with asyncio.timeout(SESSION_PROBE_SECONDS):
+                await connection.execute(select(1))
+                await connection.commit()
+        except (TimeoutError, OSError, DBAPIError):
+            lost.set()
 
 
 def _told(error: Exception) -> str:

@@ -88,7 +88,9 @@ class SqliteLanes:
         return await _hop(self._reader_threads, self._readers, fn)
 
     @asynccontextmanager
-    async def listening(self, channel: str, heard: Callable[[str], None]) -> AsyncIterator[asyncio.Event]:
+    async def listening(
+        self, channel: str, heard: Callable[[str], None], *, holding: int
+    ) -> AsyncIterator[asyncio.Event]:
         """Nothing is ever heard and nothing is missed, since there is no other process."""
         yield asyncio.Event()
 

@@ -19,7 +19,7 @@ from mssante import limits
 from mssante.delivery import retry
 from mssante.delivery.retry import Outcome
 from mssante.reasons import Reason
-from mssante.store.records import DueRecipient
+from mssante.store.records import DueRecipient, RecipientId
 
 Group = Sequence[DueRecipient]  # all of one message and one destination
 
@@ -77,6 +77,7 @@ class Destinations:
         self._all: dict[bytes, Destination] = {}
         self._answered: OrderedDict[bytes, None] = OrderedDict()  # those that did when last tried
         self._connected: Counter[bytes] = Counter()
+        self._begun: dict[RecipientId, Group] = {}  # by the first of the group
 
     def __getitem__(self, tag: bytes) -> Destination:
         return self._all.setdefault(tag, Destination(tag))
@@ -112,14 +113,28 @@ class Destinations:
                     served = True
         return taken
 
+    def under_way(self) -> frozenset[RecipientId]:
+        """The recipients of the attempts that have begun and not ended."""
+        return frozenset(each.id for group in self._begun.values() for each in group)
+
+    def forget_waiting(self) -> None:
+        """Nothing waits here any more, because its lease is in doubt. The attempts under way go on."""
+        for destination in list(self._all.values()):
+            destination.waiting.clear()
+            self._forget_if_idle(destination)
+
     def done(self, attempt: DeliveryAttempt) -> None:
         """An attempt has ended."""
         destination = attempt.destination
+        del self._begun[attempt.group[0].id]
         destination.active -= 1
         if attempt.connects:
             self._connected[destination.tag] -= 1
             if not self._connected[destination.tag]:
                 del self._connected[destination.tag]
+        self._forget_if_idle(destination)
+
+    def _forget_if_idle(self, destination: Destination) -> None:
         if not (destination.active or destination.waiting or destination.failures):
             self._all.pop(destination.tag, None)
 
@@ -155,7 +170,9 @@ class Destinations:
         connects = not resting and destination.tag not in self._near
         if connects:
             self._connected[destination.tag] += 1
-        return DeliveryAttempt(destination, destination.waiting.popleft(), connects, resting)
+        group = destination.waiting.popleft()
+        self._begun[group[0].id] = group
+        return DeliveryAttempt(destination, group, connects, resting)
 
     def _standing(self, tag: bytes) -> _Standing:
         if tag in self._near:

@@ -18,7 +18,7 @@ from mssante.keys.ring import Ring
 from mssante.model import Address, Domain
 from mssante.observe.event import report
 from mssante.observe.events import CorruptionFound
-from mssante.reasons import Reason, Refused
+from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing.chunks import opened_chunks
 from mssante.store import MailStore
 from mssante.store.records import DueRecipient
@@ -34,6 +34,7 @@ class Letter:
     attempts: int  # the highest count among these recipients, this attempt included
     queued_at: datetime
     leased_until: datetime
+    session: int | None  # of ours, in which the recipients were leased
     _dek: Dek
     _store: MailStore
 
@@ -50,7 +51,7 @@ class Letter:
             domain=self.domain,
             size=self.route.size,
             eight_bit=self.route.eight_bit,
-            content=self.content,
+            content=self._content_to_send,
         )
 
     async def content(self) -> AsyncIterator[bytes]:
@@ -62,6 +63,14 @@ class Letter:
                 yield octets
         except NotAuthentic:
             raise corrupt(any_due) from None
+
+    async def _content_to_send(self) -> AsyncIterator[bytes]:
+        """As `content`. Before its end it looks whether the lease is still certain: if our session was cut
+        meanwhile, another process may have the letter by now, so no final dot is sent."""
+        async for block in self.content():
+            yield block
+        if self._store.queue.session != self.session:
+            raise Passing(Reason.STORAGE_UNAVAILABLE, "the session was cut")
 
     async def header(self) -> bytes:
         """The message's header, cut at HEADER_KEPT_OCTETS_MAX. A notice quotes it."""
@@ -99,6 +108,7 @@ def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) ->
         attempts=max(each.attempts for each in due),
         queued_at=datetime.fromtimestamp(one.created_at if route.queued_at is None else route.queued_at, UTC),
         leased_until=datetime.fromtimestamp(min(each.leased_until for each in due), UTC),
+        session=store.queue.session,
         _dek=dek,
         _store=store,
     )

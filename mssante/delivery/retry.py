@@ -1,7 +1,8 @@
 """Decides when to try a recipient again and when to give up. Pure: time and chance are arguments.
 
 Invariants: nothing is given up before the end of its lifetime, unless a peer or a policy refused it for good;
-two attempts are never closer together than the first delay; what is delivered is never tried again (C17).
+two attempts are never closer together than the first delay, unless our own database made one fail; what is
+delivered is never tried again (C17).
 """
 
 from __future__ import annotations
@@ -94,6 +95,12 @@ def delay(attempts: int, jitter: float) -> timedelta:
     return timedelta(seconds=min(doubled, limits.RETRY_SECONDS_MAX) * (1 + jitter * _JITTER))
 
 
+def soon(attempts: int) -> timedelta:
+    """How long to wait after an attempt that our own database made fail: seconds, doubled each time, so that
+    a letter is delayed by about as long as the database was away."""
+    return min(timedelta(seconds=limits.QUEUE_POLL_SECONDS * 2 ** min(attempts - 1, 16)), delay(attempts, 0))
+
+
 def decide(outcome: Outcome, *, attempts: int, queued_at: datetime, now: datetime, jitter: float) -> Decision:
     """What becomes of a recipient after its `attempts`-th attempt (this one counted) ended in `outcome`."""
     match outcome.fate:
@@ -102,7 +109,8 @@ def decide(outcome: Outcome, *, attempts: int, queued_at: datetime, now: datetim
         case Fate.FAILED:
             return GiveUp(outcome.reason or Reason.REMOTE_REFUSED, expired=False)
         case Fate.DEFERRED:
-            next_at = now + delay(attempts, jitter)
+            ours = outcome.reason is Reason.STORAGE_UNAVAILABLE and not outcome.reply
+            next_at = now + (soon(attempts) if ours else delay(attempts, jitter))
             if now - queued_at >= LIFETIME:
                 return GiveUp(Reason.EXPIRED_IN_QUEUE, expired=True)
             # The last attempt is made when the lifetime ends, not earlier.

@@ -223,6 +223,17 @@ class DeliveryFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeNotWritten(Event):
+    """The process ends and the database did not take the outcome: the letter will be tried again, even one
+    that was `delivered`."""
+
+    level: ClassVar[Level] = Level.ALARM
+    queued: str
+    destination: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustSpaceLoaded(Event):
     source: str
     entries: int

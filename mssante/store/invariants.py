@@ -210,7 +210,9 @@ CHECKS = (
             or_(
                 _q.state.not_in([state.value for state in RecipientState]),
                 and_(_q.state == RecipientState.IN_FLIGHT.value, _q.leased_until.is_(None)),
+                and_(_q.state == RecipientState.IN_FLIGHT.value, _q.leased_by.is_(None)),
                 and_(_q.state != RecipientState.IN_FLIGHT.value, _q.leased_until.is_not(None)),
+                and_(_q.state != RecipientState.IN_FLIGHT.value, _q.leased_by.is_not(None)),
             )
         ),
     ),

@@ -16,7 +16,7 @@ from mssante.crypto import AuditPublicKey, AuditSecretKey, StatementVerifier
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.reasons import Declined
-from mssante.store import journal, queue, reception, sweeping, verify
+from mssante.store import journal, leases, reception, sweeping, verify
 from mssante.store.accounts import AccountsDoor
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.folders import FoldersDoor
@@ -70,9 +70,10 @@ class MailStore:
         transactions = Transactions(database, clock, audit)
         store = cls(transactions, verifier, DiskReserve(disk, reserve_octets, database.free_octets))
         if database.dialect == "postgresql":
-            await transactions.notifier.listen(database)
+            await transactions.notifier.listen(database, transactions.presence)
         else:
-            await database.write(queue.release_all)
+            await database.write(leases.release_all)
+            transactions.presence.began(alone=True)
             await store.messages.finish_copies(all_of_them=True)  # before anybody reads
         return store
 

@@ -19,6 +19,7 @@ from mssante.model import MailboxId
 from mssante.observe.event import report
 from mssante.observe.events import StorageTrouble, crashed
 from mssante.reasons import Passing
+from mssante.store.presence import Presence
 from mssante.tasks import end_task
 
 CHANNEL = "mssante_mail"
@@ -68,11 +69,14 @@ class Notifier:
             for subscription in self._waiting.get(mailbox, ()):
                 subscription._wake()
 
-    async def listen(self, database: Database) -> None:
-        """From now on hears the notifications of other hosts through `database`. It waits a few seconds for
-        the first connection; if there is none by then, a task goes on trying in the background."""
+    async def listen(self, database: Database, presence: Presence) -> None:
+        """From now on hears the notifications of other hosts through `database`, in the session that holds
+        the lock of `presence`. It waits a few seconds for the first connection; if there is none by then, a
+        task goes on trying in the background."""
         ready = asyncio.Event()
-        self._listening = asyncio.create_task(self._listen(database, ready), name="mail notifications")
+        self._listening = asyncio.create_task(
+            self._listen(database, presence, ready), name="mail notifications"
+        )
         try:
             async with asyncio.timeout(DATABASE_BUSY_SECONDS):
                 await ready.wait()
@@ -83,13 +87,17 @@ class Notifier:
         if self._listening is not None:
             await end_task(self._listening)
 
-    async def _listen(self, database: Database, ready: asyncio.Event) -> None:
+    async def _listen(self, database: Database, presence: Presence, ready: asyncio.Event) -> None:
         while True:
             try:
-                async with database.listening(CHANNEL, self._heard) as lost:
+                async with database.listening(CHANNEL, self._heard, holding=presence.key) as lost:
+                    presence.began()
                     ready.set()
                     self.tell(tuple(self._waiting))
-                    await lost.wait()
+                    try:
+                        await lost.wait()
+                    finally:
+                        presence.ended()
             except Passing as passing:
                 report(StorageTrouble(store="mail notifications", cause=passing.detail))
             except Exception as error:

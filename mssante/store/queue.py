@@ -1,22 +1,25 @@
 """The queue: the recipients still to be reached, which worker is trying, and what became of each attempt.
 
 Invariants: a recipient is in exactly one state; it is leased to one worker at a time, and another may take it
-when the lease has run out (so a destination may get a message twice, but never loses one); a final state
-never changes; a message is shredded in the transaction that makes its last recipient final.
+when the lease has run out or its holder is gone (store/leases.py; so a destination may get a message twice,
+but never loses one); a final state never changes; a message is shredded in the transaction that makes its
+last recipient final.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, ScalarSelect, and_, bindparam, func, or_, select, update
 
 from mssante import limits
 from mssante.crypto import SealedKey
-from mssante.model import BlobId, MailboxId, MailboxKind, MessageId
-from mssante.store import tables
+from mssante.model import BlobId, MailboxId, MessageId
+from mssante.reasons import Passing, Reason
+from mssante.store import leases, tables
 from mssante.store.ledger import Ledger
 from mssante.store.records import (
     DueRecipient,
@@ -34,7 +37,7 @@ from mssante.store.transactions import Transactions
 _q, _m, _d, _o = tables.queue_recipient.c, tables.message.c, tables.dek.c, tables.outbound.c
 _READY = or_(
     and_(_q.state == RecipientState.PENDING.value, _q.next_at <= bindparam("now")),
-    and_(_q.state == RecipientState.IN_FLIGHT.value, _q.leased_until <= bindparam("now")),
+    and_(leases.IN_FLIGHT, _q.leased_until <= bindparam("run_out")),
 )
 _PICK = (
     select(_q.id)
@@ -50,7 +53,10 @@ _LEASE = (
     update(tables.queue_recipient)
     .where(_THIS)
     .values(
-        state=RecipientState.IN_FLIGHT.value, attempts=_q.attempts + 1, leased_until=bindparam("new_until")
+        state=RecipientState.IN_FLIGHT.value,
+        attempts=_q.attempts + 1,
+        leased_until=bindparam("new_until"),
+        leased_by=bindparam("holder"),
     )
 )
 _LEASED = (
@@ -94,6 +100,7 @@ _SETTLE = (
         state=bindparam("new_state"),
         next_at=bindparam("new_next_at"),
         leased_until=None,
+        leased_by=None,
         reply_ct=bindparam("new_reply_ct"),
     )
 )
@@ -149,29 +156,6 @@ _QUEUED = (
     .join(tables.message, _m.number == _q.message_number)
     .order_by(_m.number, _q.id)
 )
-_ASKED_FOR = 0  # this value of next_at says that somebody asked for an attempt now
-_WAITS = and_(_q.state == RecipientState.PENDING.value, _q.next_at > bindparam("now"))
-_RETRY = (
-    update(tables.queue_recipient)
-    .where(_WAITS, _q.message_number.in_(select(_m.number).where(_m.mailbox_id == bindparam("mailbox"))))
-    .values(next_at=_ASKED_FOR)
-)
-_RETRY_ONE = _RETRY.where(_q.message_number == bindparam("the_number"))
-_HASTEN = (
-    update(tables.queue_recipient)
-    .where(_WAITS, _q.destination_tag == bindparam("tag"))
-    .values(next_at=bindparam("now"))
-)
-_QUEUE_MAILBOXES = (
-    select(tables.mailbox.c.id)
-    .where(tables.mailbox.c.kind == MailboxKind.QUEUE.value)
-    .order_by(tables.mailbox.c.id)
-)
-_RELEASE = (
-    update(tables.queue_recipient)
-    .where(_q.state == RecipientState.IN_FLIGHT.value)
-    .values(state=RecipientState.PENDING.value, leased_until=None)
-)
 
 
 def lease_due(
@@ -180,13 +164,15 @@ def lease_due(
     now: int,
     limit: int,
     lease_seconds: int,
+    holder: int,
+    run_out: int,
     only: Collection[bytes] | None = None,
     exclude: Collection[bytes],
 ) -> list[DueRecipient]:
     """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those of
-    the destinations in `exclude`, or outside `only`, go on waiting. Rows that another host is leasing right
-    now are skipped."""
-    pick, asked = _PICK, dict[str, Any](now=now, most=limit)
+    the destinations in `exclude`, or outside `only`, go on waiting. Leases that ended until `run_out` are
+    over. Rows that another host is leasing right now are skipped."""
+    pick, asked = _PICK, dict[str, Any](now=now, run_out=run_out, most=limit)
     if only is not None:
         pick, asked["wanted"] = _PICK_AMONG, [tag for tag in only if tag not in exclude]
         if not asked["wanted"]:
@@ -196,7 +182,8 @@ def lease_due(
     ids = list(connection.execute(pick, asked).scalars())
     if not ids:
         return []
-    connection.execute(_LEASE, [{"recipient": one, "new_until": now + lease_seconds} for one in ids])
+    leased = {"new_until": now + lease_seconds, "holder": holder}
+    connection.execute(_LEASE, [leased | {"recipient": one} for one in ids])
     return [_due(row) for row in connection.execute(_LEASED, {"ids": ids})]
 
 
@@ -269,33 +256,6 @@ def waiting_of(connection: Connection, *, person: bytes, sender: bytes | None) -
     return [WaitingShare(kib=row[0], recipients=row[1]), WaitingShare(kib=row[2], recipients=row[3])]
 
 
-def retry(ledger: Ledger, number: MessageNumber | None) -> int:
-    """Makes the waiting recipients of one message, or of all, due now because somebody asked for it. Returns
-    how many there were."""
-    moved = 0
-    connection = ledger.connection
-    for mailbox in ledger.open(connection.execute(_QUEUE_MAILBOXES).scalars()).values():
-        asked: dict[str, Any] = {"now": ledger.now, "mailbox": mailbox.id}
-        if number is None:
-            changed = connection.execute(_RETRY, asked).rowcount
-        else:
-            changed = connection.execute(_RETRY_ONE, asked | {"the_number": number}).rowcount
-        if changed:
-            mailbox.step()
-            moved += changed
-    return moved
-
-
-def hasten(connection: Connection, destination_tag: bytes, now: int) -> None:
-    """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
-    connection.execute(_HASTEN, {"now": now, "tag": destination_tag})
-
-
-def release_all(connection: Connection) -> None:
-    """Ends all leases. For the start of the only process, when nobody can be at work on a recipient."""
-    connection.execute(_RELEASE)
-
-
 def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
     return DueRecipient(
         id=RecipientId(row.id),
@@ -311,7 +271,7 @@ def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
         destination_tag=row.destination_tag,
         address_ct=row.address_ct,
         attempts=row.attempts,
-        asked_for=row.next_at == _ASKED_FOR,
+        asked_for=row.next_at == leases.ASKED_FOR,
         leased_until=row.leased_until,
     )
 
@@ -324,6 +284,14 @@ class QueueDoor:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
+        self._presence = transactions.presence
+        self._looked_at = float("-inf")
+
+    @property
+    def session(self) -> int | None:
+        """The session that our leases are bound to; None while there is none. A lease of an earlier one is
+        certain no more (see Presence)."""
+        return self._presence.session
 
     async def lease(
         self,
@@ -334,12 +302,35 @@ class QueueDoor:
         lease_seconds: int = limits.QUEUE_LEASE_SECONDS,
     ) -> list[DueRecipient]:
         """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those
-        of the destinations in `exclude`, or outside `only` if it is given, go on waiting."""
-        now = self._transactions.now
+        of the destinations in `exclude`, or outside `only` if it is given, go on waiting. Raises Passing also
+        while we have no session."""
+        if self.session is None:
+            raise Passing(Reason.STORAGE_UNAVAILABLE, "no session")
+        now, holder = self._transactions.now, self._presence.key
+        # After an outage for all, whoever has a letter's outcome in its memory must be able to write it.
+        run_out = now if self._presence.lasting else 0
+        lease = partial(lease_due, now=now, limit=limit, lease_seconds=lease_seconds, only=only)
         return await self._transactions.write_quietly(
-            lambda c: lease_due(
-                c, now=now, limit=limit, lease_seconds=lease_seconds, only=only, exclude=exclude
-            )
+            lambda c: lease(c, holder=holder, run_out=run_out, exclude=exclude)
+        )
+
+    async def release_gone(self) -> None:
+        """Ends the leases of other processes that are gone for certain. Looks every QUEUE_POLL_SECONDS only,
+        however often it is called."""
+        moment, mine = self._transactions.clock.monotonic(), self._presence.key
+        if moment - self._looked_at < limits.QUEUE_POLL_SECONDS:
+            return
+        self._looked_at = moment
+        missing = await self._transactions.read(lambda c: leases.missing(c, mine=mine))
+        if gone := self._presence.gone(missing):
+            await self._transactions.write_quietly(lambda c: leases.release_of(c, gone))
+
+    async def release_forgotten(self, kept: Collection[RecipientId]) -> int:
+        """Ends the leases of this process but for those of `kept`, which it has in its hands: after a lease
+        whose answer was lost, or a session that was cut. Returns how many they were."""
+        mine = self._presence.key
+        return await self._transactions.write_quietly(
+            lambda c: leases.release_forgotten(c, mine=mine, kept=kept)
         )
 
     async def settle(
@@ -373,11 +364,12 @@ class QueueDoor:
         return await self._transactions.read(lambda c: waiting_of(c, person=person, sender=sender))
 
     async def retry(self, number: MessageNumber | None = None) -> int:
-        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it.
-        Returns how many there were."""
-        return await self._transactions.write(lambda ledger: retry(ledger, number))
+        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it; also
+        those in flight of a process that is gone. Returns how many there were."""
+        mine = self._presence.key
+        return await self._transactions.write(lambda ledger: leases.retry(ledger, number, mine=mine))
 
     async def hasten(self, destination_tag: bytes) -> None:
         """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
         now = self._transactions.now
-        await self._transactions.write_quietly(lambda c: hasten(c, destination_tag, now))
+        await self._transactions.write_quietly(lambda c: leases.hasten(c, destination_tag, now))

@@ -285,6 +285,7 @@ queue_recipient = Table(
     Column("attempts", Number, nullable=False),
     Column("next_at", Number, nullable=False),
     Column("leased_until", Number),
+    Column("leased_by", Number),  # whose session it is bound to; 0: a process of an earlier version
     Column("reply_ct", LargeBinary),
     Index("queue_recipient_message_number_index", "message_number"),
     Index("queue_recipient_state_next_at_index", "state", "next_at"),

@@ -27,6 +27,7 @@ from mssante.store import blobs
 from mssante.store.ledger import Ledger
 from mssante.store.line_keys import LineKeys
 from mssante.store.notifier import Notifier
+from mssante.store.presence import Presence
 from mssante.store.records import Settled
 from mssante.tasks import Unbroken
 
@@ -36,6 +37,7 @@ P = TypeVar("P")
 
 class Transactions:
     """Runs transactions over one database, with the time of `clock`. `line_keys` seal the journal's lines.
+    `presence` says whether we, and the others who share the queue, are there.
     `shredded` says that bytes of shredded messages may still lie in the write-ahead log. It is True at the
     start, because an earlier process may have left some there."""
 
@@ -44,6 +46,7 @@ class Transactions:
         self.line_keys = LineKeys(database, audit)
         self.clock = clock
         self.notifier = Notifier()
+        self.presence = Presence(clock)
         self.shredded = True
         self._unbroken = Unbroken("store transaction")
 

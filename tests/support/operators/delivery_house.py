@@ -157,33 +157,35 @@ class House:
 _TEMPLATE: list[Path] = []
 
 
-async def _databases(folder: Path) -> tuple[Database, Database]:
+async def _databases(folder: Path, mail_url: str | None) -> tuple[Database, Database]:
     """The mail's and the keys', empty: migrated once in the run, copied after."""
     if _TEMPLATE:
         for name in ("mail.db", "keys.db"):
             shutil.copy(_TEMPLATE[0] / name, folder / name)
     mail = await Database.open(
-        f"sqlite:///{folder / 'mail.db'}", purpose="mail", migrations_package=MAIL_MIGRATIONS
+        mail_url or f"sqlite:///{folder / 'mail.db'}", purpose="mail", migrations_package=MAIL_MIGRATIONS
     )
     keys = await Database.open(
         f"sqlite:///{folder / 'keys.db'}", purpose=PURPOSE, migrations_package=MIGRATIONS
     )
-    if not _TEMPLATE:
+    if not _TEMPLATE and mail_url is None:
         await mail.close()
         await keys.close()
         _TEMPLATE.append(Path(tempfile.mkdtemp(prefix="mssante-template-")))
         for name in ("mail.db", "keys.db"):
             shutil.copy(folder / name, _TEMPLATE[0] / name)
-        return await _databases(folder)
+        return await _databases(folder, None)
     return mail, keys
 
 
 @asynccontextmanager
-async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIterator[House]:
-    """Opened, and its invariants checked at the end."""
+async def house(
+    folder: Path, *, domains: Iterable[Domain] = (HOME,), mail_url: str | None = None
+) -> AsyncIterator[House]:
+    """Opened, and its invariants checked at the end. The mail is in `mail_url`, if that is given."""
     clock = ManualClock()
     async with AsyncExitStack() as stack:
-        mail, keys = await _databases(folder)
+        mail, keys = await _databases(folder, mail_url)
         stack.push_async_callback(mail.close)
         stack.push_async_callback(keys.close)
         root = RootKey.create(folder / "root.key")

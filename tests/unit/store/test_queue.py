@@ -186,7 +186,9 @@ async def test_a_worker_on_another_host_passes_over_what_is_being_leased(house: 
             seen.extend(await other.queue.lease(limit=10))
 
         def slowly(connection: Connection) -> list[DueRecipient]:
-            mine = lease_due(connection, now=house.now, limit=1, lease_seconds=600, exclude=())
+            mine = lease_due(
+                connection, now=house.now, run_out=0, limit=1, lease_seconds=600, holder=1, exclude=()
+            )
             await_only(lease_the_rest())  # while this transaction is still open
             return mine
 
