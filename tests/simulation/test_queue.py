@@ -1,4 +1,5 @@
-"""Weeks of a queue in moments: remotes that come and go, refuse and forget, a process killed at any attempt.
+"""Weeks of a queue in moments: remotes that come and go, refuse and forget, a process killed at any attempt,
+a database that is locked when a remote has just answered.
 
 A seed decides everything and is in the test's name. What must hold at the end, whatever the seed: each
 recipient has the letter or its sender was told, once; nobody has it twice but where a process died.
@@ -6,8 +7,10 @@ recipient has the letter or its sender was told, once; nobody has it twice but w
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -41,6 +44,19 @@ class Killed(BaseException):
 Key = tuple[str, str]  # the letter's number, the recipient
 
 
+class Outages:
+    """Another connection that keeps the database from being written for a moment, in this share of cases."""
+
+    def __init__(self, file: Path, share: float) -> None:
+        self.share = share
+        self._connection = sqlite3.connect(file, isolation_level=None, timeout=10)
+
+    def begin(self) -> None:
+        if not self._connection.in_transaction:
+            self._connection.execute("BEGIN EXCLUSIVE")
+            asyncio.get_running_loop().call_later(0.1, self._connection.execute, "ROLLBACK")
+
+
 @dataclass
 class Remotes:
     """Every remote operator: each domain is down for a while, answers as it likes, and the process may be
@@ -49,6 +65,7 @@ class Remotes:
     chance: random.Random
     house: House
     kill: float
+    outage: Outages
     down_until: dict[str, datetime] = field(default_factory=dict)
     taken: Counter[Key] = field(default_factory=Counter)
     attempts: Counter[Key] = field(default_factory=Counter)
@@ -72,10 +89,12 @@ class Remotes:
                 self.taken[keys[address]] += 1
             if dies:
                 self.uncertain.add(keys[address])
-            elif outcome.fate is not Fate.DEFERRED:
-                self.final.add(keys[address])
+            elif outcome.fate is Fate.DELIVERED or (outcome.fate is Fate.FAILED and not self.outage.share):
+                self.final.add(keys[address])  # after a refusal whose notice could not be kept we ask again
         if dies:
             raise Killed
+        if self.chance.random() < self.outage.share:
+            self.outage.begin()
         return outcomes
 
 
@@ -111,20 +130,22 @@ async def _notices(home: House) -> tuple[Counter[Key], Counter[Key]]:
     return failed, late
 
 
-@pytest.mark.parametrize("kill", [0.0, 0.1])
+@pytest.mark.parametrize(("kill", "outage"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.2), (0.1, 0.2)])
 @pytest.mark.parametrize(
     "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.campaign) for seed in range(2, 40))]
 )
 async def test_every_recipient_has_the_letter_or_its_sender_was_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, kill: float
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, kill: float, outage: float
 ) -> None:
+    monkeypatch.setattr("mssante.database.writer.DATABASE_BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(limits, "QUEUE_OUTCOME_AGAIN_SECONDS", 0.02)
     monkeypatch.setattr(passwords, "PASSWORD_MEMORY_KIB", 512)
     monkeypatch.setattr(passwords, "PASSWORD_ITERATIONS", 1)
     chance = random.Random(seed)
     async with house(tmp_path) as home:
         for sender in SENDERS:
             await home.mailbox(sender)
-        remotes = Remotes(chance, home, kill)
+        remotes = Remotes(chance, home, kill, Outages(tmp_path / "mail.db", outage))
         for n in range(4):
             days = chance.choice([0, 0, 0.3, 2, 9])
             remotes.down_until[f"far-{n}.test"] = home.clock.now() + timedelta(days=days)

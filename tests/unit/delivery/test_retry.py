@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mssante.delivery.retry import Decision, Done, Fate, GiveUp, Later, Outcome, decide, delay, judged
+from mssante.delivery.retry import Decision, Done, Fate, GiveUp, Later, Outcome, decide, delay, judged, soon
 from mssante.reasons import Passing, Reason, Refused
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -17,6 +17,13 @@ DEFERRED = Outcome(Fate.DEFERRED, Reason.REMOTE_DEFERRED, "451 4.3.0 later")
 
 def test_the_delay_doubles_from_five_minutes_to_sixty_seven() -> None:
     assert [delay(n, 0.0).total_seconds() for n in range(1, 8)] == [300, 600, 1200, 2400, 4000, 4000, 4000]
+
+
+def test_a_fault_of_our_own_database_delays_by_seconds_first_and_never_longer_than_another() -> None:
+    assert [soon(n).total_seconds() for n in range(1, 8)] == [5, 10, 20, 40, 80, 160, 320]
+    assert soon(40) == delay(40, 0.0)
+    ours = Outcome(Fate.DEFERRED, Reason.STORAGE_UNAVAILABLE)
+    assert decide(ours, attempts=1, queued_at=START, now=START, jitter=0.5) == Later(START + soon(1))
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))

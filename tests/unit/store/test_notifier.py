@@ -141,9 +141,8 @@ async def test_after_a_broken_connection_everybody_looks_again(
     here, there = two_hosts
     mailbox = await here.mailbox()
     with there.store.subscribe(mailbox) as changed:
-        postgres.sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mssante session'"
-        )
+        ours = "application_name = 'mssante session'"
+        postgres.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
         await asyncio.wait_for(changed.wait(), 5)  # woken for nothing: something may have been missed
         await here.one(mailbox)
         await asyncio.wait_for(changed.wait(), 5)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.util import await_only
 
 from mssante.database import Database
+from mssante.limits import QUEUE_HOLDER_GONE_SECONDS
 from mssante.store import MailStore, RecipientState
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.queue import lease_due
@@ -257,3 +258,30 @@ async def test_what_waits_is_counted_for_the_person_and_for_the_mailbox(house: H
     assert await waiting(A, B) == [(8, 3), (4, 1)]
     await settle(house, second, RecipientState.BOUNCED)
     assert await waiting(A, B) == [(4, 2), (0, 0)]
+
+
+async def test_what_a_process_leased_and_does_not_know_of_is_due_again(house: House) -> None:
+    """A lease that was committed while its answer was lost."""
+    await house.store.accept(submission(await house.queue(), A, B, C))
+    known, *_ = await due(house)
+    assert await house.store.queue.release_forgotten([known.id]) == 2
+    assert [one.destination_tag for one in await due(house)] == [B, C]
+    assert await house.store.verify() == []
+
+
+async def test_a_lease_of_an_earlier_version_or_of_who_is_gone_ends_and_can_be_retried(house: House) -> None:
+    await house.store.accept(submission(await house.queue(), A, next_at=house.now))
+    await due(house)
+    assert await house.store.queue.retry() == 0, "we are at work on it"
+
+    def left_behind(connection: Connection) -> None:
+        connection.execute(text("UPDATE queue_recipient SET leased_by = 0"))
+
+    await house.database.write(left_behind)
+    assert await house.store.queue.retry() == 1
+    await house.store.queue.release_gone()
+    assert await due(house) == [], "perhaps it is only cut off"
+    house.clock.advance(timedelta(seconds=QUEUE_HOLDER_GONE_SECONDS))
+    await house.store.queue.release_gone()
+    (again,) = await due(house)
+    assert again.asked_for
