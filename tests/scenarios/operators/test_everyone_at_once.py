@@ -7,9 +7,9 @@ What the figures leave out. Servers, attackers, good clients and PostgreSQL shar
 each attacker is paced (the pace stands at the head of its file) and the attackers' process is nicer than the
 servers: a faster attacker would take the processor from the server as a neighbour, which is no fault of the
 server. Everybody is on loopback: networks are many addresses of 127.0.0.0/8, IPv6 and row 7 are not played;
-no packet is lost and no line is slow but on purpose. The good people's passwords are remembered after their
-first sign-in, as a mail program's are. Memory of PostgreSQL is not counted. Rows 14 to 20 are no matter of
-load.
+no packet is lost and no line is slow but on purpose. The good doctor's password is remembered after the first
+sign-in, as a mail program's is; others sign in for the first time since a restart, one after another, and
+have a bound of their own. Memory of PostgreSQL is not counted. Rows 14 to 20 are no matter of load.
 
 `CAMPAIGN_SECONDS` (60) is how long it is played, `CAMPAIGN_STRENGTH` (1) how much of each attack,
 `CAMPAIGN_ROWS` ("1 4b 12") which rows; `CAMPAIGN_REPORT` names a file that the tables are added to.
@@ -34,7 +34,7 @@ import pytest
 from tests.scenarios.smtp.courier_remotes import Remote, Script, remote
 from tests.support.attacks.process import PEOPLE
 from tests.support.attacks.stage import Peer, Ports, Scene
-from tests.support.operators.good_traffic import Figures, GoodTraffic
+from tests.support.operators.good_traffic import FIRST, THINGS, Figures, GoodTraffic, percentile
 from tests.support.operators.hosts import on_postgresql, twin_of
 from tests.support.operators.mail_clients import contents, field, reading
 from tests.support.operators.world import (
@@ -53,6 +53,7 @@ MIB = 2**20
 DOMAIN = DOMAINS["a"]
 DOCTOR = DemoLogin(f"camille.moreau@{DOMAIN}", "PER")
 COLLEAGUE = DemoLogin(f"sacha.martin@{DOMAIN}", "PER")
+KNOWN = tuple(DemoLogin(f"medecin{n}@{DOMAIN}", "PER") for n in range(20))
 HOME = "127.0.77.1"  # where the good people sit, and somebody who sprays passwords
 FAR = f"medecin@{DOMAINS['b']}"  # of the good operator that the doctor writes to
 SILENT = tuple(f"muet-{n}.conformite.test" for n in range(300))
@@ -70,7 +71,9 @@ class Form:
     quiet_seconds: float
     strength: float = 1.0
     rows: str = ""
+    known: int = len(KNOWN)
     p99_seconds: float
+    first_seconds: float = 5  # with Argon2id, and the attackers' guesses on the same cores
     rss_octets: int = 512 * MIB
 
 
@@ -92,6 +95,8 @@ SHORT = Form(
     quiet_seconds=1,
     strength=0.05,
     rows="1 2 4 4b 6 8 9 10 12",
+    known=2,
+    first_seconds=60,
     p99_seconds=30,  # of a machine that is busy with other tests too
 )
 
@@ -105,6 +110,7 @@ class Outcome:
     attacks: Sequence[dict[str, Any]]
     rss: Sequence[int]
     processor: Sequence[float]
+    machine: float
     events: Counter[str]
     found: dict[str, Counter[str]]
 
@@ -185,7 +191,7 @@ def scene_of(world: World, hosts: Sequence[Operator], form: Form, silent: int, s
 
 
 async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scene, far: int) -> Outcome:
-    """Quiet first, then everybody at once, then what was acknowledged is looked for."""
+    """A restart, a moment of quiet, then everybody at once; then what was acknowledged is looked for."""
     good = GoodTraffic(
         world,
         hosts,
@@ -194,6 +200,12 @@ async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scen
         home=HOME,
         colleagues=[COLLEAGUE.address, FAR],
     )
+    known = KNOWN[: form.known]
+    await good.sign_in_once(known)
+    for host in hosts:
+        await asyncio.to_thread(host.shut)
+    for host in hosts:
+        await asyncio.to_thread(host.boot)
     players = Players(scene, form.rows)
     async with AsyncExitStack() as stack:
         their_mail = await stack.enter_async_context(remote(Script(), far_context(world), port=far))
@@ -201,13 +213,14 @@ async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scen
         await players.prepare()
         for host in hosts:
             host.forget_peak()
-        before = [processor_seconds(host) for host in hosts]
         quiet = await during(good, form.quiet_seconds)
+        before, machine = [processor_seconds(host) for host in hosts], machine_seconds()
         players.go()
-        attacked = await during(good, form.seconds)
+        attacked = await during(good, form.seconds, known)
         attacks = await players.stop()
         rss = [host.resident("VmHWM") for host in hosts]
         processor = [processor_seconds(host) - was for host, was in zip(hosts, before, strict=True)]
+        machine = machine_seconds() - machine
         found = await drained(world, hosts[-1], quiet.submitted | attacked.submitted, their_mail)
     return Outcome(
         quiet=quiet,
@@ -215,6 +228,7 @@ async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scen
         attacks=attacks,
         rss=rss,
         processor=processor,
+        machine=machine,
         events=sum((logged(host) for host in hosts), Counter()),
         found=found,
     )
@@ -229,9 +243,10 @@ def far_context(world: World) -> ssl.SSLContext:
     return context
 
 
-async def during(good: GoodTraffic, seconds: float) -> Figures:
+async def during(good: GoodTraffic, seconds: float, first: Sequence[DemoLogin] = ()) -> Figures:
     stopping = asyncio.Event()
-    work = asyncio.create_task(good.run(stopping))
+    every = seconds / max(1, len(first))
+    work = asyncio.create_task(good.run(stopping, first=first, first_every=every))
     await asyncio.wait([work], timeout=seconds)
     stopping.set()
     return await work
@@ -269,6 +284,12 @@ def processor_seconds(host: Operator) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def machine_seconds() -> float:
+    """Of processor, used by everybody on this machine since it was started."""
+    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().split("\n")[0].split()[1:9])
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK")
+
+
 def logged(host: Operator) -> Counter[str]:
     lines = (host.folder / "mssante.log").read_text(encoding="utf-8").splitlines()
     return Counter(str(json.loads(line)["event"]) for line in lines)
@@ -285,7 +306,7 @@ def table(form: Form, outcome: Outcome) -> str:
         lines += [f"{attack['row']:<4} {attack['name']:<36} {made:<58} {heard}"]
     lines += ["", f"{'good traffic':<18} {'quiet: n':>9} {'p50':>7} {'p99':>7} {'attacked: n':>13}"]
     lines[-1] += f" {'p50':>7} {'p99':>7} {'most':>7}   declined"
-    for name in outcome.quiet.seconds:
+    for name in THINGS:
         quiet, attacked = outcome.quiet, outcome.attacked
         lines += [
             f"{name:<18} {len(quiet.seconds[name]):>9} {quiet.percentile(name, 0.5):>7.3f}"
@@ -297,6 +318,11 @@ def table(form: Form, outcome: Outcome) -> str:
     lines += ["", f"acknowledged {kept}", f"lost {outcome.lost()}", f"there twice {outcome.twice()}"]
     for number, (rss, processor) in enumerate(zip(outcome.rss, outcome.processor, strict=True), 1):
         lines += [f"process {number}: peak RSS {rss / MIB:.0f} MiB, {processor:.0f} s of processor"]
+    lags = outcome.attacked.lags
+    lines += [
+        f"machine: {os.cpu_count()} cores, {outcome.machine:.0f} s of processor used by all; the good"
+        f" clients' own timers were late by {percentile(lags, 0.99):.3f} s (p99), {max(lags):.3f} s at most"
+    ]
     lines += [f"logged: {counted(dict(outcome.events.most_common(25)))}", ""]
     return "\n".join(lines)
 
@@ -319,22 +345,25 @@ def judge(form: Form, outcome: Outcome) -> None:
     assert not any(outcome.twice().values()), outcome.twice()
     assert not outcome.events["crashed"], "a conversation met a defect: see the log"
     too_large = [f"{rss / MIB:.0f} MiB" for rss in outcome.rss if rss > form.rss_octets]
+    p99 = {name: round(outcome.attacked.percentile(name, 0.99), 2) for name in THINGS}
     slow = {
-        name: round(outcome.attacked.percentile(name, 0.99), 2)
-        for name in outcome.attacked.seconds
-        if outcome.attacked.percentile(name, 0.99) > form.p99_seconds
+        name: seconds
+        for name, seconds in p99.items()
+        if seconds > (form.first_seconds if name == FIRST else form.p99_seconds)
     }
     assert (slow, too_large) == ({}, []), f"p99 above {form.p99_seconds} s, or too much memory"
 
 
-def laid_out(world: World, ports: Sequence[int]) -> tuple[Operator, list[tuple[str, str]]]:
+def laid_out(
+    world: World, ports: Sequence[int], known: Sequence[DemoLogin]
+) -> tuple[Operator, list[tuple[str, str]]]:
     """The operator that is attacked, and its routes: to the good operator, the silent and the slow ones."""
     far, silent, slow = ports
     routes = [(DOMAINS["b"], f"{HOST}:{far}")]
     routes += [(domain, f"{HOST}:{silent}") for domain in SILENT]
     routes += [(domain, f"{HOST}:{slow}") for domain in SLOW]
     attackers = tuple(DemoLogin(f"{name}@{DOMAIN}", "PER") for name in PEOPLE)
-    operator = world.operator("a", name="attacked", logins=(DOCTOR, COLLEAGUE, *attackers))
+    operator = world.operator("a", name="attacked", logins=(DOCTOR, COLLEAGUE, *known, *attackers))
     return operator.set_up(world, routes), routes
 
 
@@ -346,7 +375,7 @@ def granted(operator: Operator) -> None:
 def on_one_process(folder: Path, form: Form) -> None:
     with world_of(folder, more=(*SILENT, *SLOW)) as world:
         ports = free_ports(3)
-        operator, _ = laid_out(world, ports)
+        operator, _ = laid_out(world, ports, KNOWN[: form.known])
         operator.boot().populate()
         granted(operator)
         scene = scene_of(world, [operator], form, ports[1], ports[2])
@@ -356,7 +385,7 @@ def on_one_process(folder: Path, form: Form) -> None:
 def on_two_processes(folder: Path, url: str, form: Form) -> None:
     with world_of(folder, more=(*SILENT, *SLOW)) as world:
         ports = free_ports(3)
-        operator, routes = laid_out(world, ports)
+        operator, routes = laid_out(world, ports, KNOWN[: form.known])
         on_postgresql(operator, url).boot().populate()
         granted(operator)
         hosts = [operator, twin_of(world, operator, "twin", routes).boot()]

@@ -34,7 +34,7 @@ from tests.support.attacks import (
 from tests.support.attacks.stage import Scene, Stage, Tally
 
 NICENESS = 10
-STOP_SECONDS_MAX = 10
+STOP_SECONDS_MAX = 3
 Play = Callable[[Stage, Tally], Awaitable[None]]
 
 
@@ -97,15 +97,12 @@ async def main() -> None:
     for player in players:
         player.cancel()
     await asyncio.gather(*players, return_exceptions=True)
-    print(
-        json.dumps(
-            [
-                {"row": attack.row, "name": attack.name, "made": tally.made, "heard": tally.heard}
-                for attack, tally in attacks.items()
-            ]
-        ),
-        flush=True,
-    )
+    tallies = [
+        {"row": attack.row, "name": attack.name, "made": tally.made, "heard": tally.heard}
+        for attack, tally in attacks.items()
+    ]
+    print(json.dumps(tallies), flush=True)
+    await asyncio.sleep(0.1)  # connections that were reset say so to their tasks
 
 
 if __name__ == "__main__":

@@ -43,6 +43,8 @@ async def play(stage: Stage, tally: Tally) -> None:
             tally.hear(await talk.reply())
 
     async with await asyncio.start_server(silent, HOST, stage.scene.silent_port):
-        await stage.rounds(tally, one, every=3)
-        for caller in callers:
-            caller.transport.abort()
+        try:
+            await stage.rounds(tally, one, every=3)
+        finally:
+            for caller in callers:
+                caller.transport.abort()

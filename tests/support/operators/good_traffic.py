@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import itertools
 import secrets
 import ssl
@@ -29,7 +30,10 @@ TRY_SECONDS_MAX = 60
 AGAIN_SECONDS = 0.25
 LETTERS_PER_SESSION = 5
 READ_AT_ONCE = 10
+LAG_SECONDS = 0.05
 DELIVER, SUBMIT, SIGN_IN, READ = "peer delivers", "doctor submits", "doctor signs in", "doctor reads"
+FIRST = "first of the day"  # a known person signs in, and the server has to look at the password
+THINGS = (DELIVER, SUBMIT, SIGN_IN, READ, FIRST)
 TROUBLE = (OSError, TimeoutError, EOFError, AssertionError, Closed)  # ssl.SSLError is an OSError
 
 
@@ -37,19 +41,20 @@ TROUBLE = (OSError, TimeoutError, EOFError, AssertionError, Closed)  # ssl.SSLEr
 class Figures:
     """Seconds of each thing done, what was declined, and the tokens that were acknowledged."""
 
-    seconds: dict[str, list[float]] = field(
-        default_factory=lambda: {name: [] for name in (DELIVER, SUBMIT, SIGN_IN, READ)}
-    )
-    declined: dict[str, Counter[str]] = field(
-        default_factory=lambda: {name: Counter() for name in (DELIVER, SUBMIT, SIGN_IN, READ)}
-    )
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in THINGS})
+    declined: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in THINGS})
+    lags: list[float] = field(default_factory=list)  # of these clients themselves: no server is waited for
     delivered: set[str] = field(default_factory=set)
     submitted: set[str] = field(default_factory=set)
 
     def percentile(self, name: str, share: float) -> float:
-        """Of that thing's times; no time at all is as bad as can be."""
-        ordered = sorted(self.seconds[name])
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("inf")
+        return percentile(self.seconds[name], share)
+
+
+def percentile(seconds: Sequence[float], share: float) -> float:
+    """No time at all is as bad as can be."""
+    ordered = sorted(seconds)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else float("inf")
 
 
 @dataclass(slots=True)
@@ -89,15 +94,33 @@ class GoodTraffic:
         self._user_tls = user_context(world)
         self.figures = Figures()
 
-    async def run(self, stopping: asyncio.Event, *, peers: int = 2, doctors: int = 2) -> Figures:
-        """Until told to stop, and what is under way is done: the figures since the last run."""
+    async def run(
+        self,
+        stopping: asyncio.Event,
+        *,
+        peers: int = 2,
+        doctors: int = 2,
+        first: Sequence[DemoLogin] = (),
+        first_every: float = 1,
+    ) -> Figures:
+        """Until told to stop, and what is under way is done: the figures since the last run. The people of
+        `first` sign in one after the other, for the first time since the server was started."""
         self.figures = Figures()
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._lag(stopping))
             for _ in range(peers):
                 tasks.create_task(self._peer(stopping))
             for _ in range(doctors):
                 tasks.create_task(self._at_work(stopping))
+            for number, login in enumerate(first):
+                tasks.create_task(self._first(login, stopping, first_every * (number + 0.5)))
         return self.figures
+
+    async def _lag(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            began = time.monotonic()
+            await asyncio.sleep(LAG_SECONDS)
+            self.figures.lags.append(time.monotonic() - began - LAG_SECONDS)
 
     # The peer
 
@@ -161,18 +184,6 @@ class GoodTraffic:
         """Port 993: sign in, look at the newest letters and open the last."""
         opened: list[ImapClient] = []
 
-        async def sign_in() -> str:
-            reader, writer = await self._connection(next(self._hosts).ports[4], self._user_tls)
-            client = ImapClient(reader, writer)
-            try:
-                client.greeting = await client.line()
-                answer = await client.ask(f'LOGIN "{self._doctor.address}" "{self._doctor.password.value}"')
-            except BaseException:
-                client.close()
-                raise
-            opened.append(client)
-            return f"{answer.status} [{answer.code}]"
-
         async def read() -> str:
             client = opened[-1]
             selected = await client.ok("SELECT INBOX")
@@ -183,11 +194,39 @@ class GoodTraffic:
             return "OK"
 
         try:
-            if await self._until_done(SIGN_IN, sign_in, "OK", stopping):
+            if await self._until_done(SIGN_IN, partial(self._sign_in, self._doctor, opened), "OK", stopping):
                 await self._until_done(READ, read, "OK", stopping, tries=1)
         finally:
             for client in opened:
                 client.close()
+
+    async def _first(self, login: DemoLogin, stopping: asyncio.Event, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await stopping.wait()
+        opened: list[ImapClient] = []
+        if not stopping.is_set():
+            await self._until_done(FIRST, partial(self._sign_in, login, opened), "OK", stopping)
+        for client in opened:
+            client.close()
+
+    async def _sign_in(self, login: DemoLogin, opened: list[ImapClient]) -> str:
+        """Port 993: a new session, also if it is told no."""
+        reader, writer = await self._connection(next(self._hosts).ports[4], self._user_tls)
+        client = ImapClient(reader, writer)
+        opened.append(client)
+        client.greeting = await client.line()
+        answer = await client.ask(f'LOGIN "{login.address}" "{login.password.value}"')
+        if answer.status != "OK":
+            client.close()
+        return f"{answer.status} [{answer.code}]"
+
+    async def sign_in_once(self, logins: Sequence[DemoLogin]) -> None:
+        """Makes them known to the server, from where they sit."""
+        for login in logins:
+            opened: list[ImapClient] = []
+            assert (await self._sign_in(login, opened)).startswith("OK")
+            opened[0].close()
 
     # Both
 
