@@ -22,6 +22,7 @@ import json
 import os
 import ssl
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -113,14 +114,20 @@ class Outcome:
     machine: float
     events: Counter[str]
     found: dict[str, Counter[str]]
+    arrived: dict[str, float]
 
     def acknowledged(self) -> dict[str, set[str]]:
         delivered = self.quiet.delivered | self.attacked.delivered
-        submitted = self.quiet.submitted | self.attacked.submitted
+        submitted = self.quiet.submitted.keys() | self.attacked.submitted.keys()
         return {DOCTOR.address: delivered, COLLEAGUE.address: submitted, FAR: submitted}
 
     def lost(self) -> dict[str, int]:
         return {who: len(tokens - self.found[who].keys()) for who, tokens in self.acknowledged().items()}
+
+    def on_the_way(self) -> list[float]:
+        """Seconds from 250 to the other operator, of what was submitted under attack."""
+        submitted = self.attacked.submitted
+        return [self.arrived[token] - at for token, at in submitted.items() if token in self.arrived]
 
     def twice(self) -> dict[str, int]:
         return {who: sum(times > 1 for times in found.values()) for who, found in self.found.items()}
@@ -209,6 +216,8 @@ async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scen
     players = Players(scene, form.rows)
     async with AsyncExitStack() as stack:
         their_mail = await stack.enter_async_context(remote(Script(), far_context(world), port=far))
+        arrived: dict[str, float] = {}
+        watching = asyncio.create_task(watch(their_mail, arrived))
         stack.push_async_callback(players.end)
         await players.prepare()
         for host in hosts:
@@ -221,7 +230,9 @@ async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scen
         rss = [host.resident("VmHWM") for host in hosts]
         processor = [processor_seconds(host) - was for host, was in zip(hosts, before, strict=True)]
         machine = machine_seconds() - machine
-        found = await drained(world, hosts[-1], quiet.submitted | attacked.submitted, their_mail)
+        submitted = quiet.submitted.keys() | attacked.submitted.keys()
+        found = await drained(world, hosts[-1], submitted, their_mail)
+        watching.cancel()
     return Outcome(
         quiet=quiet,
         attacked=attacked,
@@ -231,6 +242,7 @@ async def story(world: World, hosts: Sequence[Operator], form: Form, scene: Scen
         machine=machine,
         events=sum((logged(host) for host in hosts), Counter()),
         found=found,
+        arrived=arrived,
     )
 
 
@@ -267,6 +279,16 @@ async def drained(
             if submitted <= arrived or asyncio.get_running_loop().time() > deadline:
                 return found
             await asyncio.sleep(1)
+
+
+async def watch(their_mail: Remote, arrived: dict[str, float]) -> None:
+    """Notes when each letter came to the other operator."""
+    seen = 0
+    while True:
+        for _, _, content in their_mail.messages[seen:]:
+            arrived.setdefault(token_of(content), time.monotonic())
+            seen += 1
+        await asyncio.sleep(0.1)
 
 
 def token_of(message: bytes) -> str:
@@ -315,6 +337,8 @@ def table(form: Form, outcome: Outcome) -> str:
             f" {attacked.percentile(name, 1):>7.3f}   {counted(attacked.declined[name])}"
         ]
     kept = {who: len(tokens) for who, tokens in outcome.acknowledged().items()}
+    way = outcome.on_the_way()
+    lines += [f"to the other operator: p50 {percentile(way, 0.5):.1f} s, p99 {percentile(way, 0.99):.1f} s"]
     lines += ["", f"acknowledged {kept}", f"lost {outcome.lost()}", f"there twice {outcome.twice()}"]
     for number, (rss, processor) in enumerate(zip(outcome.rss, outcome.processor, strict=True), 1):
         lines += [f"process {number}: peak RSS {rss / MIB:.0f} MiB, {processor:.0f} s of processor"]

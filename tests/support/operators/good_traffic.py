@@ -45,7 +45,7 @@ class Figures:
     declined: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in THINGS})
     lags: list[float] = field(default_factory=list)  # of these clients themselves: no server is waited for
     delivered: set[str] = field(default_factory=set)
-    submitted: set[str] = field(default_factory=set)
+    submitted: dict[str, float] = field(default_factory=dict)  # and when, by time.monotonic
 
     def percentile(self, name: str, share: float) -> float:
         return percentile(self.seconds[name], share)
@@ -175,7 +175,7 @@ class GoodTraffic:
                 return reply
             reply = await deliver(talk, self._doctor.address, self._colleagues, letter)
             if reply.startswith("250"):
-                self.figures.submitted.add(token)
+                self.figures.submitted[token] = time.monotonic()
             return reply
         finally:
             talk.abort()
