@@ -8,6 +8,7 @@ PERSON = "entetes"
 HERE = "127.12.1.1"
 HEADER_OCTETS = 33 * 2**20
 SESSIONS = 10
+PREPARED_SECONDS_MAX = 300
 FETCH = b"f FETCH 1 (BODY.PEEK[HEADER.FIELDS (X-FIN)])\r\n"
 
 
@@ -20,7 +21,7 @@ async def prepare(stage: Stage, tally: Tally) -> None:
         while (await client.line()).tag != "+":
             pass
         await client.send(letter + b"\r\n")
-        tally.hear(await patiently(client, "a", 60))
+        tally.hear(await patiently(client, "a", PREPARED_SECONDS_MAX))
 
 
 async def play(stage: Stage, tally: Tally) -> None:

@@ -11,6 +11,7 @@ HERE = "127.13.0.1"
 LETTERS = 20_000
 LETTERS_AT_ONCE = 100
 COMMAND_SECONDS_MAX = 110
+PREPARED_SECONDS_MAX = 300
 COMMANDS = (
     "STORE 1:* +FLAGS.SILENT (\\Flagged)",
     "SEARCH FROM service7",
@@ -27,7 +28,7 @@ async def prepare(stage: Stage, tally: Tally) -> None:
             letters = [_letter(number) for number in range(start, start + LETTERS_AT_ONCE)]
             pieces = b"".join(b" {%d+}\r\n" % len(each) + each for each in letters)
             await client.send(b"a APPEND INBOX" + pieces + b"\r\n")
-            answer = await patiently(client, "a", 60)
+            answer = await patiently(client, "a", PREPARED_SECONDS_MAX)
             assert answer.status == "OK", answer
     tally.made["letters in the folder"] = wanted
 

@@ -40,34 +40,44 @@ Play = Callable[[Stage, Tally], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """`row`: of the table that the campaign answers."""
+    """`row`: of the table that the campaign answers; `people`: who must have a mailbox for it."""
 
     row: str
     name: str
     play: Play
     prepare: Play | None = None
+    people: tuple[str, ...] = ()
 
 
 ATTACKS = (
     Attack("1", "TLS flood behind a broken record", tls_flood.play),
-    Attack("2", "COPY doubling", copy_doubling.play),
-    Attack("3", "APPEND of many letters", multiappend.play),
+    Attack("2", "COPY doubling", copy_doubling.play, people=(copy_doubling.PERSON,)),
+    Attack("3", "APPEND of many letters", multiappend.play, people=(multiappend.PERSON,)),
     Attack("4", "idle DATA of one peer", idle_data.play_one),
-    Attack("4b", "idle DATA of many", idle_data.play_many),
+    Attack("4b", "idle DATA of many", idle_data.play_many, people=idle_data.PEOPLE),
     Attack("5", "guesses from changing networks", guesses.play),
     Attack("6", "spraying from a known address", spraying.play),
     Attack("8", "refused connections", refused.play),
-    Attack("9", "silent destinations", silent.play),
-    Attack("10", "replies in small segments", segments.play),
+    Attack("9", "silent destinations", silent.play, people=(silent.PERSON,)),
+    Attack("10", "replies in small segments", segments.play, people=(segments.PERSON,)),
     Attack("11", "letters nested in letters", nested.play),
     Attack("12", "harvesting by reconnecting", harvesting.play),
-    Attack("12b", "large headers in ten sessions", headers.play, headers.prepare),
-    Attack("13", "STORE and SEARCH on a large folder", large_mailbox.play, large_mailbox.prepare),
+    Attack("12b", "large headers in ten sessions", headers.play, headers.prepare, (headers.PERSON,)),
+    Attack(
+        "13",
+        "STORE and SEARCH on a large folder",
+        large_mailbox.play,
+        large_mailbox.prepare,
+        (large_mailbox.PERSON,),
+    ),
 )
-PEOPLE = (
-    *(copy_doubling.PERSON, multiappend.PERSON, silent.PERSON, segments.PERSON),
-    *(headers.PERSON, large_mailbox.PERSON, *idle_data.PEOPLE),
-)
+
+
+def attacks_of(rows: str) -> list[Attack]:
+    """Those rows, in the order of the table; all of them when none is named. Raises for one there is not."""
+    wanted = rows.split()
+    assert set(wanted) <= {attack.row for attack in ATTACKS}, f"no such row: {rows}"
+    return [attack for attack in ATTACKS if not wanted or attack.row in wanted]
 
 
 async def _play(attack: Attack, stage: Stage, tally: Tally) -> None:
@@ -83,8 +93,7 @@ async def main() -> None:
     told = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(told), sys.stdin)
     stage = Stage(Scene.from_json((await told.readline()).decode()))
-    rows = set((await told.readline()).decode().split())
-    attacks = {attack: Tally() for attack in ATTACKS if not rows or attack.row in rows}
+    attacks = {attack: Tally() for attack in attacks_of((await told.readline()).decode())}
     for attack, tally in attacks.items():
         if attack.prepare is not None:
             await attack.prepare(stage, tally)

@@ -17,8 +17,10 @@ SEGMENT_REST_SECONDS = 0.002
 
 async def play(stage: Stage, tally: Tally) -> None:
     """Plays the servers of those destinations too."""
+    callers: set[asyncio.StreamWriter] = set()
 
     async def talkative(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.add(writer)
         tally.made["greetings"] += 1
         with tally.trouble():
             for start in range(0, len(GREETING), SEGMENT_OCTETS):
@@ -28,6 +30,7 @@ async def play(stage: Stage, tally: Tally) -> None:
             tally.made["greetings to the end"] += 1
             async with asyncio.timeout(30):
                 tally.heard["EHLO" if await reader.readline() else "closed"] += 1
+        callers.discard(writer)
         writer.transport.abort()
 
     person = f"{PERSON}@{stage.scene.domain}"
@@ -43,4 +46,8 @@ async def play(stage: Stage, tally: Tally) -> None:
             tally.hear(await talk.reply())
 
     async with await asyncio.start_server(talkative, HOST, stage.scene.slow_port):
-        await stage.rounds(tally, one, every=4)
+        try:
+            await stage.rounds(tally, one, every=4)
+        finally:
+            for caller in callers:
+                caller.transport.abort()
