@@ -17,7 +17,7 @@ ROWS |= {f"D{n}" for n in range(1, 5)}
 ROWS |= {"R3", "R10", "R11", "R12", "R15", "T8", "T9", "T10", "T12", "T14", "T16", "T17", "T19", "T20", "T21"}
 ROWS |= {"D5", "K4", "K6", "K11", "K15", "K19", "K20"}
 ROWS |= {f"C{n}" for n in (1, 3, 4, 6, 7, 9, 10, 11, 15, 16, 17, 28, 30)}
-ROWS |= {"T22", "C31"}
+ROWS |= {"T22", "C31", "C32"}
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)`( \(campaign\))?")
 
 
