@@ -1,4 +1,4 @@
-"""docs/limits.md says of every bound what it is counted per, and what leaves others a share of a shared one."""
+"""docs/limits.md says of each bound what it is counted per, and what leaves others a share of a shared one."""
 
 from __future__ import annotations
 
