@@ -42,7 +42,7 @@ _BY_ADDRESS = "(&(objectClass=mssBal)(mssAdresse={}))"
 _ONE_WORD = "(|" + "".join(f"({attribute}=*{{0}}*)" for attribute in SEARCHED) + ")"
 
 
-class _Line:
+class _Lane:
     """The threads for one kind of question, and the places in which it is asked or waits."""
 
     def __init__(self, at_once: int) -> None:
@@ -66,8 +66,8 @@ class LdapDirectory:
         self._circuit = Circuit(clock or SystemClock())
         self._question_seconds = question_seconds
         self._trust_seconds = trust_seconds
-        self._questions = _Line(LDAP_QUESTIONS_AT_ONCE)
-        self._trust = _Line(1)  # questions without end must not make the trust space old
+        self._questions = _Lane(LDAP_QUESTIONS_AT_ONCE)
+        self._trust = _Lane(1)  # questions without end must not make the trust space old
         self._sessions: set[LdapSession] = set()
         self._guard = threading.Lock()  # protects _sessions and _closed
         self._closed = False
@@ -137,20 +137,20 @@ class LdapDirectory:
             sessions = tuple(self._sessions)
         for session in sessions:
             session.abort()
-        for line in (self._questions, self._trust):
-            await asyncio.to_thread(line.threads.shutdown)
+        for lane in (self._questions, self._trust):
+            await asyncio.to_thread(lane.threads.shutdown)
 
-    async def _ask(self, question: Callable[[LdapSession], _Answer], seconds: float, line: _Line) -> _Answer:
+    async def _ask(self, question: Callable[[LdapSession], _Answer], seconds: float, lane: _Lane) -> _Answer:
         if self._closed:
             raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed")
-        if not line.places.acquire(blocking=False):
+        if not lane.places.acquire(blocking=False):
             raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "too many questions waiting")
         try:
-            future = line.threads.submit(self._answer, question, seconds)
+            future = lane.threads.submit(self._answer, question, seconds)
         except RuntimeError:
-            line.places.release()
+            lane.places.release()
             raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed") from None
-        future.add_done_callback(lambda _: line.places.release())
+        future.add_done_callback(lambda _: lane.places.release())
         try:
             # The thread keeps its own deadline, but making a connection may last a little longer.
             async with asyncio.timeout(seconds + LDAP_SECONDS_MAX):

@@ -1,4 +1,4 @@
-"""docs/limits.md says of each bound what it is counted per, and what leaves others a share of a shared one."""
+"""docs/limits.md says whose each bound is, and what leaves others their share of a bound that all have."""
 
 from __future__ import annotations
 
