@@ -41,7 +41,7 @@ class Service:
     tls: ContextFactory
     commits: Commits
     limits: SessionLimits
-    know: Callable[[Stream], None]
+    know: Callable[[Stream, str], None]
 
 
 class MailTransactions:
@@ -179,5 +179,5 @@ class MailTransactions:
         if isinstance(verdict, Declined):
             raise type(verdict)(verdict.reason, verdict.detail)
         if verdict is not self.speaker.peer:
-            self._service.know(self._stream)
+            self._service.know(self._stream, self._dn)
             self.speaker = replace(self.speaker, peer=verdict)
