@@ -57,6 +57,7 @@ INTAKE_OCTETS_MEMORY_MAX = 192 * MIB  # ours: of letters between DATA and 250, a
 INTAKE_OCTETS_DISK_MAX = 4096 * MIB  # ours: the same, written early: a hundred of the largest
 INTAKE_OCTETS_PER_OCTET = 4  # measured: what a letter full of parts holds in memory for each octet at first
 INTAKE_OCTETS_PER_LETTER_MAX = 3 * MIB  # measured: 2.1 of an ordinary large letter, 2.9 of one full of parts
+COPIES_OCTETS_MAX = 16 * MIB  # ours: summaries and headers of a letter for 200 mailboxes: 80 KiB for each
 ROOM_SHARE_OF_PORT = 0.5  # ours: of what all ports share, so that no port can close the others (R3)
 ROOM_SHARE_OF_PARTY = 0.25  # ours: of the same, for one peer or person (R3)
 ROOM_WAIT_SECONDS = 15  # ours: for octets that are short; above ROOM_PATIENCE_SECONDS; then 452 4.3.1 (R3)
