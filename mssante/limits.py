@@ -172,6 +172,7 @@ IMAP_HEAVY_ROWS = 2000  # ours: messages: a command that changes more of them is
 IMAP_HEAVY_WAIT_SECONDS_MAX = 90  # ours: for a turn: above WRITE_SECONDS_MAX, when a stalled client is cut
 IMAP_BAD_COMMANDS_MAX = 20  # ours, as SESSION_ERRORS_MAX: in a row answered BAD, then BYE
 PLACES_MAX = 1_000_000  # ours: letters in a mailbox's folders, copies counted: ten of 100,000 (I5)
+UIDS_GIVEN_MAX = 20_000_000  # ours: in all folders of a mailbox; gone ones take some 50 octets each (I5)
 PLACE_OCTETS = 256  # measured: of quota: its rows and indexes take 60 on SQLite, 200 on PostgreSQL
 FOLDERS_MAX = 1000  # ours: of one mailbox; LIST tells them all (I13)
 FOLDER_NAME_OCTETS_MAX = 512  # ours: in UTF-8, with every folder above it (I13)
