@@ -168,9 +168,9 @@ class _Head:
 
 class Intake:
     """One message coming in. The caller calls `write` with its octets (they must have canonical CRLF line
-    ends), then `commit` or `abort`, once. `commit` keeps the whole message, or raises and keeps nothing; call
-    neither `write` nor `abort` after it. The caller must let `commit` run to its end, even if the
-    conversation has ended."""
+    ends), then `commit` or `abort`, once; `complete` may come before `commit`. `commit` keeps the whole
+    message, or raises and keeps nothing; call neither `write` nor `abort` after it. The caller must let
+    `commit` run to its end, even if the conversation has ended."""
 
     def __init__(self, reception: Reception, plan: _Plan, keys: Sequence[PublicKey], first: bytes) -> None:
         self._reception = reception
@@ -184,6 +184,7 @@ class Intake:
         self._eight_bit = False
         self._announced = reception.store.announce()
         self._head = _Head(plan.judge) if plan.judge is not None else None
+        self._sealed: Sealed | None = None
         flowed = self._sealer.feed(first + self._received())
         assert not flowed, "our trace fields are shorter than a chunk"
 
@@ -207,10 +208,33 @@ class Intake:
             if sealed:
                 await self._blobs.add(self._blob, sealed)
 
+    async def complete(self) -> int:
+        """All octets have come: seals the end, and returns how much memory the copies for further mailboxes
+        will hold until they are kept. When it raises, nothing is kept: Refused(LOOP_DETECTED),
+        Refused(MESSAGE_TOO_LARGE) when that is too much, what `inspect` raises, Passing."""
+        try:
+            if self._head is not None:
+                await self._seal(self._head.close())
+            sealed, last = await self._sealer.finish(internal_date=self._now)
+            if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
+                raise Refused(Reason.LOOP_DETECTED)
+            self._plan.inspect(self._sealer.structure)
+            copies = len(self._keys[1:]) * (len(sealed.summary_ct) + len(sealed.header_ct))
+            if copies > limits.COPIES_OCTETS_MAX:
+                raise Refused(Reason.MESSAGE_TOO_LARGE, "summaries and headers for all its mailboxes")
+            await self._blobs.add(self._blob, last)
+        except BaseException:
+            await self.abort()
+            raise
+        self._sealed = sealed
+        return copies
+
     async def commit(self) -> Receipt:
-        """Keeps the message. When it raises, nothing is kept: Refused(LOOP_DETECTED), what `inspect` raises,
-        Refused or Passing because of a mailbox, Passing because of the database."""
+        """Keeps the message. When it raises, nothing is kept: as `complete`, which it calls unless that was
+        done, Refused or Passing because of a mailbox, Passing because of the database."""
         plan = self._plan
+        if self._sealed is None:
+            await self.complete()
         try:
             acceptance = await self._acceptance()
         except BaseException:
@@ -278,14 +302,8 @@ class Intake:
 
     async def _acceptance(self) -> Acceptance:
         plan = self._plan
-        if self._head is not None:
-            await self._seal(self._head.close())
-        sealed, last = await self._sealer.finish(internal_date=self._now)
-        if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
-            raise Refused(Reason.LOOP_DETECTED)
-        plan.inspect(self._sealer.structure)
-        await self._blobs.add(self._blob, last)
-        kept = [(sealed, self._blob)]
+        assert self._sealed is not None
+        kept = [(self._sealed, self._blob)]
         for key in self._keys[1:]:
             kept.append(await self._copied(key))
         folder = None if plan.queued else SpecialUse.INBOX

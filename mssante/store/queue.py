@@ -7,17 +7,30 @@ never changes; a message is shredded in the transaction that makes its last reci
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, ScalarSelect, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Row,
+    ScalarSelect,
+    Update,
+    and_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
 from mssante import limits
-from mssante.crypto import SealedKey
-from mssante.model import BlobId, MailboxId, MailboxKind, MessageId
-from mssante.store import tables
+from mssante.model import MailboxId, MailboxKind, MessageId
+from mssante.store import leasing, tables
 from mssante.store.ledger import Ledger
+from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.records import (
     DueRecipient,
     JournalKind,
@@ -32,55 +45,7 @@ from mssante.store.shredding import shred_outbound
 from mssante.store.transactions import Transactions
 
 _q, _m, _d, _o = tables.queue_recipient.c, tables.message.c, tables.dek.c, tables.outbound.c
-_READY = or_(
-    and_(_q.state == RecipientState.PENDING.value, _q.next_at <= bindparam("now")),
-    and_(_q.state == RecipientState.IN_FLIGHT.value, _q.leased_until <= bindparam("now")),
-)
-_PICK = (
-    select(_q.id)
-    .where(_READY)
-    .order_by(_q.next_at, _q.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_PICK_ELSEWHERE = _PICK.where(_q.destination_tag.not_in(bindparam("busy", expanding=True)))
-_PICK_AMONG = _PICK.where(_q.destination_tag.in_(bindparam("wanted", expanding=True)))
 _THIS = _q.id == bindparam("recipient")
-_LEASE = (
-    update(tables.queue_recipient)
-    .where(_THIS)
-    .values(
-        state=RecipientState.IN_FLIGHT.value, attempts=_q.attempts + 1, leased_until=bindparam("new_until")
-    )
-)
-_LEASED = (
-    select(
-        _q.id,
-        _q.destination_tag,
-        _q.address_ct,
-        _q.attempts,
-        _q.next_at,
-        _q.leased_until,
-        _m.mailbox_id,
-        _m.number,
-        _m.id.label("message_id"),
-        _m.blob_id,
-        _m.chunks,
-        _m.size_kib,
-        _o.created_at,
-        _o.envelope_ct,
-        _d.epoch,
-        _d.suite,
-        _d.form,
-        _d.ct,
-    )
-    .select_from(tables.queue_recipient)
-    .join(tables.outbound, _o.message_number == _q.message_number)
-    .join(tables.message, _m.number == _q.message_number)
-    .join(tables.dek, _d.message_number == _q.message_number)
-    .where(_q.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_q.next_at, _q.id)
-)
 _OWNER = (
     select(_m.mailbox_id)
     .join_from(tables.queue_recipient, tables.message, _m.number == _q.message_number)
@@ -149,19 +114,10 @@ _QUEUED = (
     .join(tables.message, _m.number == _q.message_number)
     .order_by(_m.number, _q.id)
 )
-_ASKED_FOR = 0  # this value of next_at says that somebody asked for an attempt now
 _WAITS = and_(_q.state == RecipientState.PENDING.value, _q.next_at > bindparam("now"))
-_RETRY = (
-    update(tables.queue_recipient)
-    .where(_WAITS, _q.message_number.in_(select(_m.number).where(_m.mailbox_id == bindparam("mailbox"))))
-    .values(next_at=_ASKED_FOR)
-)
-_RETRY_ONE = _RETRY.where(_q.message_number == bindparam("the_number"))
-_HASTEN = (
-    update(tables.queue_recipient)
-    .where(_WAITS, _q.destination_tag == bindparam("tag"))
-    .values(next_at=bindparam("now"))
-)
+_WAITING = columns(select(_q.id).where(_WAITS), order="id")
+_WAITING_OF_ONE = columns(select(_q.id).where(_WAITS, _q.message_number == bindparam("number")), order="id")
+_WAITING_FOR = columns(select(_q.id).where(_WAITS, _q.destination_tag == bindparam("tag")), order="id")
 _QUEUE_MAILBOXES = (
     select(tables.mailbox.c.id)
     .where(tables.mailbox.c.kind == MailboxKind.QUEUE.value)
@@ -174,30 +130,10 @@ _RELEASE = (
 )
 
 
-def lease_due(
-    connection: Connection,
-    *,
-    now: int,
-    limit: int,
-    lease_seconds: int,
-    only: Collection[bytes] | None = None,
-    exclude: Collection[bytes],
-) -> list[DueRecipient]:
-    """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those of
-    the destinations in `exclude`, or outside `only`, go on waiting. Rows that another host is leasing right
-    now are skipped."""
-    pick, asked = _PICK, dict[str, Any](now=now, most=limit)
-    if only is not None:
-        pick, asked["wanted"] = _PICK_AMONG, [tag for tag in only if tag not in exclude]
-        if not asked["wanted"]:
-            return []
-    elif exclude:
-        pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
-    ids = list(connection.execute(pick, asked).scalars())
-    if not ids:
-        return []
-    connection.execute(_LEASE, [{"recipient": one, "new_until": now + lease_seconds} for one in ids])
-    return [_due(row) for row in connection.execute(_LEASED, {"ids": ids})]
+@cache
+def _brought_forward(form: Form) -> Update:
+    waiting = update(tables.queue_recipient).where(_WAITS, form.includes(_q.id))
+    return waiting.values(next_at=bindparam("new_next_at"))
 
 
 def settle(
@@ -269,51 +205,39 @@ def waiting_of(connection: Connection, *, person: bytes, sender: bytes | None) -
     return [WaitingShare(kib=row[0], recipients=row[1]), WaitingShare(kib=row[2], recipients=row[3])]
 
 
-def retry(ledger: Ledger, number: MessageNumber | None) -> int:
-    """Makes the waiting recipients of one message, or of all, due now because somebody asked for it. Returns
-    how many there were."""
-    moved = 0
-    connection = ledger.connection
-    for mailbox in ledger.open(connection.execute(_QUEUE_MAILBOXES).scalars()).values():
-        asked: dict[str, Any] = {"now": ledger.now, "mailbox": mailbox.id}
-        if number is None:
-            changed = connection.execute(_RETRY, asked).rowcount
-        else:
-            changed = connection.execute(_RETRY_ONE, asked | {"the_number": number}).rowcount
-        if changed:
-            mailbox.step()
-            moved += changed
+def waiting(
+    connection: Connection, now: int, *, number: MessageNumber | None = None, tag: bytes | None = None
+) -> Sequence[int]:
+    """The recipients whose next attempt lies ahead, ascending: of one message, of one destination, or all."""
+    if tag is not None:
+        found = connection.execute(_WAITING_FOR, {"now": now, "tag": tag})
+    elif number is not None:
+        found = connection.execute(_WAITING_OF_ONE, {"now": now, "number": number})
+    else:
+        found = connection.execute(_WAITING, {"now": now})
+    return unpacked(found.one())[0]
+
+
+def bring_forward(connection: Connection, recipients: Sequence[int], now: int, next_at: int) -> int:
+    """Makes those of `recipients` that still wait due at `next_at`. Returns how many there were."""
+    runs = Runs.of(recipients)
+    asked = {"now": now, "new_next_at": next_at, **runs.parameters}
+    return connection.execute(_brought_forward(runs.form), asked).rowcount
+
+
+def retry_slice(ledger: Ledger, recipients: Sequence[int]) -> int:
+    """Makes waiting recipients due now because somebody asked for it, and wakes the workers. Returns how many
+    there were."""
+    mailboxes = ledger.open(ledger.connection.execute(_QUEUE_MAILBOXES).scalars())
+    moved = bring_forward(ledger.connection, recipients, ledger.now, leasing.ASKED_FOR)
+    for mailbox in mailboxes.values() if moved else ():
+        mailbox.step()
     return moved
-
-
-def hasten(connection: Connection, destination_tag: bytes, now: int) -> None:
-    """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
-    connection.execute(_HASTEN, {"now": now, "tag": destination_tag})
 
 
 def release_all(connection: Connection) -> None:
     """Ends all leases. For the start of the only process, when nobody can be at work on a recipient."""
     connection.execute(_RELEASE)
-
-
-def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
-    return DueRecipient(
-        id=RecipientId(row.id),
-        mailbox=MailboxId(row.mailbox_id),
-        number=MessageNumber(row.number),
-        message_id=MessageId(row.message_id),
-        blob_id=BlobId(row.blob_id),
-        chunks=row.chunks,
-        size_kib=row.size_kib,
-        sealed_key=SealedKey.stored(row.epoch, row.suite, row.form, row.ct),
-        created_at=row.created_at,
-        envelope_ct=row.envelope_ct,
-        destination_tag=row.destination_tag,
-        address_ct=row.address_ct,
-        attempts=row.attempts,
-        asked_for=row.next_at == _ASKED_FOR,
-        leased_until=row.leased_until,
-    )
 
 
 class QueueDoor:
@@ -324,6 +248,7 @@ class QueueDoor:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
+        self._leasing = asyncio.Lock()
 
     async def lease(
         self,
@@ -336,11 +261,19 @@ class QueueDoor:
         """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those
         of the destinations in `exclude`, or outside `only` if it is given, go on waiting."""
         now = self._transactions.now
-        return await self._transactions.write_quietly(
-            lambda c: lease_due(
-                c, now=now, limit=limit, lease_seconds=lease_seconds, only=only, exclude=exclude
-            )
-        )
+        async with self._leasing:  # or all would find the same ones due
+            for _ in range(limits.DATABASE_COMMIT_TRIES):
+                due = await self._transactions.read(
+                    lambda c: leasing.due(c, now=now, limit=limit, only=only, exclude=exclude)
+                )
+                if not due:
+                    return []
+                leased = await self._transactions.write_quietly(
+                    partial(leasing.lease, recipients=due, now=now, lease_seconds=lease_seconds)
+                )
+                if leased:
+                    return leased
+        return []  # other hosts were quicker each time: the next poll sees what they left
 
     async def settle(
         self,
@@ -373,11 +306,25 @@ class QueueDoor:
         return await self._transactions.read(lambda c: waiting_of(c, person=person, sender=sender))
 
     async def retry(self, number: MessageNumber | None = None) -> int:
-        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it.
-        Returns how many there were."""
-        return await self._transactions.write(lambda ledger: retry(ledger, number))
+        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it, some
+        thousand in each transaction. Returns how many there were."""
+        moved = 0
+        for some in await self._waiting(number=number):
+            moved += await self._transactions.write(partial(retry_slice, recipients=some), rows=len(some))
+        return moved
 
     async def hasten(self, destination_tag: bytes) -> None:
-        """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
+        """Makes all recipients that wait for one destination due now, because it answers again (C16), some
+        thousand in each transaction."""
         now = self._transactions.now
-        await self._transactions.write_quietly(lambda c: hasten(c, destination_tag, now))
+        for some in await self._waiting(tag=destination_tag):
+            due = partial(bring_forward, recipients=some, now=now, next_at=now)
+            await self._transactions.write_quietly(due, rows=len(some))
+
+    async def _waiting(
+        self, *, number: MessageNumber | None = None, tag: bytes | None = None
+    ) -> list[Sequence[int]]:
+        """Recipients whose next attempt lies ahead, in portions for one transaction each."""
+        now, most = self._transactions.now, limits.RECIPIENTS_HASTENED_AT_ONCE
+        found = await self._transactions.read(lambda c: waiting(c, now, number=number, tag=tag))
+        return [found[start : start + most] for start in range(0, len(found), most)]
