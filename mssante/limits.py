@@ -89,7 +89,6 @@ PADDING_STEP_OF_CONTENT = 256  # ours: lengths of contents are multiples of it (
 PADDING_STEP_OF_TEXT = 64  # ours: the same of summaries, headers and names; 3 to 9 % of a summary
 INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # ours: sealed content kept in memory before it flows into chunk rows
 PUBLIC_KEYS_REMEMBERED_MAX = 4096  # ours: keys read into the library's form, 1.2 KiB each
-DEDUP_DAYS = 7  # ours: a peer may bring a letter again for QUEUE_DAYS_MAX, as we do (R14)
 
 # MIME: beyond a limit the rest is opaque text, the message still delivered (R10)
 MIME_DEPTH_MAX = 50  # ours: Dovecot and Postfix take 100
@@ -311,7 +310,7 @@ RETRY_SECONDS_FIRST = 300  # Postfix's: the first wait; then it doubles
 RETRY_SECONDS_MAX = 4000  # Postfix's: no wait is longer, before it is spread
 QUEUED_AT_STEP_SECONDS = 3600  # ours: of the time in clear beside a queued letter; its second is sealed
 QUEUE_TIME_STEP_SECONDS = 60  # ours: a new letter is due from its minute on, so no second lies in clear
-QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1 asks at least four or five days
+QUEUE_DAYS_MAX = 5  # Postfix's; RFC 5321 §4.5.4.1: at least four or five; as long we know a retry (R14)
 QUEUE_DELAY_NOTICE_SECONDS = 4 * 3600  # ours: when a sender is told that a letter still waits
 QUEUE_NOTICES_REMEMBERED_MAX = 10_000  # ours: letters whose sender knows of the delay; then all are forgotten
 SENT_RECIPIENTS_PER_HOUR = 10_000  # ours: of one person or mailbox, a hospital's software too; configurable

@@ -179,11 +179,16 @@ async def _databases(folder: Path) -> tuple[Database, Database]:
 
 
 @asynccontextmanager
-async def house(folder: Path, *, domains: Iterable[Domain] = (HOME,)) -> AsyncIterator[House]:
-    """Opened, and its invariants checked at the end."""
+async def house(
+    folder: Path, *, domains: Iterable[Domain] = (HOME,), mail_url: str | None = None
+) -> AsyncIterator[House]:
+    """Opened, and its invariants checked at the end. `mail_url`: an empty database elsewhere for the mail."""
     clock = ManualClock()
     async with AsyncExitStack() as stack:
         mail, keys = await _databases(folder)
+        if mail_url is not None:
+            await mail.close()
+            mail = await Database.open(mail_url, purpose="mail", migrations_package=MAIL_MIGRATIONS)
         stack.push_async_callback(mail.close)
         stack.push_async_callback(keys.close)
         root = RootKey.create(folder / "root.key")
