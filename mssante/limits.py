@@ -94,6 +94,7 @@ MIME_PARTS_MAX = 1000  # ours: Dovecot takes 10,000
 MIME_HEADER_OCTETS_MAX = 256 * KIB  # ours: per part; a quarter of the whole message's
 MIME_HEADER_OCTETS_TOTAL_MAX = 1 * MIB  # ours: all parts; Dovecot takes 50 MiB
 AUTHOR_FIELD_OCTETS_MAX = 4 * KIB  # ours: of one From or Sender, folded; a longer one is a trick (T22)
+AUTHOR_AT_SIGNS_MAX = 20  # ours: in one From or Sender as people see it; more is a trick (T22)
 MIME_HEADER_LINES_MAX = 1000  # ours: per part (R10)
 MIME_ADDRESSES_MAX = 1000  # ours: per field (R10)
 MIME_ADDRESS_OCTETS_MAX = 64 * KIB  # ours: read of one address field: MIME_ADDRESSES_MAX ordinary ones (R10)
