@@ -84,6 +84,7 @@ CHUNK_OCTETS = 65536  # ours: plaintext octets per sealed chunk; the stored form
 CHUNKS_AT_ONCE = 16  # ours: read and opened together: a mebibyte
 PADDING_STEP_OF_CONTENT = 256  # ours: lengths of contents are multiples of it (crypto.padding)
 PADDING_STEP_OF_TEXT = 64  # ours: the same of summaries, headers and names; 3 to 9 % of a summary
+PADDING_STEP_OF_DETAIL = 256  # ours: the same of journal lines, so that nearly all have one length
 INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # ours: sealed content kept in memory before it flows into chunk rows
 PUBLIC_KEYS_REMEMBERED_MAX = 4096  # ours: keys read into the library's form, 1.2 KiB each
 DEDUP_DAYS = 7  # ours: a peer may bring a letter again for QUEUE_DAYS_MAX, as we do (R14)
