@@ -301,6 +301,7 @@ CHAIN_CERTIFICATES_MAX = 5  # ours: leaf and anchor included; IGC-Santé has 3
 PATH_SIGNATURES_CHECKED_MAX = 40  # ours: a peer's certificates could all claim each other
 RSA_BITS_MIN = 2048  # facts §2: IGC-Santé's end entities have 2048 bits; shorter ones are refused
 CRL_OCTETS_MAX = 20 * MIB  # ours: half a million revocations of some 40 octets (T10)
+CRL_NUMBER_OCTETS_MAX = 20  # RFC 5280 §5.2.3; one above it would stand as the floor for ever (T10)
 CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day more, with an alarm
 
 # Queue
