@@ -87,6 +87,7 @@ CHUNK_OCTETS = 65536  # ours: plaintext octets per sealed chunk; the stored form
 CHUNKS_AT_ONCE = 16  # ours: read and opened together: a mebibyte
 PADDING_STEP_OF_CONTENT = 256  # ours: lengths of contents are multiples of it (crypto.padding)
 PADDING_STEP_OF_TEXT = 64  # ours: the same of summaries, headers and names; 3 to 9 % of a summary
+PADDING_STEP_OF_DETAIL = 256  # ours: the same of journal lines, so that nearly all have one length
 INTAKE_MEMORY_OCTETS_MAX = 1 * MIB  # ours: sealed content kept in memory before it flows into chunk rows
 PUBLIC_KEYS_REMEMBERED_MAX = 4096  # ours: keys read into the library's form, 1.2 KiB each
 
@@ -96,6 +97,7 @@ MIME_PARTS_MAX = 1000  # ours: Dovecot takes 10,000
 MIME_HEADER_OCTETS_MAX = 256 * KIB  # ours: per part; a quarter of the whole message's
 MIME_HEADER_OCTETS_TOTAL_MAX = 1 * MIB  # ours: all parts; Dovecot takes 50 MiB
 AUTHOR_FIELD_OCTETS_MAX = 4 * KIB  # ours: of one From or Sender, folded; a longer one is a trick (T22)
+AUTHOR_AT_SIGNS_MAX = 20  # ours: in one From or Sender as people see it; more is a trick (T22)
 MIME_HEADER_LINES_MAX = 1000  # ours: per part (R10)
 MIME_ADDRESSES_MAX = 1000  # ours: per field (R10)
 MIME_ADDRESS_OCTETS_MAX = 64 * KIB  # ours: read of one address field: MIME_ADDRESSES_MAX ordinary ones (R10)
@@ -303,6 +305,7 @@ CHAIN_CERTIFICATES_MAX = 5  # ours: leaf and anchor included; IGC-Santé has 3
 PATH_SIGNATURES_CHECKED_MAX = 40  # ours: a peer's certificates could all claim each other
 RSA_BITS_MIN = 2048  # facts §2: IGC-Santé's end entities have 2048 bits; shorter ones are refused
 CRL_OCTETS_MAX = 20 * MIB  # ours: half a million revocations of some 40 octets (T10)
+CRL_NUMBER_OCTETS_MAX = 20  # RFC 5280 §5.2.3; one above it would stand as the floor for ever (T10)
 CRL_GRACE_SECONDS = 24 * 3600  # project rule: the last good list serves a day more, with an alarm
 
 # Queue

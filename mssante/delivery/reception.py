@@ -19,7 +19,14 @@ from mssante.clock import Clock
 from mssante.crypto import PublicKey
 from mssante.crypto.keys import mac
 from mssante.delivery.authors import HeaderJudge, unmarked
-from mssante.delivery.route import Route, destination_tag, person_tag, seal_address, sender_tag
+from mssante.delivery.route import (
+    Route,
+    destination_tag,
+    person_tag,
+    route_proof,
+    seal_address,
+    sender_tag,
+)
 from mssante.keys.broker import KeyBroker
 from mssante.mime import header
 from mssante.mime.received import received, return_path
@@ -321,11 +328,15 @@ class Intake:
     def _outbound(self, deposit: Deposit) -> Outbound:
         dek, message = self._sealer.dek, self._sealer.message_id
         now = int(self._now.timestamp())
-        route = Route(
-            sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit, queued_at=now
-        )
         due = now - now % limits.QUEUE_TIME_STEP_SECONDS
         secret, person, sender = self._reception.secret, self._plan.trace.person, self._plan.sender
+        route = Route(
+            sender=sender,
+            size=self._sealer.size,
+            eight_bit=self._eight_bit,
+            queued_at=now,
+            proof=route_proof(secret, dek, message, self._sealer.blob_id),
+        )
         return Outbound(
             deposit=deposit,
             person_tag=person_tag(secret, person) if person is not None else None,
