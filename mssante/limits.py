@@ -354,6 +354,7 @@ KEY_ROWS_READ_AT_ONCE = 500  # ours: people and accesses in memory while all are
 KEY_STORE_CHECK_REST = 100  # ours: after all of them were checked, a rest of so many times what it took
 STRANGE_ROWS_NAMED_MAX = 100  # ours: rows of the key store that doctor names; the others are counted
 MAILBOXES_PROVEN_AT_ONCE = 500  # ours: signatures that doctor checks on one snapshot: 0.2 ms each
+LETTERS_PROVED_AT_ONCE = 100  # ours: waiting letters of before proofs, opened between two reads: some 20 ms
 MAILBOX_REMEMBERED_SECONDS = 10  # ours: how soon another host's change to a mailbox is seen here
 PUBLIC_KEY_REMEMBERED_SECONDS = 60  # ours: another host may add an epoch; the old one opens for much longer
 ORPHAN_SECONDS = 3600  # invariant 3: no blob without DEK is older; a session in progress may have one

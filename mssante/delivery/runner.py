@@ -53,7 +53,7 @@ from mssante.store.records import RecipientState
 from mssante.tasks import Unbroken
 
 _ATTEMPT = timedelta(seconds=limits.QUEUE_ATTEMPT_SECONDS_MAX)
-# A letter that we did not queue, or that a version without proofs did: it is returned to its sender.
+# A letter that we did not queue: it is returned to its sender.
 _NOT_PROVED = Outcome(Fate.FAILED, Reason.CORRUPTION)
 _RESTING = Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE, reached=False)
 

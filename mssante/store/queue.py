@@ -28,13 +28,14 @@ from sqlalchemy import (
 
 from mssante import limits
 from mssante.model import MailboxId, MailboxKind, MessageId
-from mssante.store import leasing, tables
+from mssante.store import envelopes, leasing, tables
 from mssante.store.ledger import Ledger
 from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.records import (
     DueRecipient,
     JournalKind,
     MessageNumber,
+    QueuedEnvelope,
     QueuedMessage,
     QueuedRecipient,
     RecipientId,
@@ -300,6 +301,16 @@ class QueueDoor:
     async def messages(self) -> list[QueuedMessage]:
         """Every message that is still in the queue, oldest first, without addresses or content."""
         return await self._transactions.read(queued)
+
+    async def envelopes(self, queue: MailboxId, after: MessageNumber) -> list[QueuedEnvelope]:
+        """The next envelopes of a queue, those of the messages behind `after`; none at the end."""
+        return await self._transactions.read(partial(envelopes.of_queue, queue=queue, after=after))
+
+    async def replace_envelopes(self, sealed: Sequence[tuple[QueuedEnvelope, bytes]]) -> None:
+        """Puts an envelope that was sealed anew in the place of each that is still there."""
+        if sealed:
+            change = partial(envelopes.replace, sealed=sealed)
+            await self._transactions.write_quietly(change, rows=len(sealed))
 
     async def waiting_of(self, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
         """What waits in the queue of one person, and of one mailbox of ours (by their tags)."""

@@ -63,7 +63,7 @@ async def test_a_letter_of_ours_beside_it_is_sent(a_house: House) -> None:
 
 
 @pytest.mark.parametrize("proof", [None, bytes(32), b""])
-async def test_a_letter_of_a_version_without_proofs_is_returned_and_not_lost(
+async def test_a_letter_without_the_right_proof_is_returned_and_not_lost(
     a_house: House, monkeypatch: pytest.MonkeyPatch, proof: bytes | None
 ) -> None:
     await a_house.mailbox(A)
