@@ -1,9 +1,10 @@
 """The directory over LDAP. It uses ldap3 in a few threads, with one connection for each question.
 
-Invariants: every question ends at its deadline and frees its thread; only so many questions may wait; answers
-are paged and bounded; whatever goes wrong is Passing(DIRECTORY_UNAVAILABLE), even a bug in ldap3 that a
-hostile answer causes; a directory that does not answer is left alone for a while (`circuit`), except when the
-trust space is read. mssante.ldap.client.session says when a connection is trusted.
+Invariants: every question ends at its deadline and frees its thread; only so many questions may wait, and the
+trust space is read beside them, in a thread of its own; answers are paged and bounded; whatever goes wrong is
+Passing(DIRECTORY_UNAVAILABLE), even a bug in ldap3 that a hostile answer causes; a directory that does not
+answer is left alone for a while (`circuit`), except when the trust space is read. mssante.ldap.client.session
+says when a connection is trusted.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from mssante.annuaire.attributes import OF_DOMAIN, OF_MAILBOX, OF_OPERATOR, SEARCHED
@@ -41,6 +42,14 @@ _BY_ADDRESS = "(&(objectClass=mssBal)(mssAdresse={}))"
 _ONE_WORD = "(|" + "".join(f"({attribute}=*{{0}}*)" for attribute in SEARCHED) + ")"
 
 
+class _Lane:
+    """The threads for one kind of question, and the places in which it is asked or waits."""
+
+    def __init__(self, at_once: int) -> None:
+        self.threads = ThreadPoolExecutor(at_once, thread_name_prefix="annuaire")
+        self.places = threading.BoundedSemaphore(LDAP_QUESTIONS_MAX)
+
+
 class LdapDirectory:
     """A Directory over an LDAP server. Making one does not connect; the first question does."""
 
@@ -57,8 +66,8 @@ class LdapDirectory:
         self._circuit = Circuit(clock or SystemClock())
         self._question_seconds = question_seconds
         self._trust_seconds = trust_seconds
-        self._threads = ThreadPoolExecutor(LDAP_QUESTIONS_AT_ONCE, thread_name_prefix="annuaire")
-        self._places = threading.BoundedSemaphore(LDAP_QUESTIONS_MAX)
+        self._questions = _Lane(LDAP_QUESTIONS_AT_ONCE)
+        self._trust = _Lane(1)  # questions without end must not make the trust space old
         self._sessions: set[LdapSession] = set()
         self._guard = threading.Lock()  # protects _sessions and _closed
         self._closed = False
@@ -73,7 +82,7 @@ class LdapDirectory:
             return list(session.entries(search_filter, OF_MAILBOX, at_most=2))
 
         with self._circuit.question():
-            found = await self._ask(question, self._question_seconds)
+            found = await self._ask(question, self._question_seconds, self._questions)
         # An answer that cannot be believed is an answer: it says nothing against the next one.
         if not found:
             return None
@@ -107,7 +116,7 @@ class LdapDirectory:
             return best(entries, words, limit)
 
         with self._circuit.question(may_take_long=True):
-            return await self._ask(question, self._question_seconds)
+            return await self._ask(question, self._question_seconds, self._questions)
 
     async def trust_pairs(self) -> TrustAnswer:
         def question(session: LdapSession) -> TrustAnswer:
@@ -120,7 +129,7 @@ class LdapDirectory:
             )
             return trust_answer(operators, domains)
 
-        return await self._ask(question, self._trust_seconds)
+        return await self._ask(question, self._trust_seconds, self._trust)
 
     async def aclose(self) -> None:
         with self._guard:
@@ -128,28 +137,26 @@ class LdapDirectory:
             sessions = tuple(self._sessions)
         for session in sessions:
             session.abort()
-        await asyncio.to_thread(self._threads.shutdown)
+        for lane in (self._questions, self._trust):
+            await asyncio.to_thread(lane.threads.shutdown)
 
-    async def _ask(self, question: Callable[[LdapSession], _Answer], seconds: float) -> _Answer:
+    async def _ask(self, question: Callable[[LdapSession], _Answer], seconds: float, lane: _Lane) -> _Answer:
         if self._closed:
             raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed")
-        if not self._places.acquire(blocking=False):
+        if not lane.places.acquire(blocking=False):
             raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "too many questions waiting")
         try:
-            future = self._threads.submit(self._answer, question, seconds)
+            future = lane.threads.submit(self._answer, question, seconds)
         except RuntimeError:
-            self._places.release()
+            lane.places.release()
             raise NotAsked(Reason.DIRECTORY_UNAVAILABLE, "closed") from None
-        future.add_done_callback(self._place_freed)
+        future.add_done_callback(lambda _: lane.places.release())
         try:
             # The thread keeps its own deadline, but making a connection may last a little longer.
             async with asyncio.timeout(seconds + LDAP_SECONDS_MAX):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise Passing(Reason.DIRECTORY_UNAVAILABLE, "no answer in time") from None
-
-    def _place_freed(self, _: Future[_Answer]) -> None:
-        self._places.release()
 
     def _answer(self, question: Callable[[LdapSession], _Answer], seconds: float) -> _Answer:
         try:

@@ -10,6 +10,7 @@ import click
 from mssante.cli.run import MISCONFIGURED, NO, TRY_LATER, end
 from mssante.config import ConfigError
 from mssante.reasons import Passing
+from mssante.words.operator import declined_sentence
 
 
 @click.command()
@@ -47,8 +48,10 @@ def init(folder: Path, domains: tuple[str, ...], **given: str | None) -> None:
         end(MISCONFIGURED, str(error))
     except (CannotStart, Passing) as error:
         click.echo(f"made {folder}/config.toml and the root key; a database does not open yet:", err=True)
-        code = TRY_LATER if isinstance(error, Passing) else MISCONFIGURED
-        end(code, f"{error}: mend it, then mssante doctor makes what is missing")
+        text, code = str(error), MISCONFIGURED
+        if isinstance(error, Passing):
+            text, code = declined_sentence(error), TRY_LATER
+        end(code, f"{text}: mend it, then mssante doctor makes what is missing")
     click.echo(f"made {path}, the root key, the key store and the mail database (only you can read them)")
     click.echo(f"next: put the certificates where config.toml says, then: mssante --config {path} doctor")
     click.echo(

@@ -28,13 +28,15 @@ def accept(dry_run: bool, as_json: bool) -> None:
     from mssante.control.keys import AcceptKeys
 
     def human(accepted: StoreAccepted) -> None:
-        if accepted.why:
+        if dry_run and accepted.why:
             click.echo(accepted.why)
         for row in accepted.removed:
             click.echo(f"{'would remove' if dry_run else 'removed'}: {row.person} in {row.table}")
         more = accepted.removed_count - len(accepted.removed)
         if more:
             click.echo(f"and {more} more")
+        if dry_run and not accepted.removed_count:
+            click.echo("nothing would be removed: 'mssante keys accept' takes the store as it is")
         if not dry_run:
             click.echo("accepted; look at who may open what (mssante bal show), then start the server")
 

@@ -17,7 +17,7 @@ import click
 
 from mssante.config import Config, ConfigError, load
 from mssante.reasons import Declined, Passing
-from mssante.words.operator import operator_sentence
+from mssante.words.operator import declined_sentence
 
 if TYPE_CHECKING:
     from mssante.control.operations import OperationRequest
@@ -60,8 +60,7 @@ def finish(work: Coroutine[Any, Any, T]) -> T:
 
 def _end_declined(declined: Declined) -> NoReturn:
     word = "try later" if isinstance(declined, Passing) else "refused"
-    text = declined.detail or operator_sentence(declined.reason)
-    end(TRY_LATER if isinstance(declined, Passing) else NO, f"{word}: {text}")
+    end(TRY_LATER if isinstance(declined, Passing) else NO, f"{word}: {declined_sentence(declined)}")
 
 
 def requested(kind: type[T], /, **options: object) -> T:

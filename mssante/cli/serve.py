@@ -6,6 +6,7 @@ import click
 
 from mssante.cli.run import MISCONFIGURED, TRY_LATER, configuration, end
 from mssante.reasons import Passing
+from mssante.words.operator import declined_sentence
 
 
 @click.command()
@@ -22,4 +23,4 @@ def serve() -> None:
     except CannotStart as error:
         end(MISCONFIGURED, f"cannot start: {error}")
     except Passing as passing:  # for example, PostgreSQL does not answer yet: the supervisor starts us again
-        end(TRY_LATER, f"cannot start, try later: {passing}")
+        end(TRY_LATER, f"cannot start, try later: {passing.reason.value}: {declined_sentence(passing)}")

@@ -108,7 +108,7 @@ async def _findings(parts: Parts, *, verify: bool) -> AsyncIterator[HealthFindin
     if verify:
         found = await parts.store.verify(audit=parts.broker.audit_key())
         for each in found:
-            place = f"mailbox {each.mailbox} message {each.message}".strip()
+            place = f"mailbox {each.mailbox}" + (f" message {each.message}" if each.message else "")
             yield HealthFinding(WRONG, f"invariant {each.invariant}", f"{each.problem} ({place})")
         if not found:
             yield HealthFinding(OK, "data", "every invariant holds")

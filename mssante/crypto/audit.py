@@ -4,9 +4,9 @@ A process that receives mail has the public half of the audit key. With it the p
 own, once a day, and with that data key each line of the journal: an HPKE for every line would cost as much
 as sealing a whole letter's key. Only the broker, which has the root key, gets the secret half.
 
-Invariants: a line opens only in its mailbox, under its number; of a line, the length tells a class only;
-what a process still holds is the data key of the day, in memory, and so nothing that was written on another
-day or by another process.
+Invariants: a line opens only in its mailbox, under its number; of a line, the length tells a class only,
+and the same one whoever brought the letter; what a process still holds is the data key of the day, in memory,
+and so nothing that was written on another day or by another process.
 Format of a line: form (1) ‖ nonce (12) ‖ ciphertext of the padded text ‖ tag (16). Text: Unix seconds (8,
 big-endian), then the detail in UTF-8.
 """
@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from mssante.crypto.envelope import Suite, hpke_of, private_of, public_of, raw_public_of
 from mssante.crypto.keys import LABEL_PREFIX, Cipher, NotAuthentic, derive, random_id, random_key
 from mssante.crypto.padding import padded, unpadded
+from mssante.limits import PADDING_STEP_OF_DETAIL
 from mssante.model import MailboxId
 
 _SUITE = Suite.MLKEM768_X25519
@@ -65,7 +66,7 @@ class LineKey:
 
     def seal(self, form: LineForm, mailbox: MailboxId, n: int, text: LineText) -> bytes:
         """Seals what the line number `n` of a mailbox's journal tells."""
-        octets = padded(_SECONDS.pack(text.at) + text.detail.encode())
+        octets = padded(_SECONDS.pack(text.at) + text.detail.encode(), PADDING_STEP_OF_DETAIL)
         return bytes((form,)) + self._cipher.wrap(octets, _place(form, mailbox, n))
 
     def open(self, mailbox: MailboxId, n: int, sealed: bytes) -> LineText:

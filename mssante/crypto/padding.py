@@ -36,10 +36,10 @@ def padded_content(octets: int) -> int:
     return padded_length(octets, PADDING_STEP_OF_CONTENT)
 
 
-def padded(text: bytes) -> bytes:
+def padded(text: bytes, step: int = PADDING_STEP_OF_TEXT) -> bytes:
     """The text, ready to be sealed."""
     end = _HEAD.size + len(text)
-    missing = padded_length(end, PADDING_STEP_OF_TEXT) - end
+    missing = padded_length(end, step) - end
     zeros = _NOTHING[:missing] if missing <= len(_NOTHING) else bytes(missing)
     return b"".join((_HEAD.pack(MARK, end), text, zeros))
 

@@ -1,7 +1,8 @@
 """Opens a queued letter: its envelope, the recipients that are due, and its content.
 
 Invariants: only the queue's own key ring can open it; content is read a mebibyte at a time and is never held
-whole; a letter that cannot be opened raises Refused(CORRUPTION) and an alarm.
+whole; a letter that cannot be opened raises Refused(CORRUPTION) and an alarm; one that our reception did not
+queue says so (`proved`), and raises an alarm.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mssante.delivery.route import Route, open_address, seal_reply
 from mssante.keys.ring import Ring
 from mssante.model import Address, Domain
 from mssante.observe.event import report
-from mssante.observe.events import CorruptionFound
+from mssante.observe.events import CorruptionFound, LetterNotProven
 from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing.chunks import opened_chunks
 from mssante.store import MailStore
@@ -35,6 +36,7 @@ class Letter:
     queued_at: datetime
     leased_until: datetime
     session: int | None  # of ours, in which the recipients were leased
+    proved: bool  # that our reception queued it; it must go to nobody otherwise
     _dek: Dek
     _store: MailStore
 
@@ -89,8 +91,9 @@ class Letter:
         return seal_reply(self._dek, next(iter(self.due.values())).message_id, reply)
 
 
-def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) -> Letter:
-    """The letter of these recipients, all of one message and one destination. Raises Refused(CORRUPTION)."""
+def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore, secret: bytes) -> Letter:
+    """The letter of these recipients, all of one message and one destination. `secret` is that of the proofs
+    (route.route_proof). Raises Refused(CORRUPTION)."""
     one = due[0]
     try:
         dek = ring.unwrap(one.message_id, one.blob_id, one.sealed_key)
@@ -101,6 +104,9 @@ def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) ->
     domains = {address.domain for address in addresses}
     if len(domains) != 1:
         raise corrupt(one)
+    proved = route.proved(secret, dek, one.message_id, one.blob_id)
+    if not proved:
+        report(LetterNotProven(queued=one.message_id.hex()))
     return Letter(
         due=addresses,
         route=route,
@@ -109,6 +115,7 @@ def open_letter(due: Sequence[DueRecipient], *, ring: Ring, store: MailStore) ->
         queued_at=datetime.fromtimestamp(one.created_at if route.queued_at is None else route.queued_at, UTC),
         leased_until=datetime.fromtimestamp(min(each.leased_until for each in due), UTC),
         session=store.queue.session,
+        proved=proved,
         _dek=dek,
         _store=store,
     )

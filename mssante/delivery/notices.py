@@ -79,7 +79,11 @@ class Notices:
                 trace=Trace(source=MessageSource.QUEUE, detail={"queued": letter.id, "notice": "yes"}),
                 once=once.encode("ascii"),
             )
-            await intake.write(octets)
+            try:
+                await intake.write(octets)
+            except BaseException:
+                await intake.abort()
+                raise
             await intake.commit()
         except Refused:
             return False  # there is nobody left to tell; the journal has the letter's outcome

@@ -3,7 +3,7 @@
 Invariants: `commit` returns only after the one transaction that stores the message with its keys, its places
 in folders, its queue entries and the journal; in every other case nothing is kept; only the chunk being
 sealed is ever held in clear; committing the same message again is recognised as a duplicate and changes
-nothing (dedup key, project format).
+nothing (store.dedup), except that a peer's letter which its reader has expunged is kept again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ from mssante.clock import Clock
 from mssante.crypto import PublicKey
 from mssante.crypto.keys import mac
 from mssante.delivery.authors import HeaderJudge, unmarked
-from mssante.delivery.route import Route, destination_tag, person_tag, seal_address, sender_tag
+from mssante.delivery.route import (
+    Route,
+    destination_tag,
+    person_tag,
+    route_proof,
+    seal_address,
+    sender_tag,
+)
 from mssante.keys.broker import KeyBroker
 from mssante.mime import header
 from mssante.mime.received import received, return_path
@@ -32,6 +39,7 @@ from mssante.reasons import Passing, Reason, Refused
 from mssante.sealing import Blob, Blobs, MessageSealer, Sealed, deposit
 from mssante.store import MailStore
 from mssante.store.records import Acceptance, Deposit, Outbound, QueueRecipientNew
+from mssante.trust.names import DistinguishedName
 
 _FEED_OCTETS = limits.CHUNK_OCTETS
 # Reasons that may hold for one mailbox while the other mailboxes of the message are fine.
@@ -62,8 +70,8 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """Says that the message is kept. `id` is our hexadecimal name of it; `duplicate` says that it was already
-    kept before, because this was a retry."""
+    """Says that the message is kept. `id` is our hexadecimal name of the letter that the first recipient has;
+    `duplicate` says that all had it before, because this was a retry."""
 
     id: str
     duplicate: bool
@@ -168,9 +176,9 @@ class _Head:
 
 class Intake:
     """One message coming in. The caller calls `write` with its octets (they must have canonical CRLF line
-    ends), then `commit` or `abort`, once. `commit` keeps the whole message, or raises and keeps nothing; call
-    neither `write` nor `abort` after it. The caller must let `commit` run to its end, even if the
-    conversation has ended."""
+    ends), then `commit` or `abort`, once; `complete` may come before `commit`. `commit` keeps the whole
+    message, or raises and keeps nothing; call neither `write` nor `abort` after it. The caller must let
+    `commit` run to its end, even if the conversation has ended."""
 
     def __init__(self, reception: Reception, plan: _Plan, keys: Sequence[PublicKey], first: bytes) -> None:
         self._reception = reception
@@ -184,12 +192,13 @@ class Intake:
         self._eight_bit = False
         self._announced = reception.store.announce()
         self._head = _Head(plan.judge) if plan.judge is not None else None
+        self._sealed: Sealed | None = None
         flowed = self._sealer.feed(first + self._received())
         assert not flowed, "our trace fields are shorter than a chunk"
 
     @property
     def id(self) -> str:
-        """Our hexadecimal name of the message, which its Received field and events use."""
+        """Our hexadecimal name of the message, which its Received field uses."""
         return self._sealer.message_id.hex()
 
     async def write(self, octets: bytes) -> None:
@@ -207,10 +216,33 @@ class Intake:
             if sealed:
                 await self._blobs.add(self._blob, sealed)
 
+    async def complete(self) -> int:
+        """All octets have come: seals the end, and returns how much memory the copies for further mailboxes
+        will hold until they are kept. When it raises, nothing is kept: Refused(LOOP_DETECTED),
+        Refused(MESSAGE_TOO_LARGE) when that is too much, what `inspect` raises, Passing."""
+        try:
+            if self._head is not None:
+                await self._seal(self._head.close())
+            sealed, last = await self._sealer.finish(internal_date=self._now)
+            if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
+                raise Refused(Reason.LOOP_DETECTED)
+            self._plan.inspect(self._sealer.structure)
+            copies = len(self._keys[1:]) * (len(sealed.summary_ct) + len(sealed.header_ct))
+            if copies > limits.COPIES_OCTETS_MAX:
+                raise Refused(Reason.MESSAGE_TOO_LARGE, "summaries and headers for all its mailboxes")
+            await self._blobs.add(self._blob, last)
+        except BaseException:
+            await self.abort()
+            raise
+        self._sealed = sealed
+        return copies
+
     async def commit(self) -> Receipt:
-        """Keeps the message. When it raises, nothing is kept: Refused(LOOP_DETECTED), what `inspect` raises,
-        Refused or Passing because of a mailbox, Passing because of the database."""
+        """Keeps the message. When it raises, nothing is kept: as `complete`, which it calls unless that was
+        done, Refused or Passing because of a mailbox, Passing because of the database."""
         plan = self._plan
+        if self._sealed is None:
+            await self.complete()
         try:
             acceptance = await self._acceptance()
         except BaseException:
@@ -228,9 +260,10 @@ class Intake:
             raise
         finally:
             self._announced.withdraw()
+        kept = accepted.kept[0].hex()
         report(
             MessageAccepted(
-                message=self.id,
+                message=kept,
                 source=plan.trace.source,
                 dn=plan.trace.peer.dn if plan.trace.peer else "",
                 bytes=self._sealer.size,
@@ -239,8 +272,8 @@ class Intake:
             )
         )
         if self._head is not None and self._head.unproved:
-            report(MessageNoted(message=self.id, note=Oddity.AUTHOR_UNPROVED))
-        return Receipt(id=self.id, duplicate=accepted.duplicate)
+            report(MessageNoted(message=kept, note=Oddity.AUTHOR_UNPROVED))
+        return Receipt(id=kept, duplicate=accepted.duplicate)
 
     async def abort(self) -> None:
         """Removes what was written. Never raises: what cannot be removed is unreadable and swept later."""
@@ -278,14 +311,8 @@ class Intake:
 
     async def _acceptance(self) -> Acceptance:
         plan = self._plan
-        if self._head is not None:
-            await self._seal(self._head.close())
-        sealed, last = await self._sealer.finish(internal_date=self._now)
-        if self._sealer.structure.hops > limits.RECEIVED_HOPS_MAX:
-            raise Refused(Reason.LOOP_DETECTED)
-        plan.inspect(self._sealer.structure)
-        await self._blobs.add(self._blob, last)
-        kept = [(sealed, self._blob)]
+        assert self._sealed is not None
+        kept = [(self._sealed, self._blob)]
         for key in self._keys[1:]:
             kept.append(await self._copied(key))
         folder = None if plan.queued else SpecialUse.INBOX
@@ -295,16 +322,21 @@ class Intake:
             deposits=() if plan.queued else deposits,
             outbound=self._outbound(deposits[0]) if plan.queued else None,
             journal_detail=self._journal_detail(),
+            comes_again=plan.trace.source is MessageSource.PEER,
         )
 
     def _outbound(self, deposit: Deposit) -> Outbound:
         dek, message = self._sealer.dek, self._sealer.message_id
         now = int(self._now.timestamp())
-        route = Route(
-            sender=self._plan.sender, size=self._sealer.size, eight_bit=self._eight_bit, queued_at=now
-        )
         due = now - now % limits.QUEUE_TIME_STEP_SECONDS
         secret, person, sender = self._reception.secret, self._plan.trace.person, self._plan.sender
+        route = Route(
+            sender=sender,
+            size=self._sealer.size,
+            eight_bit=self._eight_bit,
+            queued_at=now,
+            proof=route_proof(secret, dek, message, self._sealer.blob_id),
+        )
         return Outbound(
             deposit=deposit,
             person_tag=person_tag(secret, person) if person is not None else None,
@@ -321,19 +353,35 @@ class Intake:
         )
 
     def _dedup_key(self) -> bytes | None:
-        """What makes two messages the same one. None when we cannot tell: a person may send the same text
-        twice, and only a Message-ID shows that it is the same letter."""
+        """What makes two messages the same one. None when we cannot tell: then both are kept, because a
+        letter too many is better than a letter lost."""
         plan, secret = self._plan, self._reception.secret
         if plan.once is not None:
             return mac(secret, b"once\0" + plan.once)
-        if plan.trace.person is not None and not header.values(self._sealer.structure.header, b"message-id"):
+        if not self._tells_itself_apart():
             return None
-        who = plan.trace.peer.dn if plan.trace.peer else plan.trace.person or ""
         # For mailboxes of ours the store compares the recipients, because a peer's retry may name only some.
         addresses = sorted(address.key for address in plan.addresses) if plan.queued else []
-        told = (plan.trace.source.value, who, str(plan.sender or ""), *addresses)
+        told = (plan.trace.source.value, self._who(), str(plan.sender or ""), *addresses)
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in (text.encode() for text in told))
         return mac(secret, b"message\0" + framed + self._digest.digest())
+
+    def _tells_itself_apart(self) -> bool:
+        """Whether the same octets can only be the same letter. A Message-ID says so. So does a Received field
+        of who brings it: it is written anew, with the time, for each letter that arrives there, and a retry
+        has the old one. A device that writes neither may send the same alarm twice and mean both."""
+        structure = self._sealer.structure
+        if any(value.strip() for value in header.values(structure.header, b"message-id")):
+            return True
+        return self._plan.trace.source is MessageSource.PEER and structure.hops > 1  # one of them is ours
+
+    def _who(self) -> str:
+        """Who repeats a letter: a person, or the operator of a domain, through whichever of its servers. The
+        content is compared with the sender, so the domain is enough."""
+        peer, sender = self._plan.trace.peer, self._plan.sender
+        if peer is None:
+            return self._plan.trace.person or ""
+        return DistinguishedName.parse(peer.dn).prepared if sender is None else str(sender.domain)
 
     def _journal_detail(self) -> str:
         trace = self._plan.trace

@@ -59,6 +59,8 @@ from mssante.store.records import RecipientState
 from mssante.tasks import Unbroken
 
 _ATTEMPT = timedelta(seconds=limits.QUEUE_ATTEMPT_SECONDS_MAX)
+# A letter that we did not queue: it is returned to its sender.
+_NOT_PROVED = Outcome(Fate.FAILED, Reason.CORRUPTION)
 _RESTING = Outcome(Fate.DEFERRED, Reason.REMOTE_UNREACHABLE, reached=False)
 
 
@@ -86,8 +88,10 @@ class Runner:
         self._notices = Notices(reception, routing)
         self._chance = chance
         self._ring: Ring | None = None
-        secret = reception.secret
-        self._destinations = Destinations(frozenset(destination_tag(secret, d) for d in routing.domains))
+        self._secret = reception.secret
+        self._destinations = Destinations(
+            frozenset(destination_tag(self._secret, d) for d in routing.domains)
+        )
         self._woken = asyncio.Event()
         self._stopping = False
         self._told_of_delay: set[tuple[str, Domain]] = set()
@@ -190,7 +194,7 @@ class Runner:
         """Attempts one letter to one destination. Whatever goes wrong with it ends here."""
         destination, group = attempt.destination, attempt.group
         try:
-            letter = open_letter(group, ring=ring, store=self._store)
+            letter = open_letter(group, ring=ring, store=self._store, secret=self._secret)
             if letter.leased_until - self._clock.now() <= _ATTEMPT:
                 return await self._notes.run(self._give_back(group))  # it waited here too long for its lease
             was_down = destination.failures > 0
@@ -219,6 +223,8 @@ class Runner:
 
     async def _deliver(self, attempt: DeliveryAttempt, letter: Letter) -> Mapping[Address, Outcome]:
         destination, consignment = attempt.destination, letter.consignment()
+        if not letter.proved:
+            return consignment.all(_NOT_PROVED)
         if attempt.resting or destination.resting(self._clock.now()):
             return consignment.all(_RESTING)
         courier = self._local if letter.domain in self._domains else self._remote

@@ -103,7 +103,7 @@ class KeyBroker:
 
     @property
     def unsettled(self) -> bool:
-        """Whether mailboxes that a version without signatures made are still to be signed as they are."""
+        """Whether mailboxes and waiting letters of before the proofs are still to be taken as they are."""
         return self._custody.unsettled
 
     async def sign_as_found(self, found: Sequence[MailboxStatement]) -> list[SignedStatement]:

@@ -255,12 +255,14 @@ class Custody:
         if dry_run:
             return answer
         mark = await self._mark()
-        signed_by = self.signer.public
+        signed_by, services = self.signer.public, self.services
         self._opened, register = await self._database.write(
             partial(integrity.accept, root=self.root, floor=mark, seen=self._seen)
         )
         await self._keep_floor(register.counter)
         self._seen, self._settled = register.counter, register.settled
-        # Who verifies what was signed was given the half of another pair: only a start gives them this one.
-        self.trouble = "" if self.signer.public == signed_by and register.settled else integrity.RESTART
+        # Who verifies what was signed, or uses a service's key, was given another: only a start gives them
+        # this one.
+        same = self.signer.public == signed_by and self.services == services
+        self.trouble = "" if same and register.settled else integrity.RESTART
         return answer

@@ -7,9 +7,10 @@ once, at the first start, and never when the mail database shows that it had the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, Select
@@ -54,19 +55,23 @@ def older(counter: int, seen: int) -> str:
     )
 
 
+# All of them are drawn before a store has its register. A version that adds one must tell a store of before
+# from one whose key was taken away.
+_PLAIN = (ServiceKey.DEDUP, ServiceKey.KNOWN_PAIRS, ServiceKey.AUDIT)
+
+
 @dataclass(frozen=True, slots=True)
 class PlainServiceKeys:
     """The services' keys that prove nothing of this store: each has its line in keys.labels."""
 
-    dedup: bytes
-    known_pairs: bytes
-    audit: bytes
+    dedup: bytes = field(repr=False)
+    known_pairs: bytes = field(repr=False)
+    audit: bytes = field(repr=False)
 
     @classmethod
-    def read(cls, connection: Connection, root: RootKey) -> PlainServiceKeys:
-        """Opens them, and draws what was never drawn."""
-        names = (ServiceKey.DEDUP, ServiceKey.KNOWN_PAIRS, ServiceKey.AUDIT)
-        return cls(*(store.service_key_named(connection, root, name) for name in names))
+    def read(cls, key: Callable[[ServiceKey], bytes]) -> PlainServiceKeys:
+        """Takes each from `key`."""
+        return cls(*(key(name) for name in _PLAIN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,8 @@ class StoreCheck:
 
 
 def opened(connection: Connection, *, root: RootKey, floor_known: bool, now: datetime) -> OpenedStore:
-    """Opens the store's own keys, and gives proofs to a store that never had any. `floor_known`: the mail
+    """Opens the store's own keys, and gives proofs to a store that never had any. In place of a key that was
+    taken away stands a random one, which is good for nothing and not written down. `floor_known`: the mail
     database has a mark of it. Raises WrongRootKey."""
     store.prove_root_key(connection, root, now=now)
     known = store.service_keys(connection)
@@ -111,7 +117,7 @@ def opened(connection: Connection, *, root: RootKey, floor_known: bool, now: dat
         proof = RowProof(store.service_key_named(connection, root, ServiceKey.PROOF))
         total = prove_all(connection, proof, _FIRST)
         write_anew(connection, proof, Register(_FIRST, total, settled=False))
-        services = PlainServiceKeys.read(connection, root)
+        services = PlainServiceKeys.read(partial(store.service_key_named, connection, root))
         return OpenedStore(services, proof, _signer(connection, root), "")
 
     def key(name: ServiceKey) -> bytes:
@@ -122,9 +128,14 @@ def opened(connection: Connection, *, root: RootKey, floor_known: bool, now: dat
     trouble = ""
     if not registered and not proved:
         trouble = UNPROVED
-    elif not registered or not proved or known.get(ServiceKey.SIGNING) != signer.public:
+    elif (
+        not registered
+        or not proved
+        or known.get(ServiceKey.SIGNING) != signer.public
+        or not known.keys() >= {*_PLAIN}
+    ):
         trouble = FOREIGN
-    services = PlainServiceKeys.read(connection, root)
+    services = PlainServiceKeys.read(key)
     return OpenedStore(services, RowProof(key(ServiceKey.PROOF)), signer, trouble, proved)
 
 
@@ -153,7 +164,7 @@ def accept(
     """Takes the store as it lies there: rows that are not ours are deleted, the others are what counts from
     now on, and the counter goes above everything it ever was. A store without proofs is given them. `floor`
     is the mail database's mark, None where it has none; `seen` is the highest counter this process saw."""
-    services = PlainServiceKeys.read(connection, root)
+    services = PlainServiceKeys.read(partial(store.service_key_named, connection, root))
     known = store.service_keys(connection).keys()
     proof = RowProof(store.service_key_named(connection, root, ServiceKey.PROOF))
     signer = _signer(connection, root)

@@ -67,10 +67,10 @@ class Draft:
         self._room.free()
         self.blobs.forget()
 
-    async def abandon(self) -> None:
-        """Gives up this message, and with it the others of the same APPEND."""
+    def free(self) -> None:
+        """Gives back the room it was promised, for a message that will not be kept. Its `blobs` are then to
+        be abandoned, once for all messages of the same APPEND."""
         self._room.free()
-        await self.blobs.abandon()
 
     def _require_lines(self) -> None:
         if self._text.fault is not None:

@@ -2,10 +2,12 @@
 
 Mail programs read a damaged From field each in its own way: the first of two fields or the last, the address
 in front of the angle brackets or the one inside, an encoded word decoded before the addresses are looked for
-or after. So nothing is repaired here. What two programs could read differently is Malformed.
+or after. So nothing is repaired here. What two programs could read differently is Malformed. A display name
+is looked at as an eye sees it, with and without its quotes and comments: many programs show it alone.
 
 Invariants: pure, and linear in the header, all of which is looked at; a From field is found whatever
-invisible octets, blanks or folds stand between its name and its colon.
+invisible octets, blanks or folds stand between its name and its colon. What only looks like another letter
+(a Cyrillic a) is not found out.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mssante.limits import AUTHOR_FIELD_OCTETS_MAX
+from mssante.limits import AUTHOR_AT_SIGNS_MAX, AUTHOR_FIELD_OCTETS_MAX
 from mssante.mime import encoded_words, header
 from mssante.model import Address, Malformed
 
@@ -31,7 +33,15 @@ _ONE = re.compile(
     re.DOTALL,
 )
 _COMMENT_OR_QUOTED = re.compile(rb'"(?:[^"\\]|\\.)*+"|\\.|[()]', re.DOTALL)
+_QUOTING = re.compile(rb'["\\]')
+_ROUND_AT = re.compile(r"\s*+@\s*+")
 _EDGE = re.compile(r"[\s<>()\[\],;:\"'\\]")
+# Nothing is drawn for these: joiners, selectors, fillers. So it is for controls and format characters, and
+# hardly anything for the thin blanks (_unseen).
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069]")  # an address written backwards is read forwards
 _LOCAL_MAX, _DOMAIN_MAX = 64, 253  # RFC 5321 §4.5.3.1, of a name in the DNS
 
 
@@ -58,6 +68,8 @@ class NamedAuthor:
 
 def author_of(block: bytes) -> NamedAuthor:
     """The one author. Raises Malformed."""
+    if b"\0" in block:  # some programs leave it out, and find another field's name
+        raise Malformed("a NUL in a header")
     found = _FROM.findall(block)
     if len(found) != 1:
         raise Malformed(f"{len(found)} From fields")
@@ -77,7 +89,8 @@ def read(raw: bytes) -> NamedAuthor:
     if len(raw) > AUTHOR_FIELD_OCTETS_MAX:
         raise Malformed("an author too long to be read")
     value = header.unfold(raw)
-    one = _ONE.fullmatch(_without_comments(value))
+    bare = _without_comments(value)
+    one = _ONE.fullmatch(bare)
     if one is None:
         raise Malformed("not one address")
     written = one[1] or one[2]
@@ -87,8 +100,38 @@ def read(raw: bytes) -> NamedAuthor:
         address = Address.parse(written.decode("ascii"))
     except UnicodeDecodeError:
         raise Malformed("an address that is not ASCII") from None
-    shown = unicodedata.normalize("NFKC", encoded_words.decode(value))  # a full-width @ is one for the eye
-    return NamedAuthor(address, tuple(each for each in _addresses_in(shown) if each.key != address.key))
+    claims = {each.key: each for text in _shown(value, bare) for each in _addresses_in(text)}
+    claims.pop(address.key, None)
+    return NamedAuthor(address, tuple(claims.values()))
+
+
+def _shown(value: bytes, bare: bytes) -> list[str]:
+    """The texts that an eye may see of a value: as written; without its quotes and escapes, with its comments
+    or without them. Raises Malformed for what programs decode each in its own way, and for a text that is
+    shown in another order than it is written in."""
+    written = {value, _QUOTING.sub(b"", value), _QUOTING.sub(b"", bare.replace(b"\0", b""))}
+    texts = set()
+    for each in written:
+        encoded_words.require_plain(each)
+        text = encoded_words.decode(each)
+        if not (text.isascii() and text.isprintable()):
+            if _REORDERING.search(text):
+                raise Malformed("an author in another order than it is written in")
+            seen = "".join(character for character in text if not _unseen(character))
+            text = unicodedata.normalize("NFKC", seen)  # a full-width @ is one for the eye
+        if text.count("@") > AUTHOR_AT_SIGNS_MAX:
+            raise Malformed("an author of very many addresses")
+        texts |= {text, _ROUND_AT.sub("@", text)}
+    return sorted(texts)
+
+
+def _unseen(character: str) -> bool:
+    match unicodedata.category(character):
+        case "Cc" | "Cf":
+            return True
+        case "Zs":
+            return character not in " \u00a0"
+    return _IGNORABLE.match(character) is not None
 
 
 def _without_comments(value: bytes) -> bytes:

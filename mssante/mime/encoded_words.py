@@ -1,6 +1,6 @@
 """Text in headers: encoded words (RFC 2047) and extended parameters (RFC 2231), both ways.
 
-Invariants: decoding never raises and is linear; a charset we do not know gives replacement characters: a peer
+Invariants: `decode` never raises and is linear; a charset we do not know gives replacement characters: a peer
 never chooses a codec of Python's, because some are slow and some are not charsets at all; decoded text holds
 no CR, LF or NUL. Encoding writes ASCII lines of at most 76 octets.
 """
@@ -13,10 +13,12 @@ from itertools import islice
 from urllib.parse import unquote_to_bytes
 
 from mssante.limits import MIME_ENCODED_WORDS_MAX
+from mssante.model import Malformed
 
 _WORD = re.compile(rb"=\?([^?\s*]{1,40}+)(?:\*[^?\s]{0,40}+)?\?([bBqQ])\?([^?\s]*+)\?=")
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]")
 _CONTROL = re.compile(r"[\r\n\x00]")
+_CONTROL_OCTET = re.compile(rb"[\0-\x1f\x7f]")
 
 _CHARSETS = {
     "us-ascii": "ascii",
@@ -95,6 +97,25 @@ def decode(value: bytes) -> str:
     pieces.append(in_charset(run, run_charset))
     pieces.append(_bare(value[position:]))
     return _CONTROL.sub(" ", "".join(pieces))
+
+
+def require_plain(value: bytes) -> None:
+    """Returns when every program that decodes the encoded words of a value finds the same text in them as
+    `decode`. Raises Malformed for a charset that we do not know, or in which ASCII octets are not ASCII; for
+    base64 with anything else in it, or with octets after its end; for control characters inside a word; and
+    for what begins as a word and is none."""
+    if b"=?" not in value:
+        return
+    for word in _WORD.finditer(value):
+        charset = word[1].decode("ascii", "replace").lower()
+        if charset not in _CHARSETS or charset.startswith("utf-16"):
+            raise Malformed("an encoded word in a charset that not every program reads")
+        if word[2] in b"bB" and _NOT_BASE64.search(word[3].rstrip(b"=")):
+            raise Malformed("an encoded word with broken base64")
+        if _CONTROL_OCTET.search(_payload(word[2], word[3])):
+            raise Malformed("an encoded word with control characters")
+    if b"=?" in _WORD.sub(b" ", value):
+        raise Malformed("an encoded word that is not whole")
 
 
 def extended(value: bytes) -> str:

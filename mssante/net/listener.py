@@ -84,9 +84,10 @@ class Listener:
         """How many refused connections are still being told that there is no place."""
         return self._places.dismissed
 
-    def know(self, stream: Stream) -> None:
-        """Remembers that this host has proved who it is: it may now use the reserved places."""
-        self._places.know(prefix_of(stream.remote))
+    def know(self, stream: Stream, party: str) -> None:
+        """Remembers that a peer or a person has proved who they are on this host: it may now use the reserved
+        places. `party` is a DN or a login."""
+        self._places.know(prefix_of(stream.remote), party)
 
     # Inside
 

@@ -3,7 +3,8 @@
 Invariants: every connection is counted from beginning to end, and a refused one while it is told so and
 closed; an address stands for one subscriber, so a whole IPv6 /64 counts as one (RFC 6177 §2); some places are
 reserved for addresses where somebody has proved who they are, so that silent strangers cannot take all of
-them (R8).
+them (R8); nor can one party (a peer or a person) that has proved itself at many addresses: above its share it
+is let in as a stranger is, and it never makes us forget the addresses of those who have fewer.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ _NETWORK_V6 = 48
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
     """How many connections at once. An address that has not proved itself can use only the share
-    `1 - reserved_for_known` of the two totals (R8)."""
+    `1 - reserved_for_known` of the two totals (R8), and neither can a party that has `share_of_party` of the
+    port's places."""
 
     total: int = limits.CONNECTIONS_MAX
     per_address: int = limits.CONNECTIONS_PER_ADDRESS_MAX
     pre_tls: int = limits.CONNECTIONS_PRE_TLS_MAX
     pre_tls_per_address: int = limits.CONNECTIONS_PRE_TLS_PER_ADDRESS_MAX
-    reserved_for_known: float = 0.2
+    reserved_for_known: float = limits.CONNECTIONS_RESERVED_FOR_KNOWN
+    share_of_party: float = limits.CONNECTIONS_SHARE_OF_PARTY
     handshake_seconds: float = limits.HANDSHAKE_SECONDS_MAX
     write_seconds: float = limits.WRITE_SECONDS_MAX
 
@@ -71,31 +74,39 @@ class Places:
         self._by_prefix: Counter[str] = Counter()
         self._pre_tls = 0
         self._pre_tls_by_prefix: Counter[str] = Counter()
-        self._known: OrderedDict[str, None] = OrderedDict()
+        self._known: OrderedDict[str, str] = OrderedDict()  # prefix: who proved themselves there last
         self.dismissed = 0
 
-    def know(self, prefix: str) -> None:
-        """Opens the reserved places to this prefix, where somebody has proved who they are."""
-        self._known[prefix] = None
+    def know(self, prefix: str, party: str) -> None:
+        """Opens the reserved places to this prefix, where a party has proved who it is."""
+        self._known[prefix] = party
         self._known.move_to_end(prefix)
         if len(self._known) > limits.KNOWN_ADDRESSES_REMEMBERED_MAX:
-            self._known.popitem(last=False)
+            ((most, _),) = Counter(self._known.values()).most_common(1)
+            del self._known[next(each for each, party in self._known.items() if party == most)]
 
     def full(self, prefix: str) -> ConnectionCause | None:
         """Why there is no place for one more connection; None when there is one."""
         caps = self._caps
         known = prefix in self._known
-        share = 1.0 if known else 1.0 - caps.reserved_for_known
+        share = 1.0 - caps.reserved_for_known
         if self._by_prefix[prefix] >= caps.per_address:
             return ConnectionCause.TOO_MANY_FROM_ADDRESS
         # A peer that has proved itself may open all its connections at once, as its queue does after a stop.
         if not known and self._pre_tls_by_prefix[prefix] >= caps.pre_tls_per_address:
             return ConnectionCause.TOO_MANY_WITHOUT_TLS_FROM_ADDRESS
+        is_short = self._taken >= caps.total * share or self._pre_tls >= caps.pre_tls * share
+        if is_short and known and self._held_by(self._known[prefix]) < caps.total * caps.share_of_party:
+            share = 1.0
         if self._taken >= caps.total * share:
             return ConnectionCause.TOO_MANY
         if self._pre_tls >= caps.pre_tls * share:
             return ConnectionCause.TOO_MANY_WITHOUT_TLS
         return None
+
+    def _held_by(self, party: str) -> int:
+        """How many places the party has, at all addresses where it was the last to prove itself."""
+        return sum(self._by_prefix[prefix] for prefix, each in self._known.items() if each == party)
 
     def take(self, prefix: str) -> None:
         """Counts a new connection. It has no TLS yet."""

@@ -1,7 +1,8 @@
 """/live, /ready and /metrics over plain HTTP on loopback, for supervisors and Prometheus only.
 
-Invariants: it answers only GET, one request for each connection, with limits on size and time; it never shows
-the name of a person, a mailbox or a correspondent.
+Invariants: it answers only GET, one request for each connection, with limits on size and time; of too many
+connections the oldest is cut, so that those which ask nothing keep no supervisor out; it never shows the name
+of a person, a mailbox or a correspondent.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ class StatusServer:
     def __init__(self, *, ready: Callable[[], Awaitable[list[str]]], metrics: Callable[[], bytes]) -> None:
         self._ready = ready
         self._metrics = metrics
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -38,22 +39,28 @@ class StatusServer:
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answering = asyncio.get_running_loop().create_task(self._serve(reader, writer), name="status")
-        self._answering.add(answering)
-        answering.add_done_callback(self._answering.discard)
+        self._answering[answering] = None
+        answering.add_done_callback(lambda ended: self._over(ended, writer))
+        if len(self._answering) > STATUS_CONNECTIONS_MAX:
+            oldest = next(iter(self._answering))
+            del self._answering[oldest]
+            oldest.cancel()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if len(self._answering) <= STATUS_CONNECTIONS_MAX:
-                async with asyncio.timeout(STATUS_REQUEST_SECONDS_MAX):
-                    request = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(await self._answer(request))
-                    await writer.drain()
+            async with asyncio.timeout(STATUS_REQUEST_SECONDS_MAX):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(await self._answer(request))
+                await writer.drain()
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass  # a supervisor that went away
         except Exception as bug:
             report(crashed("status", bug))
-        finally:
-            writer.close()
+
+    def _over(self, answering: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
+        """Also for one that was cut before it began to be answered."""
+        self._answering.pop(answering, None)
+        writer.close()
 
     async def _answer(self, request: bytes) -> bytes:
         method, _, rest = request.partition(b" ")

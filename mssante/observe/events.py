@@ -304,6 +304,14 @@ class CorruptionFound(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LetterNotProven(Event):
+    """A letter lies in the queue that our reception did not put there. It is returned to its sender."""
+
+    level: ClassVar[Level] = Level.ALARM
+    queued: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxNotProven(Event):
     """The mail database says something of a mailbox (its address, its kind or its public key) that our key
     broker did not sign. It takes no letter in until an operator has looked."""

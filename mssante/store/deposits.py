@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Integer, Text, bindparam, column, func, insert, select, table, update
 
 from mssante.limits import QUEUED_AT_STEP_SECONDS
-from mssante.store import tables
+from mssante.store import dedup, tables
 from mssante.store.records import SECONDS_PER_DAY, Deposit, Outbound, Placed, RecipientState
 from mssante.store.statements import Bulk
 
-_DEDUP = Bulk(insert(tables.dedup), "key", "day")
 _MESSAGES = Bulk(
     insert(tables.message),
     *("number", "id", "mailbox_id", "blob_id", "day", "size_kib", "chunks", "summary_ct", "listing_epoch"),
@@ -51,20 +50,22 @@ _NEXT_NUMBERS = select(func.nextval(func.pg_get_serial_sequence("message", "numb
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An accepted deposit: `placed` in a folder, or part of an `outbound` message for the queue."""
+    """An accepted deposit: `placed` in a folder, or part of an `outbound` message for the queue. `dedup_key`
+    makes a second one like it a retry."""
 
     deposit: Deposit
     placed: Placed | None
     outbound: Outbound | None
+    dedup_key: bytes | None
 
 
-def write(connection: Connection, taken: Sequence[Taken], dedup_keys: Sequence[bytes], now: int) -> None:
+def write(connection: Connection, taken: Sequence[Taken], now: int) -> None:
     """Writes everything that was accepted, and the keys that keep it from being accepted again."""
     if not taken:
         return
     day = now // SECONDS_PER_DAY
     numbered = list(zip(_numbers(connection, len(taken)), taken, strict=True))
-    _DEDUP.run(connection, [(key, day) for key in dedup_keys])
+    dedup.remember(connection, [(t.dedup_key, t.deposit.message_id) for t in taken if t.dedup_key], now)
     _write_messages(connection, [(number, each.deposit) for number, each in numbered])
     placements, folders = [], {}
     for number, each in numbered:

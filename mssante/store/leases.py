@@ -1,5 +1,4 @@
-"""Makes recipients due before their time: because their holder is gone, because somebody asked for it, or
-because their destination answers again.
+"""Ends leases of the queue before their time, because their holder is gone.
 
 Invariants: the lease of a process that holds its lock is never ended by another one before its time; a key
 that is looked at cannot come back before the transaction that looks has ended.
@@ -8,14 +7,11 @@ that is looked at cannot come back before the transaction that looks has ended.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, select, update
 
-from mssante.model import MailboxKind
 from mssante.store import tables
-from mssante.store.ledger import Ledger
-from mssante.store.records import MessageNumber, RecipientId, RecipientState
+from mssante.store.records import RecipientId, RecipientState
 
 _q, _m = tables.queue_recipient.c, tables.message.c
 IN_FLIGHT = _q.state == RecipientState.IN_FLIGHT.value
@@ -28,29 +24,6 @@ _RELEASE_HELD = _RELEASE.where(_q.leased_by.in_(bindparam("holders", expanding=T
 _RELEASE_ONE = _RELEASE.where(_q.id == bindparam("recipient"), _q.leased_by == bindparam("holder"))
 _HELD = select(_q.id).where(IN_FLIGHT, _q.leased_by == bindparam("holder"))
 _OTHERS = select(_q.leased_by).distinct().where(and_(IN_FLIGHT, _q.leased_by != bindparam("mine")))
-
-ASKED_FOR = 0  # this value of next_at says that somebody asked for an attempt now
-_WAITS = and_(_q.state == RecipientState.PENDING.value, _q.next_at > bindparam("now"))
-_ABANDONED = and_(IN_FLIGHT, _q.leased_by.in_(bindparam("missing", expanding=True)))
-_RETRY = (
-    update(tables.queue_recipient)
-    .where(
-        or_(_WAITS, _ABANDONED),
-        _q.message_number.in_(select(_m.number).where(_m.mailbox_id == bindparam("mailbox"))),
-    )
-    .values(next_at=ASKED_FOR)
-)
-_RETRY_ONE = _RETRY.where(_q.message_number == bindparam("the_number"))
-_HASTEN = (
-    update(tables.queue_recipient)
-    .where(_WAITS, _q.destination_tag == bindparam("tag"))
-    .values(next_at=bindparam("now"))
-)
-_QUEUE_MAILBOXES = (
-    select(tables.mailbox.c.id)
-    .where(tables.mailbox.c.kind == MailboxKind.QUEUE.value)
-    .order_by(tables.mailbox.c.id)
-)
 
 
 def release_all(connection: Connection) -> None:
@@ -78,30 +51,6 @@ def release_of(connection: Connection, holders: Collection[int]) -> int:
     """Ends the leases of those `holders` that are still missing. Returns how many they were."""
     still = [key for key in holders if _is_missing(connection, key)]
     return connection.execute(_RELEASE_HELD, {"holders": still}).rowcount if still else 0
-
-
-def retry(ledger: Ledger, number: MessageNumber | None, *, mine: int) -> int:
-    """Makes the waiting recipients of one message, or of all, due now because somebody asked for it; also
-    those in flight whose holder is missing, as soon as it is sure that it is gone. Returns how many there
-    were."""
-    moved = 0
-    connection = ledger.connection
-    absent = missing(connection, mine=mine)
-    for mailbox in ledger.open(connection.execute(_QUEUE_MAILBOXES).scalars()).values():
-        asked: dict[str, Any] = {"now": ledger.now, "mailbox": mailbox.id, "missing": absent}
-        if number is None:
-            changed = connection.execute(_RETRY, asked).rowcount
-        else:
-            changed = connection.execute(_RETRY_ONE, asked | {"the_number": number}).rowcount
-        if changed:
-            mailbox.step()
-            moved += changed
-    return moved
-
-
-def hasten(connection: Connection, destination_tag: bytes, now: int) -> None:
-    """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
-    connection.execute(_HASTEN, {"now": now, "tag": destination_tag})
 
 
 def _is_missing(connection: Connection, key: int) -> bool:

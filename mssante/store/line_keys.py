@@ -43,22 +43,35 @@ class LineKeys:
             return self._key
 
 
+class NotOurLineKey(NotAuthentic):
+    """A line's data key was sealed to another audit key, or was changed."""
+
+
 class LineOpener:
     """Opens lines with the audit key's secret half, over the snapshot of one transaction."""
 
     def __init__(self, connection: Connection, audit: AuditSecretKey) -> None:
         self._audit = audit
         self._sealed = {row.id: SealedLineKey(row.id, row.suite, row.ct) for row in connection.execute(_ALL)}
-        self._opened: dict[int, LineKey] = {}
+        self._opened: dict[int, LineKey | None] = {}
 
     def text(self, entry: JournalEntry) -> LineText:
-        """What a line tells; one in clear, as it stands there. Raises NotAuthentic."""
+        """What a line tells; one in clear, as it stands there. Raises NotAuthentic; NotOurLineKey, which is
+        one, where the line itself may well be what was written."""
         if entry.key_id is None:
             return LineText(entry.at, entry.detail.decode())
-        key = self._opened.get(entry.key_id)
+        if entry.key_id not in self._opened:
+            self._opened[entry.key_id] = self._open(entry.key_id)
+        key = self._opened[entry.key_id]
         if key is None:
-            sealed = self._sealed.get(entry.key_id)
-            if sealed is None:
-                raise NotAuthentic
-            key = self._opened[entry.key_id] = self._audit.open(sealed)
+            raise NotOurLineKey
         return key.open(entry.mailbox, entry.n, entry.detail)
+
+    def _open(self, key_id: int) -> LineKey | None:
+        sealed = self._sealed.get(key_id)
+        if sealed is None:
+            raise NotAuthentic
+        try:
+            return self._audit.open(sealed)
+        except NotAuthentic:
+            return None

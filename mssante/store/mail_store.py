@@ -16,7 +16,7 @@ from mssante.crypto import AuditPublicKey, AuditSecretKey, StatementVerifier
 from mssante.database import Announcement, Database
 from mssante.model import MailboxId
 from mssante.reasons import Declined
-from mssante.store import journal, leases, reception, sweeping, verify
+from mssante.store import dedup, journal, leases, reception, sweeping, verify
 from mssante.store.accounts import AccountsDoor
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.folders import FoldersDoor
@@ -128,8 +128,8 @@ class MailStore:
         await self.messages.finish_copies(all_of_them=False)
         await self.folders.finish_deletions()
         keys = 0
-        while old_keys := await transactions.read(lambda c: sweeping.old_keys(c, now)):
-            forget = partial(sweeping.forget_keys, keys=old_keys)
+        while old_keys := await transactions.read(lambda c: dedup.old(c, now)):
+            forget = partial(dedup.forget, keys=old_keys)
             keys += await transactions.write_quietly(forget, rows=len(old_keys))
         if await journal.any_in_clear(transactions):
             line_key, transactions.shredded = await transactions.line_keys.of_day(now), True

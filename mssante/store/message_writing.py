@@ -28,6 +28,7 @@ from sqlalchemy import (
     update,
 )
 
+from mssante import limits
 from mssante.crypto import Closed
 from mssante.model import FolderId, ModSeq, Uid
 from mssante.reasons import Reason, Refused
@@ -53,6 +54,10 @@ _NEW_FLAGS: dict[FlagsMode, tuple[ColumnElement[int], ColumnElement[bool]]] = {
     FlagsMode.REMOVE: (_p.flags.bitwise_and(_MASK.bitwise_not()), _p.flags.bitwise_and(_MASK) != 0),
     FlagsMode.REPLACE: (_MASK, _p.flags != _MASK),
 }
+# Each UID of a message that is gone is remembered as long as its folder exists.
+_UIDS_GIVEN = select(func.coalesce(func.sum(tables.folder.c.uidnext), 0)).where(
+    tables.folder.c.mailbox_id == bindparam("mailbox")
+)
 _FOLDER_GROW = (
     update(tables.folder)
     .where(_f.id == bindparam("folder"))
@@ -207,7 +212,8 @@ def _place_again(ledger: Ledger, source: OpenFolder, target: OpenFolder, uids: U
     if not found:
         return []
     first = target.uidnext
-    if first + len(found) > 2**32:
+    given = connection.execute(_UIDS_GIVEN, {"mailbox": source.mailbox.id}).scalar_one()
+    if first + len(found) > 2**32 or given + len(found) > limits.UIDS_GIVEN_MAX:
         raise Refused(Reason.LIMIT_REACHED)
     modseq = source.mailbox.step()
     new = {

@@ -17,9 +17,17 @@ from functools import partial
 
 from mssante import limits
 from mssante.crypto import Closed
-from mssante.model import BlobId, FolderId, ModSeq, Uid
-from mssante.reasons import Declined
-from mssante.store import blobs, long_copies, message_reading, message_writing, reception, shredding
+from mssante.model import BlobId, FolderId, ModSeq, SpecialUse, Uid
+from mssante.reasons import Declined, Passing
+from mssante.store import (
+    blobs,
+    folder_reading,
+    long_copies,
+    message_reading,
+    message_writing,
+    reception,
+    shredding,
+)
 from mssante.store.disk_reserve import DiskReserve
 from mssante.store.ledger import Ledger
 from mssante.store.packed import Runs
@@ -146,8 +154,15 @@ class MessagesDoor:
 
     async def move(self, folder: FolderId, uids: Uids, to: FolderId) -> list[tuple[Uid, Uid]]:
         """As `copy`, but also removes the old placements, each in the transaction that makes its new one: if
-        it fails midway, a message is in one of the two folders (RFC 6851 §4). The number of places stays. It
-        is done on a full disk too: that is how mail programs delete."""
+        it fails midway, a message is in one of the two folders (RFC 6851 §4). The number of places stays. On
+        a full disk it is done into the trash only: that is how mail programs delete, while to and fro each
+        message leaves a UID that is remembered as gone."""
+        try:
+            await self._reserve.require()
+        except Passing:
+            target = await self._transactions.read(lambda c: folder_reading.folder(c, to))
+            if target.role is not SpecialUse.TRASH:
+                raise
         pairs: list[tuple[Uid, Uid]] = []
         for some in await self._slices(folder, uids, limits.PLACES_MOVED_AT_ONCE):
             part = partial(message_writing.move, folder_id=folder, uids=some, to=to)

@@ -8,23 +8,37 @@ last recipient final.
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Collection
-from functools import partial
+from collections.abc import Collection, Sequence
+from functools import cache, partial
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, ScalarSelect, and_, bindparam, func, or_, select, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Row,
+    ScalarSelect,
+    Update,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from mssante import limits
-from mssante.crypto import SealedKey
-from mssante.model import BlobId, MailboxId, MessageId
+from mssante.model import MailboxId, MailboxKind, MessageId
 from mssante.reasons import Passing, Reason
-from mssante.store import leases, tables
+from mssante.store import envelopes, leases, leasing, tables
 from mssante.store.ledger import Ledger
+from mssante.store.packed import Form, Runs, columns, unpacked
 from mssante.store.records import (
     DueRecipient,
     JournalKind,
     MessageNumber,
+    QueuedEnvelope,
     QueuedMessage,
     QueuedRecipient,
     RecipientId,
@@ -35,58 +49,7 @@ from mssante.store.shredding import shred_outbound
 from mssante.store.transactions import Transactions
 
 _q, _m, _d, _o = tables.queue_recipient.c, tables.message.c, tables.dek.c, tables.outbound.c
-_READY = or_(
-    and_(_q.state == RecipientState.PENDING.value, _q.next_at <= bindparam("now")),
-    and_(leases.IN_FLIGHT, _q.leased_until <= bindparam("run_out")),
-)
-_PICK = (
-    select(_q.id)
-    .where(_READY)
-    .order_by(_q.next_at, _q.id)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_PICK_ELSEWHERE = _PICK.where(_q.destination_tag.not_in(bindparam("busy", expanding=True)))
-_PICK_AMONG = _PICK.where(_q.destination_tag.in_(bindparam("wanted", expanding=True)))
 _THIS = _q.id == bindparam("recipient")
-_LEASE = (
-    update(tables.queue_recipient)
-    .where(_THIS)
-    .values(
-        state=RecipientState.IN_FLIGHT.value,
-        attempts=_q.attempts + 1,
-        leased_until=bindparam("new_until"),
-        leased_by=bindparam("holder"),
-    )
-)
-_LEASED = (
-    select(
-        _q.id,
-        _q.destination_tag,
-        _q.address_ct,
-        _q.attempts,
-        _q.next_at,
-        _q.leased_until,
-        _m.mailbox_id,
-        _m.number,
-        _m.id.label("message_id"),
-        _m.blob_id,
-        _m.chunks,
-        _m.size_kib,
-        _o.created_at,
-        _o.envelope_ct,
-        _d.epoch,
-        _d.suite,
-        _d.form,
-        _d.ct,
-    )
-    .select_from(tables.queue_recipient)
-    .join(tables.outbound, _o.message_number == _q.message_number)
-    .join(tables.message, _m.number == _q.message_number)
-    .join(tables.dek, _d.message_number == _q.message_number)
-    .where(_q.id.in_(bindparam("ids", expanding=True)))
-    .order_by(_q.next_at, _q.id)
-)
 _OWNER = (
     select(_m.mailbox_id)
     .join_from(tables.queue_recipient, tables.message, _m.number == _q.message_number)
@@ -156,35 +119,23 @@ _QUEUED = (
     .join(tables.message, _m.number == _q.message_number)
     .order_by(_m.number, _q.id)
 )
+_WAITS = and_(_q.state == RecipientState.PENDING.value, _q.next_at > bindparam("now"))
+_ABANDONED = and_(leases.IN_FLIGHT, _q.leased_by.in_(bindparam("missing", expanding=True)))
+_STUCK = select(_q.id).where(or_(_WAITS, _ABANDONED))
+_WAITING = columns(_STUCK, order="id")
+_WAITING_OF_ONE = columns(_STUCK.where(_q.message_number == bindparam("number")), order="id")
+_WAITING_FOR = columns(select(_q.id).where(_WAITS, _q.destination_tag == bindparam("tag")), order="id")
+_QUEUE_MAILBOXES = (
+    select(tables.mailbox.c.id)
+    .where(tables.mailbox.c.kind == MailboxKind.QUEUE.value)
+    .order_by(tables.mailbox.c.id)
+)
 
 
-def lease_due(
-    connection: Connection,
-    *,
-    now: int,
-    limit: int,
-    lease_seconds: int,
-    holder: int,
-    run_out: int,
-    only: Collection[bytes] | None = None,
-    exclude: Collection[bytes],
-) -> list[DueRecipient]:
-    """Leases at most `limit` recipients whose time has come, those that have waited longest first. Those of
-    the destinations in `exclude`, or outside `only`, go on waiting. Leases that ended until `run_out` are
-    over. Rows that another host is leasing right now are skipped."""
-    pick, asked = _PICK, dict[str, Any](now=now, run_out=run_out, most=limit)
-    if only is not None:
-        pick, asked["wanted"] = _PICK_AMONG, [tag for tag in only if tag not in exclude]
-        if not asked["wanted"]:
-            return []
-    elif exclude:
-        pick, asked["busy"] = _PICK_ELSEWHERE, list(exclude)
-    ids = list(connection.execute(pick, asked).scalars())
-    if not ids:
-        return []
-    leased = {"new_until": now + lease_seconds, "holder": holder}
-    connection.execute(_LEASE, [leased | {"recipient": one} for one in ids])
-    return [_due(row) for row in connection.execute(_LEASED, {"ids": ids})]
+@cache
+def _brought_forward(form: Form) -> Update:
+    waiting = update(tables.queue_recipient).where(or_(_WAITS, _ABANDONED), form.includes(_q.id))
+    return waiting.values(next_at=bindparam("new_next_at"))
 
 
 def settle(
@@ -256,24 +207,42 @@ def waiting_of(connection: Connection, *, person: bytes, sender: bytes | None) -
     return [WaitingShare(kib=row[0], recipients=row[1]), WaitingShare(kib=row[2], recipients=row[3])]
 
 
-def _due(row: Row[*tuple[Any, ...]]) -> DueRecipient:
-    return DueRecipient(
-        id=RecipientId(row.id),
-        mailbox=MailboxId(row.mailbox_id),
-        number=MessageNumber(row.number),
-        message_id=MessageId(row.message_id),
-        blob_id=BlobId(row.blob_id),
-        chunks=row.chunks,
-        size_kib=row.size_kib,
-        sealed_key=SealedKey.stored(row.epoch, row.suite, row.form, row.ct),
-        created_at=row.created_at,
-        envelope_ct=row.envelope_ct,
-        destination_tag=row.destination_tag,
-        address_ct=row.address_ct,
-        attempts=row.attempts,
-        asked_for=row.next_at == leases.ASKED_FOR,
-        leased_until=row.leased_until,
-    )
+def waiting_for(connection: Connection, tag: bytes, now: int) -> Sequence[int]:
+    """The recipients of one destination whose next attempt lies ahead, ascending."""
+    return unpacked(connection.execute(_WAITING_FOR, {"now": now, "tag": tag}).one())[0]
+
+
+def stuck(
+    connection: Connection, now: int, missing: Collection[int], number: MessageNumber | None
+) -> Sequence[int]:
+    """The recipients whose next attempt lies ahead, and those in flight of a holder that is `missing`,
+    ascending: of one message, or of all."""
+    asked: dict[str, Any] = {"now": now, "missing": missing}
+    if number is None:
+        found = connection.execute(_WAITING, asked)
+    else:
+        found = connection.execute(_WAITING_OF_ONE, asked | {"number": number})
+    return unpacked(found.one())[0]
+
+
+def bring_forward(
+    connection: Connection, recipients: Sequence[int], now: int, next_at: int, missing: Collection[int] = ()
+) -> int:
+    """Makes those of `recipients` that still wait due at `next_at`, also those in flight of a holder that is
+    `missing`, as soon as it is sure that it is gone. Returns how many there were."""
+    runs = Runs.of(recipients)
+    asked = {"now": now, "new_next_at": next_at, "missing": missing, **runs.parameters}
+    return connection.execute(_brought_forward(runs.form), asked).rowcount
+
+
+def retry_slice(ledger: Ledger, recipients: Sequence[int], missing: Collection[int]) -> int:
+    """Makes recipients due now because somebody asked for it, and wakes the workers. Returns how many there
+    were."""
+    mailboxes = ledger.open(ledger.connection.execute(_QUEUE_MAILBOXES).scalars())
+    moved = bring_forward(ledger.connection, recipients, ledger.now, leasing.ASKED_FOR, missing)
+    for mailbox in mailboxes.values() if moved else ():
+        mailbox.step()
+    return moved
 
 
 class QueueDoor:
@@ -284,6 +253,7 @@ class QueueDoor:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
+        self._leasing = asyncio.Lock()
         self._presence = transactions.presence
         self._looked_at = float("-inf")
 
@@ -306,13 +276,25 @@ class QueueDoor:
         while we have no session."""
         if self.session is None:
             raise Passing(Reason.STORAGE_UNAVAILABLE, "no session")
-        now, holder = self._transactions.now, self._presence.key
+        now = self._transactions.now
         # After an outage for all, whoever has a letter's outcome in its memory must be able to write it.
         run_out = now if self._presence.lasting else 0
-        lease = partial(lease_due, now=now, limit=limit, lease_seconds=lease_seconds, only=only)
-        return await self._transactions.write_quietly(
-            lambda c: lease(c, holder=holder, run_out=run_out, exclude=exclude)
+        find = partial(leasing.due, now=now, run_out=run_out, limit=limit, only=only, exclude=exclude)
+        take = partial(
+            leasing.lease,
+            now=now,
+            run_out=run_out,
+            lease_seconds=lease_seconds,
+            holder=self._presence.key,
         )
+        async with self._leasing:  # or all would find the same ones due
+            for _ in range(limits.DATABASE_COMMIT_TRIES):
+                due = await self._transactions.read(find)
+                if not due:
+                    return []
+                if leased := await self._transactions.write_quietly(partial(take, recipients=due)):
+                    return leased
+        return []  # other hosts were quicker each time: the next poll sees what they left
 
     async def release_gone(self) -> None:
         """Ends the leases of other processes that are gone for certain. Looks every QUEUE_POLL_SECONDS only,
@@ -359,17 +341,44 @@ class QueueDoor:
         """Every message that is still in the queue, oldest first, without addresses or content."""
         return await self._transactions.read(queued)
 
+    async def envelopes(self, queue: MailboxId, after: MessageNumber) -> list[QueuedEnvelope]:
+        """The next envelopes of a queue, those of the messages behind `after`; none at the end."""
+        return await self._transactions.read(partial(envelopes.of_queue, queue=queue, after=after))
+
+    async def replace_envelopes(self, sealed: Sequence[tuple[QueuedEnvelope, bytes]]) -> None:
+        """Puts an envelope that was sealed anew in the place of each that is still there."""
+        if sealed:
+            change = partial(envelopes.replace, sealed=sealed)
+            await self._transactions.write_quietly(change, rows=len(sealed))
+
     async def waiting_of(self, *, person: bytes, sender: bytes | None) -> list[WaitingShare]:
         """What waits in the queue of one person, and of one mailbox of ours (by their tags)."""
         return await self._transactions.read(lambda c: waiting_of(c, person=person, sender=sender))
 
     async def retry(self, number: MessageNumber | None = None) -> int:
-        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it; also
-        those in flight of a process that is gone. Returns how many there were."""
-        mine = self._presence.key
-        return await self._transactions.write(lambda ledger: leases.retry(ledger, number, mine=mine))
+        """Makes the waiting recipients of one message, or of all, due now because somebody asked for it, some
+        thousand in each transaction; also those in flight of a process that is gone. Returns how many there
+        were."""
+        now, mine = self._transactions.now, self._presence.key
+        missing = await self._transactions.read(lambda c: leases.missing(c, mine=mine))
+        found = await self._transactions.read(lambda c: stuck(c, now, missing, number))
+        moved = 0
+        for some in _portions(found):
+            change = partial(retry_slice, recipients=some, missing=missing)
+            moved += await self._transactions.write(change, rows=len(some))
+        return moved
 
     async def hasten(self, destination_tag: bytes) -> None:
-        """Makes all recipients that wait for one destination due now, because it answers again (C16)."""
+        """Makes all recipients that wait for one destination due now, because it answers again (C16), some
+        thousand in each transaction."""
         now = self._transactions.now
-        await self._transactions.write_quietly(lambda c: leases.hasten(c, destination_tag, now))
+        found = await self._transactions.read(lambda c: waiting_for(c, destination_tag, now))
+        for some in _portions(found):
+            due = partial(bring_forward, recipients=some, now=now, next_at=now)
+            await self._transactions.write_quietly(due, rows=len(some))
+
+
+def _portions(found: Sequence[int]) -> list[Sequence[int]]:
+    """In portions for one transaction each."""
+    most = limits.RECIPIENTS_HASTENED_AT_ONCE
+    return [found[start : start + most] for start in range(0, len(found), most)]

@@ -16,7 +16,7 @@ Acceptances that are ready together share one transaction (database.writer), whi
 The early chunks of those it refused are erased after it (`Ledger.left_over`).
 
 A peer that never saw our 250 sends the letter again. Its dedup key then shows which mailboxes have the
-message already. They get no second copy, and the answer is as it was the first time.
+message already (store.dedup). They get no second copy, and the answer is as it was the first time.
 
 Invariants: an acceptance is kept whole or not at all; the same message is kept once in a mailbox; quota and
 status are judged while the mailbox row is locked; UIDs come from the folder's uidnext and only grow.
@@ -24,16 +24,24 @@ status are judged while the mailbox row is locked; UIDs come from the folder's u
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
 
 from mssante.crypto import LineKey
-from mssante.model import BlobId, FolderId, MailboxId, MailboxKind, MailboxStatus, SpecialUse, Uid
+from mssante.model import (
+    BlobId,
+    FolderId,
+    MailboxId,
+    MailboxKind,
+    MailboxStatus,
+    MessageId,
+    SpecialUse,
+    Uid,
+)
 from mssante.reasons import Declined, Passing, Reason, Refused
-from mssante.store import blobs, deposits, tables
+from mssante.store import blobs, dedup, deposits, tables
 from mssante.store.deposits import Taken
 from mssante.store.ledger import Ledger, MailboxInTransaction
 from mssante.store.records import Acceptance, Accepted, Deposit, JournalKind, Outbound, Placed, Settled
@@ -51,9 +59,6 @@ _FOLDERS_OF_ROLE = Among(
     "mailboxes",
 )
 _FOLDERS = Among(_FOLDER_COLUMNS.where(_f.id.in_(bindparam("ids", expanding=True))), "ids")
-_KNOWN = Among(
-    select(tables.dedup.c.key).where(tables.dedup.c.key.in_(bindparam("keys", expanding=True))), "keys"
-)
 
 
 class Arrival(NamedTuple):
@@ -82,10 +87,9 @@ class _Batch:
 
     boxes: dict[MailboxId, MailboxInTransaction]
     places: Places
-    known: set[bytes]
+    known: dict[bytes, MessageId | None]
     incomplete: set[BlobId]
     taken: list[Taken] = field(default_factory=list)
-    new_keys: list[bytes] = field(default_factory=list)
 
 
 def accept_batch(connection: Connection, arrivals: list[Arrival]) -> list[Settled]:
@@ -128,11 +132,11 @@ def _take_in(
     batch = _Batch(
         boxes=boxes,
         places=_places(connection, every),
-        known=_known(connection, acceptances),
+        known=dedup.known(connection, [(a, d) for a in acceptances for d in _deposits(a)], ledger.now),
         incomplete=blobs.incomplete(connection, early),
     )
     outcomes = [_judged(batch, acceptance) for acceptance in acceptances]
-    deposits.write(connection, batch.taken, batch.new_keys, ledger.now)
+    deposits.write(connection, batch.taken, ledger.now)
     if early:
         kept = {taken.deposit.blob_id for taken in batch.taken}
         blobs.finish(connection, kept & early.keys())
@@ -170,39 +174,23 @@ def _places(connection: Connection, every: list[Deposit]) -> Places:
     return places
 
 
-def _known(connection: Connection, acceptances: list[Acceptance]) -> set[bytes]:
-    keys = [_key(each, deposit) for each in acceptances for deposit in _deposits(each)]
-    asked = [key for key in keys if key is not None]
-    return {row[0] for row in _KNOWN.run(connection, asked)} if asked else set()
-
-
-def _key(acceptance: Acceptance, deposit: Deposit) -> bytes | None:
-    """The key that keeps this message from being kept twice in this mailbox. Each mailbox has its own,
-    because a peer may try again for some of the recipients only, and they must not get a second copy."""
-    if acceptance.dedup_key is None:
-        return None
-    return hashlib.sha256(acceptance.dedup_key + deposit.mailbox).digest()
-
-
 def _judged(batch: _Batch, acceptance: Acceptance) -> Accepted | Declined:
     queued = acceptance.outbound.deposit if acceptance.outbound else None
-    keys = [(_key(acceptance, deposit), deposit) for deposit in _deposits(acceptance)]
+    keys = [(dedup.key_of(acceptance, deposit), deposit) for deposit in _deposits(acceptance)]
     # This comes before quota and status, so that a retry after a lost 250 gets the same answer as before.
     fresh = [(key, deposit) for key, deposit in keys if key is None or key not in batch.known]
-    if not fresh:
-        return Accepted(True, ())
     try:
         _admit(batch, [deposit for _, deposit in fresh], queued)
     except Declined as declined:
         return declined
-    new = [key for key, _ in fresh if key is not None]
-    batch.known.update(new)
-    batch.new_keys += new
+    batch.known.update((key, deposit.message_id) for key, deposit in fresh if key is not None)
     detail = acceptance.journal_detail
-    placed = tuple(_take(batch, deposit, detail) for _, deposit in fresh if deposit is not queued)
-    if acceptance.outbound is not None and any(deposit is queued for _, deposit in fresh):
-        _take_outbound(batch, acceptance.outbound, detail)
-    return Accepted(False, placed)
+    placed = tuple(_take(batch, deposit, key, detail) for key, deposit in fresh if deposit is not queued)
+    for key, deposit in fresh:
+        if acceptance.outbound is not None and deposit is queued:
+            _take_outbound(batch, acceptance.outbound, key, detail)
+    kept = ((batch.known[key] if key else None) or deposit.message_id for key, deposit in keys)
+    return Accepted(not fresh, placed, tuple(kept))
 
 
 def _admit(batch: _Batch, fresh: list[Deposit], queued: Deposit | None) -> None:
@@ -230,7 +218,7 @@ def _admit(batch: _Batch, fresh: list[Deposit], queued: Deposit | None) -> None:
             raise Refused(Reason.LIMIT_REACHED)
 
 
-def _take(batch: _Batch, deposit: Deposit, detail: str) -> Placed:
+def _take(batch: _Batch, deposit: Deposit, key: bytes | None, detail: str) -> Placed:
     assert deposit.folder is not None
     box = batch.boxes[deposit.mailbox]
     place = batch.places[deposit.mailbox, deposit.folder]
@@ -241,15 +229,15 @@ def _take(batch: _Batch, deposit: Deposit, detail: str) -> Placed:
     box.record(
         JournalKind.ACCEPTED, message_id=deposit.message_id, folder=place.id, uid=placed.uid, detail=detail
     )
-    batch.taken.append(Taken(deposit, placed, None))
+    batch.taken.append(Taken(deposit, placed, None, key))
     return placed
 
 
-def _take_outbound(batch: _Batch, outbound: Outbound, detail: str) -> None:
+def _take_outbound(batch: _Batch, outbound: Outbound, key: bytes | None, detail: str) -> None:
     assert outbound.deposit.folder is None
     assert outbound.recipients
     box = batch.boxes[outbound.deposit.mailbox]
     box.step()
     box.used_kib += outbound.deposit.size_kib
     box.record(JournalKind.QUEUED, message_id=outbound.deposit.message_id, detail=detail)
-    batch.taken.append(Taken(outbound.deposit, None, outbound))
+    batch.taken.append(Taken(outbound.deposit, None, outbound, key))

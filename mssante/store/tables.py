@@ -254,11 +254,13 @@ journal = Table(
     sqlite_with_rowid=False,
 )
 
+# Letters that came before (store/dedup). No foreign key: a key may outlive its letter.
 dedup = Table(
     "dedup",
     metadata,
     Column("key", LargeBinary, primary_key=True),
     Column("day", Number, nullable=False),
+    Column("message_id", LargeBinary),  # the letter kept; null in a row of before
     sqlite_with_rowid=False,
 )
 

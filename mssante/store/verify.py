@@ -20,7 +20,7 @@ from mssante.store import tables
 from mssante.store.chain import START, ChainBroken, check_link, is_of_before
 from mssante.store.invariants import CHECKS
 from mssante.store.journal import all_entries
-from mssante.store.line_keys import LineOpener
+from mssante.store.line_keys import LineOpener, NotOurLineKey
 from mssante.store.records import (
     SECONDS_PER_DAY,
     BrokenInvariant,
@@ -77,13 +77,17 @@ def _journal(
     before, last, last_at = START, 0, 0
     living: set[bytes] = set()
     marked, clear_is_over = mark is None or mark.n == 0, False
+    unopened = 0
     for entry in all_entries(connection, box.id):
         text = None
         clear_is_over = clear_is_over or not is_of_before(entry)
         try:
             if clear_is_over and is_of_before(entry):
                 raise ChainBroken
-            text = None if opener is None else opener.text(entry)
+            try:
+                text = None if opener is None else opener.text(entry)
+            except NotOurLineKey:
+                unopened += 1  # told once below: it may be every line there is
             check_link(before, entry, text)
         except (ChainBroken, NotAuthentic):
             yield BrokenInvariant(
@@ -98,6 +102,9 @@ def _journal(
         before, last, last_at = entry.hash, entry.n, entry.at
         marked = marked or (mark is not None and (mark.n, mark.hash) == (entry.n, entry.hash))
         yield from _told(entry, text, living)
+    if unopened:
+        problem = f"{unopened} journal line(s) cannot be opened with the audit key of this key store"
+        yield BrokenInvariant(invariant=5, problem=problem, mailbox=where)
     ahead = last_at // SECONDS_PER_DAY > box.journal_at // SECONDS_PER_DAY
     if (last, before) != (box.journal_n, box.journal_head) or ahead:
         yield BrokenInvariant(invariant=5, problem="the journal does not end at its head", mailbox=where)

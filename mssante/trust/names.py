@@ -93,6 +93,11 @@ class DistinguishedName:
                 raise Malformed("a name attribute that is not text")
         return _name(found)
 
+    @property
+    def prepared(self) -> str:
+        """The name as text in which nothing is left that does not count: equal names have the same."""
+        return ",".join("+".join(sorted(_written(oid, value) for oid, value in rdn)) for rdn in self.rdns)
+
     def apart_from(self, oid: str) -> tuple[frozenset[tuple[str, str]], ...]:
         """The RDNs without those that hold attribute `oid`."""
         return tuple(rdn for rdn in self.rdns if not any(kind == oid for kind, _ in rdn))

@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
-from mssante.limits import CRL_GRACE_SECONDS, CRL_OCTETS_MAX, TRUST_AHEAD_SECONDS_MAX
+from mssante.limits import CRL_GRACE_SECONDS, CRL_NUMBER_OCTETS_MAX, CRL_OCTETS_MAX, TRUST_AHEAD_SECONDS_MAX
 from mssante.model import Malformed
 from mssante.reasons import Passing, Reason, Refused
 from mssante.trust.certificate import Certificate, Unused
@@ -160,6 +160,8 @@ def _checked(found: x509.CertificateRevocationList, issuers: list[Certificate]) 
     for extension in found.extensions:
         if isinstance(extension.value, x509.CRLNumber):
             number = extension.value.crl_number
+    if not 0 <= number < 1 << 8 * CRL_NUMBER_OCTETS_MAX:
+        raise Malformed("with a number that is too large")
     return Crl(
         issuer=issuer,
         number=number,

@@ -97,6 +97,26 @@ def test_a_second_server_on_the_same_folder_ends_at_once(laid: Operator) -> None
     assert laid.ask("bal.list") == {"mailboxes": []}  # the first one never noticed
 
 
+def test_fewer_descriptors_than_the_connections_need_keep_the_server_from_starting(
+    laid: Operator, tmp_path: Path
+) -> None:
+    """Under load, connections would fail although their caps have room for them."""
+    folder = copy_of(laid, tmp_path / "descriptors")
+    process = subprocess.run(
+        [
+            *("prlimit", "--nofile=1000:1000", sys.executable, "-m", "mssante"),
+            *("--config", str(folder / "config.toml"), "serve"),
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert process.returncode == MISCONFIGURED, process.stderr
+    assert process.stderr.startswith("cannot start: "), process.stderr
+    assert "and the system allows 1000: raise its limit (LimitNOFILE)" in process.stderr
+
+
 def test_every_file_of_an_operator_is_its_own_alone(laid: Operator) -> None:
     if not laid.running:
         laid.boot()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -30,6 +32,13 @@ def test_the_example_is_a_whole_configuration() -> None:
     assert config.operator.domains == (Domain("chu-a.mssante.test"),)
     assert config.listen.relay == Endpoint("127.0.0.1", 2525)
     assert config.tls.key == EXAMPLE.parent / "pki/operator-a.key"
+
+
+@pytest.mark.parametrize("section", [each.name for each in fields(Config) if each.name != "path"])
+def test_the_example_explains_every_key(section: str) -> None:
+    text = EXAMPLE.read_text(encoding="utf-8").partition(f"[{section}]")[2].partition("\n[")[0]
+    known = {each.name for each in fields(get_type_hints(Config)[section])}
+    assert {key for key in known if not re.search(rf"(^|\s){key} =", text)} == set()
 
 
 def test_every_mistake_is_reported_at_once_with_its_line(tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ class Append:
         return Answer(ResponseStatus.OK, "Replaced", expunged=True)
 
     async def _abandon(self) -> None:
-        for draft in self._drafts:
-            await draft.abandon()
-        self._drafts.clear()
+        drafts, self._drafts = self._drafts, []
+        for draft in drafts:  # all of them first: what follows may raise, and nobody comes back here
+            draft.free()
+        if drafts:
+            await drafts[0].blobs.abandon()

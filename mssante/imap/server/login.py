@@ -73,6 +73,6 @@ async def _sign_in(session: Session, user: str, password: Secret) -> Answer:
         raise Refused(Reason.TOO_MANY_CONNECTIONS)
     report(LoginAccepted(protocol=LoginProtocol.IMAP, person=person, remote=remote))
     session.signed_in(mailbox)
-    service.know(session.stream)
+    service.know(session.stream, person)
     capabilities = responses.code_capability(session.protocol.capabilities())
     return Answer(ResponseStatus.OK, "Bienvenue / Welcome", capabilities)

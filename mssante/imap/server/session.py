@@ -114,7 +114,7 @@ class ImapService:
     message_octets_max: int
     bounds: SessionBounds
     persons: Persons
-    know: Callable[[Stream], None]
+    know: Callable[[Stream, str], None]
     threads: SearchThreads = field(default_factory=SearchThreads)
     sorts: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(IMAP_SORTS_AT_ONCE))
 

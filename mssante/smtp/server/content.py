@@ -46,6 +46,10 @@ class Holding:
         await self._memory.hold(memory_of(octets))
         await self._disk.hold(octets)
 
+    async def hold_beside(self, octets: int) -> None:
+        """Makes room for what is held of a message besides its octets. Raises as `hold`."""
+        await self._memory.hold(self._memory.octets + octets)
+
     def give_back(self) -> None:
         self._memory.give_back()
         self._disk.give_back()
@@ -104,6 +108,17 @@ async def take_content(
         raise Refused(parser.fault)
     if trouble is not None:
         raise trouble
+
+
+async def make_room_for_copies(intake: Intake, holding: Holding) -> None:
+    """A letter for two hundred mailboxes holds two hundred summaries and headers until they are kept. Raises
+    Refused, Passing; then nothing of the message is kept."""
+    copies = await intake.complete()
+    try:
+        await holding.hold_beside(copies)
+    except BaseException:
+        await _drop(intake, holding)
+        raise
 
 
 async def _written(intake: Intake, holding: Holding, content: bytes, parser: DataParser) -> Declined | None:

@@ -292,7 +292,7 @@ class Guard(SMTP):
         assert self.session is not None
         self.session.authenticated = True
         transactions.speaker = replace(transactions.speaker, login=login)
-        self._service.know(self._stream)
+        self._service.know(self._stream, person)
         report(LoginAccepted(protocol=LoginProtocol.SUBMISSION, person=person, remote=remote))
         return await self._wire.say(replies.AUTHENTICATED)
 

@@ -19,7 +19,7 @@ from mssante.reasons import Declined, Reason, Refused
 from mssante.smtp.grammar import replies
 from mssante.smtp.grammar.commands import MailCommand, parse_mail, parse_rcpt
 from mssante.smtp.grammar.data import DataParser
-from mssante.smtp.server.content import Commits, take_content
+from mssante.smtp.server.content import Commits, make_room_for_copies, take_content
 from mssante.smtp.server.proof import PeerProof, Relay, Submission, refusal_of
 from mssante.smtp.server.wire import TOO_MANY_RECIPIENTS, Hangup, ServerWire, SessionLimits
 from mssante.words.reply import Reply
@@ -41,7 +41,7 @@ class Service:
     tls: ContextFactory
     commits: Commits
     limits: SessionLimits
-    know: Callable[[Stream], None]
+    know: Callable[[Stream, str], None]
 
 
 class MailTransactions:
@@ -135,6 +135,7 @@ class MailTransactions:
             parser = DataParser(octets_max=self._service.limits.message_octets_max)
             self._wire.write(replies.GO_AHEAD)
             await take_content(self._wire, intake, holding, parser, self._service.limits)
+            await make_room_for_copies(intake, holding)
             receipt = await commits.commit(intake)
         finally:
             holding.give_back()
@@ -179,5 +180,5 @@ class MailTransactions:
         if isinstance(verdict, Declined):
             raise type(verdict)(verdict.reason, verdict.detail)
         if verdict is not self.speaker.peer:
-            self._service.know(self._stream)
+            self._service.know(self._stream, self._dn)
             self.speaker = replace(self.speaker, peer=verdict)

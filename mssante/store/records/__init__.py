@@ -21,6 +21,7 @@ from mssante.store.records.messages import (
 )
 from mssante.store.records.queue import (
     DueRecipient,
+    QueuedEnvelope,
     QueuedMessage,
     QueuedRecipient,
     RecipientId,
@@ -63,6 +64,7 @@ __all__ = [
     "Place",
     "Placed",
     "QueueRecipientNew",
+    "QueuedEnvelope",
     "QueuedMessage",
     "QueuedRecipient",
     "RecipientId",

@@ -51,6 +51,17 @@ class DueRecipient:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedEnvelope:
+    """The envelope of a message in the queue, and what opens it."""
+
+    number: MessageNumber
+    message_id: MessageId
+    blob_id: BlobId
+    sealed_key: SealedKey
+    envelope_ct: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingShare:
     """What one person or one mailbox has in the queue: messages' KiB, and recipients still to be reached."""
 

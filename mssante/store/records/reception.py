@@ -56,7 +56,8 @@ class Outbound:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Acceptance:
     """Everything that one 250 promises, kept together or not at all. `dedup_key` identifies the message, so
-    that a mailbox that has it already gets no second copy.
+    that a mailbox that has it already gets no second copy. With `comes_again` it gets one once its reader has
+    expunged the first; without, never.
 
     `journal_detail` is a small JSON object without content: {"peer": fingerprint, "list": generation,
     "crl": number, …} for a peer, {"person": name, …} otherwise (invariant 7 of `verify`)."""
@@ -65,6 +66,7 @@ class Acceptance:
     deposits: tuple[Deposit, ...]
     outbound: Outbound | None
     journal_detail: str
+    comes_again: bool = False
 
 
 class Placed(NamedTuple):
@@ -79,10 +81,12 @@ class Placed(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The answer to an Acceptance. With `duplicate`, every mailbox had this message already and nothing was
-    written."""
+    written. `kept`: for each deposit, the queue's last, the letter that its mailbox has now: this one, or the
+    one that came before."""
 
     duplicate: bool
     placements: tuple[Placed, ...]
+    kept: tuple[MessageId, ...]
 
 
 class Settled(NamedTuple):

@@ -407,6 +407,21 @@ async def test_questions_waiting_are_bounded_and_closing_ends_them() -> None:
         assert time.monotonic() - started < 2
 
 
+async def test_questions_that_wait_never_keep_the_trust_space_from_being_read() -> None:
+    with fake_ldap(_silent) as fake:
+        directory = _plain(fake, seconds=30)
+        asked = [asyncio.ensure_future(directory.mailbox(ADDRESS)) for _ in range(LDAP_QUESTIONS_MAX)]
+        while fake.connections < LDAP_QUESTIONS_AT_ONCE:
+            await asyncio.sleep(0.01)
+        space = asyncio.ensure_future(directory.trust_pairs())
+        while fake.connections == LDAP_QUESTIONS_AT_ONCE and not space.done():
+            await asyncio.sleep(0.01)
+        assert fake.connections == LDAP_QUESTIONS_AT_ONCE + 1
+        await directory.aclose()
+        for question in (*asked, space):
+            await _unavailable(question)
+
+
 async def test_a_cancelled_question_frees_its_place() -> None:
     with fake_ldap(_silent) as fake:
         directory = _plain(fake, seconds=1)

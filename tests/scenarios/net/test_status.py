@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from mssante.limits import STATUS_REQUEST_OCTETS_MAX
+from mssante.limits import STATUS_CONNECTIONS_MAX, STATUS_REQUEST_OCTETS_MAX
 from mssante.net.status import StatusServer
 from mssante.observe import report
 from mssante.observe.event import Event, add_sink
@@ -100,3 +100,12 @@ async def test_a_supervisor_that_says_nothing_is_left_when_the_server_stops() ->
     assert asyncio.all_tasks() == before
     assert await reader.read() == b""
     writer.close()
+
+
+async def test_connections_that_ask_nothing_keep_no_supervisor_out(status: Status) -> None:
+    silent = [
+        await asyncio.open_connection("127.0.0.1", status.port) for _ in range(2 * STATUS_CONNECTIONS_MAX)
+    ]
+    assert (await status.ask(b"GET /live HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+    for _, writer in silent:
+        writer.close()

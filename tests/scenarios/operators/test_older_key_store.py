@@ -8,9 +8,11 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
+from mssante import limits
 from mssante.app.first import Starter, lay
 from mssante.app.parts import CannotStart, open_parts
 from mssante.config import load
@@ -22,16 +24,23 @@ from mssante.control.bal import create as create_bal
 from mssante.control.doctor import Doctor, Health
 from mssante.control.doctor import doctor as look
 from mssante.control.operations import Parts
+from mssante.control.outbox import outbox
 from mssante.control.person import CreatePerson
 from mssante.control.person import create as create_person
 from mssante.crypto import passwords
 from mssante.crypto.envelope import draw_key_pair
+from mssante.delivery.couriers import LocalCourier
+from mssante.delivery.reception import Reception, Trace
+from mssante.delivery.routing import Routing
+from mssante.delivery.runner import Runner
+from mssante.keys import KeyBroker
 from mssante.mailbox import sign_in
 from mssante.mailbox.folders import Folders
 from mssante.mailbox.reading import Reader
-from mssante.model import Address, MailboxKind, PersonId, Secret
+from mssante.model import Address, MailboxId, MailboxKind, MessageSource, PersonId, Secret
 from mssante.reasons import Passing, Refused
-from tests.support.operators.delivery_house import LETTER
+from mssante.trust.space import TrustSpace
+from tests.support.operators.delivery_house import LETTER, FakeCourier
 
 DOMAIN = "chu-a.test"
 A, B = Address.parse(f"dr.a@{DOMAIN}"), Address.parse(f"dr.b@{DOMAIN}")
@@ -124,9 +133,11 @@ async def test_an_older_key_store_stops_the_start_until_it_is_accepted(config: P
         assert await told(parts) == []
         assert await opens(parts, B, B)
     shutil.copy(config.parent / "older", keys)
-    assert mssante(config, "keys", "accept", "--dry-run")[0] == 0
+    code, said = mssante(config, "keys", "accept", "--dry-run")
+    assert (code, "nothing would be removed" in said) == (0, True)
     assert mssante(config, "serve")[0] == MISCONFIGURED
-    assert mssante(config, "keys", "accept")[0] == 0
+    code, said = mssante(config, "keys", "accept")
+    assert (code, "--dry-run" in said) == (0, False)  # it does not send whoever accepts to where they were
     async with open_parts(load(config)) as parts:
         assert await told(parts) == []
         assert await opens(parts, B, A)
@@ -235,6 +246,67 @@ async def test_an_installation_made_before_the_proofs_goes_on_and_is_proved(tmp_
                     password=Secret("secret"),
                     remote="127.0.0.1",
                 )
+
+
+async def queue(parts: Parts, *numbers: int) -> None:
+    """Letters of A's into the queue, as anybody can lay them there who writes the database."""
+    for number in numbers:
+        intake = await reception_of(parts, await outbox(parts.store, parts.broker, parts.clock)).enqueue(
+            sender=A,
+            recipients=[Address.parse("dr.x@cabinet-x.test")],
+            trace=Trace(source=MessageSource.SUBMISSION, person=PersonId(str(A))),
+        )
+        await intake.write(LETTER.replace(b"<1@", b"<%d@" % number))
+        await intake.commit()
+
+
+def reception_of(parts: Parts, box: MailboxId) -> Reception:
+    return Reception(store=parts.store, broker=parts.broker, queue=box, clock=parts.clock, hostname="x")
+
+
+async def sent(parts: Parts) -> list[bytes]:
+    """The numbers of the letters that go to another operator now."""
+    reception = reception_of(parts, await outbox(parts.store, parts.broker, parts.clock))
+    routing = Routing(
+        domains=frozenset({A.domain}),
+        store=parts.store,
+        broker=parts.broker,
+        directory=parts.directory,
+        space=lambda: TrustSpace.from_entries([], source="test"),
+    )
+    far, near = FakeCourier(), LocalCourier(reception, routing)
+    runner = Runner(reception=reception, broker=parts.broker, routing=routing, local=near, remote=far)
+    await runner.run_once()
+    return sorted(content.split(b"<")[1][:1] for _, content in far.delivered)
+
+
+async def test_what_waited_unproved_goes_out_after_the_upgrade_and_what_is_forged_then_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LETTERS_PROVED_AT_ONCE", 2)
+    config = installed(tmp_path / "before")
+    with monkeypatch.context() as before:
+        # The first start is stopped before its end, and the queue filled as the version of before filled it.
+        before.setattr(KeyBroker, "settle", AsyncMock())
+        before.setattr("mssante.delivery.reception.route_proof", lambda *_: None)
+        async with open_parts(load(config)) as parts:
+            await queue(parts, 1, 2, 3, 4)
+            before.setattr("mssante.delivery.reception.route_proof", lambda *_: bytes(32))
+            await queue(parts, 5)
+            waiting = [each.number for each in await parts.store.queue.messages()]
+        # One does not open, and the others are proved all the same.
+        damage = "UPDATE outbound SET envelope_ct = 'text' WHERE message_number = ?"
+        write(config.parent / "mail.db", damage, waiting[1])
+        async with open_parts(load(config)) as parts:  # stopped once more, and done again
+            assert parts.broker.unsettled
+    async with open_parts(load(config)) as parts:
+        assert not parts.broker.unsettled
+        with monkeypatch.context() as forger:
+            forger.setattr("mssante.delivery.reception.route_proof", lambda *_: None)
+            await queue(parts, 6)
+    async with open_parts(load(config)) as parts:
+        assert await sent(parts) == [b"1", b"3", b"4"]
+        assert [each.number for each in await parts.store.queue.messages()] == [waiting[1]]
 
 
 async def test_an_installation_with_a_key_that_is_not_its_own_is_not_signed(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import imaplib
 import json
 import re
-import shutil
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from mssante.cli import main
 from mssante.demo.annuaire.slapd import Running
 from mssante.reasons import Reason
 from tests.support.ldap.slapd import slapd
+from tests.support.operators.hosts import edited, on_postgresql, twin_of
 from tests.support.operators.mail_clients import deliver, field, inbox, note, reading, relay, submit
 from tests.support.operators.world import (
     DOMAINS,
@@ -38,26 +38,9 @@ CANARIES = (b"CANARI-objet", b"CANARI-corps", b"CANARI-dossier", b"canari.corres
 CLOSED = "ancien.service@labo-c.mssante.test"
 
 
-def edited(operator: Operator, changes: dict[str, str]) -> Operator:
-    """Its config.toml with lines replaced: each key is the line's beginning."""
-    lines = operator.config_file.read_text(encoding="utf-8").splitlines()
-    for beginning, replacement in changes.items():
-        (place,) = [n for n, line in enumerate(lines) if line.startswith(beginning)]
-        lines[place] = replacement
-    operator.config_file.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return operator
-
-
 def on_ldap(operator: Operator, directory: Running) -> Operator:
     ldap = f'ldap = "{directory.url}"\nldap_base = "{directory.base_dn}"'
     return edited(operator, {"ldif = ": ldap})
-
-
-def on_postgresql(operator: Operator, url: str) -> Operator:
-    for name in ("mail.db", "keys.db"):
-        for file in operator.folder.glob(name + "*"):
-            file.unlink()
-    return edited(operator, {"database = ": f'database = "{url}"', "keys = ": f'keys = "{url}"'})
 
 
 def routed(world: World, letters: str) -> list[Operator]:
@@ -226,17 +209,6 @@ def test_a_restarted_postgresql_is_found_again(
     await_true(lambda: arrived(world, b, "relance"), 30, "the letter submitted after the restart")
     ids = [field(m, "Message-ID") for m in inbox(world, b, item="BODY.PEEK[HEADER]")]
     assert ids.count("<relance@essai.test>") == 1
-
-
-def twin_of(world: World, operator: Operator, name: str) -> Operator:
-    """A second host of the same operator: the same databases and root key, nothing else in common."""
-    twin = world.operator("a", name=name, logins=operator.logins).set_up(world)
-    for file in (*twin.folder.glob("mail.db*"), *twin.folder.glob("keys.db*")):
-        file.unlink()
-    shutil.copy2(operator.folder / "root.key", twin.folder / "root.key")
-    lines = operator.config_file.read_text().splitlines()
-    url = next(line for line in lines if line.startswith("database = "))
-    return edited(twin, {"database = ": url, "keys = ": url.replace("database", "keys", 1)})
 
 
 def asked(client: imaplib.IMAP4, command: str) -> list[bytes]:

@@ -15,7 +15,7 @@ import pytest
 
 from mssante import limits
 from mssante.delivery.backends import RelayBackend
-from mssante.delivery.reception import Recipient, Trace
+from mssante.delivery.reception import Intake, Receipt, Recipient, Trace
 from mssante.model import Address, MessageSource
 from mssante.net.places import Caps
 from mssante.net.room import RoomBounds
@@ -41,6 +41,7 @@ KIB, MIB = 2**10, 2**20
 SLACK_OCTETS = 512 * KIB  # what a letter holds however short, and the blocks under way
 CAPS = Caps(per_address=500, pre_tls_per_address=200)
 HALF_SENT = (b"x" * 76 + b"\r\n") * 3400 + b"x"  # of a letter that never ends: 259 KiB
+HEADER = b"From: " + SENDER.encode() + b"\r\n\r\n"
 HELD = len(HALF_SENT) * limits.INTAKE_OCTETS_PER_OCTET
 ROOM = RoomBounds(octets_max=16 * HELD, patience_seconds=0.3, wait_seconds=20)
 
@@ -190,12 +191,12 @@ async def test_a_letter_that_is_cut_leaves_nothing_behind(tmp_path: Path) -> Non
         commits = Commits(memory=room)
         async with relay(commits=commits, answered_by=backend) as house:
             slow = await (await house.secured()).ready(SENDER, "dr.a@chu-a.test")
-            await slow.send(HALF_SENT * 10)
-            await until(lambda: commits.disk.taken == len(HALF_SENT) * 10)
+            await slow.send(HEADER + HALF_SENT * 10)
+            await until(lambda: commits.disk.taken == len(HEADER) + len(HALF_SENT) * 10)
             assert commits.memory.taken == limits.INTAKE_OCTETS_PER_LETTER_MAX
             assert _early(tmp_path) > 0
             talk = await (await house.secured()).ready(SENDER, "dr.a@chu-a.test")
-            assert (await talk.deliver(LETTER)).startswith("250")
+            assert (await talk.deliver(HEADER + LETTER)).startswith("250")
             assert (await slow.reply()).startswith("421 4.3.2")
             await until(lambda: commits.memory.taken == commits.disk.taken == 0)
             assert _early(tmp_path) == 0
@@ -226,3 +227,55 @@ async def test_no_letter_holds_more_memory_than_it_takes_from_the_room(
         finally:
             tracemalloc.stop()
         await intake.abort()
+
+
+class _Watched(Commits):
+    """Remembers how much memory was taken when each commit began."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: list[int] = []
+
+    async def commit(self, intake: Intake) -> Receipt:
+        self.taken.append(self.memory.taken)
+        return await super().commit(intake)
+
+
+def fat(octets: int) -> bytes:
+    """A long header: it is kept beside the content, for each mailbox."""
+    fields = b"".join(b"X-%d: %s\r\n" % (n, b"y" * 70) for n in range(octets // 75))
+    return HEADER[:-2] + fields + b"\r\nBonjour\r\n"
+
+
+async def _to_many(house: House, mailboxes: int, letter: bytes) -> str:
+    talk = await house.secured()
+    await talk.ask(f"MAIL FROM:<{SENDER}>")
+    for n in range(mailboxes):
+        assert (await talk.ask(f"RCPT TO:<dr.{n}@chu-a.test>")).startswith("250")
+    assert (await talk.ask("DATA")).startswith("354")
+    return await talk.deliver(letter)
+
+
+@pytest.mark.parametrize("too_much", [False, True])
+async def test_what_a_letter_for_many_mailboxes_holds_beside_its_content_is_taken_and_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, too_much: bool
+) -> None:
+    """Each further mailbox has a summary and a header of its own, which wait in memory for the commit."""
+    if too_much:
+        monkeypatch.setattr(limits, "COPIES_OCTETS_MAX", 100 * KIB)
+    letter, mailboxes = fat(40 * KIB), 5
+    async with delivery_house(tmp_path) as operator:
+        for n in range(mailboxes):
+            await operator.mailbox(f"dr.{n}@chu-a.test")
+        commits = _Watched()
+        backend = RelayBackend(operator.reception, operator.routing)
+        async with relay(commits=commits, answered_by=backend) as house:
+            answer = await _to_many(house, mailboxes, letter)
+        if too_much:
+            assert answer.startswith("552")
+            assert commits.taken == []
+        else:
+            assert answer.startswith("250")
+            assert commits.taken[0] >= memory_of(len(letter)) + (mailboxes - 1) * 40 * KIB
+        assert commits.memory.taken == commits.disk.taken == 0
+        assert len(await operator.inbox("dr.0@chu-a.test")) == len(commits.taken)

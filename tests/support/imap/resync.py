@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from tests.support.imap.client import Answer, ImapClient, Line
 
@@ -64,14 +65,22 @@ class Keeper:
                     self.cache.pop(uid, None)
             if line.name == "FETCH":
                 self.cache[int(line.items()["UID"])] = shown(line.items()["FLAGS"])
-        self.order = sorted(self.cache)
         self.validity = answer.codes()["UIDVALIDITY"]
         self.highest = int(answer.codes()["HIGHESTMODSEQ"])
-        count = answer.one("EXISTS").number or 0
-        assert len(self.order) <= count, self.did[-5:]
-        for number, item in answer.fetched().items():
-            assert self.order[number - 1] == int(item["UID"])
-        await self._learn(count)
+        self._count(answer.one("EXISTS").number or 0, answer.fetched())
+        await self.ready()
+
+    def _count(self, exists: int, fetched: dict[int, dict[str, Any]]) -> None:
+        """Numbers the messages of a folder just selected: what was told with a number stands there, and what
+        is known stands in order between. A message that came while the client was away may be expunged again
+        while SELECT is answered: it is counted, nothing is told of it until VANISHED, and its place is 0."""
+        told = [(number, int(item["UID"])) for number, item in sorted(fetched.items())]
+        self.order, known = [], sorted(self.cache)
+        for number, uid in [*told, (exists + 1, max([*known, 0]) + 1)]:
+            self.order += [each for each in known if (self.order or [0])[-1] < each < uid]
+            assert len(self.order) < number, (number, uid, self.order, self.did[-5:])
+            self.order += [0] * (number - 1 - len(self.order)) + [uid]
+        self.order.pop()
 
     def _known(self) -> str:
         """What is said of the UIDs known: nothing, all there can be, or each; and a sample."""
@@ -83,12 +92,6 @@ class Keeper:
         if self.chance.random() < 0.3:
             known += f" (1 {min(self.cache)})"
         return known
-
-    async def _learn(self, count: int) -> None:
-        if count > len(self.order):
-            last = self.order[-1] if self.order else 0
-            self.order += [0] * (count - len(self.order))  # not known by UID yet
-            await self.ask(f"UID FETCH {last + 1}:* (FLAGS)")
 
     def hear(self, lines: list[Line]) -> None:
         for line in lines:

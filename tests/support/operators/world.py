@@ -195,6 +195,12 @@ class Operator(DemoOperator):
         }
         return sizes[what] - sizes["RssFile"]
 
+    def resident(self, what: str = "VmHWM") -> int:
+        """As `memory`, with the files mapped."""
+        assert self.server is not None
+        status = Path(f"/proc/{self.server.pid}/status").read_text()
+        return int(status.partition(f"{what}:")[2].split()[0]) * 1024
+
     def forget_peak(self) -> None:
         """VmHWM starts again from now (proc(5), clear_refs). Only root may ask that of a server that keeps
         its memory to itself; otherwise the peak is that of its whole life."""
@@ -214,7 +220,8 @@ class World:
     operators: list[Operator] = field(default_factory=list)
 
     @classmethod
-    def make(cls, directory: Path, *, with_cases: bool = True) -> World:
+    def make(cls, directory: Path, *, with_cases: bool = True, more: Sequence[str] = ()) -> World:
+        """`more`: domains that are the operator `valide`'s too."""
         directory.mkdir(parents=True, exist_ok=True)
         pki = build(directory / "pki", now=datetime.now(UTC), with_cases=with_cases)
         world = cls(directory, pki, directory / "listeblanche.xml", directory / "annuaire.ldif")
@@ -222,13 +229,14 @@ class World:
         pairs = [(DOMAINS[letter], operator_subject(letter).dn) for letter in DOMAINS]
         pairs += [(SHARED_DOMAIN, operator_subject(letter).dn) for letter in "ab"]
         pairs += [(leaf.domain, leaf.listed) for leaf in cases]
-        pairs += [(WITHOUT_TLS, leaf.listed) for leaf in cases if leaf.name == "valide"]
+        other = (WITHOUT_TLS, *more)
+        pairs += [(domain, leaf.listed) for leaf in cases if leaf.name == "valide" for domain in other]
         write_white_list(world.white_list, pairs, generated_at=datetime.now(UTC))
         shutil.copy(annuaire.dev_ldif_path(), world.ldif)
         with world.ldif.open("a", encoding="utf-8") as file:
             file.writelines(map(_directory_entries, cases))
             if cases:
-                file.write(_domain_entry(WITHOUT_TLS, "valide"))
+                file.writelines(_domain_entry(domain, "valide") for domain in other)
         return world
 
     def leaf(self, name: str) -> Leaf:

@@ -154,6 +154,9 @@ class MemoryIntake(Intake):
         if self._backend.keeps_content:
             self._content += octets
 
+    async def complete(self) -> int:
+        return 0
+
     async def commit(self) -> Receipt:
         assert not self.ended
         self.ended = "commit"
@@ -300,8 +303,9 @@ async def submission(
     caps: Caps | None = None,
     commits: Commits | None = None,
     delay_seconds_max: float = 0,
+    answered_by: Backend | None = None,
 ) -> AsyncIterator[House]:
-    """Operator B's port 587, or 465."""
+    """Operator B's port 587, or 465. `answered_by` takes the place of the backend that keeps in memory."""
     context = user_server_context(credentials("operator-b"))
     async with _serving(
         Submission(throttle=Throttle(SystemClock(), delay_seconds_max=delay_seconds_max)),
@@ -310,6 +314,7 @@ async def submission(
         caps=caps,
         commits=commits,
         implicit_tls=implicit_tls,
+        answered_by=answered_by,
     ) as house:
         yield house
 

@@ -133,7 +133,7 @@ def test_init_on_postgresql_and_an_ldap_directory(tmp_path: Path, postgres: Post
         (
             ["--database", "postgresql://u@/mail?host=/nowhere"],
             75,
-            "doctor makes",
+            "this operator must check it",
             {"config.toml", "root.key", "keys"},
         ),
         (["--database", "oracle://u@host/mail"], 78, "postgresql://", {"config.toml", "root.key", "keys"}),

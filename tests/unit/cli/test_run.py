@@ -21,6 +21,11 @@ async def _declining(declined: Declined) -> None:
             "try later: the storage is full; this operator must free or add space on the disk\n",
         ),
         (
+            Passing(Reason.STORAGE_FULL, "ENOSPC"),
+            TRY_LATER,
+            "try later: the storage is full; this operator must free or add space on the disk (ENOSPC)\n",
+        ),
+        (
             Refused(Reason.MAILBOX_CLOSED),
             NO,
             "refused: the mailbox is closed, and stays so; whoever asked must use another address\n",
@@ -28,7 +33,7 @@ async def _declining(declined: Declined) -> None:
         (Refused(Reason.MAILBOX_CLOSED, "closed since May"), NO, "refused: closed since May\n"),
     ],
 )
-def test_what_is_declined_without_a_detail_says_who_must_act_and_what_to_do(
+def test_what_is_declined_says_who_must_act_and_what_to_do(
     declined: Declined, code: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

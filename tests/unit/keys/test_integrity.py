@@ -14,7 +14,7 @@ from mssante.crypto import MailboxStatement, PublicKey, Suite
 from mssante.crypto.envelope import draw_key_pair
 from mssante.database import Database
 from mssante.keys import KeyBroker, RootKey, tables
-from mssante.keys.integrity import ALTERED, FOREIGN, FOREIGN_FLOOR, NO_FLOOR, UNPROVED, StrangeRow
+from mssante.keys.integrity import ALTERED, FOREIGN, FOREIGN_FLOOR, NO_FLOOR, RESTART, UNPROVED, StrangeRow
 from mssante.keys.proof import ACCESS_COLUMNS, PERSON_COLUMNS
 from mssante.model import MailboxId, PersonId, Secret
 from mssante.observe.event import Event, add_sink
@@ -359,3 +359,21 @@ async def test_an_older_version_s_mailbox_is_signed_only_with_the_key_that_is_it
 def test_every_column_of_a_proved_row_is_under_its_proof() -> None:
     for table, columns in ((tables.person, PERSON_COLUMNS), (tables.access, ACCESS_COLUMNS)):
         assert {column.name for column in table.c} == {*columns, "mac"}
+
+
+@pytest.mark.parametrize("name", ["dedup", "known-pairs", "audit"])
+async def test_a_service_key_taken_away_is_named_and_not_drawn_anew(
+    filled: KeyBroker, database: Database, restart: Restart, name: str
+) -> None:
+    """A new audit key would seal the journal on, and what it said before could not be read by anybody."""
+    await run(database, sa.delete(tables.service_key).where(tables.service_key.c.name == name))
+    gone = await copied(database)
+    for _ in range(2):
+        again = await restart()
+        assert again.trouble == FOREIGN
+        await opens_nothing(again)
+    assert await copied(database) == gone
+    accepted = await again.accept(dry_run=False)
+    assert accepted.why == FOREIGN
+    assert again.trouble == RESTART, "this process was given another key"
+    assert (await restart()).trouble == ""

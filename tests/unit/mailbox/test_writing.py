@@ -44,7 +44,8 @@ async def test_only_canonical_lines_are_kept_wherever_they_are_cut(
     except Refused as refusal:
         kept, reason = False, refusal.reason
     finally:
-        await draft.abandon()
+        draft.free()
+        await draft.blobs.abandon()
     assert kept == canonical(content)
     assert kept or reason in (Reason.BARE_LINE_ENDING, Reason.NUL_OCTET)
 
@@ -68,7 +69,8 @@ async def test_several_messages_are_kept_together_or_not_at_all(owner: Owner) ->
 async def test_an_abandoned_draft_leaves_nothing(owner: Owner, desk: Desk) -> None:
     draft = await owner.writer.draft(await owner.folders.named("INBOX"), 0, 3_000_000)
     await draft.write(b"x" * 3_000_000)  # some of it has flowed
-    await draft.abandon()
+    draft.free()
+    await draft.blobs.abandon()
     rows = await desk.database.read(
         lambda c: (
             c.exec_driver_sql("SELECT count(*) FROM chunk").scalar_one()

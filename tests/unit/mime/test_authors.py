@@ -20,6 +20,9 @@ ONE = [
     "From: dr.b@cabinet-b.test (Dr Bernard)",
     "From: André <dr.b@cabinet-b.test>",
     "From: Dr. B < dr.b@cabinet-b.test >",
+    'From: "Dr \\"Bob\\" B dr.b@cabinet-b.test" <dr.b@cabinet-b.test>',
+    "From: =?iso-8859-15?q?Andr=E9?= =?windows-1252?b?QmVybmFyZA?= <dr.b@cabinet-b.test>",
+    "From: =?utf-8*fr?q?Andr=C3=A9?= \u202fB\u00a0C <dr.b@cabinet-b.test>",
     "X-From: x@y.test\r\nFrom: dr.b@cabinet-b.test\r\nSubject: Fwd\r\n From: z@y.test",
     "From: dr.b@cabinet-b.test\r\nResent-From: x@y.test\r\nReply-To: x@y.test",
 ]
@@ -62,6 +65,21 @@ NOT_ONE = [
     "From: dr.b@cabinet-b．test",
     "From: dr.b＠cabinet-b.test",
     "From: " + "(" * 5000 + "x" + ")" * 5000 + "dr.b@cabinet-b.test",
+    "From: dr.b@cabinet-b.test\r\nFr\0om: pdg@chu-a.test",
+    # Encoded words that programs decode each in its own way, or not at all.
+    "From: =?utf-7?q?pdg+AEA-chu-a.test?= <dr.b@cabinet-b.test>",
+    "From: =?iso-2022-jp?b?cGRnQGNoGyhCdS1hLnRlc3Q=?= <dr.b@cabinet-b.test>",
+    "From: =?cp037?b?l4SHfIOIpGCBS6OFoqM=?= <dr.b@cabinet-b.test>",
+    "From: =?utf-16?b?AHAAZABnAEAAYwBoAHUALQBhAC4AdABlAHMAdA==?= <dr.b@cabinet-b.test>",
+    "From: =?utf-8?b?cGRnQGNo dS1hLnRlc3Q=?= <dr.b@cabinet-b.test>",
+    "From: =?utf-8?b?cGRnQGNo.dS1hLnRlc3Q=?= <dr.b@cabinet-b.test>",
+    "From: =?utf-8?b?cA==ZGdAY2h1LWEudGVzdA==?= <dr.b@cabinet-b.test>",
+    'From: "=""?utf-7?q?pdg+AEA-chu-a.test?=" <dr.b@cabinet-b.test>',
+    "From: =?utf-8?b?cGRnQGNodS1hLnRlc3Q= <dr.b@cabinet-b.test>",
+    "From: =?utf-8?q?pdg=40ch=00u-a=2Etest?= <dr.b@cabinet-b.test>",
+    "From: =?utf-8?q?pdg=40ch=0D=0Au-a=2Etest?= <dr.b@cabinet-b.test>",
+    'From: "' + "@ " * 1900 + '" <dr.b@cabinet-b.test>',
+    "From: \u202etset.a-uhc@gdp\u202c <dr.b@cabinet-b.test>",
 ]
 CLAIMED = [
     'From: "pdg@chu-a.test" <dr.b@cabinet-b.test>',
@@ -72,6 +90,20 @@ CLAIMED = [
     "From: dr.b@cabinet-b.test (pdg@chu-a.test)",
     "From: dr.b@cabinet-b.test (=?utf-8?q?pdg=40chu-a=2Etest?=)",
     "From: pdg＠chu-a.test <dr.b@cabinet-b.test>",
+    r'From: "pdg\@chu-a.test" <dr.b@cabinet-b.test>',
+    r'From: "p\dg@chu-a\.test" <dr.b@cabinet-b.test>',
+    r"From: dr.b@cabinet-b.test (pdg\@chu-a.test)",
+    'From: pdg"@"chu-a.test <dr.b@cabinet-b.test>',
+    'From: "pdg@ch""u-a.test" <dr.b@cabinet-b.test>',
+    'From: "pdg@ch"(c)"u-a.test" <dr.b@cabinet-b.test>',
+    'From: "=?utf-8?q?pdg=40ch?=" "=?utf-8?q?u-a=2Etest?=" <dr.b@cabinet-b.test>',
+    'From: "pdg@ch\u200bu-a.test" <dr.b@cabinet-b.test>',
+    'From: "pdg@chu\u00ad-a.te\u2060st" <dr.b@cabinet-b.test>',
+    'From: "pdg@chu-a\u034f.test" <dr.b@cabinet-b.test>',
+    'From: "pdg@ch\x7fu-a.test" <dr.b@cabinet-b.test>',
+    'From: "pdg\u200a@\u200achu-a.test" <dr.b@cabinet-b.test>',
+    'From: "pdg @ chu-a.test" <dr.b@cabinet-b.test>',
+    "From: =?utf-8?q?pdg=40chu-a=E2=80=8B=2Etest?= <dr.b@cabinet-b.test>",
 ]
 
 

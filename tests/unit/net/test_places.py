@@ -6,7 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from mssante.limits import CONNECTIONS_DISMISSED_AT_ONCE, REPEATED_KINDS_MAX
+from mssante.limits import (
+    CONNECTIONS_DISMISSED_AT_ONCE,
+    KNOWN_ADDRESSES_REMEMBERED_MAX,
+    REPEATED_KINDS_MAX,
+)
 from mssante.net.places import Caps, Places, prefix_of
 from mssante.net.repeated import Repeated
 
@@ -47,10 +51,34 @@ def test_the_reserve_is_for_those_who_have_proved_themselves() -> None:
         places.take(f"192.0.2.{host}")
         places.secured(f"192.0.2.{host}")
     assert places.full("198.51.100.1") == "too many connections"
-    places.know("198.51.100.1")
+    places.know("198.51.100.1", "CN=a peer")
     assert places.full("198.51.100.1") is None
     places.give_back("192.0.2.0")
     assert places.full("198.51.100.2") is None
+
+
+def test_one_party_with_many_addresses_leaves_the_reserve_to_others() -> None:
+    places = Places(CAPS)
+    places.know("203.0.113.1", "CN=another peer")
+    for host in range(20):
+        prefix = f"192.0.2.{host}"
+        places.know(prefix, "CN=a peer")
+        if places.full(prefix) is None:
+            places.take(prefix)
+            places.secured(prefix)
+    assert places.full("203.0.113.1") is None
+
+
+def test_one_party_with_many_addresses_makes_nobody_else_a_stranger() -> None:
+    places = Places(CAPS)
+    places.know("203.0.113.1", "CN=another peer")
+    for host in range(2 * KNOWN_ADDRESSES_REMEMBERED_MAX):
+        places.know(f"192.0.{host >> 8}.{host & 255}", "CN=a peer")
+    for host in range(8):
+        places.take(f"198.51.100.{host}")
+        places.secured(f"198.51.100.{host}")
+    assert places.full("203.0.113.1") is None
+    assert places.full("192.0.0.0") == "too many connections"  # its oldest went
 
 
 def test_so_many_are_dismissed_with_a_word_and_no_more() -> None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import Connection, inspect, text
@@ -19,7 +20,7 @@ from mssante.keys import MIGRATIONS as KEY_MIGRATIONS
 from mssante.keys import KeyBroker, RootKey
 from mssante.keys.epochs import OpenEpoch
 from mssante.limits import PADDING_STEP_OF_CONTENT, PADDING_STEP_OF_TEXT
-from mssante.model import Address, MailboxId, MailboxKind, MessageSource, PersonId
+from mssante.model import Address, MailboxId, MailboxKind, MessageSource, PeerIdentity, PersonId
 from mssante.store import MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS
 from tests.support.key_floor import floor_in
@@ -93,8 +94,12 @@ class Office:
         self.reception = reception
         self.now = int(clock.now().timestamp())
 
-    async def receive(self, content: bytes, to: MailboxId, *, queued: bool = False) -> None:
-        trace = Trace(source=MessageSource.SUBMISSION, person=PersonId(SENDER), detail={"queued": "x"})
+    async def receive(
+        self, content: bytes, to: MailboxId, *, queued: bool = False, trace: Trace | None = None
+    ) -> None:
+        trace = trace or Trace(
+            source=MessageSource.SUBMISSION, person=PersonId(SENDER), detail={"queued": "x"}
+        )
         sender, recipient = Address.parse(SENDER), Address.parse(RECIPIENT)
         if queued:
             intake = await self.reception.enqueue(sender=sender, recipients=[recipient], trace=trace)
@@ -203,6 +208,32 @@ async def test_who_wrote_to_whom_and_in_which_second_is_not_there(office: tuple[
         assert place in ours or not any(word in told for word in ("temoin", "person")), place
         assert operator.now not in values, place
     assert {value % 60 for value in dump["queue_recipient", "next_at"] if isinstance(value, int)} == {0}
+
+
+async def test_a_journal_line_s_length_does_not_tell_who_brought_a_letter(
+    office: tuple[Office, MailboxId],
+) -> None:
+    """One of our own, a peer, or the outbox: else a thief of the file could tell letters between two of ours
+    from all others, and pair those that follow each other."""
+    operator, mailbox = office
+    peer = PeerIdentity(dn="CN=b", serial="1", fingerprint="ab" * 32)
+    for trace in (
+        Trace(
+            source=MessageSource.PEER, peer=peer, detail={"list": "2026-05-21T04:00:00+02:00", "crl": 12345}
+        ),
+        Trace(source=MessageSource.QUEUE, detail={"queued": "ab" * 16}),
+        Trace(source=MessageSource.SUBMISSION, person=PersonId(SENDER)),
+        Trace(source=MessageSource.SUBMISSION, person=PersonId("secretariat.de.cardiologie." * 3 + SENDER)),
+    ):
+        await operator.receive(b"Subject: x\r\n\r\ny\r\n", mailbox, trace=trace)
+    dump = await operator.dump()
+    accepted = [
+        len(cast(bytes, detail))
+        for kind, detail in zip(dump["journal", "kind"], dump["journal", "detail"], strict=True)
+        if kind == "accepted"
+    ]
+    assert len(accepted) == 4
+    assert len(set(accepted)) == 1, accepted
 
 
 def _name() -> bytes:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from mssante.clock import ManualClock
 from mssante.database import Database
 from mssante.model import FolderId, ModSeq
-from mssante.store import MailStore
+from mssante.store import MailStore, tables
 from mssante.store.mail_store import MIGRATIONS
 from mssante.store.tables import mailbox
 from tests.unit.store.building import AUDIT, VERIFIER
@@ -34,6 +34,7 @@ def _filled(connection: Connection) -> None:
             f" VALUES (7, {uid}, 1, 0, {uid}, 1, 4)"
             for uid in (1, 2)
         ),
+        f"INSERT INTO dedup (key, day) VALUES ({message}, 1)",
         "INSERT INTO expunged (folder_id, uid, modseq) VALUES (7, 3, 3)",
     ):
         connection.exec_driver_sql(statement)
@@ -43,8 +44,10 @@ async def test_places_of_before_are_counted(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "migrations_of_before"
-    later = shutil.ignore_patterns("v0009*", "v0010*", "__pycache__")
-    shutil.copytree(VERSIONS, package / "versions", ignore=later)
+    (package / "versions").mkdir(parents=True)
+    for version in VERSIONS.glob("v*.py"):
+        if version.name < "v0009":
+            shutil.copy(version, package / "versions")
     (package / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     database = await Database.open(database_url, purpose="mail", migrations_package=package.name)
@@ -56,5 +59,7 @@ async def test_places_of_before_are_counted(
     assert tuple(row) == (2, 4)
     changes = await store.folders.changes(FolderId(7), ModSeq(1))
     assert ([row.uid for row in changes.present], list(changes.expunged)) == ([2], [3])
+    dedup = await database.read(lambda c: c.execute(select(tables.dedup)).one())
+    assert tuple(dedup) == (b"\x0b" * 16, 1, None)
     await store.close()
     await database.close()

@@ -13,9 +13,8 @@ from sqlalchemy.util import await_only
 
 from mssante.database import Database
 from mssante.limits import QUEUE_HOLDER_GONE_SECONDS
-from mssante.store import MailStore, RecipientState
+from mssante.store import MailStore, RecipientState, leasing
 from mssante.store.mail_store import MIGRATIONS
-from mssante.store.queue import lease_due
 from mssante.store.records import DueRecipient, JournalKind, MessageNumber, RecipientId
 from tests.unit.store.building import AUDIT, VERIFIER, House, submission
 
@@ -187,9 +186,8 @@ async def test_a_worker_on_another_host_passes_over_what_is_being_leased(house: 
             seen.extend(await other.queue.lease(limit=10))
 
         def slowly(connection: Connection) -> list[DueRecipient]:
-            mine = lease_due(
-                connection, now=house.now, run_out=0, limit=1, lease_seconds=600, holder=1, exclude=()
-            )
+            first = leasing.due(connection, now=house.now, run_out=0, limit=1, exclude=())
+            mine = leasing.lease(connection, first, now=house.now, run_out=0, lease_seconds=600, holder=1)
             await_only(lease_the_rest())  # while this transaction is still open
             return mine
 

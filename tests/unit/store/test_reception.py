@@ -222,15 +222,6 @@ async def test_a_sweep_takes_what_nobody_finished_for_an_hour_and_nothing_else(h
     assert await house.count("chunk") == 2
 
 
-async def test_a_dedup_key_is_kept_seven_days(house: House) -> None:
-    mailbox, key = await house.mailbox(), os.urandom(32)
-    await house.store.accept(acceptance(deposit(mailbox), dedup_key=key))
-    house.clock.advance(_seconds(7 * 86_400))
-    assert (await house.store.sweep()).dedup_keys == 0
-    house.clock.advance(_seconds(86_400))
-    assert (await house.store.sweep()).dedup_keys == 1
-
-
 async def test_deliveries_from_two_processes_never_share_a_uid_or_a_modseq_step_back(house: House) -> None:
     mailbox = await house.mailbox()
     accepted = await asyncio.gather(*(house.one(mailbox) for _ in range(40)))

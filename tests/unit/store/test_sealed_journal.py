@@ -142,6 +142,9 @@ async def test_lines_of_before_are_sealed_by_the_next_sweep_and_stay_genuine(
     await database.write(lambda c: c.execute(text("UPDATE journal SET kind = 'status' WHERE n = 7")) and None)
     (finding,) = await house.store.verify(audit=AUDIT)
     assert finding.problem == "journal line 7 is not as written"
+    # With a key store of before the upgrade the audit key is another one: one thing to say, not 1,201.
+    (finding,) = await house.store.verify(audit=OTHER_KEY)
+    assert finding.problem == "1201 journal line(s) cannot be opened with the audit key of this key store"
     await house.store.close()
     await database.close()
 

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from mssante import limits
 from mssante.limits import KIB, PLACE_OCTETS
-from mssante.model import Flag, FolderId, SpecialUse
+from mssante.model import Flag, FolderId, ModSeq, SpecialUse
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store import FlagsMode, MailStore
 from mssante.store.records import JournalKind
@@ -426,3 +426,26 @@ async def test_doctor_names_a_mailbox_whose_places_are_not_as_many_as_counted(ho
         "places that are not as many as counted"
     ]
     await house.database.write(lambda c: c.exec_driver_sql("UPDATE mailbox SET places = places - 1"))
+
+
+async def test_messages_moved_to_and_fro_end_at_a_bound_of_remembered_uids(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each move leaves a UID behind that is remembered as gone, and quota counts none of them."""
+    monkeypatch.setattr(limits, "UIDS_GIVEN_MAX", 200)
+    mailbox = await house.mailbox()
+    folder, other = await house.fill(mailbox, 10), (await house.folder(mailbox, SpecialUse.TRASH)).id
+
+    async def to_and_fro() -> None:
+        nonlocal folder, other
+        for _ in range(100):
+            await house.store.messages.move(folder, await house.uids(folder), other)
+            folder, other = other, folder
+
+    with pytest.raises(Refused) as refused:
+        await to_and_fro()
+    assert refused.value.reason is Reason.LIMIT_REACHED
+    gone = [await house.store.folders.expunged(each, ModSeq(0), ModSeq(2**40)) for each in (folder, other)]
+    assert sum(map(len, gone)) < 200
+    assert len(await house.store.messages.expunge(folder, deleted_only=False)) == 10  # people can delete
+    await house.one(mailbox)  # and letters come in

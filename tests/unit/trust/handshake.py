@@ -21,11 +21,18 @@ class Ends:
     client_error: ssl.SSLError | None = None
 
 
-def handshake(server: ssl.SSLContext, client: ssl.SSLContext, session: ssl.SSLSession | None = None) -> Ends:
+def handshake(
+    server: ssl.SSLContext,
+    client: ssl.SSLContext,
+    session: ssl.SSLSession | None = None,
+    *,
+    host: str | None = None,
+) -> Ends:
+    """`host` is the name that the client asks for (SNI), none by default."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = Ends(
         server=server.wrap_bio(to_server, to_client, server_side=True),
-        client=client.wrap_bio(to_client, to_server, session=session),
+        client=client.wrap_bio(to_client, to_server, session=session, server_hostname=host),
     )
     finished: set[str] = set()
     for _ in range(10):

@@ -305,3 +305,15 @@ def test_only_our_own_authorities_have_lists_so_a_presented_one_leaves_a_doubt(
     with pytest.raises(Passing) as passing:
         world.verify("operator-a", crls=bare)
     assert passing.value.reason is Reason.REVOCATION_UNKNOWN
+
+
+@pytest.mark.parametrize("octets", [21, 2000])
+def test_a_number_that_no_list_has_costs_its_file_only(world: World, tmp_path: Path, octets: int) -> None:
+    """RFC 5280 §5.2.3: at most 20 octets. Such a floor would stand for ever, and the larger one cannot even
+    be written down."""
+    authority = world.pki.organisations
+    put(tmp_path, authority.crl(now=NOW, number=7))
+    put(tmp_path, authority.crl(now=NOW, number=2 ** (8 * octets - 8)), "b.crl")
+    found = load(world, tmp_path)
+    assert [crl.number for crl in found.crls.values()] == [7]
+    assert [unused.file for unused in found.unused] == ["b.crl"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from itertools import permutations
 
 import pytest
 
@@ -32,6 +33,7 @@ REFUSED_IN_HANDSHAKE = {
 WRONG_PURPOSE = {("eku-server-only", Direction.IN), ("eku-client-only", Direction.OUT)}
 # No TLS end signs a handshake with P-192: the policy is asked in test_policy.
 CANNOT_SPEAK = {"p-192"}
+LISTENERS = ("relay", "submission", "imap")
 
 
 def credentials(world: World, name: str = "operator-a") -> TlsCredentials:
@@ -147,13 +149,41 @@ def test_a_session_begun_without_a_certificate_brings_none_when_it_is_resumed(wo
     assert peer_chain(second.server) == []
 
 
-def test_a_session_of_another_listener_is_not_taken(world: World) -> None:
-    users = tls.user_server_context(credentials(world))
-    peers = PeerListenerContexts(credentials(world), world.anchors)
-    client = peer_context(world.leaf("operator-b"), server=False, version=ssl.TLSVersion.TLSv1_2)
-    first = handshake(users, client)
-    second = handshake(peers.take(), client, session=first.client.session)
-    assert not second.server.session_reused
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(("begun", "offered"), list(permutations(LISTENERS, 2)))
+def test_a_session_of_another_listener_is_not_taken(
+    world: World, begun: str, offered: str, version: ssl.TLSVersion
+) -> None:
+    listeners = _listeners(world)
+    client = peer_context(world.leaf("operator-b"), server=False, version=version)
+    first = handshake(listeners[begun], client)
+    second = handshake(listeners[offered], client, session=first.client.session)
+    assert (second.server_error, second.server.session_reused) == (None, False)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_whatever_host_is_asked_for_the_certificate_is_the_same(
+    world: World, version: ssl.TLSVersion
+) -> None:
+    """T15: a name that is not ours gets no other certificate, and is not told apart."""
+    client = peer_context(world.leaf("operator-b"), server=False, version=version)
+    for listener in _listeners(world).values():
+        shown = set()
+        for host in (None, "localhost", "mail.operator-c.test", "xn--oprateur-b1a.test"):
+            ends = handshake(listener, client, host=host)
+            assert (ends.server_error, ends.client_error) == (None, None)
+            shown.add(ends.client.getpeercert(binary_form=True))
+        assert len(shown) == 1
+
+
+def _listeners(world: World) -> dict[str, ssl.SSLContext]:
+    ours = credentials(world)
+    relay, submission, imap = LISTENERS
+    return {
+        relay: PeerListenerContexts(ours, world.anchors).take(),
+        submission: tls.user_server_context(ours),
+        imap: tls.user_server_context(ours),
+    }
 
 
 def test_users_are_not_asked_for_a_certificate(world: World) -> None:
