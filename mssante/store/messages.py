@@ -145,7 +145,7 @@ class MessagesDoor:
         belongs to another mailbox, Refused(MAILBOX_FULL), Refused(LIMIT_REACHED) when there are no UIDs
         left, Passing(STORAGE_FULL) when the disk is filled up to its reserve."""
         await self._reserve.require()
-        slices = await self._slices(folder, uids, limits.PLACES_COPIED_AT_ONCE, exactly=True)
+        slices = await self._slices(folder, uids, limits.PLACES_COPIED_AT_ONCE)
         if len(slices) > 1:
             return await self._transactions.unbroken(self._copy_long(folder, slices, to))
         return await self._transactions.write(
@@ -230,16 +230,12 @@ class MessagesDoor:
         ):
             pass
 
-    async def _slices(self, folder: FolderId, uids: Uids, most: int, *, exactly: bool = False) -> list[Uids]:
-        """`uids` in ascending portions, one at least, none of more than `most`. If they are more, those of a
-        range that do not exist are left out; with `exactly`, always."""
+    async def _slices(self, folder: FolderId, uids: Uids, most: int) -> list[Uids]:
+        """`uids` in ascending portions, one at least, none of more than `most`. If they are more, only those
+        that exist now: what a slice puts into the folder must not be taken for what was asked for."""
         if len(uids) <= most:
             return [uids]
-        if exactly or isinstance(uids, range):
-            runs = Runs.of(uids)
-            there = await self._transactions.read(lambda c: message_reading.there(c, folder, runs))
-        else:
-            there = sorted(set(uids))
+        there = await self._transactions.read(lambda c: message_reading.there(c, folder, Runs.of(uids)))
         return [there[start : start + most] for start in range(0, len(there), most)] or [()]
 
     async def reseal(self, messages: Sequence[tuple[MessageNumber, Closed]]) -> None:
