@@ -130,7 +130,11 @@ class Outcome:
         return [self.arrived[token] - at for token, at in submitted.items() if token in self.arrived]
 
     def twice(self) -> dict[str, int]:
-        return {who: sum(times > 1 for times in found.values()) for who, found in self.found.items()}
+        """Only letters that were acknowledged: the attackers' own have no token, and each of them is kept."""
+        return {
+            who: sum(self.found[who][token] > 1 for token in tokens)
+            for who, tokens in self.acknowledged().items()
+        }
 
 
 class Players:
