@@ -55,7 +55,7 @@ from mssante.observe.event import report
 from mssante.observe.events import DeliveryDeferred, DeliveryFailed, MessageSent, OutcomeNotWritten, crashed
 from mssante.reasons import Passing, Reason, Refused
 from mssante.store.notifier import Subscription
-from mssante.store.records import RecipientState
+from mssante.store.records import DueRecipient, RecipientState
 from mssante.tasks import Unbroken
 
 _ATTEMPT = timedelta(seconds=limits.QUEUE_ATTEMPT_SECONDS_MAX)
@@ -350,31 +350,15 @@ class Runner:
         reply: str,
         next_at: datetime | None = None,
     ) -> None:
-        due = letter.due[address]
-        settle = partial(
-            self._store.queue.settle,
-            due.id,
-            attempts=due.attempts,
-            state=state,
-            next_at=int((next_at or self._clock.now()).timestamp()),
-            reply_ct=letter.sealed_reply(reply),
-        )
-        if not await self._unwritten.write(settle):
+        at, reply_ct = next_at or self._clock.now(), letter.sealed_reply(reply)
+        if not await self._write(letter.due[address], state, at, reply_ct):
             report(OutcomeNotWritten(queued=letter.id, destination=letter.domain.name, outcome=state.value))
 
     async def _give_back(self, group: Group) -> None:
         """Ends the lease of recipients that were not attempted: they are due, and get a new one."""
-        now = int(self._clock.now().timestamp())
+        now = self._clock.now()
         for due in group:
-            await self._unwritten.write(
-                partial(
-                    self._store.queue.settle,
-                    due.id,
-                    attempts=due.attempts,
-                    state=RecipientState.PENDING,
-                    next_at=now,
-                )
-            )
+            await self._write(due, RecipientState.PENDING, now)
 
     async def _put_back(self, group: Group, *, soon: bool = False) -> None:
         """Puts back recipients for which we have no outcome, to be tried later. After twice the lifetime of a
@@ -384,14 +368,23 @@ class Runner:
             over = now.timestamp() - due.created_at >= 2 * retry.LIFETIME.total_seconds()
             wait = retry.soon(due.attempts) if soon else retry.delay(due.attempts, self._chance())
             state = RecipientState.EXPIRED if over else RecipientState.PENDING
-            settle = partial(
+            try:
+                await self._write(due, state, now + wait)
+            except Exception as error:  # nothing is lost: the lease will run out
+                report(crashed("runner", error))
+
+    async def _write(
+        self, due: DueRecipient, state: RecipientState, next_at: datetime, reply_ct: bytes | None = None
+    ) -> bool:
+        """Writes what became of this attempt as soon as the database takes it. Returns False if the process
+        ends before."""
+        return await self._unwritten.write(
+            partial(
                 self._store.queue.settle,
                 due.id,
                 attempts=due.attempts,
                 state=state,
-                next_at=int((now + wait).timestamp()),
+                next_at=int(next_at.timestamp()),
+                reply_ct=reply_ct,
             )
-            try:
-                await self._unwritten.write(settle)
-            except Exception as error:  # nothing is lost: the lease will run out
-                report(crashed("runner", error))
+        )

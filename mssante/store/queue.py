@@ -68,10 +68,8 @@ _SETTLE = (
     )
 )
 _MESSAGE_ID = select(_m.id).where(_m.number == bindparam("number"))
-_OPEN_LEFT = select(func.count()).where(
-    _q.message_number == bindparam("number"),
-    _q.state.in_([RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]),
-)
+_OPEN_STATES = [RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]
+_OPEN_LEFT = select(func.count()).where(_q.message_number == bindparam("number"), _q.state.in_(_OPEN_STATES))
 
 
 def _weight_of(tag: Column[bytes], name: str) -> ScalarSelect[int]:
@@ -96,7 +94,6 @@ def _number_of(tag: Column[bytes], name: str) -> ScalarSelect[int]:
     )
 
 
-_OPEN_STATES = [RecipientState.PENDING.value, RecipientState.IN_FLIGHT.value]
 _WAITING_OF = select(
     _weight_of(_o.person_tag, "person"),
     _number_of(_o.person_tag, "person"),
@@ -248,8 +245,8 @@ def retry_slice(ledger: Ledger, recipients: Sequence[int], missing: Collection[i
 class QueueDoor:
     """`MailStore.queue`: the recipients still to be reached, each leased to one worker at a time.
 
-    Each method is one transaction. Each raises Passing when the database does not answer or is too busy.
-    Messages enter the queue by `MailStore.accept`."""
+    What concerns many recipients is done in slices, some thousand in each transaction. Each method raises
+    Passing when the database does not answer or is too busy. Messages enter the queue by `MailStore.accept`."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
@@ -360,8 +357,12 @@ class QueueDoor:
         thousand in each transaction; also those in flight of a process that is gone. Returns how many there
         were."""
         now, mine = self._transactions.now, self._presence.key
-        missing = await self._transactions.read(lambda c: leases.missing(c, mine=mine))
-        found = await self._transactions.read(lambda c: stuck(c, now, missing, number))
+
+        def find(connection: Connection) -> tuple[list[int], Sequence[int]]:
+            missing = leases.missing(connection, mine=mine)
+            return missing, stuck(connection, now, missing, number)
+
+        missing, found = await self._transactions.read(find)
         moved = 0
         for some in _portions(found):
             change = partial(retry_slice, recipients=some, missing=missing)
