@@ -246,7 +246,7 @@ class QueueDoor:
     """`MailStore.queue`: the recipients still to be reached, each leased to one worker at a time.
 
     What concerns many recipients is done in slices, some thousand in each transaction. Each method raises
-    Passing when the database does not answer or is too busy. Messages enter the queue by `MailStore.accept`."""
+    Passing when the database does not answer or is too busy. `MailStore.accept` puts messages into it."""
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
 
 import pytest
 
 from mssante.delivery.retry import Fate
 from mssante.model import Domain
-from mssante.observe.event import Event, add_sink
+from mssante.observe.event import Event
 from mssante.observe.events import HandshakeRefused, PeerAccepted, PeerRefused
 from mssante.reasons import Reason
 from tests.scenarios.smtp.courier_remotes import Script, remote
@@ -77,14 +76,6 @@ async def test_each_certificate_at_port_25_is_told_once(version: ssl.TLSVersion)
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return made(tmp_path_factory.mktemp("pki"))
-
-
-@pytest.fixture
-def events() -> Iterator[list[Event]]:
-    seen: list[Event] = []
-    forget = add_sink(seen.append)
-    yield seen
-    forget()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -32,8 +32,8 @@ from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
 from mssante.store.records import Placed
 from mssante.trust.tls import user_server_context
 from tests.support.imap.client import ImapClient
-from tests.support.key_floor import floor_in
 from tests.support.smtp.house import credentials, pki
+from tests.support.started import started
 
 PASSWORD = "correct horse"
 MARIE = "marie@operateur-a.test"
@@ -168,16 +168,6 @@ async def _databases(
     return mail, keys
 
 
-async def _opened(
-    stack: AsyncExitStack, mail: Database, keys: Database, *, root: RootKey, clock: Clock
-) -> tuple[KeyBroker, MailStore]:
-    broker = await KeyBroker.start(keys, root=root, clock=clock, floor=floor_in(mail))
-    stack.callback(broker.close)
-    store = await MailStore.start(mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key)
-    stack.push_async_callback(store.close)
-    return broker, store
-
-
 @asynccontextmanager
 async def imap_house(
     folder: Path,
@@ -202,7 +192,7 @@ async def imap_house(
             patch.setattr(passwords, "PASSWORD_MEMORY_KIB", 64)
             patch.setattr(passwords, "PASSWORD_ITERATIONS", 1)
         mail, keys = await _databases(stack, folder, mail_url, keys_url)
-        broker, store = await _opened(stack, mail, keys, root=_root_key(folder / "root.key"), clock=clock)
+        broker, store = await started(stack, mail, keys, root=_root_key(folder / "root.key"), clock=clock)
         context = user_server_context(credentials("operator-a"))
         persons = Persons()
         throttle = Throttle(

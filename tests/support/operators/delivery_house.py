@@ -27,7 +27,7 @@ from mssante.store import MailboxRow, MailStore
 from mssante.store.mail_store import MIGRATIONS as MAIL_MIGRATIONS
 from mssante.trust.names import DistinguishedName
 from mssante.trust.space import Entry, TrustSpace
-from tests.support.key_floor import floor_in
+from tests.support.started import started
 
 HOME = Domain.parse("chu-a.test")
 ELSEWHERE = Domain.parse("cabinet-b.test")
@@ -189,12 +189,7 @@ async def house(
         stack.push_async_callback(mail.close)
         stack.push_async_callback(keys.close)
         root = RootKey.create(folder / "root.key")
-        broker = await KeyBroker.start(keys, root=root, clock=clock, floor=floor_in(mail))
-        stack.callback(broker.close)
-        store = await MailStore.start(
-            mail, clock=clock, verifier=broker.verifier, audit=broker.audit_public_key
-        )
-        stack.push_async_callback(store.close)
+        broker, store = await started(stack, mail, keys, root=root, clock=clock)
         queue = MailboxRow(
             id=MailboxId(secrets.token_bytes(16)),
             address=None,

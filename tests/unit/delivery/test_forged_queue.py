@@ -4,24 +4,15 @@ returned to its sender and goes to nobody."""
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
 
 import pytest
 
 from mssante.delivery.reception import Reception
-from mssante.observe.event import Event, add_sink
+from mssante.observe.event import Event
 from mssante.observe.events import LetterNotProven
 from tests.support.operators.delivery_house import LETTER, FakeCourier, House
 
 A, B, Z = "dr.a@chu-a.test", "dr.b@cabinet-b.test", "dr.z@chu-a.test"
-
-
-@pytest.fixture
-def events() -> Iterator[list[Event]]:
-    seen: list[Event] = []
-    forget = add_sink(seen.append)
-    yield seen
-    forget()
 
 
 async def forge(house: House, recipient: str) -> None:

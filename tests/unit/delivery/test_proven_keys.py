@@ -4,7 +4,7 @@ sign takes none in (issue row "mailbox_key.public is believed")."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,21 +13,13 @@ import pytest
 from mssante.crypto.envelope import Suite, draw_key_pair
 from mssante.delivery.reception import Recipient, Trace
 from mssante.model import Address, MailboxId, MessageSource, PersonId
-from mssante.observe.event import Event, add_sink
+from mssante.observe.event import Event
 from mssante.observe.events import MailboxNotProven
 from mssante.reasons import Passing, Reason
 from tests.support.operators.delivery_house import LETTER, House
 from tests.unit.delivery.test_reception import TRACE
 
 A, B = Address.parse("dr.a@chu-a.test"), Address.parse("dr.b@chu-a.test")
-
-
-@pytest.fixture
-def events() -> Iterator[list[Event]]:
-    seen: list[Event] = []
-    forget = add_sink(seen.append)
-    yield seen
-    forget()
 
 
 def write(folder: Path, *statements: tuple[str, tuple[object, ...]]) -> None:
